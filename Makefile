@@ -1,0 +1,57 @@
+# kpay_lab: `make report` builds what is missing and writes a report; `make help` lists the rest.
+PYTHON ?= python3
+PROFILE ?= default
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := $(shell command -v uv 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help install report lab test test-all lint format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+$(READY): requirements.lock pyproject.toml
+ifneq ($(UV),)
+	"$(UV)" venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" "$(UV)" pip install --quiet --no-deps -r requirements.lock
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" "$(UV)" pip install --quiet --no-deps -e .
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	@touch $@
+
+install: $(READY) ## build the environment in .venv from requirements.lock
+
+report: $(READY) ## run PROFILE (default: default) into outputs/ and print where the index page lies
+	$(BIN)/kpay run --profile $(PROFILE)
+
+lab: $(READY) ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+test: $(READY) ## run the tests (slow, spark and browser tests apart)
+	$(BIN)/python -m pytest -n auto
+
+test-all: $(READY) ## run every test, the slow ones too
+	$(BIN)/python -m pytest -n auto -m ""
+
+lint: $(READY) ## check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY) ## let ruff rewrite what it can, and strip outputs from the notebooks
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/nbstripout notebooks/*.ipynb
+
+lock: ## resolve requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --no-emit-index-url --no-header --no-annotate --quiet --upgrade -o requirements.lock
+
+clean: ## remove the environment, the caches and every output
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find outputs -mindepth 1 ! -name .gitkeep -delete

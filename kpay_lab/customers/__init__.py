@@ -1,0 +1,1 @@
+"""Who the customers are, where they are lost, and who will buy."""

@@ -1,0 +1,1 @@
+"""Tables, where they come from, and what protects the people in them."""

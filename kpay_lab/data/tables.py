@@ -1,0 +1,151 @@
+"""The five tables a workbench lives on, and the schema of each.
+
+Dtypes after the door: ids and other text are pandas ``str``; times are
+``datetime64[us, UTC]``; measurements are ``float64`` (missing = NaN); counts and
+0/1 marks are ``Int64``; yes/no columns are ``boolean``. An absent optional column
+is absent, never filled.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.typing import Series
+
+from kpay_lab import columns as c
+
+UTC_TIME = pd.DatetimeTZDtype("us", "UTC")
+
+
+class EventSchema(pa.DataFrameModel):
+    """What a user did with an item: one row per view, visit or rating."""
+
+    user_id: Series[str] = pa.Field(str_length={"min_value": 1})
+    item_id: Series[str] = pa.Field(str_length={"min_value": 1})
+    timestamp: Series[UTC_TIME] | None = pa.Field(nullable=True)
+    watch_time: Series[float] | None = pa.Field(ge=0, nullable=True)
+    duration: Series[float] | None = pa.Field(ge=0, nullable=True)
+    like_count: Series[pd.Int64Dtype] | None = pa.Field(ge=0, nullable=True)
+    comment_count: Series[pd.Int64Dtype] | None = pa.Field(ge=0, nullable=True)
+    share_count: Series[pd.Int64Dtype] | None = pa.Field(ge=0, nullable=True)
+    question_count: Series[pd.Int64Dtype] | None = pa.Field(ge=0, nullable=True)
+    progress: Series[float] | None = pa.Field(
+        in_range={"min_value": 0, "max_value": 1}, nullable=True
+    )
+    rating: Series[float] | None = pa.Field(ge=0, nullable=True)
+    source_item_id: Series[str] | None = pa.Field(nullable=True)
+    session_id: Series[str] | None = pa.Field(nullable=True)
+
+
+class ItemSchema(pa.DataFrameModel):
+    """A piece of content: a course, report or book, or the live or video that sells it."""
+
+    item_id: Series[str] = pa.Field(str_length={"min_value": 1}, unique=True)
+    kind: Series[str] | None = pa.Field(isin=c.KINDS, nullable=True)
+    title: Series[str] | None = pa.Field(nullable=True)
+    description: Series[str] | None = pa.Field(nullable=True)
+    category: Series[str] | None = pa.Field(nullable=True)
+    brand: Series[str] | None = pa.Field(nullable=True)
+    host: Series[str] | None = pa.Field(nullable=True)
+    price: Series[float] | None = pa.Field(ge=0, nullable=True)
+    duration: Series[float] | None = pa.Field(ge=0, nullable=True)
+    published_at: Series[UTC_TIME] | None = pa.Field(nullable=True)
+    promotes: Series[str] | None = pa.Field(nullable=True)
+    reviewed: Series[pd.BooleanDtype] | None = pa.Field(nullable=True)
+    author_verified: Series[pd.BooleanDtype] | None = pa.Field(nullable=True)
+
+
+class UserSchema(pa.DataFrameModel):
+    """A person; any further column is kept."""
+
+    user_id: Series[str] = pa.Field(str_length={"min_value": 1}, unique=True)
+    age: Series[float] | None = pa.Field(ge=0, nullable=True)
+    gender: Series[str] | None = pa.Field(nullable=True)
+    occupation: Series[str] | None = pa.Field(nullable=True)
+    consent: Series[pd.BooleanDtype] | None = pa.Field(nullable=True)
+
+
+class OrderSchema(pa.DataFrameModel):
+    """A purchase; money in the account's currency."""
+
+    user_id: Series[str] = pa.Field(str_length={"min_value": 1})
+    item_id: Series[str] = pa.Field(str_length={"min_value": 1})
+    timestamp: Series[UTC_TIME]
+    amount: Series[float] = pa.Field(ge=0)
+    refund_amount: Series[float] | None = pa.Field(ge=0, nullable=True)
+    refunded_at: Series[UTC_TIME] | None = pa.Field(nullable=True)
+
+
+class ExposureSchema(pa.DataFrameModel):
+    """An item was shown to a user, at a position, with a probability, under a policy."""
+
+    user_id: Series[str] = pa.Field(str_length={"min_value": 1})
+    item_id: Series[str] = pa.Field(str_length={"min_value": 1})
+    timestamp: Series[UTC_TIME]
+    position: Series[pd.Int64Dtype] | None = pa.Field(ge=1, nullable=True)
+    propensity: Series[float] | None = pa.Field(
+        in_range={"min_value": 0, "max_value": 1}, nullable=True
+    )
+    treatment: Series[pd.Int64Dtype] | None = pa.Field(isin=[0, 1], nullable=True)
+    policy: Series[str] | None = pa.Field(nullable=True)
+    clicked: Series[pd.Int64Dtype] | None = pa.Field(isin=[0, 1], nullable=True)
+    purchased: Series[pd.Int64Dtype] | None = pa.Field(isin=[0, 1], nullable=True)
+
+
+SCHEMAS: dict[str, Any] = {
+    "events": EventSchema,
+    "items": ItemSchema,
+    "users": UserSchema,
+    "orders": OrderSchema,
+    "exposures": ExposureSchema,
+}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The validated tables of one log; an absent table is None.
+
+    Functions of the workbench take ``Tables`` or arrays, never an unchecked frame.
+    File order is kept in every table.
+    """
+
+    events: pd.DataFrame
+    items: pd.DataFrame | None = None
+    users: pd.DataFrame | None = None
+    orders: pd.DataFrame | None = None
+    exposures: pd.DataFrame | None = None
+
+    @classmethod
+    def validated(cls, **frames: pd.DataFrame | None) -> "Tables":
+        """Check each frame against its schema and make the tables.
+
+        Raises
+        ------
+        pandera.errors.SchemaErrors
+            If a frame breaks its schema; all problems are listed at once.
+        """
+        checked = {
+            name: SCHEMAS[name].validate(frame, lazy=True)
+            for name, frame in frames.items()
+            if frame is not None
+        }
+        return cls(**checked)
+
+    def with_events(self, events: pd.DataFrame) -> "Tables":
+        """Return the same tables with other events (a filter or a part of a split)."""
+        return replace(self, events=events)
+
+    def present(self) -> dict[str, pd.DataFrame]:
+        """Return the tables that are there, by name, in the schema's order."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: frame for name, frame in named.items() if frame is not None}
+
+    def ids(self, column: str) -> pd.Index:
+        """Return every id of ``user_id`` or ``item_id`` in order of first appearance.
+
+        Events come first, so that ids are numbered as in the log; ids that only the
+        other tables know (cold users and items) follow.
+        """
+        found = [frame[column] for frame in self.present().values() if column in frame]
+        return pd.Index(pd.concat([ids.drop_duplicates() for ids in found]).unique(), name=column)

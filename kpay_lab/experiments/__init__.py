@@ -1,0 +1,1 @@
+"""A/B tests, bandits and off-policy evaluation."""

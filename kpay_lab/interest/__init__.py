@@ -1,0 +1,1 @@
+"""From tables to the interest matrix, and the documents' formulas."""

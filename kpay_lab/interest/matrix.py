@@ -1,0 +1,82 @@
+"""The interest matrix: users by items, sparse, with the two indexes that name its rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array, csr_array
+
+
+@dataclass(frozen=True)
+class InterestMatrix:
+    """Degree of interest of each user in each item.
+
+    Parameters
+    ----------
+    values : csr_array of shape (n_users, n_items)
+        Interest degrees; what is not stored is 0.
+    users, items : pandas.Index
+        Row and column labels. They are the only crossing between labels and
+        positions. A row or column without a stored value is *cold*.
+
+    Raises
+    ------
+    ValueError
+        If the shape and the indexes disagree, or an id occurs twice.
+
+    Examples
+    --------
+    >>> A = InterestMatrix.from_pairs(["u1", "u1", "u2"], ["a", "b", "b"], [0.9, 0.1, 0.4])
+    >>> A.values.toarray()
+    array([[0.9, 0.1],
+           [0. , 0.4]])
+    """
+
+    values: csr_array
+    users: pd.Index
+    items: pd.Index
+
+    def __post_init__(self) -> None:
+        expected = (len(self.users), len(self.items))
+        if self.values.shape != expected:
+            raise ValueError(
+                f"interest matrix is {self.values.shape}, but its indexes name {expected}; "
+                "pass one label for each row and column"
+            )
+        for name, index in (("users", self.users), ("items", self.items)):
+            if not index.is_unique:
+                twice = index[index.duplicated()][0]
+                raise ValueError(f"{name}: {twice!r} occurs twice; ids must be unique")
+
+    @classmethod
+    def from_pairs(
+        cls,
+        user_ids: pd.Series | list[str],
+        item_ids: pd.Series | list[str],
+        values: np.ndarray | list[float],
+        *,
+        users: pd.Index | None = None,
+        items: pd.Index | None = None,
+    ) -> "InterestMatrix":
+        """Build the matrix from one value a (user, item) pair; repeated pairs add up.
+
+        Parameters
+        ----------
+        user_ids, item_ids : sequences of str, length n
+        values : sequence of float, length n
+        users, items : pandas.Index, optional
+            Every id, in order; by default those of the pairs, in order of appearance.
+        """
+        users = pd.Index(pd.unique(pd.Series(user_ids)), name="user_id") if users is None else users
+        items = pd.Index(pd.unique(pd.Series(item_ids)), name="item_id") if items is None else items
+        rows, cols = users.get_indexer(user_ids), items.get_indexer(item_ids)
+        if (rows < 0).any() or (cols < 0).any():
+            raise ValueError("a pair names a user or item that is not in the index given")
+        triplets = (np.asarray(values, dtype=np.float64), (rows, cols))
+        return cls(coo_array(triplets, shape=(len(users), len(items))).tocsr(), users, items)
+
+    @property
+    def density(self) -> float:
+        """Share of all cells that hold a value."""
+        cells = self.values.shape[0] * self.values.shape[1]
+        return self.values.nnz / cells if cells else 0.0

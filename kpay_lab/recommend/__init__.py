@@ -1,0 +1,1 @@
+"""Models that score, and the one function that ranks."""

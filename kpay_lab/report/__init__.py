@@ -1,0 +1,1 @@
+"""Runs notebooks and turns them into pages; knows nothing of the domain."""
