@@ -1,0 +1,216 @@
+"""What a notebook hands over: metrics, figures and tables, written all at once."""
+
+import io
+import math
+import numbers
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kpay_lab.report.files import project_root, to_json, write_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Scalar = bool | int | float | str | None
+
+NAME = re.compile(r"[\w@+.-]+")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Session:
+    """Collect a notebook's results and write them in one step.
+
+    Nothing touches the disk before `save`; then the folder
+    ``<output_dir>/<notebook>/`` appears whole: ``metrics.json``, ``session.json``,
+    ``figures/`` and ``tables/``.
+
+    Parameters
+    ----------
+    notebook : str
+        Its name, ``02_interest_matrix``.
+    output_dir : str
+        The run's folder; a relative one lies in the project. Only a folder named
+        ``interactive`` is ever overwritten.
+
+    Examples
+    --------
+    >>> session = Session("02_interest_matrix")
+    >>> session.metric("users", 4, headline="users")
+    >>> session.metric("mean_interest", float("nan"))  # nothing to average: null
+    >>> session.metrics
+    {'users': 4, 'mean_interest': None}
+    """
+
+    def __init__(self, notebook: str, output_dir: str = "outputs/interactive") -> None:
+        self.notebook = _checked_name(notebook)
+        self.output_dir = project_root() / output_dir
+        self.folder = self.output_dir / notebook
+        self.metrics: dict[str, Scalar] = {}
+        self._files: dict[str, bytes] = {}
+        self._notes: dict[str, Any] = {
+            "headlines": [],
+            "figures": [],
+            "data_files": [],
+            "record": {},
+        }
+
+    def metric(self, key: str, value: Any, *, headline: str | None = None) -> None:
+        """Keep one number, text or yes/no; NaN means *not defined here* and becomes null.
+
+        Parameters
+        ----------
+        key : str
+            ``ease/ndcg@10``; each key once.
+        value : bool, int, float, str or None
+            NumPy scalars are taken as Python's.
+        headline : str, optional
+            A few words; marks the metric as a key figure of the index page.
+
+        Raises
+        ------
+        ValueError
+            If the key was used before, or the value is infinite or no scalar.
+        """
+        if key in self.metrics:
+            raise ValueError(f"metric {key!r} was recorded before; each key is used once")
+        self.metrics[key] = _scalar(key, value)
+        if headline is not None:
+            self._notes["headlines"].append({"key": key, "words": headline})
+
+    def figure(self, name: str, fig: "Figure", *, headline: str | None = None) -> "Figure":
+        """Keep a figure as PNG and return it, so that a cell's last line shows it once.
+
+        ``headline`` (a few words) puts it among the index page's pictures; without any
+        marked figure the notebook's first one is shown there.
+        """
+        import matplotlib.pyplot as plt
+
+        picture = io.BytesIO()
+        fig.savefig(picture, format="png", dpi=144, bbox_inches="tight", metadata={"Software": ""})
+        self._keep(f"figures/{_checked_name(name)}.png", picture.getvalue())
+        self._notes["figures"].append({"name": name, "words": headline})
+        plt.close(fig)  # else the inline backend would draw it a second time
+        return fig
+
+    def table(self, name: str, frame: "pd.DataFrame") -> "pd.DataFrame | None":
+        """Keep a table and return it, so that a cell's last line shows it.
+
+        It becomes CSV, where text that a spreadsheet would run as a formula gets a leading
+        ``'``. A name that ends in ``.parquet`` makes a Parquet file for machines, which may
+        carry ids: it is returned as None and so never shown.
+        """
+        if _checked_name(name).endswith(".parquet"):
+            self._keep(f"tables/{name}", frame.to_parquet())
+            return None
+        self._keep(f"tables/{name.removesuffix('.csv')}.csv", _csv(frame))
+        return frame
+
+    def rejected(self, rows: "pd.DataFrame") -> Path:
+        """Write rows that were set aside to the run's ``rejected/``; return the file's path.
+
+        It is written at once: a log too broken to go on with still leaves its evidence.
+        """
+        path = self.output_dir / "rejected" / f"{self.notebook}.csv"
+        write_bytes(path, _csv(rows))
+        return path
+
+    def data_files(self, paths: Iterable[str | Path]) -> None:
+        """Name the files that were read; the run's manifest records their hashes."""
+        self._notes["data_files"] += [str(Path(path).resolve()) for path in paths]
+
+    def record(self, key: str, value: Any) -> None:
+        """Put a fact (a split's hash, a seed) into the manifest; it must be JSON."""
+        to_json(value)
+        self._notes["record"][key] = value
+
+    def save(self) -> Path:
+        """Write everything and return the folder.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder is there already and is not an interactive one.
+        """
+        if self.folder.exists() and self.output_dir.name != "interactive":
+            raise FileExistsError(
+                f"{self.folder} exists and only outputs/interactive is overwritten; "
+                "choose another output_dir"
+            )
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{self.notebook}.", dir=self.output_dir))
+        contents = self._files | {
+            "metrics.json": to_json(self.metrics).encode(),
+            "session.json": to_json(self._notes).encode(),
+        }
+        for name, content in contents.items():
+            write_bytes(staging / name, content)
+        _swap(staging, self.folder)
+        return self.folder
+
+    def _keep(self, name: str, content: bytes) -> None:
+        if name in self._files:
+            raise ValueError(f"{name} was recorded before; each name is used once")
+        self._files[name] = content
+
+
+def _swap(staging: Path, folder: Path) -> None:
+    """Put a finished folder in another's place."""
+    umask = os.umask(0)
+    os.umask(umask)
+    staging.chmod(0o777 & ~umask)  # a temporary folder is private, a result is not
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        folder.replace(old)
+        staging.replace(folder)
+        shutil.rmtree(old)
+    else:
+        staging.replace(folder)
+
+
+def _checked_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError(f"the name {name!r} may hold letters, digits and _ @ + . - only")
+    return name
+
+
+def _scalar(key: str, value: Any) -> Scalar:
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        if math.isinf(value):
+            raise ValueError(f"metric {key!r} is infinite; guard the division behind it")
+        return None if math.isnan(value) else float(value)
+    if type(value).__name__ == "NAType":
+        return None
+    raise ValueError(f"metric {key!r} is a {type(value).__name__}; it must be one number or text")
+
+
+def _csv(frame: "pd.DataFrame") -> bytes:
+    if not all(name is None for name in frame.index.names):
+        frame = frame.reset_index()
+    safe = frame.rename(columns=_neutral)
+    for position, dtype in enumerate(safe.dtypes):
+        if dtype.kind not in "biufcmM":
+            safe.isetitem(position, safe.iloc[:, position].map(_neutral, na_action="ignore"))
+    return safe.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _neutral(cell: Any) -> Any:
+    """Make text inert in a spreadsheet; a signed number is harmless and stays.
+
+    >>> _neutral("=1+1"), _neutral("-3"), _neutral("plain")
+    ("'=1+1", '-3', 'plain')
+    """
+    if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS):
+        return cell
+    return cell if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", cell) else f"'{cell}"

@@ -1,0 +1,94 @@
+"""What a session writes, and what it refuses."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.report.session import Session
+
+
+def test_equal_results_are_equal_bytes(tmp_path):
+    keys = ["b/ndcg@10", "a", "c", "d", "e"]
+    values = [0.1 + 0.2, np.int64(3), True, "文", float("nan")]
+    for folder, order in (("one", range(5)), ("two", reversed(range(5)))):
+        session = Session("01_x", output_dir=str(tmp_path / folder))
+        for position in order:
+            session.metric(keys[position], values[position])
+        session.save()
+    written = (tmp_path / "one/01_x/metrics.json").read_bytes()
+    assert written == (tmp_path / "two/01_x/metrics.json").read_bytes()
+    assert json.loads(written) == {
+        "a": 3, "b/ndcg@10": 0.1 + 0.2, "c": True, "d": "文", "e": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [float("inf"), [1, 2], object(), np.array([1.0])])
+def test_metric_refuses_what_is_no_finite_scalar(tmp_path, value):
+    with pytest.raises(ValueError, match="metric 'm' is"):
+        Session("01_x", output_dir=str(tmp_path)).metric("m", value)
+
+
+def test_each_name_once(tmp_path):
+    session = Session("01_x", output_dir=str(tmp_path))
+    session.metric("m", 1)
+    session.table("t", pd.DataFrame({"a": [1]}))
+    with pytest.raises(ValueError, match="'m' was recorded before"):
+        session.metric("m", 1)
+    with pytest.raises(ValueError, match=r"tables/t\.csv was recorded before"):
+        session.table("t.csv", pd.DataFrame({"a": [1]}))
+    with pytest.raises(ValueError, match="may hold letters"):
+        session.table("../t", pd.DataFrame())
+
+
+def test_only_an_interactive_folder_is_overwritten(tmp_path):
+    for folder, fails in (("interactive", False), ("run", True)):
+        Session("01_x", output_dir=str(tmp_path / folder)).save()
+        again = Session("01_x", output_dir=str(tmp_path / folder))
+        again.metric("second", True)
+        if fails:
+            with pytest.raises(FileExistsError, match="only outputs/interactive"):
+                again.save()
+        else:
+            again.save()
+            assert "second" in (tmp_path / folder / "01_x/metrics.json").read_text()
+        assert [path.name for path in (tmp_path / folder).iterdir()] == ["01_x"]
+
+
+def test_csv_is_inert_in_a_spreadsheet(tmp_path):
+    hostile = ["=cmd()", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "-3", "plain", None]
+    session = Session("01_x", output_dir=str(tmp_path))
+    frame = pd.DataFrame({"=head": hostile, "n": -1.5}, index=pd.Index(hostile, name="key"))
+    assert session.table("t", frame) is frame
+    session.save()
+    back = pd.read_csv(tmp_path / "01_x/tables/t.csv")
+    inert = ["'=cmd()", "'+1+1", "'-2+3", "'@SUM(A1)", "'\t=1", "-3", "plain"]
+    assert back["'=head"].dropna().to_list() == inert == back["key"].dropna().to_list()
+    assert (back["n"] == -1.5).all()
+
+
+def test_parquet_is_for_machines_and_not_shown(tmp_path):
+    session = Session("01_x", output_dir=str(tmp_path))
+    frame = pd.DataFrame({"user_id": ["=u"]})
+    assert session.table("recommendations.parquet", frame) is None
+    session.save()
+    back = pd.read_parquet(tmp_path / "01_x/tables/recommendations.parquet")
+    assert back["user_id"].to_list() == ["=u"]
+
+
+def test_figure_is_saved_closed_and_returned(tmp_path):
+    session = Session("01_x", output_dir=str(tmp_path))
+    fig, axes = plt.subplots()
+    axes.plot([1, 2])
+    assert session.figure("line", fig) is fig
+    assert not plt.fignum_exists(fig.number)
+    session.save()
+    assert (tmp_path / "01_x/figures/line.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_rejected_rows_are_there_without_save(tmp_path):
+    path = Session("01_x", output_dir=str(tmp_path)).rejected(pd.DataFrame({"line": [3]}))
+    assert path == tmp_path / "rejected/01_x.csv"
+    assert path.read_text() == "line\n3\n"
