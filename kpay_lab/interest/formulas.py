@@ -1,0 +1,257 @@
+"""The documents' formulas, first exactly as printed, then in a form that computes on any data.
+
+Symbols are those of document A, section 4.2: A interest, P predicted interest, C content
+features, D user features, R content scores, S ratings, B behaviour, mu mean interest.
+Shapes are checked; nothing is broadcast by accident.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Matrix = np.ndarray
+
+
+def published_interest(A: Matrix, mu: float, identity: str = "eye") -> Matrix:
+    r"""Predict interest as printed, :math:`P = A + \mu I`.
+
+    Parameters
+    ----------
+    A : array of shape (n_users, n_items)
+    mu : float
+        The users' mean interest, one number.
+    identity : {"eye", "ones"}
+        Read I as the identity matrix (needs n_users = n_items) or as all ones.
+
+    Raises
+    ------
+    ValueError
+        If A is not a matrix, or not square under the identity reading.
+
+    Source: document A, section 4.2.
+
+    Examples
+    --------
+    >>> published_interest(np.full((2, 2), 0.5), 0.5)
+    array([[1. , 0.5],
+           [0.5, 1. ]])
+    """
+    A = _matrix("A", A)
+    if identity == "eye" and A.shape[0] != A.shape[1]:
+        raise ValueError(
+            f"A is {A.shape[0]} x {A.shape[1]}: P = A + mu I has no identity matrix of that shape; "
+            "use identity='ones' or predicted_interest"
+        )
+    return A + mu * _identity(A, identity)
+
+
+def published_relevance(C: Matrix, D: Matrix, reading: str = "meaning") -> Matrix:
+    r"""Score contents for users as printed, :math:`R_{ij} = C_i \cdot D_j`.
+
+    Parameters
+    ----------
+    C : array of shape (n_items, n_features)
+        Content features.
+    D : array of shape (n_users, n_features)
+        User features.
+    reading : {"meaning", "indices"}
+        ``meaning``: R_ij is user i's score of content j, :math:`R = D C^\top`, shape
+        (n_users, n_items). ``indices``: the printed indices taken literally,
+        :math:`R = C D^\top`, shape (n_items, n_users).
+
+    Raises
+    ------
+    ValueError
+        If C and D have different numbers of features.
+
+    Source: document A, section 4.2.
+
+    Examples
+    --------
+    >>> published_relevance([[1, 0], [0, 2]], [[3, 4]])
+    array([[3., 8.]])
+    """
+    C, D = _matrix("C", C), _matrix("D", D)
+    if C.shape[1] != D.shape[1]:
+        raise ValueError(f"C has {C.shape[1]} features and D has {D.shape[1]}; they must agree")
+    if reading == "meaning":
+        return D @ C.T
+    if reading == "indices":
+        return C @ D.T
+    raise ValueError(f"reading is {reading!r}; choose 'meaning' or 'indices'")
+
+
+def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float, float]) -> Matrix:
+    r"""Rate as printed, :math:`S = w_1 R + w_2 A + w_3 B`.
+
+    Parameters
+    ----------
+    R, A, B : arrays of one shape (n_users, n_items)
+    weights : three floats
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Source: document A, section 4.2.
+
+    Examples
+    --------
+    >>> published_score([[0.8]], [[0.5]], [[30]], (0.5, 0.3, 0.2))
+    array([[6.55]])
+    """
+    R, A, B = _matrix("R", R), _matrix("A", A), _matrix("B", B)
+    _same_shape(R=R, A=A, B=B)
+    first, second, third = weights
+    return first * R + second * A + third * B
+
+
+def published_comment(A: Matrix, B: Matrix, threshold: float | None = None) -> Matrix:
+    r"""Comment model as printed with :math:`f(A, B) = A \cdot B`, cell by cell.
+
+    Parameters
+    ----------
+    A, B : arrays of one shape
+        Interest and watch time (seconds).
+    threshold : float, optional
+        If given, return True where :math:`A B > t` ("has commented").
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Source: document A, section 4.2 and the worked table of 4.3.
+
+    Examples
+    --------
+    >>> published_comment([[0.5, 0.5]], [[30, 50]])
+    array([[15., 25.]])
+    """
+    return comment_model(A, B, np.multiply, threshold)
+
+
+def predicted_interest(
+    A: Matrix, mu: float | np.ndarray | None = None, identity: str = "ones"
+) -> Matrix:
+    r"""P for any rectangular matrix and a mean of each user: :math:`P_{ij} = A_{ij} + \mu_i I_{ij}`.
+
+    Parameters
+    ----------
+    A : array of shape (n_users, n_items)
+    mu : float or array of shape (n_users,), optional
+        Mean interest; by default each user's own mean.
+    identity : {"ones", "eye"}
+        All ones, or ones on the main diagonal of the rectangle.
+
+    Notes
+    -----
+    With one mu for all it is `published_interest`. The all-ones reading adds a constant to a
+    user's row and therefore reorders nothing.
+    """
+    A = _matrix("A", A)
+    means = A.mean(axis=1) if mu is None else np.asarray(mu, dtype=np.float64)
+    if means.shape not in ((), (A.shape[0],)):
+        raise ValueError(f"mu has shape {means.shape}; give one number or one for each of "
+                         f"{A.shape[0]} users")  # fmt: skip
+    return A + np.broadcast_to(means, A.shape[:1])[:, None] * _identity(A, identity)
+
+
+def content_relevance(C: Matrix, D: Matrix, *, normalise: bool = True) -> Matrix:
+    r"""R = D Cᵀ with every feature vector scaled to length 1: the cosine.
+
+    Long feature vectors no longer win by length alone. With ``normalise=False`` it is
+    `published_relevance` read by meaning. A zero vector scores 0.
+    """
+    C, D = _matrix("C", C), _matrix("D", D)
+    if normalise:
+        C, D = _unit_rows(C), _unit_rows(D)
+    return published_relevance(C, D)
+
+
+def combined_score(
+    R: Matrix,
+    A: Matrix,
+    B: Matrix,
+    weights: tuple[float, float, float],
+    *,
+    scale: Callable[[Matrix], Matrix] | None = None,
+) -> Matrix:
+    """S with its three inputs put on one scale first, so that the weights mean what they say.
+
+    Parameters
+    ----------
+    scale : callable, optional
+        Applied to each input; by default `unit_range`. The identity gives `published_score`.
+    """
+    scale = scale or unit_range
+    inputs = (scale(_matrix(name, values)) for name, values in (("R", R), ("A", A), ("B", B)))
+    return published_score(*inputs, weights)
+
+
+def comment_model(
+    A: Matrix,
+    B: Matrix,
+    f: Callable[[Matrix, Matrix], Matrix],
+    threshold: float | None = None,
+) -> Matrix:
+    """C = f(A, B) for any f of two matrices; True or False where a threshold is given.
+
+    With ``f=numpy.multiply`` it is `published_comment`.
+    """
+    A, B = _matrix("A", A), _matrix("B", B)
+    _same_shape(A=A, B=B)
+    values = f(A, B)
+    return values if threshold is None else values > threshold
+
+
+def unit_range(values: Matrix) -> Matrix:
+    """Scale a matrix to [0, 1] by its own smallest and largest value; a constant becomes 0.
+
+    Examples
+    --------
+    >>> unit_range(np.array([[20.0, 30.0, 40.0]]))
+    array([[0. , 0.5, 1. ]])
+    """
+    low, high = values.min(), values.max()
+    return np.zeros_like(values) if high == low else (values - low) / (high - low)
+
+
+def own_share(B: Matrix) -> Matrix:
+    """Divide each row by its sum: the share of the user's own watch time.
+
+    Examples
+    --------
+    >>> own_share(np.array([[30.0, 20.0]]))
+    array([[0.6, 0.4]])
+    """
+    B = _matrix("B", B)
+    total = B.sum(axis=1, keepdims=True)
+    return np.divide(B, total, out=np.zeros_like(B), where=total > 0)
+
+
+def _matrix(name: str, values: Matrix) -> Matrix:
+    matrix = np.asarray(values, dtype=np.float64)
+    if matrix.ndim != 2:
+        raise ValueError(f"{name} has {matrix.ndim} dimensions; it must be a matrix (2)")
+    return matrix
+
+
+def _same_shape(**matrices: Matrix) -> None:
+    if len({matrix.shape for matrix in matrices.values()}) > 1:
+        shapes = ", ".join(f"{name} is {matrix.shape}" for name, matrix in matrices.items())
+        raise ValueError(f"{shapes}; all must have one shape")
+
+
+def _identity(A: Matrix, identity: str) -> Matrix:
+    if identity == "eye":
+        return np.eye(*A.shape)
+    if identity == "ones":
+        return np.ones_like(A)
+    raise ValueError(f"identity is {identity!r}; choose 'eye' or 'ones'")
+
+
+def _unit_rows(values: Matrix) -> Matrix:
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.divide(values, length, out=np.zeros_like(values), where=length > 0)

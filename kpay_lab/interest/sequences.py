@@ -1,0 +1,110 @@
+"""Behaviour sequences B_i: what a user did in order, the sessions, and what followed what."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array, csr_array
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The events of every user in order of time, laid end to end.
+
+    Document A, section 4.2: B_i is user i's sequence, b_j the behaviour at time t_j.
+
+    Parameters
+    ----------
+    user, item : int array of shape (n_events,)
+        Positions, sorted by user, then time, then file order.
+    timestamp : Series of length n_events
+        UTC times, non-decreasing within a user.
+    session : int array of shape (n_events,)
+        Session number, counted over all users from 0.
+    n_items : int
+        Number of items, the side of the transition matrix.
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    timestamp: pd.Series
+    session: np.ndarray
+    n_items: int
+
+    def of_user(self, user: int) -> np.ndarray:
+        """Return B_i as item positions in order of time."""
+        first, last = np.searchsorted(self.user, [user, user + 1])
+        return self.item[first:last]
+
+    def transitions(self, *, within_session: bool = True) -> csr_array:
+        """Count how often one item directly followed another.
+
+        Parameters
+        ----------
+        within_session : bool
+            Only count pairs of the same session; otherwise of the same user.
+
+        Returns
+        -------
+        csr_array of shape (n_items, n_items)
+            Row: the item left; column: the item that came next. Staying on an item is
+            not counted.
+        """
+        group = self.session if within_session else self.user
+        follows = (group[1:] == group[:-1]) & (self.item[1:] != self.item[:-1])
+        cells = self.item[:-1][follows], self.item[1:][follows]
+        return coo_array(
+            (np.ones(len(cells[0])), cells), shape=(self.n_items, self.n_items)
+        ).tocsr()
+
+
+def behaviour_sequences(
+    events: pd.DataFrame, users: pd.Index, items: pd.Index, *, gap_minutes: float = 30.0
+) -> Sequences:
+    """Order the events of every user and cut them into sessions.
+
+    A session ends where the next event begins more than ``gap_minutes`` later. A
+    ``session_id`` column, where there is one, decides instead. Events without a time are
+    left out.
+
+    Parameters
+    ----------
+    events : DataFrame
+        Validated events with timestamps.
+    users, items : pandas.Index
+        Every id, in order.
+    gap_minutes : float
+        Pause that ends a session, in minutes.
+
+    Raises
+    ------
+    ValueError
+        If the events have no timestamp column: without times there is no order.
+
+    Examples
+    --------
+    >>> times = pd.to_datetime(["2024-01-01 10:00", "2024-01-01 10:05", "2024-01-02 10:00"], utc=True)
+    >>> log = pd.DataFrame({"user_id": "u", "item_id": ["a", "b", "a"], "timestamp": times})
+    >>> B = behaviour_sequences(log, pd.Index(["u"]), pd.Index(["a", "b"]))
+    >>> B.of_user(0), B.session
+    (array([0, 1, 0]), array([0, 0, 1]))
+    >>> B.transitions().toarray()
+    array([[0., 1.],
+           [0., 0.]])
+    """
+    if "timestamp" not in events:
+        raise ValueError("behaviour sequences need a timestamp column in events; this log has none")
+    timed = events[events["timestamp"].notna()]
+    user, item = users.get_indexer(timed["user_id"]), items.get_indexer(timed["item_id"])
+    moments = timed["timestamp"].dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
+    order = np.lexsort((moments, user))
+    user, item, moments = user[order], item[order], moments[order]
+    starts = np.ones(len(user), dtype=bool)
+    if "session_id" in timed:
+        labels = pd.factorize(timed["session_id"])[0][order]
+        starts[1:] = labels[1:] != labels[:-1]
+    else:
+        starts[1:] = np.diff(moments) > pd.Timedelta(minutes=gap_minutes).to_timedelta64()
+    starts[1:] |= user[1:] != user[:-1]
+    session = np.cumsum(starts) - 1
+    return Sequences(user, item, timed["timestamp"].iloc[order], session, len(items))

@@ -1,0 +1,235 @@
+"""Pair totals to a degree of interest, and the interest matrix A made of it."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array, csr_array
+
+from kpay_lab.data.tables import Tables
+from kpay_lab.interest.matrix import InterestMatrix
+from kpay_lab.interest.totals import PairTotals, pair_totals
+
+WEIGHTINGS = ("auto", "interest", "binary", "counts", "rating", "bm25")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterestWeights:
+    """How much each sign of interest counts; the weights of the signs present are scaled to 1.
+
+    Parameters
+    ----------
+    watch, like, comment, progress, rating, purchase : float
+        Weights, 0 or more.
+    half_like, half_comment : float
+        The number of likes or comments that earns half of the full sign.
+    rating_scale : float
+        The best rating there is.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, all are 0, or a half or the scale is not positive.
+    """
+
+    watch: float = 0.5
+    like: float = 0.2
+    comment: float = 0.1
+    progress: float = 0.1
+    rating: float = 0.1
+    purchase: float = 0.0
+    half_like: float = 1.0
+    half_comment: float = 1.0
+    rating_scale: float = 5.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not value >= 0:
+                raise ValueError(f"weight {field.name} is {value}; it must be 0 or more")
+        if not any(self.of_sign(sign) for sign in SIGNS):
+            raise ValueError("every weight is 0; give at least one sign of interest a weight")
+        for name in ("half_like", "half_comment", "rating_scale"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name} is 0; it must be more than 0")
+
+    def of_sign(self, sign: str) -> float:
+        """Return the weight of one sign of interest."""
+        return getattr(self, sign)
+
+
+SIGNS = ("watch", "like", "comment", "progress", "rating", "purchase")
+
+
+def interest_signs(
+    totals: PairTotals, weights: InterestWeights, bought: csr_array | None = None
+) -> pd.DataFrame:
+    r"""Each sign of interest on a scale from 0 to 1, one column a sign.
+
+    .. math::
+        \text{watch} = \min(1, w / d), \quad \text{like} = \frac{n}{n + h}, \quad
+        \text{rating} = \min(1, \bar r / r_{max})
+
+    with watch time w, duration d, n likes and the half h (comments likewise): the first like
+    says most. Without any duration in the log, watch is the share of the user's own watch
+    time. NaN means that the log is silent on this sign for this pair.
+
+    Parameters
+    ----------
+    totals : PairTotals
+    weights : InterestWeights
+        Gives the halves and the rating scale.
+    bought : csr_array of shape (n_users, n_items), optional
+        Non-zero where the user bought the item.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair; only the columns on which the log speaks.
+    """
+    pairs = totals.pairs
+    signs = pd.DataFrame(index=pairs.index)
+    if "watch_time" in pairs:
+        signs["watch"] = _watched_share(pairs)
+    for sign, column, half in (
+        ("like", "like_count", weights.half_like),
+        ("comment", "comment_count", weights.half_comment),
+    ):
+        if column in pairs:
+            signs[sign] = pairs[column] / (pairs[column] + half)
+    if "progress" in pairs:
+        signs["progress"] = pairs["progress"].clip(upper=1.0)
+    if "rating" in pairs:
+        mean_rating = pairs["rating"] / pairs["n_ratings"].where(pairs["n_ratings"] > 0)
+        signs["rating"] = (mean_rating / weights.rating_scale).clip(upper=1.0)
+    if bought is not None:
+        signs["purchase"] = (bought[pairs["user"], pairs["item"]] > 0).astype(np.float64)
+    return signs
+
+
+def _watched_share(pairs: pd.DataFrame) -> pd.Series:
+    if "duration" in pairs and pairs["duration"].gt(0).any():
+        return (pairs["watch_time"] / pairs["duration"].where(pairs["duration"] > 0)).clip(upper=1)
+    own = pairs.groupby("user")["watch_time"].transform("sum")
+    return pairs["watch_time"] / own.where(own > 0)
+
+
+def interest_degree(
+    totals: PairTotals,
+    weights: InterestWeights | None = None,
+    bought: csr_array | None = None,
+) -> np.ndarray:
+    r"""Degree of interest of each pair: the weighted mean of its known signs.
+
+    .. math:: A_{ij} = \sum_s w_s x_{ijs} \Big/ \sum_s w_s, \quad s \text{ known for } (i, j)
+
+    A sign on which the log is silent is left out and the other weights grow; it is not taken
+    for 0. Where no sign is known the degree is 0.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,), in [0, 1]
+
+    Raises
+    ------
+    ValueError
+        If the log has no sign of interest with a weight, only ids.
+
+    Notes
+    -----
+    Document A, section 4.2, asks for A_ij and leaves its making open; this is our choice.
+    """
+    weights = weights or InterestWeights()
+    signs = interest_signs(totals, weights, bought)
+    weight = np.array([weights.of_sign(sign) for sign in signs.columns])
+    if not weight.sum() > 0:
+        raise ValueError(
+            "the events hold no weighted sign of interest (watch_time, like_count, comment_count, "
+            "progress, rating); use weighting='binary'"
+        )
+    known = signs.notna().to_numpy() * weight
+    total = known.sum(axis=1)
+    summed = (signs.fillna(0.0).to_numpy() * weight).sum(axis=1)
+    return np.divide(summed, total, out=np.zeros_like(total), where=total > 0)
+
+
+def interest_matrix(
+    tables: Tables,
+    *,
+    weighting: str = "auto",
+    weights: InterestWeights | None = None,
+    half_life_days: float | None = None,
+    users: pd.Index | None = None,
+    items: pd.Index | None = None,
+) -> InterestMatrix:
+    """Build A from the tables: totals, then weighting, then the matrix.
+
+    Parameters
+    ----------
+    tables : Tables
+    weighting : {"auto", "interest", "binary", "counts", "rating", "bm25"}
+        ``interest`` is `interest_degree`; ``binary`` 1 for every pair; ``counts`` the number
+        of events; ``rating`` the sum of ratings (with a half-life: the faded sum); ``bm25``
+        counts damped by length and item rarity (Robertson and Zaragoza, 2009). ``auto`` is
+        ``interest`` where the log has a sign of interest, else ``binary``.
+    weights : InterestWeights, optional
+    half_life_days : float, optional
+    users, items : pandas.Index, optional
+        Every id, in order; by default every id of the tables.
+
+    Raises
+    ------
+    ValueError
+        If the weighting is unknown or the log lacks what it needs.
+    """
+    users = tables.ids("user_id") if users is None else users
+    items = tables.ids("item_id") if items is None else items
+    events = with_durations(tables)
+    totals = pair_totals(events, users=users, items=items, half_life_days=half_life_days)
+    weights = weights or InterestWeights()
+    values = _weigh(totals, weighting, weights, _bought(tables, users, items))
+    cells = (totals.pairs["user"].to_numpy(), totals.pairs["item"].to_numpy())
+    matrix = coo_array((values, cells), shape=(len(users), len(items))).tocsr()
+    if weighting == "bm25":
+        from implicit.nearest_neighbours import bm25_weight
+
+        matrix = csr_array(bm25_weight(matrix.astype(np.float64)))
+    return InterestMatrix(matrix, users, items)
+
+
+def with_durations(tables: Tables) -> pd.DataFrame:
+    """Return the events, their missing durations taken from the items table where it has them."""
+    events, items = tables.events, tables.items
+    if items is None or "duration" not in items:
+        return events
+    looked_up = events["item_id"].map(items.set_index("item_id")["duration"])
+    own = events["duration"].fillna(looked_up) if "duration" in events else looked_up
+    return events.assign(duration=own.astype(np.float64))
+
+
+def _bought(tables: Tables, users: pd.Index, items: pd.Index) -> csr_array | None:
+    if tables.orders is None:
+        return None
+    pairs = tables.orders["user_id"], tables.orders["item_id"]
+    ones = np.ones(len(tables.orders))
+    return InterestMatrix.from_pairs(*pairs, ones, users=users, items=items).values
+
+
+def _weigh(
+    totals: PairTotals, weighting: str, weights: InterestWeights, bought: csr_array | None
+) -> np.ndarray:
+    pairs = totals.pairs
+    has_sign = {"watch_time", "like_count", "comment_count", "progress", "rating"} & set(pairs)
+    if weighting == "auto":
+        weighting = "interest" if has_sign else "binary"
+    if weighting == "interest":
+        return interest_degree(totals, weights, bought)
+    if weighting == "binary":
+        return np.ones(len(pairs))
+    if weighting in ("counts", "bm25"):
+        return pairs["n_events"].to_numpy(dtype=np.float64)
+    if weighting == "rating":
+        if "rating" not in pairs:
+            raise ValueError("weighting is 'rating', but the events have no rating column")
+        return pairs["rating"].fillna(0.0).to_numpy()
+    raise ValueError(f"weighting is {weighting!r}; choose one of {', '.join(WEIGHTINGS)}")

@@ -1,0 +1,84 @@
+"""One look for every picture: type, colours, sizes, and letters for Chinese text."""
+
+from cycler import cycler
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from noto_cjk_sans_otc import FONT_PATH
+
+PALETTE = ("#2563a8", "#d9772b", "#3a8f5c", "#b0413e", "#7a5ba6", "#8a6d4b", "#c75d94", "#6b7280")
+NEUTRAL = "#9aa3ad"
+SEQUENTIAL = "crest"
+DIVERGING = "vlag"
+WIDTH = 8.0  # inches, the text width of a page
+
+
+def use_style() -> None:
+    """Set the look of every later figure; each drawing function calls it through `new_figure`."""
+    known = {entry.name for entry in font_manager.fontManager.ttflist}
+    if "Noto Sans CJK JP" not in known:  # the collection's first face; it holds all CJK letters
+        font_manager.fontManager.addfont(str(FONT_PATH))
+    look = {
+        "font.family": ["DejaVu Sans", "Noto Sans CJK JP"],
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.prop_cycle": cycler(color=PALETTE),
+        "grid.color": "#e5e7eb",
+        "figure.dpi": 110,
+        "savefig.dpi": 110,
+        "figure.constrained_layout.use": True,
+        "text.parse_math": False,  # a title holding two $ is text, not a formula
+        "svg.hashsalt": "kpay_lab",
+    }
+    sns.set_theme(style="whitegrid", palette=list(PALETTE), rc=look)
+
+
+def new_figure(
+    n_rows: int = 1,
+    n_cols: int = 1,
+    *,
+    height: float = 3.4,
+    width: float = WIDTH,
+    **options: object,
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure in the house style.
+
+    Parameters
+    ----------
+    n_rows, n_cols : int
+        The grid of axes.
+    height : float
+        Inches of one row.
+    width : float
+        Inches of the whole figure.
+    options
+        Passed to `matplotlib.pyplot.subplots`.
+
+    Returns
+    -------
+    figure, axes
+        The axes as a flat list, row by row.
+    """
+    use_style()
+    figure, axes = plt.subplots(
+        n_rows, n_cols, figsize=(width, height * n_rows), squeeze=False, **options
+    )
+    return figure, list(axes.ravel())
+
+
+def shorten(text: object, length: int = 28) -> str:
+    """Cut a label to ``length`` characters, so that long titles do not overlap.
+
+    Examples
+    --------
+    >>> shorten("Machine learning for everyone", 12)
+    'Machine lea…'
+    """
+    text = str(text)
+    return text if len(text) <= length else text[: length - 1] + "…"
