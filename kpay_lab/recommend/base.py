@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
+
+BATCH = 2048  # users scored at once: a few tens of megabytes for a few thousand items
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,20 @@ class Training:
         """Wrap a bare matrix, for tests and benchmarks."""
         return cls(interest)
 
+    def has(self, table: str, column: str) -> bool:
+        """Return whether the table is there and knows the column for at least one row."""
+        frame = getattr(self.tables, table, None)
+        return frame is not None and column in frame and bool(frame[column].notna().any())
+
+    def need(self, table: str, column: str, reader: str) -> pd.DataFrame:
+        """Return the table, or say which model lacks which column of it."""
+        if not self.has(table, column):
+            raise ValueError(
+                f"{reader} needs {table}.{column}, and this training part has none; "
+                "add the column or choose another model"
+            )
+        return getattr(self.tables, table)
+
 
 class Recommender(Protocol):
     """A model learns and scores; it never filters, ranks or evaluates."""
@@ -41,3 +59,135 @@ class Recommender(Protocol):
     def score(self, users: np.ndarray) -> np.ndarray:
         """Score every item for the given user positions: (len(users), n_items)."""
         ...
+
+
+@dataclass(frozen=True)
+class TopK:
+    """One ranked list a user.
+
+    Parameters
+    ----------
+    users : int array of shape (n,)
+        User positions.
+    items : int array of shape (n, k)
+        Item positions, best first; −1 where fewer than k candidates remain.
+    scores : float array of shape (n, k)
+        Their scores; −inf beside a −1.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    scores: np.ndarray
+
+
+def trained_items(values: csr_array) -> np.ndarray:
+    """Return which columns hold at least one value: bool of shape (n_items,)."""
+    return np.bincount(values.indices, minlength=values.shape[1]) > 0
+
+
+def largest(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return the positions of each row's k largest scores, best first, ties by position.
+
+    Partitioning finds the k-th largest value of a row; of the positions that tie on
+    it the first ones are kept. Only the k survivors are sorted.
+
+    Parameters
+    ----------
+    scores : float array of shape (n, m)
+    k : int
+        Between 1 and m.
+
+    Returns
+    -------
+    int array of shape (n, k)
+
+    Examples
+    --------
+    >>> largest(np.array([[1.0, 3.0, 2.0, 3.0, 2.0]]), 3)
+    array([[1, 3, 2]])
+    """
+    cut = scores.shape[1] - k
+    threshold = np.partition(scores, cut, axis=1)[:, cut, None]
+    keep = scores >= threshold
+    crowded = np.flatnonzero(keep.sum(axis=1) > k)
+    if len(crowded):
+        above = scores[crowded] > threshold[crowded]
+        ties = scores[crowded] == threshold[crowded]
+        room = k - above.sum(axis=1, keepdims=True)
+        keep[crowded] = above | (ties & (np.cumsum(ties, axis=1) <= room))
+    positions = np.nonzero(keep)[1].reshape(len(scores), k)
+    order = np.argsort(-np.take_along_axis(scores, positions, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(positions, order, axis=1)
+
+
+def top_k(
+    model: Recommender,
+    users: np.ndarray,
+    k: int,
+    *,
+    exclude: csr_array | None = None,
+    candidates: np.ndarray | None = None,
+) -> TopK:
+    """Rank the k best items for each user: the only ranking code of the workbench.
+
+    Parameters
+    ----------
+    model : Recommender
+        A fitted model.
+    users : int array of shape (n,)
+        User positions.
+    k : int
+        List length, at least 1.
+    exclude : csr_array of shape (n_users, n_items), optional
+        Every stored cell is withheld, usually the training matrix: what was seen never
+        comes back. It may be another set, such as what was bought.
+    candidates : bool array of shape (n_items,), optional
+        Items that may appear. By default those with a column in ``exclude`` that is not
+        empty, that is, all but items unseen in training; all items without ``exclude``.
+
+    Returns
+    -------
+    TopK
+        Ties are broken by item position; a list that runs out of items ends in −1.
+
+    Raises
+    ------
+    ValueError
+        If k is below 1, a mask does not fit the scores, or a model scores NaN.
+    """
+    users = np.asarray(users, dtype=np.intp)
+    if k < 1:
+        raise ValueError(f"k is {k}; a list needs at least 1 place")
+    if candidates is None and exclude is not None:
+        candidates = trained_items(exclude)
+    parts = [
+        _rank(np.array(model.score(users[start : start + BATCH])), k, allowed, candidates)
+        for start in range(0, max(len(users), 1), BATCH)
+        for allowed in [None if exclude is None else exclude[users[start : start + BATCH]]]
+    ]
+    items, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return TopK(users, items, scores)
+
+
+def _rank(
+    scores: np.ndarray, k: int, seen: csr_array | None, candidates: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mask, cut and pad one batch; ``scores`` is a private copy and is overwritten."""
+    n, n_items = scores.shape
+    if np.isnan(scores).any():
+        raise ValueError("the model scored NaN; a score must be a number for every item")
+    if candidates is not None:
+        if candidates.shape != (n_items,) or candidates.dtype != bool:
+            raise ValueError(f"candidates must be {n_items} booleans, one for each item")
+        scores[:, ~candidates] = -np.inf
+    if seen is not None:
+        scores[np.repeat(np.arange(n), np.diff(seen.indptr)), seen.indices] = -np.inf
+    width = min(k, n_items)
+    items = largest(scores, width)
+    best = np.take_along_axis(scores, items, axis=1)
+    items[np.isneginf(best)] = -1
+    gap = ((0, 0), (0, k - width))
+    return (
+        np.pad(items, gap, constant_values=-1),
+        np.pad(best, gap, constant_values=-np.inf),
+    )

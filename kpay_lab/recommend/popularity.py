@@ -1,0 +1,149 @@
+"""The answers every model must beat: chance, popularity, and the documents' baseline."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from kpay_lab.recommend.base import Recommender, Training
+
+
+@dataclass(kw_only=True)
+class Random:
+    """Score by chance: every user, cold ones too, has their own fixed draw.
+
+    Parameters
+    ----------
+    seed : int
+        A user's row depends on the seed and the user's position alone.
+    """
+
+    seed: int = 0
+
+    def fit(self, train: Training) -> Self:
+        """Remember how many items there are."""
+        self.n_items_ = len(train.interest.items)
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Draw uniform scores in [0, 1): (len(users), n_items)."""
+        rows = [np.random.default_rng([self.seed, int(u)]).random(self.n_items_) for u in users]
+        return np.array(rows).reshape(len(users), self.n_items_)
+
+
+@dataclass(kw_only=True)
+class Popularity:
+    """Score an item by how many users met it, the same for everybody.
+
+    score_i = number of users with an interest in i, or, with a half-life h,
+    Σ over the events of i of 0.5^((t_max − t) / h). A cold user gets the same
+    list as everybody; a cold item scores 0.
+
+    Parameters
+    ----------
+    half_life : float, optional
+        Days after which an event counts half; needs events with timestamps.
+    """
+
+    half_life: float | None = None
+
+    def fit(self, train: Training) -> Self:
+        """Count users or, with a half-life, decayed events."""
+        n_items = len(train.interest.items)
+        if self.half_life is None:
+            met = train.interest.values.indices
+            self.popularity_ = np.bincount(met, minlength=n_items).astype(float)
+            return self
+        events = train.need("events", "timestamp", "Popularity with a half_life")
+        age = (events["timestamp"].max() - events["timestamp"]) / pd.Timedelta(days=1)
+        weight = 0.5 ** (age / self.half_life).fillna(np.inf).to_numpy()
+        positions = train.interest.items.get_indexer(events["item_id"])
+        self.popularity_ = np.bincount(positions, weight, minlength=n_items)
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Repeat the popularity for each user: (len(users), n_items), read only."""
+        return np.broadcast_to(self.popularity_, (len(users), len(self.popularity_)))
+
+
+@dataclass(kw_only=True)
+class Baseline:
+    """Predict μ + b_u + b_i, the documents' P = A + μ made able to rank.
+
+    P = A + μ adds one constant to every item of a user, so it reorders nothing: its
+    ranking is that of A, in which unseen items are all 0. What can rank is the bias of
+    the item. With n the stored values and a their degrees,
+
+    b_i = Σ_u (a_ui − μ) / (n_i + reg),  b_u = Σ_i (a_ui − μ − b_i) / (n_u + reg).
+
+    A cold user gets μ + b_i, a cold item μ + b_u. Equal degrees everywhere (a binary
+    matrix) leave no bias and hence no ranking.
+
+    Parameters
+    ----------
+    reg : float
+        Imagined average ratings that hold back biases resting on few values.
+
+    References
+    ----------
+    Koren, Bell, Volinsky (2009), Matrix factorization techniques for recommender systems.
+    """
+
+    reg: float = 10.0
+
+    def fit(self, train: Training) -> Self:
+        """Learn the mean and the damped biases from the stored degrees."""
+        cells = train.interest.values.tocoo()
+        n_users, n_items = cells.shape
+        self.mean_ = float(cells.data.mean()) if cells.nnz else 0.0
+        rest = cells.data - self.mean_
+        self.item_bias_ = _damped_mean(cells.col, rest, n_items, self.reg)
+        rest = rest - self.item_bias_[cells.col]
+        self.user_bias_ = _damped_mean(cells.row, rest, n_users, self.reg)
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Predict the degree of interest: (len(users), n_items)."""
+        return self.mean_ + self.user_bias_[users][:, None] + self.item_bias_
+
+
+def _damped_mean(groups: np.ndarray, values: np.ndarray, n: int, reg: float) -> np.ndarray:
+    counts = np.bincount(groups, minlength=n)
+    return np.bincount(groups, values, minlength=n) / np.maximum(counts + reg, 1e-12)
+
+
+@dataclass(kw_only=True)
+class WithFallback:
+    """Let a second model answer for users of whom the first has learned nothing.
+
+    Parameters
+    ----------
+    model : Recommender
+        Answers for every user with at least one training value.
+    fallback : Recommender
+        Answers for cold users; popularity by default.
+    """
+
+    model: Recommender
+    fallback: Recommender = field(default_factory=Popularity)
+
+    def fit(self, train: Training) -> Self:
+        """Fit both models and note who is cold."""
+        self.model.fit(train)
+        self.fallback.fit(train)
+        self.cold_ = _cold_users(train.interest.values)
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Score by the model, and by the fallback where the user is cold."""
+        scores = np.array(self.model.score(users))
+        cold = self.cold_[users]
+        if cold.any():
+            scores[cold] = self.fallback.score(np.asarray(users)[cold])
+        return scores
+
+
+def _cold_users(values: csr_array) -> np.ndarray:
+    return np.diff(values.indptr) == 0
