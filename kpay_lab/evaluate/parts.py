@@ -1,0 +1,185 @@
+"""Which rows of the log train, what a model may know then, and the gate that proves it."""
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.data.tables import Tables
+
+SPLITS = (
+    "time",
+    "leave_last_out",
+    "random_per_user",
+    "random_rows",
+    "stratified_user",
+    "stratified_item",
+    "given",
+)
+
+
+def default_split(tables: Tables) -> str:
+    """Return ``time`` where every event has a time stamp, else ``random_per_user``."""
+    events = tables.events
+    timed = "timestamp" in events and events["timestamp"].notna().all()
+    return "time" if timed else "random_per_user"
+
+
+def rows_to_train(
+    events: pd.DataFrame, how: str, train_share: float | None = None, legacy_seed: int = 42
+) -> tuple[np.ndarray, pd.Timestamp | None]:
+    """Mark the events to learn from.
+
+    ``time``: those before the stamp at position int(share n) of the stable time order.
+    ``leave_last_out``: all but the last of each user. ``random_per_user``,
+    ``stratified_user``, ``stratified_item``: one uniform number a row in file order, sort
+    by (key, number), the first round(share count) of each key. ``random_rows``: all but the
+    first round((1 - share) n) of a permutation. ``given``: the column ``part``.
+
+    Parameters
+    ----------
+    events : DataFrame
+    how : str
+        One of ``SPLITS``.
+    train_share : float, optional
+        By default 0.8 for ``time`` and ``random_per_user``, else 0.75.
+    legacy_seed : int
+        Seed of NumPy's legacy generator, with which the published splits were drawn.
+
+    Returns
+    -------
+    in_train : bool array of shape (n,)
+    cut : Timestamp or None
+        Of ``time`` only.
+
+    References
+    ----------
+    The stratified and random splits are those of Microsoft Recommenders.
+    """
+    default = 0.8 if how in ("time", "random_per_user") else 0.75
+    share = default if train_share is None else train_share
+    legacy = np.random.RandomState(legacy_seed)
+    n = len(events)
+    if how == "time":
+        times = event_times(events)
+        cut = np.sort(times)[min(int(share * n), n - 1)]
+        return times < cut, pd.Timestamp(cut).tz_localize("UTC")
+    if how == "leave_last_out":
+        order = np.argsort(event_times(events), kind="stable")
+        return events["user_id"].iloc[order].duplicated(keep="last").sort_index().to_numpy(), None
+    if how == "random_rows":
+        in_train = np.ones(n, dtype=bool)
+        in_train[legacy.permutation(n)[: round((1 - share) * n)]] = False
+        return in_train, None
+    if how in ("random_per_user", "stratified_user", "stratified_item"):
+        key = events["item_id" if how == "stratified_item" else "user_id"]
+        return _first_of_each(pd.factorize(key)[0], legacy.rand(n), share), None
+    if how == "given":
+        return _given(events), None
+    raise ValueError(f"split {how!r} is unknown; choose one of {', '.join(SPLITS)}")
+
+
+def training_tables(
+    tables: Tables, in_train: np.ndarray, cut: pd.Timestamp | None = None
+) -> Tables:
+    """Return the tables as they were known when the model was trained.
+
+    With a cut, orders and exposures from it on are dropped and later refunds undone.
+    Without one, orders and exposures of the (user, item) pairs held back are dropped: they
+    would give the answer away.
+    """
+    held_back = pd.MultiIndex.from_frame(tables.events.loc[~in_train, ["user_id", "item_id"]])
+    kept: dict[str, pd.DataFrame | None] = {}
+    for name in ("orders", "exposures"):
+        frame = getattr(tables, name)
+        if frame is not None and cut is not None:
+            frame = frame[frame["timestamp"] < cut]
+        elif frame is not None:
+            pairs = pd.MultiIndex.from_frame(frame[["user_id", "item_id"]])
+            frame = frame[~pairs.isin(held_back)]
+        kept[name] = frame
+    orders = kept["orders"]
+    if orders is not None and cut is not None and "refunded_at" in orders:
+        later = orders["refunded_at"] >= cut
+        undone = orders[["refunded_at"]].assign(refunded_at=orders["refunded_at"].mask(later))
+        if "refund_amount" in orders:
+            undone["refund_amount"] = orders["refund_amount"].mask(later, 0.0)
+        kept["orders"] = orders.assign(**undone)
+    return Tables(tables.events[in_train], tables.items, tables.users, **kept)
+
+
+def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None) -> None:
+    """Raise if a model could have seen what it must foresee.
+
+    No event (row label) may be in both parts, and neither part may be empty. With a cut no
+    training event, order, refund or exposure may lie at or after it, no test event before.
+
+    Raises
+    ------
+    ValueError
+        Naming the table, how many rows leak, and the first of them.
+    """
+    if train.events.empty or test_events.empty:
+        raise ValueError(
+            f"the split has {len(train.events)} training and {len(test_events)} test events; "
+            "both parts need some: change train_share or the split"
+        )
+    shared = train.events.index.intersection(test_events.index)
+    if len(shared):
+        raise ValueError(f"leak: {len(shared)} events are in both parts, first row {shared[0]}")
+    if cut is None:
+        return
+    for name, frame in train.present().items():
+        for column in {"timestamp", "refunded_at"} & set(frame.columns):
+            late = frame.index[frame[column] >= cut]
+            if len(late):
+                raise ValueError(
+                    f"leak: {len(late)} training {name} have {column} at or after the cut "
+                    f"{cut}, first row {late[0]}"
+                )
+    if (test_events["timestamp"] < cut).any():
+        raise ValueError(f"leak: a test event lies before the cut {cut}")
+
+
+def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> float | None:
+    """Share of training events later than a test event, mean over test events.
+
+    0 for a split by time; None without time stamps. A model trained on the future of what
+    it must foresee scores better than it ever will in use.
+
+    References
+    ----------
+    Ji et al. (2023), A critical study on data leakage in recommender system offline
+    evaluation.
+    """
+    if "timestamp" not in train_events or train_events["timestamp"].isna().any():
+        return None
+    stamps = np.sort(event_times(train_events))
+    not_later = np.searchsorted(stamps, event_times(test_events), side="right")
+    return float(1 - (not_later / len(stamps)).mean())
+
+
+def event_times(events: pd.DataFrame) -> np.ndarray:
+    """Return the events' times as datetime64[us] in UTC; raise where one is missing."""
+    if "timestamp" not in events:
+        raise ValueError("events have no timestamp; choose how='random_per_user'")
+    missing = int(events["timestamp"].isna().sum())
+    if missing:
+        raise ValueError(f"{missing} events have no timestamp; drop them or split at random")
+    return events["timestamp"].dt.tz_localize(None).to_numpy("datetime64[us]")
+
+
+def _first_of_each(key: np.ndarray, draws: np.ndarray, share: float) -> np.ndarray:
+    order = np.lexsort((draws, key))
+    counts = np.bincount(key)
+    place = np.arange(len(key)) - np.repeat(np.cumsum(counts) - counts, counts)
+    in_train = np.empty(len(key), dtype=bool)
+    in_train[order] = place < np.repeat(np.round(share * counts), counts)  # half to even
+    return in_train
+
+
+def _given(events: pd.DataFrame) -> np.ndarray:
+    if "part" not in events:
+        raise ValueError("events have no column 'part'; how='given' needs train or test in it")
+    strange = events.loc[~events["part"].isin(["train", "test"]), "part"]
+    if len(strange):
+        raise ValueError(f"part is {strange.iloc[0]!r}; it must be train or test")
+    return (events["part"] == "train").to_numpy()

@@ -1,0 +1,204 @@
+"""Ranking metrics at k, one value a user, all users at once.
+
+Every metric reads two arrays: ``hits`` (n_users, k) bool, whether the item at a rank is
+relevant, and ``n_relevant`` (n_users,), how many items there were to find (at least one:
+users with nothing to find are left out and counted, see :func:`per_user`). In the
+formulas h_r is 1 for a hit at rank r, n is ``n_relevant``, k the list length. A list that
+ran short (-1) holds no hit there and is still divided by k.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+
+def precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Share of the list that is relevant: sum_r h_r / k.
+
+    >>> precision(np.array([[True, False, True, False]]), np.array([3]))
+    array([0.5])
+    """
+    return hits.mean(axis=1)
+
+
+def recall(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Share of what there was to find that is in the list: sum_r h_r / n.
+
+    >>> recall(np.array([[True, False, True, False]]), np.array([8]))
+    array([0.25])
+    """
+    return hits.sum(axis=1) / n_relevant
+
+
+def recall_capped(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Hits over the most that k places can hold: sum_r h_r / min(n, k).
+
+    >>> recall_capped(np.array([[True, False, True, False]]), np.array([8]))
+    array([0.5])
+    """
+    return hits.sum(axis=1) / np.minimum(n_relevant, hits.shape[1])
+
+
+def hit(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """1 if the list holds anything relevant, else 0.
+
+    >>> hit(np.array([[False, True], [False, False]]), np.array([1, 1]))
+    array([1., 0.])
+    """
+    return np.asarray(hits.any(axis=1), dtype=np.float64)
+
+
+def mrr(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """One over the rank of the first hit; 0 without one.
+
+    >>> mrr(np.array([[False, True, True], [False, False, False]]), np.array([2, 2]))
+    array([0.5, 0. ])
+    """
+    return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1), 0.0)
+
+
+def average_precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Average precision, AP@k = sum_r h_r P@r / min(n, k); its mean over users is MAP@k.
+
+    P@r is the precision of the first r places. The best list of k places scores 1.
+
+    >>> average_precision(np.array([[True, False, True]]), np.array([2]))  # (1/1 + 2/3) / 2
+    array([0.83333333])
+    """
+    return _precision_sum(hits) / np.minimum(n_relevant, hits.shape[1])
+
+
+def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Normalised discounted cumulative gain with binary gain.
+
+    DCG = sum_r h_r / log2(r + 1), divided by the DCG of min(n, k) hits in a row: as in
+    trec_eval, scikit-learn, ranx and Microsoft Recommenders.
+
+    References
+    ----------
+    Järvelin & Kekäläinen (2002), Cumulated gain-based evaluation of IR techniques.
+
+    >>> ndcg(np.array([[False, True]]), np.array([1])) * np.log2(3)
+    array([1.])
+    """
+    discount = 1.0 / np.log2(np.arange(2, hits.shape[1] + 2))
+    ideal = np.cumsum(discount)[np.minimum(n_relevant, hits.shape[1]) - 1]
+    return hits @ discount / ideal
+
+
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "precision": precision,
+    "recall": recall,
+    "recall_capped": recall_capped,
+    "hit": hit,
+    "map": average_precision,
+    "mrr": mrr,
+    "ndcg": ndcg,
+}
+
+
+@dataclass(frozen=True)
+class PerUser:
+    """One row a metric, k and user; and how many users had nothing to find.
+
+    Parameters
+    ----------
+    values : DataFrame
+        Columns ``metric, k, user, value``; ``user`` is the row of the lists.
+    left_out : int
+        Users without a relevant item: they have no value, rather than a 0.
+    """
+
+    values: pd.DataFrame
+    left_out: int
+
+
+def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
+    """Mark which recommended items are relevant.
+
+    Parameters
+    ----------
+    items : int array of shape (n, k)
+        Item positions, best first, -1 where the list ran short.
+    relevant : csr_array of shape (n, n_items)
+        Row for row, a stored value where the item is relevant.
+
+    Returns
+    -------
+    bool array of shape (n, k)
+
+    >>> find_hits(np.array([[2, 0, -1]]), csr_array([[1, 1, 0]]))
+    array([[False,  True, False]])
+    """
+    n, n_items = relevant.shape
+    if len(items) != n:
+        raise ValueError(f"{len(items)} lists for {n} rows of relevant items; pass equal rows")
+    row_of = np.repeat(np.arange(n), np.diff(relevant.indptr))
+    wanted = row_of * n_items + relevant.indices
+    listed = np.arange(n)[:, None] * n_items + items
+    return np.isin(listed, wanted) & (items >= 0)
+
+
+def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUser:
+    """Compute every metric of ``METRICS`` at every k for each user with something to find.
+
+    Parameters
+    ----------
+    items : int array of shape (n, k_max)
+        See :func:`find_hits`.
+    relevant : csr_array of shape (n, n_items)
+    ks : sequence of int
+        List lengths, each at most k_max.
+    """
+    if max(ks) > items.shape[1]:
+        raise ValueError(f"k = {max(ks)}, but lists hold {items.shape[1]}; rank longer lists")
+    n_relevant = np.diff(relevant.indptr)
+    users = np.flatnonzero(n_relevant)
+    hits, found = find_hits(items, relevant)[users], n_relevant[users]
+    parts = [
+        pd.DataFrame({"metric": name, "k": k, "user": users, "value": metric(hits[:, :k], found)})
+        for k in ks
+        for name, metric in METRICS.items()
+    ]
+    return PerUser(pd.concat(parts, ignore_index=True), int(len(n_relevant) - len(users)))
+
+
+def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame:
+    """Show what the same lists score under the definitions that others use.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``metric, definition, used_by, value``; ours is the first row of each metric.
+    """
+    n_relevant = np.diff(relevant.indptr)
+    users = np.flatnonzero(n_relevant)
+    hits, n = find_hits(items[:, :k], relevant)[users], n_relevant[users]
+    ranks = np.arange(1, k + 1)
+    ap, n_hits = _precision_sum(hits), hits.sum(axis=1)
+    running = (np.cumsum(hits, axis=1) / ranks).mean(axis=1)
+    log2_rank = 1.0 / np.maximum(np.log2(ranks), 1.0)
+    lenskit = hits @ log2_rank / np.cumsum(log2_rank)[np.minimum(n, k) - 1]
+    always_k = hits @ (1.0 / np.log2(ranks + 1)) / (1.0 / np.log2(ranks + 1)).sum()
+    rows = [
+        ("map", "AP / min(n_relevant, k)", "ours", average_precision(hits, n)),
+        ("map", "AP / n_relevant (map_trec)", "trec_eval, ranx, RecTools", ap / n),
+        ("map", "AP / k", "RecTools divide_by_k", ap / k),
+        ("map", "mean of precision at 1..k", "Elliot", running),
+        ("map", "AP / hits", "some notebooks", ap / np.maximum(n_hits, 1)),
+        ("ndcg", "ideal of min(n_relevant, k) hits", "ours", ndcg(hits, n)),
+        ("ndcg", "ideal always of k hits", "RecTools default", always_k),
+        ("ndcg", "discount max(log2 rank, 1)", "LensKit", lenskit),
+        ("recall", "hits / n_relevant", "ours", recall(hits, n)),
+        ("recall", "hits / min(n_relevant, k)", "LensKit", recall_capped(hits, n)),
+    ]
+    table = pd.DataFrame(rows, columns=["metric", "definition", "used_by", "value"])
+    return table.assign(value=[float(values.mean()) for values in table["value"]])
+
+
+def _precision_sum(hits: np.ndarray) -> np.ndarray:
+    precisions = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    return (precisions * hits).sum(axis=1)

@@ -1,0 +1,260 @@
+"""Split a log into what a model may learn and what it must foresee."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array, csr_array
+
+from kpay_lab.data.tables import Tables
+from kpay_lab.evaluate.parts import global_leakage, leakage_gate, rows_to_train, training_tables
+from kpay_lab.interest.matrix import InterestMatrix
+from kpay_lab.recommend.base import Training, trained_items
+
+InterestOf = Callable[[Tables], InterestMatrix]
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What the split did, in numbers.
+
+    Parameters
+    ----------
+    train_events, test_events : int
+        Rows of the log in each part.
+    users, pairs : int
+        Users with something to find, and (user, item) pairs to find.
+    already_seen : int
+        Relevant pairs dropped because the user had the item in training.
+    unreachable : int
+        Relevant pairs dropped because the user is cold or the item no candidate.
+    cold_users, cold_items : int
+        Users and items of the test events that have no training event.
+    cut : Timestamp or None
+        ``time`` only: training ends before it, the test part starts at it.
+    leakage : float or None
+        Share of training events later than a test event, mean over test events.
+    fingerprint : str
+        SHA-256 of the parts, for the manifest.
+    """
+
+    how: str
+    relevant: str
+    train_events: int
+    test_events: int
+    users: int
+    pairs: int
+    already_seen: int
+    unreachable: int
+    cold_users: int
+    cold_items: int
+    cut: pd.Timestamp | None
+    leakage: float | None
+    fingerprint: str
+
+    def sentences(self) -> list[str]:
+        """Say the report in plain sentences."""
+        lines = [
+            f"Split `{self.how}`: {self.train_events:,} events to learn from, "
+            f"{self.test_events:,} held back; no event is in both.",
+            f"{self.users:,} users have something to find, {self.pairs:,} pairs in all "
+            f"(relevant: {self.relevant}).",
+            f"Dropped: {self.already_seen:,} pairs already seen in training, "
+            f"{self.unreachable:,} of cold users or of items that are no candidates.",
+            f"The test part names {self.cold_users:,} cold users and {self.cold_items:,} "
+            "cold items.",
+        ]
+        if self.cut is not None:
+            lines.append(f"Nothing at or after {self.cut:%Y-%m-%d %H:%M} UTC was learned from.")
+        elif self.leakage is not None:
+            lines.append(
+                f"Seen from a test event, {self.leakage:.1%} of the training events lie in the "
+                "future: the models know more than they would in use."
+            )
+        return lines
+
+
+@dataclass(frozen=True)
+class Split:
+    """One training part, and what is to be found after it.
+
+    Parameters
+    ----------
+    train : Training
+        Indexes cover every id of the full tables; what is cold is an empty row or column.
+    test : csr_array of shape (n_users, n_items)
+        1 where an item is relevant to a user.
+    candidates : bool array of shape (n_items,)
+        Items that may be recommended.
+    seen : csr_array of shape (n_users, n_items)
+        1 where the user had the item in training (``relevant="purchase"``: had bought it);
+        withheld from the lists.
+    report : SplitReport
+    """
+
+    train: Training
+    test: csr_array
+    candidates: np.ndarray
+    seen: csr_array
+    report: SplitReport
+
+    @property
+    def users(self) -> np.ndarray:
+        """Positions of the users with something to find: those who are evaluated."""
+        return np.flatnonzero(np.diff(self.test.indptr))
+
+
+def make_split(
+    tables: Tables,
+    interest_of: InterestOf,
+    *,
+    how: str = "time",
+    train_share: float | None = None,
+    legacy_seed: int = 42,
+    relevant: str = "any",
+    threshold: float = 0.5,
+    candidate_kinds: Sequence[str] | None = None,
+    cold_users: bool = False,
+    cold_items: str = "drop",
+) -> Split:
+    """Part the rows, cut the tables, pass the leakage gate, decide what is relevant.
+
+    Parameters
+    ----------
+    interest_of : callable, Tables -> InterestMatrix
+        Weighs the training part, and the test part where ``relevant="interest"``.
+    how, train_share, legacy_seed
+        See :func:`kpay_lab.evaluate.parts.rows_to_train`.
+    relevant : {"any", "interest", "purchase"}
+        Any test event; test-part interest above ``threshold``; an order after the cut.
+    candidate_kinds : sequence of str, optional
+        Kinds that may be recommended; by default those with a price, else all.
+    cold_users : bool
+        Keep the relevant pairs of users without a training event.
+    cold_items : {"drop", "count", "recommend"}
+        Relevant items without a training event: drop the pair; count it although no list
+        can hold the item (as Microsoft Recommenders does); or make the item a candidate.
+
+    Raises
+    ------
+    ValueError
+        On an unknown choice, a missing column, an empty part, or a leak.
+    """
+    _check("relevant", relevant, ("any", "interest", "purchase"))
+    _check("cold_items", cold_items, ("drop", "count", "recommend"))
+    tables = tables.with_events(tables.events.reset_index(drop=True))
+    in_train, cut = rows_to_train(tables.events, how, train_share, legacy_seed)
+    train, test_events = training_tables(tables, in_train, cut), tables.events[~in_train]
+    leakage_gate(train, test_events, cut)
+    ids = tables.ids("user_id"), tables.ids("item_id")
+    trained = _pairs(train.events, *ids)
+    hot = (np.diff(trained.indptr) > 0) | cold_users
+
+    allowed = _of_kinds(tables.items, ids[1], candidate_kinds)
+    candidates = allowed & (trained_items(trained) | (cold_items == "recommend"))
+    findable = allowed if cold_items == "count" else candidates
+    wanted, seen = _pairs(test_events, *ids), trained
+    if relevant == "purchase":
+        wanted, seen = _purchases(tables, train, cut, *ids)
+    elif relevant == "interest":
+        degrees = _aligned(interest_of(tables.with_events(test_events)), *ids).values
+        wanted = _keep(degrees, degrees.data > threshold)
+    fresh = _keep(wanted, ~_stored_in(seen, wanted))
+    users, items = fresh.nonzero()
+    test = _keep(fresh, findable[items] & hot[users])
+    report = SplitReport(
+        how=how,
+        relevant=relevant,
+        cut=cut,
+        leakage=global_leakage(train.events, test_events),
+        already_seen=wanted.nnz - fresh.nnz,
+        unreachable=fresh.nnz - test.nnz,
+        fingerprint=_fingerprint(in_train, candidates, test.indptr, test.indices),
+        **_counts(trained, _pairs(test_events, *ids), test),
+        train_events=len(train.events),
+        test_events=len(test_events),
+    )
+    training = Training(_aligned(interest_of(train), *ids), train)
+    return Split(training, test, candidates, seen, report)
+
+
+def _check(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+
+
+def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
+    """1 for each (user, item) of the frame, however often it occurs."""
+    ones = np.ones(len(frame))
+    pairs = InterestMatrix.from_pairs(
+        frame["user_id"], frame["item_id"], ones, users=users, items=items
+    ).values
+    return _keep(pairs, pairs.data > 0)
+
+
+def _keep(matrix: csr_array, kept: np.ndarray) -> csr_array:
+    """1 in the stored cells that are kept, nothing elsewhere."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
+    cells = (np.ones(len(rows)), (rows, matrix.indices[kept]))
+    return coo_array(cells, shape=matrix.shape).tocsr()
+
+
+def _stored_in(other: csr_array, matrix: csr_array) -> np.ndarray:
+    """Mark the stored cells of the matrix that are stored in the other too."""
+    keys = [
+        np.repeat(np.arange(m.shape[0]), np.diff(m.indptr)) * m.shape[1] + m.indices
+        for m in (matrix, other)
+    ]
+    return np.isin(*keys)
+
+
+def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> InterestMatrix:
+    """Return the same values under the indexes of the full tables."""
+    cells = matrix.values.tocoo()
+    rows = users.get_indexer(matrix.users)[cells.row]
+    cols = items.get_indexer(matrix.items)[cells.col]
+    shape = (len(users), len(items))
+    return InterestMatrix(coo_array((cells.data, (rows, cols)), shape=shape).tocsr(), users, items)
+
+
+def _of_kinds(
+    table: pd.DataFrame | None, items: pd.Index, kinds: Sequence[str] | None
+) -> np.ndarray:
+    if table is None or "kind" not in table:
+        return np.ones(len(items), dtype=bool)
+    if kinds is None:
+        priced = table["price"] > 0 if "price" in table else pd.Series(False, table.index)
+        kinds = list((table["kind"][priced] if priced.any() else table["kind"]).dropna().unique())
+    kind_of = table.set_index("item_id")["kind"].reindex(items)
+    if not kind_of.isin(kinds).any():
+        raise ValueError(f"no item is of the kinds {list(kinds)}; name kinds of the items table")
+    return kind_of.isin(kinds).to_numpy()
+
+
+def _purchases(
+    tables: Tables, train: Tables, cut: pd.Timestamp | None, users: pd.Index, items: pd.Index
+) -> tuple[csr_array, csr_array]:
+    """Return the pairs bought from the cut on, and those bought before it."""
+    if tables.orders is None or train.orders is None or cut is None:
+        raise ValueError("relevant='purchase' needs an orders table and how='time'")
+    later = tables.orders[tables.orders["timestamp"] >= cut]
+    return _pairs(later, users, items), _pairs(train.orders, users, items)
+
+
+def _counts(trained: csr_array, asked: csr_array, test: csr_array) -> dict[str, int]:
+    active = np.diff(asked.indptr) > 0
+    return {
+        "users": int(np.count_nonzero(np.diff(test.indptr))),
+        "pairs": test.nnz,
+        "cold_users": int((active & (np.diff(trained.indptr) == 0)).sum()),
+        "cold_items": int((trained_items(asked) & ~trained_items(trained)).sum()),
+    }
+
+
+def _fingerprint(*parts: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part, dtype=np.int64).tobytes())
+    return digest.hexdigest()
