@@ -135,7 +135,7 @@ def published_comment(A: Matrix, B: Matrix, threshold: float | None = None) -> M
 def predicted_interest(
     A: Matrix, mu: float | np.ndarray | None = None, identity: str = "ones"
 ) -> Matrix:
-    r"""P for any rectangular matrix and a mean of each user: :math:`P_{ij} = A_{ij} + \mu_i I_{ij}`.
+    r"""P for any rectangle and a mean of each user, :math:`P_{ij} = A_{ij} + \mu_i I_{ij}`.
 
     Parameters
     ----------
@@ -186,8 +186,8 @@ def combined_score(
         Applied to each input; by default `unit_range`. The identity gives `published_score`.
     """
     scale = scale or unit_range
-    inputs = (scale(_matrix(name, values)) for name, values in (("R", R), ("A", A), ("B", B)))
-    return published_score(*inputs, weights)
+    R, A, B = (scale(_matrix(name, values)) for name, values in (("R", R), ("A", A), ("B", B)))
+    return published_score(R, A, B, weights)
 
 
 def comment_model(

@@ -83,7 +83,8 @@ def behaviour_sequences(
 
     Examples
     --------
-    >>> times = pd.to_datetime(["2024-01-01 10:00", "2024-01-01 10:05", "2024-01-02 10:00"], utc=True)
+    >>> times = pd.to_datetime(["2024-01-01 10:00", "2024-01-01 10:05", "2024-01-02"],
+    ...                        format="ISO8601", utc=True)
     >>> log = pd.DataFrame({"user_id": "u", "item_id": ["a", "b", "a"], "timestamp": times})
     >>> B = behaviour_sequences(log, pd.Index(["u"]), pd.Index(["a", "b"]))
     >>> B.of_user(0), B.session

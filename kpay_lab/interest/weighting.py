@@ -141,7 +141,7 @@ def interest_degree(
     """
     weights = weights or InterestWeights()
     signs = interest_signs(totals, weights, bought)
-    weight = np.array([weights.of_sign(sign) for sign in signs.columns])
+    weight = np.array([weights.of_sign(sign) for sign in signs.columns], dtype=np.float64)
     if not weight.sum() > 0:
         raise ValueError(
             "the events hold no weighted sign of interest (watch_time, like_count, comment_count, "

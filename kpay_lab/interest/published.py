@@ -1,0 +1,129 @@
+"""The printed tables of document A, section 4.3, and the flow charts of both, as data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class WorkedCase:
+    """Every number document A prints in its worked case; rows are u_1, u_2, columns v_1, v_2.
+
+    Parameters
+    ----------
+    watch_time : array (2, 2)
+        Printed as 30, 20, 50, 40; the unit is not printed, seconds are assumed.
+    likes : array (2, 2)
+    commented : bool array (2, 2)
+        有 is True, 无 is False.
+    interest : array (2, 2)
+        The A of the rating table (section 4.3, 3); the table of A itself has no values.
+    mean_interest : float
+        mu.
+    predicted : array (2, 2)
+        P as printed.
+    item_features, user_features : arrays (2, 3)
+        C and D.
+    content_scores : array (2, 2)
+        R as printed.
+    weights : three floats
+        w1, w2, w3.
+    ratings : array (2, 2)
+        S as printed.
+    """
+
+    users: tuple[str, ...]
+    items: tuple[str, ...]
+    watch_time: np.ndarray
+    likes: np.ndarray
+    commented: np.ndarray
+    interest: np.ndarray
+    mean_interest: float
+    predicted: np.ndarray
+    item_features: np.ndarray
+    user_features: np.ndarray
+    content_scores: np.ndarray
+    weights: tuple[float, float, float]
+    ratings: np.ndarray
+
+
+def _printed(rows: list[list[float]]) -> np.ndarray:
+    table = np.array(rows)
+    table.setflags(write=False)  # what is printed stays as printed
+    return table
+
+
+WORKED_CASE = WorkedCase(
+    users=("u_1", "u_2"),
+    items=("v_1", "v_2"),
+    watch_time=_printed([[30.0, 20.0], [50.0, 40.0]]),
+    likes=_printed([[10, 5], [20, 15]]),
+    commented=_printed([[False, False], [True, False]]),
+    interest=_printed([[0.5, 0.5], [0.5, 0.5]]),
+    mean_interest=0.5,
+    predicted=_printed([[0.8, 0.3], [0.8, 0.3]]),
+    item_features=_printed([[0.1, 0.2, 0.3], [0.3, 0.4, 0.5]]),
+    user_features=_printed([[0.4, 0.5, 0.6], [0.2, 0.3, 0.4]]),
+    content_scores=_printed([[0.52, 0.37], [0.60, 0.42]]),
+    weights=(0.5, 0.3, 0.2),
+    ratings=_printed([[0.8, 0.4], [0.8, 0.4]]),
+)
+
+
+@dataclass(frozen=True)
+class FlowChart:
+    """A flow chart: boxes at grid places (column, row from the top), and labelled arrows."""
+
+    title: str
+    boxes: dict[str, tuple[str, float, float]]
+    arrows: tuple[tuple[str, str, str], ...]
+
+
+VIEWER_FLOW = FlowChart(
+    "Document A, 2.5: from viewer to learner",
+    {
+        "A": ("user 用户", 0, 0),
+        "B": ("live / short video\n直播 / 短视频", 1, 0),
+        "C": ("interested?\n是否感兴趣", 2, 0),
+        "D": ("watch 观看", 3, 0),
+        "E": ("buy? 是否购买", 4, 0),
+        "F": ("purchase 完成购买", 4, 1),
+        "G": ("learn 学习", 3, 1),
+        "H": ("feedback 反馈评价", 2, 1),
+        "I": ("keep watching\n继续观看", 4, -1),
+        "J": ("leave 退出", 2, -1),
+    },
+    (
+        ("A", "B", ""),
+        ("B", "C", ""),
+        ("C", "D", "yes 是"),
+        ("D", "E", ""),
+        ("E", "F", "yes 是"),
+        ("F", "G", ""),
+        ("G", "H", ""),
+        ("H", "A", ""),
+        ("E", "I", "no 否"),
+        ("I", "A", ""),
+        ("C", "J", "no 否"),
+        ("J", "A", ""),
+    ),
+)
+
+SELLER_FLOW = FlowChart(
+    "Document B, 2.3: from plan to service, from knowledge to analysis",
+    {
+        "A": ("plan content\n内容策划", 0, 0),
+        "B": ("prepare\n直播准备", 1, 0),
+        "C": ("present\n直播展示", 2, 0),
+        "D": ("convert\n销售转化", 3, 0),
+        "E": ("serve after\n售后服务", 4, 0),
+        "F": ("distil knowledge\n知识提炼", 0, 1),
+        "G": ("shape value\n价值塑造", 1, 1),
+        "H": ("choose platform\n平台选择", 2, 1),
+        "I": ("interact\n互动营销", 3, 1),
+        "J": ("analyse data\n数据分析", 4, 1),
+    },
+    tuple(
+        (first, second, "") for first, second in ("AB", "BC", "CD", "DE", "FG", "GH", "HI", "IJ")
+    ),
+)

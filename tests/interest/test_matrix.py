@@ -1,0 +1,29 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+
+from kpay_lab.interest.matrix import InterestMatrix
+
+
+def test_repeated_pairs_add_up_and_cold_ids_keep_empty_rows():
+    A = InterestMatrix.from_pairs(["u", "u"], ["a", "a"], [1.0, 2.0], users=pd.Index(["w", "u"]))
+    assert A.values.toarray().tolist() == [[0.0], [3.0]]
+    assert A.density == 1 / 2
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "words"),
+    [
+        (["u"], ["a", "b"], r"matrix is \(2, 2\), but its indexes name \(1, 2\)"),
+        (["u", "u"], ["a", "b"], "'u' occurs twice"),
+    ],
+)
+def test_labels_must_fit(users, items, words):
+    with pytest.raises(ValueError, match=words):
+        InterestMatrix(csr_array(np.eye(2)), pd.Index(users), pd.Index(items))
+
+
+def test_a_pair_outside_the_index_is_refused():
+    with pytest.raises(ValueError, match="not in the index"):
+        InterestMatrix.from_pairs(["u"], ["a"], [1.0], users=pd.Index(["w"]))

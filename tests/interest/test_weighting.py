@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.data.tables import Tables
+from kpay_lab.interest.totals import pair_totals
+from kpay_lab.interest.weighting import (
+    InterestWeights,
+    interest_degree,
+    interest_matrix,
+    interest_signs,
+    with_durations,
+)
+
+
+def test_degree_by_hand(tiny):
+    A = interest_matrix(tiny)
+    ann_python = (0.5 * 90 / 100 + 0.2 * 1 / (1 + 1) + 0.1 * 1 / (1 + 1)) / (0.5 + 0.2 + 0.1)
+    bob_python = (0.5 * 1 + 0.2 * 3 / (3 + 1) + 0.1 * 1 / (1 + 1)) / 0.8  # 120 s of 100: clipped
+    cai_chess = 0.5 * 60 / 60 / 0.8
+    assert A.values[0, 0] == pytest.approx(ann_python, rel=1e-15)
+    assert A.values[1, 0] == pytest.approx(bob_python, rel=1e-15)
+    assert A.values[2, 2] == pytest.approx(cai_chess, rel=1e-15)
+    assert A.values[3].sum() == 0  # dan is cold
+
+
+def test_without_durations_watching_is_a_share_of_ones_own(tiny):
+    signs = interest_signs(pair_totals(tiny.events), InterestWeights())
+    assert signs["watch"].tolist()[:2] == [90 / 120, 30 / 120]
+
+
+def test_an_unknown_sign_is_left_out_not_zero():
+    events = pd.DataFrame(
+        {
+            "user_id": ["u", "u"],
+            "item_id": ["a", "b"],
+            "watch_time": [30.0, 30.0],
+            "duration": [60.0, 60.0],
+            "rating": [5.0, np.nan],
+        }
+    )
+    weights = InterestWeights(watch=1, rating=1)
+    degree = interest_degree(pair_totals(events), weights)
+    assert degree.tolist() == [(0.5 + 1.0) / 2, 0.5]
+
+
+def test_degrees_stay_in_the_unit_range(small_world):
+    tables, _ = small_world
+    values = interest_matrix(tables, weights=InterestWeights(purchase=0.5)).values.data
+    assert 0 <= values.min() < values.max() <= 1
+
+
+def test_a_purchase_raises_interest(tiny):
+    when = pd.Series(pd.to_datetime(["2024-03-02"], utc=True)).astype("datetime64[us, UTC]")
+    orders = pd.DataFrame(
+        {"user_id": ["ann"], "item_id": ["sql"], "timestamp": when, "amount": [9.0]}
+    )
+    bought = replace(tiny, orders=orders)
+    weights = InterestWeights(purchase=0.2)
+    without, with_order = (
+        interest_matrix(tiny, weights=weights),
+        interest_matrix(bought, weights=weights),
+    )
+    assert with_order.values[0, 1] == pytest.approx((0.5 * 30 / 60 + 0.2) / 1.0, rel=1e-15)
+    assert without.values[0, 1] == pytest.approx(0.5 * 30 / 60 / 0.8, rel=1e-15)
+
+
+def test_other_weightings(tiny):
+    assert interest_matrix(tiny, weighting="binary").values.toarray()[0].tolist() == [1, 1, 0, 0, 0]
+    assert interest_matrix(tiny, weighting="counts").values.toarray()[0].tolist() == [2, 1, 0, 0, 0]
+    bm25 = interest_matrix(tiny, weighting="bm25").values
+    assert bm25.nnz == 6 and bm25.data.min() > 0
+
+
+def test_auto_is_binary_where_the_log_holds_only_ids():
+    log = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "a"]})
+    assert interest_matrix(Tables(log)).values.toarray().tolist() == [[1.0]]
+    with pytest.raises(ValueError, match="use weighting='binary'"):
+        interest_matrix(Tables(log), weighting="interest")
+
+
+@pytest.mark.parametrize(
+    ("weighting", "words"), [("rating", "no rating column"), ("magic", "choose one of auto")]
+)
+def test_a_weighting_that_cannot_be_is_refused(tiny, weighting, words):
+    with pytest.raises(ValueError, match=words):
+        interest_matrix(tiny, weighting=weighting)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"watch": -1.0}, "weight watch is -1"),
+        ({"half_like": 0.0}, "half_like is 0"),
+        (
+            dict.fromkeys(["watch", "like", "comment", "progress", "rating"], 0.0),
+            "every weight is 0",
+        ),
+    ],
+)
+def test_weights_are_checked(bad, words):
+    with pytest.raises(ValueError, match=words):
+        InterestWeights(**bad)
+
+
+def test_durations_of_the_log_win_over_the_catalogue(tiny):
+    own = tiny.events.assign(duration=[np.nan, 200.0, *[np.nan] * 5])
+    assert with_durations(replace(tiny, events=own))["duration"].tolist()[:3] == [100, 200, 60]
