@@ -1,8 +1,8 @@
 """One look for every picture: type, colours, sizes, and letters for Chinese text."""
 
-from cycler import cycler
 import matplotlib.pyplot as plt
 import seaborn as sns
+from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

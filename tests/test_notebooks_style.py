@@ -1,0 +1,73 @@
+"""How a notebook is written: read from the files, without running them."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
+FORBIDDEN = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+def cells(path, kind):
+    return [cell for cell in load(path)["cells"] if cell["cell_type"] == kind]
+
+
+def load(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return request.param
+
+
+def test_committed_without_outputs(notebook):
+    for cell in cells(notebook, "code"):
+        assert cell["outputs"] == [] and cell["execution_count"] is None
+
+
+def test_defines_nothing_and_keeps_cells_short(notebook):
+    for cell in cells(notebook, "code"):
+        text = source(cell)
+        nodes = list(ast.walk(ast.parse(text)))
+        assert not [node for node in nodes if isinstance(node, FORBIDDEN[:3])], text
+        limit = 40 if "parameters" in tags(cell) else 14
+        assert len([line for line in text.splitlines() if line.strip()]) <= limit, text
+
+
+def test_follows_the_template(notebook):
+    code = cells(notebook, "code")
+    order = [tag for cell in code for tag in tags(cell) if tag in {"parameters", "setup", "record"}]
+    assert order == ["parameters", "setup", "record"]
+    assert source(load(notebook)["cells"][0]).startswith("# ")
+    assert code[-1]["metadata"]["tags"] == ["record"]
+    assert "session.save()" in source(code[-1])
+
+
+def test_words_stand_beside_code(notebook):
+    assert len(cells(notebook, "markdown")) >= 0.6 * len(cells(notebook, "code"))
+
+
+def test_truth_is_used_only_in_oracle_cells(notebook):
+    for cell in cells(notebook, "code"):
+        if "truth" in source(cell) and "setup" not in tags(cell):
+            assert "oracle" in tags(cell), source(cell)
+            assert "is not None" in source(cell), source(cell)
+
+
+def test_hides_no_warning_and_names_no_machine(notebook):
+    for cell in cells(notebook, "code"):
+        text = source(cell)
+        assert "filterwarnings" not in text and "simplefilter" not in text
+        assert "/home/" not in text and "C:\\" not in text
