@@ -1,0 +1,230 @@
+r"""The simulated world: who its users are, what it sells, and how a user reacts to an item.
+
+Every law is a pure function of positions (integer arrays), so that a policy or a
+feedback loop can be played in the world long after the log was written. With the
+degree of interest :math:`I_{ui} \in (0, 1)`, position :math:`k`, coupon :math:`t` and
+the offer :math:`o` that item :math:`i` sells (a live or clip sells what it promotes):
+
+.. math::
+    P(click) &= k^{-0.4} \, \sigma(\operatorname{logit} I_{ui} - 0.4) \\
+    P(buy | click) &= \sigma(b + 0.5 \operatorname{logit} I_{uo} + h_i
+                      - s_u \log p_o + t \, c_u)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+
+from kpay_lab.data.catalogue import draw_items, draw_users
+from kpay_lab.data.presets import EXAMINATION, FIELDS, WorldSpec
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that is true, by user and item position.
+
+    Parameters
+    ----------
+    users, items : pandas.DataFrame
+        The tables as a log shows them, in position order; items by publication.
+    interest : float32 array (n_users, n_items)
+        True degree of interest in (0, 1).
+    segment : int array (n_users,)
+        Position in ``presets.SEGMENTS``.
+    activity : float array (n_users,)
+        Sessions a day, up to a constant.
+    price_pull, coupon_pull : float arrays (n_users,)
+    offer : int array (n_items,)
+        The item that is bought: the promoted one, else the item itself.
+    price : float array (n_items,)
+        Price of the offer.
+    persuasion : float array (n_items,)
+        Log-odds that the host and the kind add to a purchase.
+    appeal : float array (n_items,)
+        Log-popularity: what everybody gets shown and looks for.
+    published : float array (n_items,)
+        Seconds from the start of the log, ascending.
+    lessons, lesson_length : arrays (n_items,)
+        Pieces that the item is made of, and seconds of one.
+    intercept : float
+        ``b`` above, set so that the logging policy reaches the field's purchase rate.
+    """
+
+    spec: WorldSpec
+    users: pd.DataFrame
+    items: pd.DataFrame
+    interest: np.ndarray
+    segment: np.ndarray
+    activity: np.ndarray
+    price_pull: np.ndarray
+    coupon_pull: np.ndarray
+    offer: np.ndarray
+    price: np.ndarray
+    persuasion: np.ndarray
+    appeal: np.ndarray
+    published: np.ndarray
+    lessons: np.ndarray
+    lesson_length: np.ndarray
+    intercept: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reactions:
+    """What n exposures led to; all arrays (n,), 0 or NaN where nothing happened.
+
+    ``progress``, ``rating`` and ``refunded`` speak of the offer bought.
+    """
+
+    clicked: np.ndarray
+    watch_time: np.ndarray
+    like_count: np.ndarray
+    comment_count: np.ndarray
+    share_count: np.ndarray
+    question_count: np.ndarray
+    purchased: np.ndarray
+    progress: np.ndarray
+    rating: np.ndarray
+    refunded: np.ndarray
+
+
+def build_world(spec: WorldSpec) -> World:
+    """Draw users, items and the true interest of each user in each item."""
+    user_rng, item_rng = spec.streams()[:2]
+    users, items = draw_users(spec, user_rng), draw_items(spec, item_rng)
+    taste = users.tastes @ items.traits.T + users.kind_liking[:, items.kind]
+    taste = (taste - taste.mean()) / taste.std() + items.quality
+    interest = expit(1.2 * taste / spec.noise).astype(np.float32)
+    parts = {**users.known, **items.known}
+    world = World(spec=spec, interest=interest, **parts)
+    return World(spec=spec, interest=interest, **parts, intercept=_intercept(world))
+
+
+def _intercept(world: World) -> float:
+    """Solve for the ``b`` at which the logging policy sells at the field's rate."""
+    users = np.repeat(np.arange(min(200, world.spec.n_users)), world.spec.n_items)
+    items = np.tile(np.arange(world.spec.n_items), len(users) // world.spec.n_items)
+    shown = logging_policy(world)[: users[-1] + 1].ravel() / (users[-1] + 1)
+    seen = shown * click_probability(world, users, items, np.full(len(users), 3.0))
+    log_odds = _purchase_log_odds(world, users, items)
+    rate = FIELDS[world.spec.field].purchase_rate
+    return float(brentq(lambda b: seen @ expit(b + log_odds) - rate, -30, 30))
+
+
+def logging_policy(world: World, exploration: float = 0.2) -> np.ndarray:
+    r"""Probability with which the log's own policy shows each item to each user.
+
+    .. math:: \pi(i|u) = (1 - \epsilon) \operatorname{softmax}_i(a_i + 0.5 \operatorname{logit}
+        I_{ui}) + \epsilon / n
+
+    Returns
+    -------
+    float array (n_users, n_items)
+        Over the whole catalogue. Before an item is published its share goes to the
+        others in proportion.
+    """
+    pull = np.exp(world.appeal + 0.5 * logit(world.interest.astype(float)))
+    pull /= pull.sum(axis=1, keepdims=True)
+    return (1 - exploration) * pull + exploration / world.spec.n_items
+
+
+def click_probability(
+    world: World, users: np.ndarray, items: np.ndarray, positions: np.ndarray | int = 1
+) -> np.ndarray:
+    """Probability that a user opens an item shown at a position (from 1)."""
+    liked = expit(logit(world.interest[users, items].astype(float)) - 0.4)
+    return np.asarray(positions, dtype=float) ** -EXAMINATION * liked
+
+
+def purchase_probability(
+    world: World,
+    users: np.ndarray,
+    items: np.ndarray,
+    treated: np.ndarray | int = 0,
+    positions: np.ndarray | int = 1,
+) -> np.ndarray:
+    """Probability that showing an item sells its offer to a user who does not own it.
+
+    Parameters
+    ----------
+    users, items : int arrays (n,)
+    treated : 0/1 array (n,) or scalar
+        Whether the user holds a coupon.
+    positions : int array (n,) or scalar
+        Place in the list, from 1.
+    """
+    log_odds = world.intercept + _purchase_log_odds(world, users, items)
+    bought = expit(log_odds + np.asarray(treated) * world.coupon_pull[users])
+    return click_probability(world, users, items, positions) * bought
+
+
+def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    wanted = 0.5 * logit(world.interest[users, world.offer[items]].astype(float))
+    dear = world.price_pull[users] * np.log(world.price[items] / np.median(world.price))
+    return wanted + world.persuasion[items] - dear
+
+
+def react(
+    world: World,
+    users: np.ndarray,
+    items: np.ndarray,
+    positions: np.ndarray,
+    treated: np.ndarray,
+    rng: np.random.Generator,
+) -> Reactions:
+    """Play what happens when items are shown: open, watch, interact, buy, learn, rate, refund.
+
+    A purchase needs a click. Ownership is the caller's to keep: who owns an offer
+    does not buy it again.
+    """
+    click = click_probability(world, users, items, positions)
+    buy = purchase_probability(world, users, items, treated, positions) / click
+    clicked = rng.random(len(users)) < click
+    purchased = clicked & (rng.random(len(users)) < buy)
+    watched = watch(world, users, items, rng)
+    after = learn(world, users, world.offer[items], rng)
+    return Reactions(
+        clicked=clicked,
+        purchased=purchased,
+        **{name: np.where(clicked, values, 0) for name, values in watched.items()},
+        **{name: np.where(purchased, values, np.nan) for name, values in after.items()},
+    )
+
+
+def watch(
+    world: World, users: np.ndarray, items: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Play one opening of an item: seconds watched of one lesson, and interactions (0/1).
+
+    Some leave at once, some replay: the share watched may exceed 1.
+    """
+    n, interest = len(users), world.interest[users, items].astype(float)
+    stays = rng.random(n) < 0.25 + 0.65 * interest
+    share = np.where(stays, np.exp(rng.normal(interest - 0.8, 0.5)), rng.beta(1, 14, n))
+    kept = interest * stays
+    chances = {"like": 0.22, "comment": 0.07, "share": 0.03, "question": 0.04}
+    return {
+        "watch_time": np.ceil(share * world.lesson_length[items]),
+        **{
+            f"{name}_count": (rng.random(n) < rate * kept).astype(int)
+            for name, rate in chances.items()
+        },
+    }
+
+
+def learn(
+    world: World, users: np.ndarray, offers: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Play the time after a purchase: progress in [0, 1], rating 1–5 (NaN: none), refund (0/1)."""
+    n, interest = len(users), world.interest[users, offers].astype(float)
+    progress = rng.beta(0.5 + 2.5 * interest, 1.2)
+    progress = np.ceil(progress * world.lessons[offers]) / world.lessons[offers]
+    stars = np.clip(np.rint(1.8 + 3 * interest + rng.normal(0, 0.8, n)), 1, 5)
+    rating = np.where(rng.random(n) < 0.4, stars, np.nan)
+    return {
+        "progress": progress,
+        "rating": rating,
+        "refunded": (rng.random(n) < 0.02 + 0.2 * (1 - interest) ** 2).astype(float),
+    }
