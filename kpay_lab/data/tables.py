@@ -7,6 +7,7 @@ is absent, never filled.
 """
 
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -36,6 +37,7 @@ class EventSchema(pa.DataFrameModel):
     rating: Series[float] | None = pa.Field(ge=0, nullable=True)
     source_item_id: Series[str] | None = pa.Field(nullable=True)
     session_id: Series[str] | None = pa.Field(nullable=True)
+    part: Series[str] | None = pa.Field(isin=("train", "test"), nullable=True)
 
 
 class ItemSchema(pa.DataFrameModel):
@@ -100,6 +102,7 @@ SCHEMAS: dict[str, Any] = {
     "orders": OrderSchema,
     "exposures": ExposureSchema,
 }
+PRIMARY_KEYS = {"items": "item_id", "users": "user_id"}
 
 
 @dataclass(frozen=True)
@@ -149,3 +152,46 @@ class Tables:
         """
         found = [frame[column] for frame in self.present().values() if column in frame]
         return pd.Index(pd.concat([ids.drop_duplicates() for ids in found]).unique(), name=column)
+
+
+def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:
+    """Keep what happened in ``[since, until)``; items and users stay whole.
+
+    Parameters
+    ----------
+    since, until : str, optional
+        ISO dates or times, UTC where no offset is written; until itself is outside.
+
+    Raises
+    ------
+    ValueError
+        If a bound is no ISO time, events have no time stamps, or no event is inside.
+    """
+    if not since and not until:
+        return tables
+    if c.TIMESTAMP not in tables.events:
+        raise ValueError("the events have no timestamp; leave since and until empty")
+    start, end = (_bound(name, text) for name, text in (("since", since), ("until", until)))
+    kept = {}
+    for name, frame in tables.present().items():
+        if c.TIMESTAMP in frame:
+            inside = frame[c.TIMESTAMP].notna()
+            inside &= True if start is None else frame[c.TIMESTAMP] >= start
+            inside &= True if end is None else frame[c.TIMESTAMP] < end
+            kept[name] = frame[inside].reset_index(drop=True)
+    if kept["events"].empty:
+        first, last = tables.events[c.TIMESTAMP].min(), tables.events[c.TIMESTAMP].max()
+        raise ValueError(
+            f"no event from since={since} to until={until}; the log runs from {first} to {last}"
+        )
+    return replace(tables, **kept)
+
+
+def _bound(name: str, text: str | None) -> pd.Timestamp | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{name} is {text!r}; it must be an ISO time such as 2022-04-07") from None
+    return pd.Timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

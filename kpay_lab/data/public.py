@@ -1,0 +1,190 @@
+"""Public data sets as tables: MovieLens, MOOCCubeX, KuaiRand and OULAD.
+
+A reader keeps the original row order, gives times in UTC and lengths in seconds, and
+states in a note what it decided.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.data.tables import Tables
+
+PRESENTATIONS = ("2013B", "2013J", "2014B", "2014J")
+
+
+@dataclass(frozen=True)
+class PublicData:
+    """The tables of a public data set, what was decided, and the files read."""
+
+    tables: Tables
+    notes: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+def movielens(folder: Path) -> PublicData:
+    """Read MovieLens 100K: ratings with their time, people, and films with their genres.
+
+    Source: F. M. Harper and J. A. Konstan, *The MovieLens Datasets*, ACM TiiS 5(4), 2015.
+    """
+    files = _files(folder, "u.data", "u.user", "u.item", "u.genre")
+    names = ["user_id", "item_id", "rating", "timestamp"]
+    events = pd.read_csv(files[0], sep="\t", names=names, dtype={"user_id": str, "item_id": str})
+    events["timestamp"] = _utc(events["timestamp"], "s")
+    people = ["user_id", "age", "gender", "occupation", "zip_code"]
+    users = pd.read_csv(files[1], sep="|", names=people, dtype=str)
+    users["age"] = users["age"].astype("float64")
+    genres = pd.read_csv(files[3], sep="|", names=["genre", "number"])["genre"].tolist()
+    films = pd.read_csv(
+        files[2], sep="|", encoding="latin-1", header=None, dtype={0: str, 1: str, 2: str}
+    )
+    flags = films.iloc[:, 5:].to_numpy() == 1
+    items = pd.DataFrame(
+        {
+            "item_id": films[0],
+            "title": films[1],
+            "category": ["|".join(np.array(genres)[row]) for row in flags],
+            "published_at": pd.to_datetime(films[2], format="%d-%b-%Y", utc=True).dt.as_unit("us"),
+        }
+    )
+    events["rating"] = events["rating"].astype("float64")
+    note = f"films without a date: {items['published_at'].isna().sum()}"
+    return PublicData(Tables.validated(events=events, items=items, users=users), (note,), files)
+
+
+def mooccubex(folder: Path) -> PublicData:
+    """Read course enrolments of MOOCCubeX in its prepared parts, and the course profiles.
+
+    ``events.part`` says which part (train or test) an enrolment belongs to. There are no
+    time stamps, and only users with 60 to 300 courses are in the sample.
+
+    Source: J. Yu et al., *MOOCCubeX*, CIKM 2021; parts by the GEAR-Rec repository.
+    """
+    files = _files(
+        folder, "train.txt", "test.txt", "user_map.txt", "item_map.txt", "course_profiles.jsonl"
+    )
+    user_names, item_names = (_id_map(path) for path in files[2:4])
+    parts = [_enrolments(path) for path in files[:2]]
+    users, items = (np.concatenate(ids) for ids in zip(*parts, strict=True))
+    events = pd.DataFrame(
+        {
+            "user_id": user_names[users],
+            "item_id": item_names[items],
+            "part": np.repeat(["train", "test"], [len(ids) for ids, _ in parts]),
+        }
+    )
+    courses = pd.read_json(files[4], lines=True, dtype=False)
+    catalogue = {"item_id": courses["original_id"].astype("str"), "kind": "course"}
+    for column, source in (("title", "name"), ("description", "about")):
+        catalogue[column] = courses[source].replace("", None).astype("str")
+    of_concepts = courses["key_concept_ids"].map(_disciplines)
+    fields = courses["fields"].where(courses["fields"].str.len() > 0, of_concepts)
+    for column, names in (
+        ("category", fields), ("brand", courses["schools"]), ("host", courses["teachers"])
+    ):  # fmt: skip
+        catalogue[column] = names.str.join("|").replace("", None).astype("str")
+    table = pd.DataFrame(catalogue)
+    note = (
+        "the log has no time stamps; the given train and test parts are in events.part; "
+        f"{table['category'].isna().sum():,} of {len(table):,} courses name no field of study"
+    )
+    return PublicData(Tables.validated(events=events, items=table), (note,), files)
+
+
+def kuairand(folder: Path) -> PublicData:
+    """Read explicit short-video feedback of KuaiRand-27K.
+
+    ``like_count`` is the label (1 liked, 0 disliked), comments and forwards are marks.
+    A duration of 0 means *unknown* and becomes missing; a watch time above the duration
+    is a replay and stays.
+
+    Source: C. Gao et al., *KuaiRand*, CIKM 2022.
+    """
+    files = _files(folder, "processed_standard_kcore_15.tsv")
+    log = pd.read_csv(files[0], sep="\t", dtype={"user_id": str, "video_id": str})
+    events = pd.DataFrame(
+        {
+            "user_id": log["user_id"],
+            "item_id": log["video_id"],
+            "timestamp": _utc(log["time_ms"], "ms"),
+            "watch_time": log["play_time_ms"] / 1000,
+            "duration": log["duration_ms"].where(log["duration_ms"] > 0) / 1000,
+            "like_count": log["label"].astype("Int64"),
+            "comment_count": log["is_comment"].astype("Int64"),
+            "share_count": log["is_forward"].astype("Int64"),
+        }
+    )
+    zero = (log["duration_ms"] == 0).sum()
+    notes = (
+        f"{log.duplicated().sum():,} rows of the file repeat an earlier one in every column",
+        f"{zero:,} of {len(log):,} durations are 0 and were read as missing",
+        "every row carries an explicit like or dislike, so a like is no rare event here",
+    )
+    return PublicData(Tables.validated(events=events), notes, files)
+
+
+def oulad(folder: Path) -> PublicData:
+    """Read Open University learners: one event an enrolment, one row a student.
+
+    An item is a module's presentation such as ``AAA-2013J``. A student's columns,
+    ``final_result`` among them, are those of the latest presentation (file order decides
+    between modules of the same one).
+
+    Source: J. Kuzilek et al., *Open University Learning Analytics dataset*, 2017.
+    """
+    files = _files(folder, "studentInfo.csv")
+    info = pd.read_csv(files[0], dtype={"id_student": str})
+    info = info.rename(columns={"id_student": "user_id", "highest_education": "education"})
+    info["item_id"] = info["code_module"] + "-" + info["code_presentation"]
+    order = info["code_presentation"].map(PRESENTATIONS.index)
+    latest = info.loc[order.sort_values(kind="stable").index].drop_duplicates(
+        "user_id", keep="last"
+    )
+    users = latest.sort_index().drop(columns=["item_id", "code_module", "code_presentation"])
+    users["n_enrolments"] = users["user_id"].map(info["user_id"].value_counts())
+    items = info[["item_id", "code_module"]].drop_duplicates("item_id")
+    items = items.rename(columns={"code_module": "category"}).assign(kind="course")
+    tables = Tables.validated(
+        events=info[["user_id", "item_id"]],
+        items=items.reset_index(drop=True),
+        users=users.reset_index(drop=True),
+    )
+    several = int((users["n_enrolments"] > 1).sum())
+    notes = (
+        f"{several:,} of {len(users):,} students enrolled more than once; their columns are "
+        "those of the latest presentation",
+        f"imd_band is missing for {users['imd_band'].isna().sum():,} students",
+    )
+    return PublicData(tables, notes, files)
+
+
+def _files(folder: Path, *names: str) -> tuple[Path, ...]:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"{folder} lacks {', '.join(missing)}; give the data set's own folder")
+    return tuple(folder / name for name in names)
+
+
+def _utc(numbers: pd.Series, unit: Any) -> pd.Series:
+    return pd.to_datetime(numbers, unit=unit, utc=True).dt.as_unit("us")
+
+
+def _id_map(path: Path) -> np.ndarray:
+    """Return the original id at each mapped number."""
+    names = pd.read_csv(path, sep=" ", names=["name", "number"], dtype={"name": str})
+    return names.sort_values("number")["name"].to_numpy(dtype=object)
+
+
+def _disciplines(concept_ids: list[str]) -> list[str]:
+    """Return the fields of study that concept ids such as ``K_chair_外国语言文学`` end in."""
+    return list(dict.fromkeys(name.rpartition("_")[2] for name in concept_ids))
+
+
+def _enrolments(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read lines of ``user item item ...`` as two equally long arrays of numbers."""
+    rows = [np.array(line.split(), dtype=np.int64) for line in path.read_text().splitlines()]
+    users = np.repeat([row[0] for row in rows], [len(row) - 1 for row in rows])
+    return users, np.concatenate([row[1:] for row in rows])

@@ -1,0 +1,207 @@
+"""A folder of CSV, Parquet or JSON lines → Tables, and every row that was set aside.
+
+A table is a file named after it (``events.csv``) or a folder of such parts (``events/``,
+``events.parquet/``). Where no file carries a table's name and the folder holds exactly
+one data file, that file is the events table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.data.checking import Checked, check_rows
+from kpay_lab.data.splitting import SUFFIXES, RawRows, split_file
+from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables
+
+ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
+COUNT_COLUMNS = ["table", "read", "good", "rejected"]
+READING_ORDER = ("users", "items", "events", "orders", "exposures")
+MOST_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The rows that were set aside, and how many were read, good and rejected.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row a problem: table, file, line, column, value, reason. A rejected row may
+        have several; a line that is no row has column ''.
+    counts : DataFrame
+        One row a table: table, read, good, rejected; good + rejected = read.
+    notes : tuple of str
+        What else a reader should know, such as columns that are not used.
+    """
+
+    rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ROW_COLUMNS))
+    counts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COUNT_COLUMNS))
+    notes: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """Largest share of rejected rows among the tables; 0 without rows."""
+        shares = self.counts["rejected"] / self.counts["read"].where(self.counts["read"] > 0)
+        return float(shares.fillna(0.0).max()) if len(shares) else 0.0
+
+    def messages(self) -> list[str]:
+        """Say each problem in a sentence: place, value, remedy."""
+        return [
+            f"{row.file} row {row.line}: "
+            + (
+                f"{row.column} is {row.value or 'empty'}; {row.reason}"
+                if row.column
+                else row.reason
+            )
+            for row in self.rows.itertuples()
+        ]
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write ``<table>.csv`` for each table with problems; return the files.
+
+        A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for table, rows in self.rows.groupby("table"):
+            texts = rows.drop(columns="table").astype("str")
+            safe = texts.replace(r"^(?=[=+\-@\t\r])", "'", regex=True)
+            written.append(folder / f"{table}.csv")
+            safe.to_csv(written[-1], index=False)
+        return written
+
+
+def read_tables(folder: str | Path, on_bad_rows: str = "quarantine") -> tuple[Tables, Rejected]:
+    """Read the tables of a folder and set bad rows aside.
+
+    A clean CSV file is read with Arrow; any complaint sends its table to the exact way,
+    which knows physical lines. Both judge the same texts by the same rules.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder, or the one file of events.
+    on_bad_rows : {"quarantine", "fail"}
+        Set bad rows aside, or raise one error that lists them.
+
+    Returns
+    -------
+    Tables, Rejected
+
+    Raises
+    ------
+    ValueError
+        If the folder or the events are missing, a file cannot be understood as a whole,
+        or rows are bad and ``on_bad_rows`` is "fail".
+    """
+    if on_bad_rows not in ("quarantine", "fail"):
+        raise ValueError(f"on_bad_rows is {on_bad_rows!r}; it must be 'quarantine' or 'fail'")
+    frames: dict[str, pd.DataFrame] = {}
+    rows, counts, notes = [], [], []
+    sources = find_sources(folder)
+    for table in (name for name in READING_ORDER if name in sources):
+        known = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
+        parts, checked = _read_one(table, sources[table], known)
+        found = _located(table, parts, checked.problems)
+        n_read = sum(len(part) + len(part.broken) for part in parts)
+        n_rejected = len(found.drop_duplicates(["file", "line"]))
+        assert len(checked.good) + n_rejected == n_read, f"{table}: a row was lost"
+        frames[table] = checked.good
+        rows.append(found)
+        counts.append((table, n_read, len(checked.good), n_rejected))
+        if checked.ignored:
+            notes.append(f"{table}: the columns {', '.join(checked.ignored)} are not used")
+    rejected = Rejected(
+        pd.concat(rows, ignore_index=True),
+        pd.DataFrame(counts, columns=COUNT_COLUMNS),
+        tuple(notes),
+    )
+    if on_bad_rows == "fail" and len(rejected.rows):
+        raise ValueError(_listing(rejected))
+    return Tables(**frames), rejected
+
+
+def find_sources(folder: str | Path) -> dict[str, list[Path]]:
+    """Find the files of each table; parts of a table in order of their names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, no events, or a table in two places.
+    """
+    folder = Path(folder)
+    if folder.is_file() and folder.suffix.lower() in SUFFIXES:
+        return {"events": [folder]}
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder; name a folder that holds events.csv")
+    places = [path for path in sorted(folder.iterdir()) if _parts(path)]
+    named = {table: [path for path in places if path.stem.lower() == table] for table in SCHEMAS}
+    for table, paths in named.items():
+        if len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            raise ValueError(f"{folder}: {table} is there twice, as {names}; keep one")
+    sources = {table: _parts(paths[0]) for table, paths in named.items() if paths}
+    if not sources and len(places) == 1:
+        sources = {"events": _parts(places[0])}
+    if "events" not in sources:
+        raise ValueError(
+            f"{folder} holds no events; add events.csv, events.parquet or events.jsonl "
+            "(a single file may have any name)"
+        )
+    return sources
+
+
+def _parts(path: Path) -> list[Path]:
+    """Return the data files at a path: itself, or the parts in a folder."""
+    candidates = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [
+        p
+        for p in candidates
+        if p.is_file() and p.suffix.lower() in SUFFIXES and p.name[0] not in "._"
+    ]
+
+
+def _read_one(
+    table: str, paths: Sequence[Path], known: dict[str, pd.Series]
+) -> tuple[list[RawRows], Checked]:
+    """Read a table the quick way, and again exactly if there is any complaint."""
+    for exactly in (False, True):
+        parts = [part for path in paths if (part := split_file(path, exactly=exactly)) is not None]
+        if len(parts) == len(paths):
+            checked = check_rows(table, parts, known)
+            if exactly or checked.problems.empty:
+                break
+    return parts, checked
+
+
+def _located(table: str, parts: Sequence[RawRows], problems: pd.DataFrame) -> pd.DataFrame:
+    """Give each problem its file and line, and add the lines that are no rows."""
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    rows = problems["row"].to_numpy()
+    part_of = np.searchsorted(starts, rows, side="right") - 1
+    located = [
+        (table, parts[part].file, parts[part].lines[row - starts[part]], column, value, reason)
+        for part, (row, column, value, reason) in zip(
+            part_of, problems.itertuples(index=False, name=None), strict=True
+        )
+    ]
+    located += [
+        (table, part.file, broken.line, broken.column, broken.value, broken.reason)
+        for part in parts
+        for broken in part.broken
+    ]
+    order = {part.file: position for position, part in enumerate(parts)}
+    located.sort(key=lambda row: (order[row[1]], row[2]))
+    return pd.DataFrame(located, columns=ROW_COLUMNS)
+
+
+def _listing(rejected: Rejected) -> str:
+    """List the problems, the first of them in full, and count the rest."""
+    messages = rejected.messages()
+    rest = len(messages) - MOST_LISTED
+    more = [f"... and {rest} more"] if rest > 0 else []
+    return "\n".join([f"{len(messages)} problems:", *messages[:MOST_LISTED], *more])
