@@ -1,0 +1,52 @@
+"""How long must we test? Sample size, power and their curve, before the first unit comes."""
+
+import numpy as np
+from scipy.stats import norm
+
+
+def power(
+    effect: float, sd: float, n_units: np.ndarray | int, *, alpha: float = 0.05, share: float = 0.5
+) -> np.ndarray:
+    """Return the probability that a two-sided test finds an effect that is there.
+
+    power(n) = Φ(|d| / se − z) + Φ(−|d| / se − z),  se = sd / √(n s (1 − s)), z = z_(1 − α/2)
+
+    Parameters
+    ----------
+    effect : float
+        Absolute difference d of the means.
+    sd : float
+        Standard deviation of one unit: √(p (1 − p)) for a rate; sd · √(1 − ρ²) with CUPED.
+    n_units : int or (n,) array
+        Units of both arms together; an array gives the curve.
+    alpha : float
+    share : float
+        Share of the units that is treated, s.
+
+    Examples
+    --------
+    >>> power(0.01, 0.5, np.array([10_000, 78_489])).round(2)
+    array([0.17, 0.8 ])
+    """
+    t = abs(effect) * np.sqrt(np.asarray(n_units) * share * (1 - share)) / sd
+    z = norm.ppf(1 - alpha / 2)
+    return norm.cdf(t - z) + norm.cdf(-t - z)
+
+
+def sample_size(
+    effect: float, sd: float, *, power: float = 0.8, alpha: float = 0.05, share: float = 0.5
+) -> int:
+    """Return the units of both arms needed: n = (z_(1−α/2) + z_power)² sd² / (d² s (1 − s)).
+
+    Examples
+    --------
+    >>> sample_size(0.01, 0.5)
+    78489
+    """
+    if effect == 0 or sd <= 0 or not 0 < share < 1:
+        raise ValueError(
+            f"effect {effect}, sd {sd}, share {share}: a sample size needs an effect other than "
+            "0, a positive sd and a share between 0 and 1"
+        )
+    z = norm.ppf(1 - alpha / 2) + norm.ppf(power)
+    return int(np.ceil((z * sd / effect) ** 2 / (share * (1 - share))))
