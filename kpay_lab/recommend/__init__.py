@@ -1,6 +1,11 @@
 """Models that score, and the one function that ranks."""
 
+from kpay_lab.recommend.als import ALS
+from kpay_lab.recommend.blend import Blend
+from kpay_lab.recommend.content import ContentBased
 from kpay_lab.recommend.ease import EASE
+from kpay_lab.recommend.forest import RandomForest
+from kpay_lab.recommend.markov import Markov
 from kpay_lab.recommend.neighbours import ItemNeighbours, UserNeighbours
 from kpay_lab.recommend.popularity import Baseline, Popularity, Random
 
@@ -8,7 +13,12 @@ MODELS = {
     "random": Random,
     "popularity": Popularity,
     "baseline": Baseline,
+    "content": ContentBased,
+    "blend": Blend,
+    "forest": RandomForest,
     "user_neighbours": UserNeighbours,
     "item_neighbours": ItemNeighbours,
     "ease": EASE,
+    "als": ALS,
+    "markov": Markov,
 }

@@ -1,0 +1,73 @@
+"""The documents' S = w1 R + w2 A + w3 B, over three models that can each rank."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from kpay_lab.recommend.base import Recommender, Training
+from kpay_lab.recommend.content import ContentBased
+from kpay_lab.recommend.ease import EASE
+from kpay_lab.recommend.markov import Markov
+
+
+@dataclass(kw_only=True)
+class Blend:
+    """Add up content relevance, predicted interest and behaviour sequence.
+
+    S = w1 R + w2 A + w3 B, each part first scaled to [0, 1] within a user over the items
+    the user has not met, the only candidates, since the parts' own scales have nothing in
+    common. A is *predicted* interest: observed interest is 0 for every unseen item and
+    would leave w1 R alone. A part whose data is missing (no description of items, no
+    timestamps) is left out and the others share its weight in proportion. A cold user
+    scores 0; a cold item is scored by content.
+
+    Parameters
+    ----------
+    weights : three floats
+        w1, w2, w3; by default those of the documents' worked example.
+    content, interest, sequence : Recommender
+        The models behind R, A and B.
+    """
+
+    weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
+    content: Recommender = field(default_factory=ContentBased)
+    interest: Recommender = field(default_factory=EASE)
+    sequence: Recommender = field(default_factory=Markov)
+
+    def fit(self, train: Training) -> Self:
+        """Fit the parts for which there is data."""
+        described = ("category", "brand", "price", "title", "description")
+        present = (
+            any(train.has("items", column) for column in described),
+            True,
+            train.has("events", "timestamp"),
+        )
+        models = (self.content, self.interest, self.sequence)
+        known = [(w, m) for w, m, there in zip(self.weights, models, present, strict=True) if there]
+        total = sum(weight for weight, _ in known)
+        if not total > 0:
+            raise ValueError(f"Blend: weights {self.weights} leave no part with data; raise w2")
+        self.parts_ = [(weight / total, model.fit(train)) for weight, model in known if weight]
+        self.met_ = train.interest.values
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Return S: (len(users), n_items)."""
+        met = self.met_[users]
+        return sum(
+            (weight * _unit_range(model.score(users), met) for weight, model in self.parts_),
+            start=np.zeros(met.shape),
+        )
+
+
+def _unit_range(scores: np.ndarray, met: csr_array) -> np.ndarray:
+    """Scale each row by its range over the items not met; a constant row becomes 0."""
+    unmet = np.ones(scores.shape, dtype=bool)
+    unmet[np.repeat(np.arange(len(scores)), np.diff(met.indptr)), met.indices] = False
+    low = np.min(scores, axis=1, where=unmet, initial=np.inf, keepdims=True)
+    span = np.max(scores, axis=1, where=unmet, initial=-np.inf, keepdims=True) - low
+    usable = np.isfinite(low) & (span > 0)
+    safe_low, safe_span = np.where(usable, low, 0.0), np.where(usable, span, 1.0)
+    return np.where(usable, (scores - safe_low) / safe_span, 0.0)

@@ -1,0 +1,65 @@
+"""Which items may be recommended at all."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.data.tables import Tables
+
+
+def candidate_items(
+    tables: Tables,
+    items: pd.Index,
+    *,
+    kinds: Sequence[str] | None = None,
+    reviewed_only: bool = False,
+    min_rating: float | None = None,
+) -> np.ndarray:
+    """Mark the items that may appear in a list.
+
+    Parameters
+    ----------
+    tables : Tables
+        Their ``items`` say what an item is, the ratings of their ``events`` how good.
+    items : pandas.Index
+        The item ids, in order of position.
+    kinds : sequence of str, optional
+        Kinds that may appear; by default those of which at least one item has a price
+        (what can be sold), or all where no item has one.
+    reviewed_only : bool
+        Leave out what is not marked as reviewed; a missing mark counts as not reviewed.
+    min_rating : float, optional
+        Leave out items with a lower mean rating; an item without ratings stays.
+
+    Returns
+    -------
+    bool array of shape (n_items,)
+
+    Raises
+    ------
+    ValueError
+        If a filter needs a column that the tables lack.
+    """
+    allowed = np.ones(len(items), dtype=bool)
+    described = pd.DataFrame(index=items)
+    if tables.items is not None:
+        described = tables.items.set_index("item_id").reindex(items)
+    if kinds is None and {"kind", "price"} <= set(described):
+        kinds = described.loc[described["price"].notna(), "kind"].dropna().unique()
+    if kinds is not None and len(kinds):
+        allowed &= _column(described, "items", "kind").isin(kinds).to_numpy()
+    if reviewed_only:
+        marks = _column(described, "items", "reviewed").astype("boolean")
+        allowed &= marks.fillna(False).to_numpy(dtype=bool)
+    if min_rating is not None:
+        ratings = _column(tables.events, "events", "rating")
+        means = ratings.groupby(tables.events["item_id"]).mean().reindex(items)
+        allowed &= ~(means < min_rating).to_numpy()
+    return allowed
+
+
+def _column(frame: pd.DataFrame, table: str, column: str) -> pd.Series:
+    if column not in frame:
+        raise ValueError(f"this filter needs {table}.{column}; add the column or drop the filter")
+    return frame[column]

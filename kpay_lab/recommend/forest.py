@@ -1,0 +1,156 @@
+"""A classifier over (user, item) pairs: document B's listing, put right."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+from sklearn.ensemble import RandomForestClassifier
+
+from kpay_lab.recommend.base import Training, trained_items
+
+PAIRS_AT_ONCE = 200_000
+GROUPINGS = ("category", "brand", "host", "kind")
+
+
+@dataclass(kw_only=True)
+class RandomForest:
+    """Score a pair by the probability that a forest takes it for one that happened.
+
+    The forest sees what is known of the user (demographics, activity, mean interest), of
+    the item (labels, price, number of users, mean interest) and of both (the share of the
+    user's interest that lies in the item's category, brand, host and kind). It learns from
+    pairs that happened and, as a log holds nothing else, from pairs drawn at random among
+    those that did not. No pair sees itself: its own interest is taken out of every total.
+    The probability is that of the sample, one pair in 1 + ``n_negatives``, not that of the
+    world; only its order counts. A cold user is scored by demographics and the item; a cold
+    item by its labels and price.
+
+    Parameters
+    ----------
+    n_trees, max_depth, min_leaf : int
+    n_negatives : int
+        Pairs drawn for each pair that happened.
+    max_pairs : int
+        The most pairs that happened to learn from, drawn at random.
+    seed : int
+    """
+
+    n_trees: int = 40
+    max_depth: int = 8
+    min_leaf: int = 20
+    n_negatives: int = 4
+    max_pairs: int = 20_000
+    seed: int = 0
+
+    def fit(self, train: Training) -> Self:
+        """Sample pairs, describe them, grow the trees."""
+        rng = np.random.default_rng(self.seed)
+        self.values_ = train.interest.values
+        self._describe(train)
+        users, items, happened = self._sample(rng)
+        own = np.asarray(self.values_[users, items]).ravel()
+        self.forest_ = RandomForestClassifier(
+            n_estimators=self.n_trees,
+            max_depth=self.max_depth,
+            min_samples_leaf=self.min_leaf,
+            random_state=int(rng.integers(2**31)),
+            n_jobs=1,
+        ).fit(self._pairs(users, items, own, happened), happened)
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Return the probabilities, batch by batch: (len(users), n_items)."""
+        n_items = self.values_.shape[1]
+        scores = np.empty((len(users), n_items))
+        step = max(1, PAIRS_AT_ONCE // n_items)
+        for start in range(0, len(users), step):
+            batch = np.asarray(users)[start : start + step]
+            rows = self.values_[batch]
+            met = csr_array((np.ones(rows.nnz), rows.indices, rows.indptr), shape=rows.shape)
+            pairs = self._pairs(
+                np.repeat(batch, n_items),
+                np.tile(np.arange(n_items), len(batch)),
+                rows.toarray().ravel(),
+                met.toarray().ravel() > 0,
+            )
+            chance = self.forest_.predict_proba(pairs)[:, 1]
+            scores[start : start + step] = chance.reshape(len(batch), n_items)
+        return scores
+
+    def _describe(self, train: Training) -> None:
+        """Turn the tables into numbers, and add up interest by user, item and group."""
+        values, tables = self.values_, train.tables
+        users = _rows(tables.users if tables else None, train.interest.users)
+        items = _rows(tables.items if tables else None, train.interest.items)
+        self.user_known_ = _numbers(users.drop(columns="consent", errors="ignore"))
+        known = [name for name in (*GROUPINGS, "price", "duration") if name in items]
+        self.item_known_ = _numbers(items[known])
+        met = csr_array((np.ones(values.nnz), values.indices, values.indptr), shape=values.shape)
+        self.user_totals_ = np.c_[met.sum(axis=1), values.sum(axis=1)]
+        self.item_totals_ = np.c_[met.sum(axis=0), values.sum(axis=0)]
+        self.groups_ = [_codes(items[name]) for name in GROUPINGS if name in items]
+        self.in_group_ = [(values @ _one_hot(codes)).toarray() for codes in self.groups_]
+
+    def _sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw pairs that happened and, for their users, pairs that did not."""
+        cells = self.values_.tocoo()
+        n = min(cells.nnz, self.max_pairs)
+        chosen = rng.choice(cells.nnz, size=n, replace=False)
+        users, items = cells.row[chosen], cells.col[chosen]
+        others = np.repeat(users, self.n_negatives)
+        drawn = rng.choice(np.flatnonzero(trained_items(self.values_)), size=len(others))
+        width = self.values_.shape[1]
+        happened = np.isin(others * width + drawn, cells.row * width + cells.col)
+        others, drawn = others[~happened], drawn[~happened]
+        if not len(others):
+            raise ValueError("RandomForest found no pair that did not happen; log more items")
+        mark = np.r_[np.ones(n, dtype=int), np.zeros(len(others), dtype=int)]
+        return np.r_[users, others], np.r_[items, drawn], mark
+
+    def _pairs(
+        self, users: np.ndarray, items: np.ndarray, own: np.ndarray, met: np.ndarray
+    ) -> np.ndarray:
+        """Return the features of pairs, each without its own part in the totals."""
+        self_part = np.c_[met, own]
+        user_count, user_sum = (self.user_totals_[users] - self_part).T
+        item_count, item_sum = (self.item_totals_[items] - self_part).T
+        columns = [user_count, item_count]
+        columns += [_ratio(user_sum, user_count), _ratio(item_sum, item_count)]
+        for codes, totals in zip(self.groups_, self.in_group_, strict=True):
+            columns.append(_ratio(totals[users, codes[items]] - own, user_sum))
+        known = self.user_known_[users], self.item_known_[items]
+        return np.column_stack([*columns, *known]).astype(np.float32)
+
+
+def _rows(table: pd.DataFrame | None, ids: pd.Index) -> pd.DataFrame:
+    """Return one row for each id, in order; without a table, rows without columns."""
+    empty = pd.DataFrame(index=ids)
+    return empty if table is None else table.set_index(str(ids.name)).reindex(ids)
+
+
+def _numbers(frame: pd.DataFrame) -> np.ndarray:
+    """Return numbers as they are, labels as codes (missing: NaN); times are left out."""
+    columns = [np.empty((len(frame), 0))]
+    for name in frame:
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+            columns.append(column.to_numpy(dtype=float, na_value=np.nan)[:, None])
+        elif not pd.api.types.is_datetime64_any_dtype(column):
+            codes = pd.factorize(column, sort=True)[0]
+            columns.append(np.where(codes < 0, np.nan, codes)[:, None])
+    return np.hstack(columns)
+
+
+def _codes(column: pd.Series) -> np.ndarray:
+    return pd.factorize(column, use_na_sentinel=False)[0]
+
+
+def _one_hot(codes: np.ndarray) -> csr_array:
+    n = len(codes)
+    return csr_array((np.ones(n), (np.arange(n), codes)), shape=(n, codes.max() + 1))
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 1e-12)

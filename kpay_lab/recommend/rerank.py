@@ -1,0 +1,89 @@
+"""Second thoughts about a list: more variety, or more revenue."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpay_lab.recommend.base import TopK, largest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diversified:
+    """Pick items that score well and do not repeat each other.
+
+    Maximal marginal relevance: place by place, take the item of the list with the largest
+    trade_off · score − (1 − trade_off) · (its largest similarity to those already taken),
+    scores scaled to [0, 1] within the list.
+
+    Parameters
+    ----------
+    similarity : array of shape (n_items, n_items)
+        For instance ``ContentBased().fit(train).item_weights_``.
+    trade_off : float
+        1 keeps the order, 0 asks for variety alone.
+
+    References
+    ----------
+    Carbonell, Goldstein (1998), The use of MMR, diversity-based reranking.
+    """
+
+    similarity: np.ndarray
+    trade_off: float = 0.7
+
+    def rerank(self, top: TopK, k: int) -> TopK:
+        """Choose k of each list; the original scores go with their items."""
+        usable = top.items >= 0
+        worth = self.trade_off * _unit_range(top.scores, usable)
+        worth[~usable] = -np.inf
+        closest = np.zeros(top.items.shape)
+        rows = np.arange(len(top.items))
+        order = np.empty((len(rows), k), dtype=np.intp)
+        for place in range(k):
+            best = np.argmax(worth - (1 - self.trade_off) * closest, axis=1)
+            order[:, place] = best
+            worth[rows, best] = -np.inf
+            taken = top.items[rows, best][:, None]
+            closest = np.maximum(closest, self.similarity[taken, top.items])
+        return _reordered(top, order, top.scores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedRevenue:
+    """Order a list by what an item may be expected to earn.
+
+    value = p · price^price_weight, with p the item's share of the list's scores (scores
+    of 0 and below give no chance). The share stands for the probability of a purchase;
+    where the model's score is a probability, the order is that of price × probability.
+
+    Parameters
+    ----------
+    price : array of shape (n_items,)
+        Prices; NaN earns nothing.
+    price_weight : float
+        0 ranks by chance alone, 1 by expected revenue; between them lies the trade.
+    """
+
+    price: np.ndarray
+    price_weight: float = 1.0
+
+    def rerank(self, top: TopK, k: int) -> TopK:
+        """Choose k of each list; the scores become the expected values."""
+        usable = top.items >= 0
+        chance = np.where(usable, np.maximum(top.scores, 0), 0)
+        total = chance.sum(axis=1, keepdims=True)
+        chance = np.divide(chance, total, out=np.zeros_like(chance), where=total > 0)
+        value = chance * np.nan_to_num(self.price)[top.items] ** self.price_weight
+        value[~usable] = -np.inf
+        return _reordered(top, largest(value, k), value)
+
+
+def _reordered(top: TopK, order: np.ndarray, scores: np.ndarray) -> TopK:
+    items, kept = (np.take_along_axis(x, order, axis=1) for x in (top.items, scores))
+    return TopK(top.users, items, kept)
+
+
+def _unit_range(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    low = np.min(scores, axis=1, where=usable, initial=np.inf, keepdims=True)
+    span = np.max(scores, axis=1, where=usable, initial=-np.inf, keepdims=True) - low
+    shifted = np.subtract(scores, low, out=np.zeros(scores.shape), where=usable)
+    return np.divide(shifted, span, out=np.zeros(scores.shape), where=usable & (span > 0))
