@@ -153,8 +153,9 @@ def predicted_interest(
     A = _matrix("A", A)
     means = A.mean(axis=1) if mu is None else np.asarray(mu, dtype=np.float64)
     if means.shape not in ((), (A.shape[0],)):
-        raise ValueError(f"mu has shape {means.shape}; give one number or one for each of "
-                         f"{A.shape[0]} users")  # fmt: skip
+        raise ValueError(
+            f"mu has shape {means.shape}; give one number or one for each of {A.shape[0]} users"
+        )
     return A + np.broadcast_to(means, A.shape[:1])[:, None] * _identity(A, identity)
 
 

@@ -90,8 +90,8 @@ VIEWER_FLOW = FlowChart(
         "F": ("purchase 完成购买", 4, 1),
         "G": ("learn 学习", 3, 1),
         "H": ("feedback 反馈评价", 2, 1),
-        "I": ("keep watching\n继续观看", 4, -1),
-        "J": ("leave 退出", 2, -1),
+        "I": ("keep watching\n继续观看", 4, -1.5),
+        "J": ("leave 退出", 2, -0.8),
     },
     (
         ("A", "B", ""),

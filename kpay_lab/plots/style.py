@@ -23,8 +23,7 @@ def use_style() -> None:
     look = {
         "font.family": ["DejaVu Sans", "Noto Sans CJK JP"],
         "font.size": 10,
-        "axes.titlesize": 11,
-        "axes.titleweight": "bold",
+        "axes.titlesize": 12,
         "axes.titlelocation": "left",
         "axes.spines.top": False,
         "axes.spines.right": False,

@@ -59,8 +59,10 @@ def test_predicted_interest_reduces_to_print(A, mu):
 def test_a_constant_per_user_reorders_nothing(A):
     P = f.predicted_interest(A)
     for before, after in zip(A, P, strict=True):
-        assert (after[np.argsort(before, kind="stable")][:-1]
-                <= after[np.argsort(before, kind="stable")][1:]).all()  # fmt: skip
+        assert (
+            after[np.argsort(before, kind="stable")][:-1]
+            <= after[np.argsort(before, kind="stable")][1:]
+        ).all()
 
 
 @given(wide, arrays(float, (2, 4), elements=cell))

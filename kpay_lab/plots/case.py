@@ -1,0 +1,100 @@
+"""Pictures of the worked case: the ledger, the formulas' effect, and the flow charts."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from kpay_lab.interest.published import FlowChart
+from kpay_lab.plots.style import NEUTRAL, PALETTE, new_figure
+
+VERDICT_COLOURS = {
+    "reproduced": PALETTE[2],
+    "reproduced_if": PALETTE[0],
+    "cannot_be": PALETTE[3],
+    "not_given": NEUTRAL,
+}
+
+
+def plot_ledger(ledger: pd.DataFrame, symbols: tuple[str, ...]) -> Figure:
+    """Draw the printed number beside the computed one, cell by cell, one panel a table.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        Of `kpay_lab.interest.ledger.worked_ledger`.
+    symbols : tuple of str
+        Key heads, e.g. ``("P", "R", "R[indices]", "S[share]")``.
+    """
+    figure, axes = new_figure(1, len(symbols), height=2.6, sharey=True)
+    for panel, symbol in zip(axes, symbols, strict=True):
+        rows = ledger[ledger["key"].str.split("/").str[0] == symbol]
+        places = np.arange(len(rows))[::-1]
+        computed, printed = rows["computed"].astype(float), rows["printed"].astype(float)
+        panel.hlines(
+            places,
+            np.minimum(computed, printed),
+            np.maximum(computed, printed),
+            color=NEUTRAL,
+            linewidth=1,
+        )
+        panel.plot(printed, places, "D", color=PALETTE[1], label="printed")
+        panel.plot(computed, places, "o", color=PALETTE[0], label="computed")
+        names = [" ".join(key.split("/")[1:]) for key in rows["key"]]
+        panel.set_yticks(places, names)
+        limit = 1.12 * max(computed.max(), printed.max())
+        panel.set(title=symbol, xlim=(0, limit), ylim=(-0.6, len(rows) - 0.4))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def plot_verdicts(counts: pd.Series) -> Figure:
+    """Draw the ledger's lines by verdict."""
+    figure, (axes,) = new_figure(height=1.9)
+    names = list(counts.index)[::-1]
+    bars = axes.barh(names, counts[names], color=[VERDICT_COLOURS[name] for name in names])
+    axes.bar_label(bars, padding=3)
+    axes.set(title="Printed numbers by verdict", xlabel="lines of the ledger")
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def plot_flow(chart: FlowChart) -> Figure:
+    """Draw a flow chart: boxes at their places, arrows with their words."""
+    columns = [box[1] for box in chart.boxes.values()]
+    rows = [box[2] for box in chart.boxes.values()]
+    figure, (axes,) = new_figure(height=1.15 * (max(rows) - min(rows) + 1) + 0.5)
+    frame = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": PALETTE[0]}
+    boxes = {
+        name: axes.text(x, -y, text, ha="center", va="center", fontsize=8.5, bbox=frame)
+        for name, (text, x, y) in chart.boxes.items()
+    }
+    for start, end, word in chart.arrows:
+        _arrow(axes, boxes[start], boxes[end], word)
+    axes.set_xlim(min(columns) - 0.6, max(columns) + 0.6)
+    axes.set_ylim(-max(rows) - 0.6, -min(rows) + 0.6)
+    axes.set_title(chart.title)
+    axes.axis("off")
+    return figure
+
+
+def _arrow(axes: Axes, start: Text, end: Text, word: str) -> None:
+    """Neighbours are joined by a straight arrow, distant boxes by a bent one."""
+    (x0, y0), (x1, y1) = start.get_position(), end.get_position()
+    bend = 0.0 if abs(x1 - x0) <= 1 else 0.18 if y0 >= y1 else -0.18
+    style = {
+        "arrowstyle": "-|>",
+        "color": NEUTRAL,
+        "shrinkA": 1,
+        "shrinkB": 1,
+        "patchA": start.get_bbox_patch(),
+        "patchB": end.get_bbox_patch(),
+        "connectionstyle": f"arc3,rad={bend}",
+    }
+    axes.annotate("", (x1, y1), (x0, y0), arrowprops=style)
+    if word:
+        place = ((x0 + x1) / 2, (y0 + y1) / 2)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axes.text(*place, word, ha="center", va="center", fontsize=8, color=PALETTE[3], bbox=ground)

@@ -1,0 +1,108 @@
+"""Pictures of a log: long tail, rhythm, missing values, who watches what."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from kpay_lab.data.describe import LongTail, Rhythm
+from kpay_lab.plots.style import NEUTRAL, PALETTE, SEQUENTIAL, new_figure, shorten
+
+
+def plot_long_tail(items: LongTail, users: LongTail) -> Figure:
+    """Draw rank against events on log scales, and the Lorenz curves, of items and users."""
+    figure, (ranks, lorenz) = new_figure(1, 2)
+    for tail, name, colour in ((items, "items", PALETTE[0]), (users, "users", PALETTE[1])):
+        seen = tail.counts[tail.counts > 0]
+        ranks.loglog(np.arange(1, len(seen) + 1), seen, color=colour, label=name)
+        share = np.concatenate([[0], np.cumsum(tail.counts[::-1])]) / tail.counts.sum()
+        across = np.linspace(0, 1, len(share))
+        lorenz.plot(across, share, color=colour, label=f"{name}: Gini {tail.gini:.2f}")
+    lorenz.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--", linewidth=1, label="all alike")
+    ranks.set(title="Events by rank", xlabel="rank", ylabel="events")
+    lorenz.set(title="Who holds the events", xlabel="share of ids, quietest first", ylabel="events")
+    for axis in (lorenz.xaxis, lorenz.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    ranks.legend()
+    lorenz.legend()
+    return figure
+
+
+def plot_rhythm(rhythm: Rhythm) -> Figure:
+    """Draw events by day, and the mean week hour by hour."""
+    figure, (days, week) = new_figure(2, 1, height=2.6)
+    days.plot(rhythm.by_day.index, rhythm.by_day.to_numpy(), color=PALETTE[0])
+    days.set(title="Events by day", ylabel="events", ylim=(0, None))
+    days.xaxis.get_major_locator().set_params(maxticks=9)
+    sns.heatmap(rhythm.by_hour, ax=week, cmap=SEQUENTIAL, cbar_kws={"label": "events an hour"})
+    week.set(title="The mean week", xlabel="hour of the day", ylabel="")
+    week.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def plot_shares(shares: pd.Series, title: str, label: str) -> Figure:
+    """Draw named shares of one whole (missing values, kinds of events) as bars."""
+    figure, (axes,) = new_figure(height=max(1.6, 0.32 * len(shares) + 0.9))
+    rising = shares.sort_values()
+    names = [shorten(name) for name in rising.index]
+    bars = axes.barh(names, rising.to_numpy(), color=PALETTE[0])
+    axes.bar_label(bars, [f"{share:.1%}" for share in rising], padding=3, fontsize=9)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.set(title=title, xlabel=label, xlim=(0, max(rising.max() * 1.15, 0.01)))
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def plot_watched_share(share: pd.DataFrame, by: str) -> Figure:
+    """Draw how much of an item is watched in one event, one curve a kind.
+
+    Parameters
+    ----------
+    share : DataFrame
+        Columns ``share`` (of the duration, replays above 1) and the one named by ``by``.
+    """
+    figure, (axes,) = new_figure(height=3.0)
+    bins = np.linspace(0, 1.5, 46)
+    for colour, (name, group) in zip(PALETTE, share.groupby(by, observed=True), strict=False):
+        values = group["share"].clip(upper=1.5)
+        axes.hist(values, bins, histtype="step", density=True, color=colour, label=shorten(name))
+    axes.axvline(1, color=NEUTRAL, linestyle="--", linewidth=1)
+    axes.set(
+        title="Watched share of an item's length",
+        xlabel="watch time / duration (last bar: 1.5 and more)",
+        ylabel="density",
+    )
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend()
+    return figure
+
+
+def plot_who_watches_what(table: pd.DataFrame, rows: str, columns: str) -> Figure:
+    """Draw each user group's events by item group as shares of the group; hidden cells stay grey.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows user groups, columns item groups, cells shares of the row (NaN = suppressed).
+    """
+    figure, (axes,) = new_figure(height=max(2.2, 0.36 * len(table) + 1.4))
+    axes.set_facecolor("#e5e7eb")
+    axes.grid(visible=False)
+    labels = table.rename(index=shorten, columns=lambda name: shorten(name, 18))
+    wide = table.shape[1] <= 12
+    sns.heatmap(
+        labels,
+        ax=axes,
+        cmap=SEQUENTIAL,
+        annot=wide,
+        fmt=".0%",
+        annot_kws={"fontsize": 8},
+        cbar_kws={"format": PercentFormatter(1), "label": "share of the group's events"},
+    )
+    axes.set(title=f"What each {rows} group watches", xlabel=columns, ylabel=rows)
+    axes.tick_params(axis="x", rotation=40)
+    for label in axes.get_xticklabels():
+        label.set_horizontalalignment("right")
+    axes.tick_params(axis="y", rotation=0)
+    return figure

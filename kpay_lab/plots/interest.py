@@ -1,0 +1,135 @@
+"""Pictures of the interest matrix, its making, and the behaviour sequences."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from kpay_lab.interest.matrix import InterestMatrix
+from kpay_lab.plots.style import NEUTRAL, PALETTE, SEQUENTIAL, new_figure, shorten
+
+
+def plot_matrix(A: InterestMatrix, title: str) -> Figure:
+    """Draw a small interest matrix with its numbers; empty cells are what the log never saw."""
+    table = pd.DataFrame(A.values.toarray(), index=A.users, columns=A.items)
+    figure, (axes,) = new_figure(height=0.5 * len(table) + 1.0, width=6.5)
+    sns.heatmap(
+        table,
+        ax=axes,
+        mask=table.to_numpy() == 0,
+        annot=True,
+        fmt=".2f",
+        vmin=0,
+        vmax=1,
+        cmap=SEQUENTIAL,
+        linewidths=1,
+        cbar_kws={"label": "interest"},
+    )
+    axes.set(title=title, xlabel="", ylabel="")
+    axes.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def plot_signs(signs: pd.DataFrame) -> Figure:
+    """Draw how each sign of interest is spread over the pairs, one panel a sign."""
+    names = list(signs.columns)
+    figure, axes = new_figure(1, len(names), height=2.6, sharey=True)
+    for panel, name, colour in zip(axes, names, PALETTE, strict=False):
+        values = signs[name].dropna()
+        weights = np.full(len(values), 1 / max(len(values), 1))
+        panel.hist(values, bins=np.linspace(0, 1, 21), weights=weights, color=colour)
+        panel.set(title=name, xlabel="value")
+    axes[0].set_ylabel("share of pairs")
+    return figure
+
+
+def plot_degrees(degrees: dict[str, np.ndarray]) -> Figure:
+    """Draw the distribution of the degree of interest under several weightings."""
+    figure, (axes,) = new_figure(height=2.8)
+    for (name, values), colour in zip(degrees.items(), PALETTE, strict=False):
+        rising = np.sort(values)
+        share = np.arange(1, len(rising) + 1) / len(rising)
+        axes.step(rising, share, where="post", color=colour, label=name)
+    axes.set(
+        title="Degree of interest of the pairs in the log",
+        xlabel="degree of interest",
+        ylabel="share of pairs at or below",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
+    axes.legend(loc="lower right")
+    return figure
+
+
+def plot_occupancy(A: InterestMatrix, n_side: int = 60) -> Figure:
+    """Draw the whole matrix as a coarse picture, busiest users and items first."""
+    counts_by_row = np.diff(A.values.indptr)
+    counts_by_column = np.bincount(A.values.indices, minlength=A.values.shape[1])
+    row_place = _bins(counts_by_row, n_side)
+    column_place = _bins(counts_by_column, n_side)
+    rows = np.repeat(row_place, counts_by_row)
+    picture = np.zeros((row_place.max() + 1, column_place.max() + 1))
+    np.add.at(picture, (rows, column_place[A.values.indices]), 1)
+    cells = np.outer(np.bincount(row_place), np.bincount(column_place))
+    figure, (axes,) = new_figure(height=3.6, width=6.5)
+    sns.heatmap(
+        picture / cells,
+        ax=axes,
+        cmap=SEQUENTIAL,
+        xticklabels=False,
+        yticklabels=False,
+        cbar_kws={"label": "share of cells with a value"},
+    )
+    axes.set(
+        title="Where the matrix has values",
+        xlabel="items, busiest first",
+        ylabel="users, busiest first",
+    )
+    return figure
+
+
+def _bins(counts: np.ndarray, n_bins: int) -> np.ndarray:
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return rank * min(n_bins, len(counts)) // max(len(counts), 1)
+
+
+def plot_sensitivity(table: pd.DataFrame) -> Figure:
+    """Draw what each change of a weight does: rank correlation and the favourites that stay."""
+    overlap = next(name for name in table.columns if name.startswith("overlap@"))
+    figure, (axes,) = new_figure(height=0.34 * len(table) + 1.2)
+    places = np.arange(len(table))[::-1]
+    axes.hlines(places, table[["rank_correlation", overlap]].min(axis=1), 1, color=NEUTRAL, lw=1)
+    axes.plot(table["rank_correlation"], places, "o", color=PALETTE[0], label="rank correlation")
+    axes.plot(
+        table[overlap], places, "s", color=PALETTE[1], label=f"favourites that stay ({overlap})"
+    )
+    axes.axvline(1, color=NEUTRAL, linestyle="--", linewidth=1)
+    axes.set_yticks(places, table["change"])
+    axes.set(
+        title="What a change of one weight does", xlabel="1 = nothing changes", xlim=(None, 1.01)
+    )
+    axes.legend(loc="lower left", bbox_to_anchor=(0, -0.42), ncols=2)
+    return figure
+
+
+def plot_transitions(table: pd.DataFrame) -> Figure:
+    """Draw which group of items follows which, as shares of each row."""
+    side = 0.42 * len(table) + 1.6
+    figure, (axes,) = new_figure(height=side, width=max(6.0, side + 2.4))
+    labels = table.rename(index=shorten, columns=shorten)
+    sns.heatmap(
+        labels,
+        ax=axes,
+        cmap=SEQUENTIAL,
+        annot=len(table) <= 12,
+        fmt=".0%",
+        annot_kws={"fontsize": 8},
+        cbar_kws={"label": "share of the next steps"},
+    )
+    axes.set(title="What comes next", xlabel="next", ylabel="from")
+    axes.tick_params(axis="y", rotation=0)
+    axes.tick_params(axis="x", rotation=40)
+    for label in axes.get_xticklabels():
+        label.set_horizontalalignment("right")
+    return figure
