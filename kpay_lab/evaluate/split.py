@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array, csr_array, diags_array
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.parts import global_leakage, leakage_gate, rows_to_train, training_tables
@@ -146,38 +146,27 @@ def make_split(
     _check("cold_items", cold_items, ("drop", "count", "recommend"))
     tables = tables.with_events(tables.events.reset_index(drop=True))
     in_train, cut = rows_to_train(tables.events, how, train_share, legacy_seed)
-    train, test_events = training_tables(tables, in_train, cut), tables.events[~in_train]
-    leakage_gate(train, test_events, cut)
+    train, held_back = training_tables(tables, in_train, cut), tables.events[~in_train]
+    leakage_gate(train, held_back, cut)
     ids = tables.ids("user_id"), tables.ids("item_id")
     trained = _pairs(train.events, *ids)
-    hot = (np.diff(trained.indptr) > 0) | cold_users
-
-    allowed = _of_kinds(tables.items, ids[1], candidate_kinds)
-    candidates = allowed & (trained_items(trained) | (cold_items == "recommend"))
-    findable = allowed if cold_items == "count" else candidates
-    wanted, seen = _pairs(test_events, *ids), trained
+    wanted, seen = _pairs(held_back, *ids), trained
     if relevant == "purchase":
         wanted, seen = _purchases(tables, train, cut, *ids)
     elif relevant == "interest":
-        degrees = _aligned(interest_of(tables.with_events(test_events)), *ids).values
-        wanted = _keep(degrees, degrees.data > threshold)
-    fresh = _keep(wanted, ~_stored_in(seen, wanted))
-    users, items = fresh.nonzero()
-    test = _keep(fresh, findable[items] & hot[users])
-    report = SplitReport(
-        how=how,
-        relevant=relevant,
-        cut=cut,
-        leakage=global_leakage(train.events, test_events),
-        already_seen=wanted.nnz - fresh.nnz,
-        unreachable=fresh.nnz - test.nnz,
-        fingerprint=_fingerprint(in_train, candidates, test.indptr, test.indices),
-        **_counts(trained, _pairs(test_events, *ids), test),
-        train_events=len(train.events),
-        test_events=len(test_events),
+        degrees = _aligned(interest_of(tables.with_events(held_back)), *ids).values
+        wanted = (degrees > threshold).astype(np.float64)
+    fresh = _stored(wanted - wanted.multiply(seen))
+    allowed = _of_kinds(tables.items, ids[1], candidate_kinds)
+    candidates = allowed & (trained_items(trained) | (cold_items == "recommend"))
+    findable = allowed if cold_items == "count" else candidates
+    known = (np.diff(trained.indptr) > 0) | cold_users
+    test = _stored(diags_array(known * 1.0) @ fresh @ diags_array(findable * 1.0))
+    dropped = wanted.nnz - fresh.nnz, fresh.nnz - test.nnz
+    report = _report(how, relevant, cut, train, held_back, test, dropped, candidates)
+    return Split(
+        Training(_aligned(interest_of(train), *ids), train), test, candidates, seen, report
     )
-    training = Training(_aligned(interest_of(train), *ids), train)
-    return Split(training, test, candidates, seen, report)
 
 
 def _check(name: str, value: str, choices: Sequence[str]) -> None:
@@ -185,38 +174,27 @@ def _check(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
 
 
+def _stored(matrix: csr_array) -> csr_array:
+    matrix = csr_array(matrix)
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return matrix
+
+
 def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
-    """1 for each (user, item) of the frame, however often it occurs."""
-    ones = np.ones(len(frame))
-    pairs = InterestMatrix.from_pairs(
-        frame["user_id"], frame["item_id"], ones, users=users, items=items
-    ).values
-    return _keep(pairs, pairs.data > 0)
-
-
-def _keep(matrix: csr_array, kept: np.ndarray) -> csr_array:
-    """1 in the stored cells that are kept, nothing elsewhere."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
-    cells = (np.ones(len(rows)), (rows, matrix.indices[kept]))
-    return coo_array(cells, shape=matrix.shape).tocsr()
-
-
-def _stored_in(other: csr_array, matrix: csr_array) -> np.ndarray:
-    """Mark the stored cells of the matrix that are stored in the other too."""
-    keys = [
-        np.repeat(np.arange(m.shape[0]), np.diff(m.indptr)) * m.shape[1] + m.indices
-        for m in (matrix, other)
-    ]
-    return np.isin(*keys)
+    """Return 1 for each (user, item) of the frame, however often it occurs."""
+    cells = users.get_indexer(frame["user_id"]), items.get_indexer(frame["item_id"])
+    pairs = coo_array((np.ones(len(frame)), cells), shape=(len(users), len(items))).tocsr()
+    pairs.data[:] = 1.0
+    return pairs
 
 
 def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> InterestMatrix:
     """Return the same values under the indexes of the full tables."""
     cells = matrix.values.tocoo()
-    rows = users.get_indexer(matrix.users)[cells.row]
-    cols = items.get_indexer(matrix.items)[cells.col]
-    shape = (len(users), len(items))
-    return InterestMatrix(coo_array((cells.data, (rows, cols)), shape=shape).tocsr(), users, items)
+    places = users.get_indexer(matrix.users)[cells.row], items.get_indexer(matrix.items)[cells.col]
+    values = coo_array((cells.data, places), shape=(len(users), len(items))).tocsr()
+    return InterestMatrix(values, users, items)
 
 
 def _of_kinds(
@@ -226,11 +204,11 @@ def _of_kinds(
         return np.ones(len(items), dtype=bool)
     if kinds is None:
         priced = table["price"] > 0 if "price" in table else pd.Series(False, table.index)
-        kinds = list((table["kind"][priced] if priced.any() else table["kind"]).dropna().unique())
-    kind_of = table.set_index("item_id")["kind"].reindex(items)
-    if not kind_of.isin(kinds).any():
+        kinds = list((table["kind"][priced] if priced.any() else table["kind"]).unique())
+    allowed = table.set_index("item_id")["kind"].reindex(items).isin(kinds).to_numpy()
+    if not allowed.any():
         raise ValueError(f"no item is of the kinds {list(kinds)}; name kinds of the items table")
-    return kind_of.isin(kinds).to_numpy()
+    return allowed
 
 
 def _purchases(
@@ -243,18 +221,32 @@ def _purchases(
     return _pairs(later, users, items), _pairs(train.orders, users, items)
 
 
-def _counts(trained: csr_array, asked: csr_array, test: csr_array) -> dict[str, int]:
-    active = np.diff(asked.indptr) > 0
-    return {
-        "users": int(np.count_nonzero(np.diff(test.indptr))),
-        "pairs": test.nnz,
-        "cold_users": int((active & (np.diff(trained.indptr) == 0)).sum()),
-        "cold_items": int((trained_items(asked) & ~trained_items(trained)).sum()),
-    }
-
-
-def _fingerprint(*parts: np.ndarray) -> str:
+def _report(
+    how: str,
+    relevant: str,
+    cut: pd.Timestamp | None,
+    train: Tables,
+    held_back: pd.DataFrame,
+    test: csr_array,
+    dropped: tuple[int, int],
+    candidates: np.ndarray,
+) -> SplitReport:
+    hot_users, hot_items = set(train.events["user_id"]), set(train.events["item_id"])
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(np.ascontiguousarray(part, dtype=np.int64).tobytes())
-    return digest.hexdigest()
+    for part in (train.events.index, held_back.index, test.indptr, test.indices, candidates):
+        digest.update(np.asarray(part, dtype=np.int64).tobytes())
+    return SplitReport(
+        how=how,
+        relevant=relevant,
+        train_events=len(train.events),
+        test_events=len(held_back),
+        users=int(np.count_nonzero(np.diff(test.indptr))),
+        pairs=test.nnz,
+        already_seen=dropped[0],
+        unreachable=dropped[1],
+        cold_users=len(set(held_back["user_id"]) - hot_users),
+        cold_items=len(set(held_back["item_id"]) - hot_items),
+        cut=cut,
+        leakage=global_leakage(train.events, held_back),
+        fingerprint=digest.hexdigest(),
+    )

@@ -1,0 +1,68 @@
+"""Choose hyperparameters on a validation slice of training; the test part stays shut."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import ParameterSampler
+
+from kpay_lab.evaluate.compare import OnProgress, compare
+from kpay_lab.evaluate.parts import default_split
+from kpay_lab.evaluate.split import InterestOf, Split, make_split
+from kpay_lab.recommend.base import Recommender
+
+
+def search(
+    model: Callable[..., Recommender],
+    space: Mapping[str, Any],
+    split: Split,
+    interest_of: InterestOf,
+    *,
+    n_trials: int,
+    rng: np.random.Generator,
+    metric: str = "ndcg",
+    k: int = 10,
+    on_progress: OnProgress | None = None,
+) -> pd.DataFrame:
+    """Try settings drawn from the space on the last fifth of the training events.
+
+    The training tables are split again: by time where they have time stamps, else at
+    random per user. Nothing of ``split.test`` is read, so that the final figure stays honest.
+
+    Parameters
+    ----------
+    model : callable
+        The model's class.
+    space : mapping of hyperparameter to a list or a scipy distribution
+    n_trials : int
+        Settings to try; a finite space smaller than that is tried whole.
+    interest_of : callable, Tables -> InterestMatrix
+
+    Returns
+    -------
+    DataFrame
+        One row a setting, best first: the hyperparameters, ``value`` (the metric's mean
+        over validation users) and ``seconds``.
+
+    References
+    ----------
+    Bergstra & Bengio (2012), Random search for hyper-parameter optimization.
+    """
+    known = split.train.tables
+    if known is None:
+        raise ValueError("search needs the training tables; make the split with make_split")
+    inner = make_split(known, interest_of, how=default_split(known))
+    seed = int(rng.integers(2**32))
+    n_trials = int(min(n_trials, _size(space)))
+    rows = []
+    for setting in ParameterSampler(space, n_trials, random_state=seed):
+        found = compare({"trial": model(**setting)}, inner, [k], on_progress=on_progress)
+        values = found.values.loc[found.values["metric"] == metric, "value"]
+        rows.append({**setting, "value": values.mean(), "seconds": found.seconds["trial"]})
+    return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
+
+
+def _size(space: Mapping[str, Any]) -> float:
+    sizes = [len(choice) if hasattr(choice, "__len__") else np.inf for choice in space.values()]
+    return float(np.prod(sizes))
