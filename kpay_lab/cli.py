@@ -1,0 +1,211 @@
+"""``kpay``: parses the command line, nothing else."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from kpay_lab import __version__
+
+if TYPE_CHECKING:
+    from kpay_lab.report.params import Notebook
+    from kpay_lab.report.profile import Profile
+    from kpay_lab.report.runner import Run
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
+TABLES = click.Path(exists=True, path_type=Path)
+# The tables each public data set has; simulated and read data answer for themselves.
+PUBLIC_TABLES = {
+    "movielens": {"events", "items", "users"},
+    "mooccubex": {"events", "items"},
+    "kuairand": {"events", "items", "users"},
+    "oulad": {"events", "items", "users"},
+}
+ALL_TABLES = {"events", "items", "users", "orders", "exposures"}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kpay")
+def kpay() -> None:
+    """From a behaviour log to a reproducible report."""
+
+
+@kpay.command()
+@click.argument("notebooks", nargs=-1)
+@click.option("--profile", default="default", show_default=True, help="A file of params/.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="YAML; may repeat.")
+@click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Notebooks at a time.")
+@click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]")
+@click.option("--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed.")
+@click.option("--timeout", type=click.FloatRange(1), default=1800, help="Seconds a notebook.")
+@click.option("--cell-timeout", type=click.FloatRange(1), default=900, help="Seconds a cell.")
+def run(resume: Path | None, jobs: int, timeout: float, cell_timeout: float, **plan: Any) -> None:
+    """Run notebooks and make their report."""
+    from kpay_lab.report.runner import Limits
+
+    work = _resumed(resume, **plan) if resume else _planned(**plan)
+    signal.signal(signal.SIGTERM, _interrupt)
+    good = work.execute(Limits(jobs, timeout, cell_timeout))
+    click.echo(f"report: {work.folder / 'index.html'}")
+    sys.exit(0 if good else 1)
+
+
+def _planned(
+    notebooks: tuple[str, ...],
+    profile: str,
+    settings: tuple[str, ...],
+    data: Path | None,
+    output: Path | None,
+) -> "Run":
+    from kpay_lab.report.files import project_root
+    from kpay_lab.report.profile import resolve
+    from kpay_lab.report.runner import start
+
+    root = project_root()
+    known, values = _project(profile)
+    names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
+    parameters = resolve(known, names, values.reading(data, root), settings)
+    return start(known, parameters, profile, output or root / "outputs", _tables_of)
+
+
+def _resumed(folder: Path, **plan: Any) -> "Run":
+    from kpay_lab.report.runner import resume
+
+    given = [key for key in ("notebooks", "settings", "data", "output") if plan[key]]
+    if given:
+        raise click.UsageError(f"--resume takes a run up as it was; leave out {', '.join(given)}")
+    if not (folder / "manifest.json").is_file():
+        raise click.UsageError(f"{folder} is not a run: it has no manifest.json")
+    return resume(folder.resolve(), _project(None)[0])
+
+
+def _project(profile: str | None) -> "tuple[dict[str, Notebook], Profile]":
+    """Return the project's notebooks and a profile."""
+    from kpay_lab.report.files import project_root
+    from kpay_lab.report.params import read_notebooks
+    from kpay_lab.report.profile import Profile, read_profile
+
+    root = project_root()
+    if not (root / "notebooks").is_dir():
+        raise click.UsageError(f"there is no notebooks/ in {root}; run kpay inside the project")
+    known = read_notebooks(root / "notebooks")
+    empty = Profile("", None, {}, {})
+    return known, read_profile(root / "params", profile) if profile else empty
+
+
+def _tables_of(parameters: dict[str, Any]) -> set[str]:
+    """Return the tables that a notebook with these parameters will find."""
+    from kpay_lab.data.reading import find_sources
+
+    dataset = parameters.get("dataset", "simulated")
+    if dataset == "tables" and "data_dir" in parameters:
+        return set(find_sources(parameters["data_dir"]))
+    return PUBLIC_TABLES.get(dataset, ALL_TABLES)
+
+
+@kpay.command("list")
+def list_() -> None:
+    """List notebooks with their parameters, and profiles."""
+    from kpay_lab.report.files import project_root
+
+    for name, notebook in _project(None)[0].items():
+        click.echo(f"{name}  {notebook.title}")
+        for parameter in notebook.parameters.values():
+            click.echo(f"    {parameter}")
+    profiles = sorted(path.stem for path in (project_root() / "params").glob("*.yaml"))
+    click.echo(f"profiles: {', '.join(profiles)}")
+
+
+@kpay.command()
+@click.argument("notebook")
+@click.option("--profile", default="default", show_default=True, help="A file of params/.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="YAML; may repeat.")
+def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
+    """Print a notebook's parameters as flat YAML, for ``papermill … -f``."""
+    import yaml
+
+    from kpay_lab.report.files import project_root
+    from kpay_lab.report.profile import resolve
+
+    known, chosen = _project(profile)
+    name = Path(notebook).stem
+    values = resolve(known, [name], chosen.reading(None, project_root()), settings)[name]
+    values.pop("output_dir")
+    click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@kpay.command()
+@click.argument("folder", type=TABLES)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def check(folder: Path, as_json: bool) -> None:
+    """Tell what of a folder's tables can be read, and why the rest cannot."""
+    from kpay_lab.data.reading import read_tables
+
+    _, rejected = read_tables(folder)
+    if as_json:
+        rows = rejected.rows.to_dict("records")
+        counts = rejected.counts.to_dict("records")
+        answer = {"tables": counts, "rejected": rows, "notes": rejected.notes}
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
+        return
+    click.echo(rejected.counts.to_string(index=False))
+    for message in [*rejected.messages(), *rejected.notes]:
+        click.echo(message)
+
+
+@kpay.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--field", default="online-education", show_default=True, help="Field of use.")
+@click.option("--users", type=int, default=2000, show_default=True)
+@click.option("--items", type=int, default=300, show_default=True)
+@click.option("--days", type=int, default=90, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: int) -> None:
+    """Write a simulated log as files that `check` and `run --data` take."""
+    from kpay_lab.data import simulate as world
+
+    if folder.is_dir() and any(folder.iterdir()):
+        raise click.UsageError(f"{folder} is not empty; name a new folder")
+    try:
+        spec = world.WorldSpec(users, items, days, seed, field)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    tables, truth = world.simulate(spec)
+    world.write_tables(tables, folder, truth)
+    for name, frame in tables.present().items():
+        click.echo(f"{folder / name}.csv: {len(frame):,} rows")
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a wrong use is one clear line (or one a problem) and exit 2.
+
+    Anything unexpected is one line and exit 1; ``KPAY_DEBUG=1`` shows the traceback.
+    """
+    try:
+        kpay.main(arguments, prog_name="kpay", standalone_mode=False)
+    except click.ClickException as error:
+        _leave(error.format_message(), 2)
+    except (KeyboardInterrupt, click.Abort):
+        _leave("interrupted", 130)
+    except Exception as error:
+        if os.environ.get("KPAY_DEBUG"):
+            raise
+        if isinstance(error, ValueError):  # the package's own errors: place, value, remedy
+            _leave(str(error), 2)
+        _leave(f"{type(error).__name__}: {error} (KPAY_DEBUG=1 shows where)", 1)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    for line in message.splitlines():
+        click.echo(f"kpay: {line}", err=True)
+    sys.exit(code)

@@ -1,0 +1,89 @@
+"""The child process that runs one notebook: ``python -m kpay_lab.report.execute``.
+
+It announces each cell and the exception that ended the run in a file of JSON lines. It
+does not judge: whether the notebook succeeded is read from what it left behind.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # saves seconds at import
+
+from papermill.engines import NBClientEngine, papermill_engines  # noqa: E402
+from papermill.exceptions import PapermillExecutionError  # noqa: E402
+from papermill.execute import execute_notebook  # noqa: E402
+from traitlets.config import Config  # noqa: E402
+
+
+def main(task_file: str) -> int:
+    """Run the notebook a task file describes; return 0 if Python raised nothing."""
+    task = json.loads(Path(task_file).read_text(encoding="utf-8"))
+    events = Path(task["events"])
+    signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    papermill_engines.register("kpay", _announcing(events))
+    config = Config()
+    config.KernelManager.transport = "ipc"  # no port for others to connect to
+    try:
+        execute_notebook(
+            task["source"],
+            task["target"],
+            task["parameters"],
+            engine_name="kpay",
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=task["folder"],
+            config=config,
+            execution_timeout=task["cell_timeout"],
+        )
+    except Exception as error:
+        _append(events, {"error": _one_line(error)})
+        return 1
+    return 0
+
+
+def _announcing(events: Path) -> type[NBClientEngine]:
+    class Announcing(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+            start = nb_man.cell_start
+
+            def cell_start(cell: Any, cell_index: int | None = None, **rest: Any) -> None:
+                _append(events, {"cell": (cell_index or 0) + 1, "of": len(nb_man.nb.cells)})
+                start(cell, cell_index, **rest)
+
+            nb_man.cell_start = cell_start
+            super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+    return Announcing
+
+
+def _one_line(error: Exception) -> str:
+    """Return one line: what was raised in the notebook, or here."""
+    if isinstance(error, PapermillExecutionError):
+        return f"{error.ename}: {error.evalue}".strip(": ")
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def _append(events: Path, event: dict[str, Any]) -> None:
+    with events.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(event) + "\n")
+
+
+def _stop(*_: Any) -> None:
+    raise SystemExit(143)
+
+
+def _follow_parent() -> None:
+    """End with the runner, even a killed one: the pipe it holds open then closes."""
+    os.read(0, 1)  # returns when the pipe closes, for nothing is ever sent
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,172 @@
+"""Executed notebooks and their manifest as pages that stand alone: offline, no address."""
+
+import base64
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+from nbconvert.filters import Highlight2HTML, strip_ansi
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+
+from kpay_lab.report.manifest import Manifest
+from kpay_lab.report.markup import SCHEME, Markup
+
+SKIPPED = {"injected-parameters", "papermill-error-cell-tag"}
+PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
+
+
+def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
+    """Return one notebook's page: the story first, its code behind a toggle."""
+    markup = Markup()
+    cells = [
+        _cell(cell, markup)
+        for cell in notebook.cells
+        if not SKIPPED & set(cell.metadata.get("tags", [])) and cell.source.strip()
+    ]
+    return _render(
+        "page.html.j2",
+        name=name,
+        entry=manifest.notebooks[name],
+        manifest=manifest,
+        parameters=manifest.parameters[name],
+        cells=cells,
+        symbols=markup.symbols.values(),
+    )
+
+
+def index(folder: Path, manifest: Manifest, metrics: dict[str, dict[str, Any]]) -> str:
+    """Return the run's first page: status, key figures, pictures, parameters at a glance."""
+    cards = [
+        {
+            "name": name,
+            "entry": entry,
+            "page": f"{name}.html" if (folder / f"{name}.html").is_file() else None,
+            "figures": [
+                {"words": headline["words"], "value": metrics[name][headline["key"]]}
+                for headline in entry.headlines
+                if name in metrics
+            ],
+            "pictures": _pictures(folder / name, entry.figures),
+        }
+        for name, entry in manifest.notebooks.items()
+    ]
+    shared = _shared(manifest.parameters)
+    own = {
+        name: {key: value for key, value in values.items() if key not in shared}
+        for name, values in manifest.parameters.items()
+    }
+    packages = manifest.environment.get("packages", {})
+    versions = {name: packages[name] for name in PACKAGES.split() if name in packages}
+    return _render(
+        "index.html.j2",
+        manifest=manifest,
+        cards=cards,
+        shared=shared,
+        own=own,
+        versions=versions,
+        seconds=sum(entry.seconds for entry in manifest.notebooks.values()),
+    )
+
+
+def _cell(cell: nbformat.NotebookNode, markup: Markup) -> dict[str, Any]:
+    """Return what the template shows of a cell."""
+    if cell.cell_type != "code":
+        return {"text": markup.markdown(cell.source)}
+    outputs = [_output(output, markup) for output in cell.outputs]
+    tags = cell.metadata.get("tags", [])
+    return {"code": Highlight2HTML()(cell.source), "outputs": outputs, "tags": tags}
+
+
+def _output(output: nbformat.NotebookNode, markup: Markup) -> dict[str, str]:
+    if output.output_type == "stream":
+        return {"kind": output.name, "html": markup.printed(output.text)}
+    if output.output_type == "error":
+        trace = "\n".join(output.traceback) or f"{output.ename}: {output.evalue}"
+        return {"kind": "error", "html": markup.printed(strip_ansi(trace))}
+    data = output.data
+    if "application/vnd.jupyter.widget-view+json" in data:
+        return {"kind": "note", "html": "Interactive: open the notebook in JupyterLab."}
+    for kind in ("image/svg+xml", "image/png", "image/jpeg"):
+        if kind in data:
+            raw = data[kind]
+            coded = raw if kind != "image/svg+xml" else base64.b64encode(raw.encode()).decode()
+            source = f"data:{kind};base64,{''.join(coded.split())}"
+            return {"kind": "picture", "html": f'<img src="{source}" alt="figure">'}
+    if "text/html" in data:
+        return {"kind": "frame", "html": markup.clean(data["text/html"])}
+    for kind in ("text/markdown", "text/latex"):
+        if kind in data:
+            return {"kind": "text", "html": markup.markdown(data[kind])}
+    return {"kind": "stdout", "html": markup.printed(data.get("text/plain", ""))}
+
+
+def _pictures(folder: Path, figures: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return the marked figures, else the first one, with their pixels."""
+    chosen = [figure for figure in figures if figure["words"]] or figures[:1]
+    return [
+        {
+            "words": figure["words"] or figure["name"].replace("_", " "),
+            "source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(),
+        }
+        for figure in chosen
+        if (path := folder / "figures" / f"{figure['name']}.png").is_file()
+    ]
+
+
+def _shared(parameters: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the parameters that several notebooks have, all with one value."""
+    blocks = list(parameters.values())
+    keys = {key for block in blocks for key in block}
+    values = {key: [block[key] for block in blocks if key in block] for key in sorted(keys)}
+    return {k: v[0] for k, v in values.items() if len(v) > 1 and all(one == v[0] for one in v)}
+
+
+def _number(value: Any) -> str:
+    """Write a key figure for people.
+
+    >>> [_number(value) for value in (1234567, 0.123456, 12345.6, True, None)]
+    ['1,234,567', '0.123', '12,346', 'yes', '–']
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return str(value)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(
+        loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": _number, "duration": _duration}
+    light, dark = (
+        HtmlFormatter(style=style).get_style_defs(".highlight")
+        for style in ("default", "github-dark")
+    )
+    environment.globals["pygments"] = (
+        f"{light}\n@media screen and (prefers-color-scheme: dark) {{ {dark} }}"
+    )
+    script = environment.get_template("toggle.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.globals |= {"script": script, "script_hash": digest}
+    return environment
+
+
+def _render(template: str, **values: Any) -> str:
+    text = _environment().get_template(template).render(**values)
+    return SCHEME.sub("", re.sub(r"\n\s*\n+", "\n", text) if template == "index.html.j2" else text)

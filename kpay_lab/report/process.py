@@ -1,0 +1,184 @@
+"""One notebook in one child process: started, watched, ended, and judged by what it left."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+
+from kpay_lab.report.manifest import THREADS
+
+GRACE = 8.0  # seconds between asking a process to end and ending it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a notebook ended; ``notebook`` is None where nothing readable was left."""
+
+    status: str
+    reason: str
+    seconds: float
+    notebook: nbformat.NotebookNode | None
+
+
+def execute(
+    source: Path,
+    parameters: dict[str, Any],
+    *,
+    timeout: float,
+    cell_timeout: float,
+    stop: threading.Event,
+    on_cell: Callable[[int, int], None],
+) -> Outcome:
+    """Run a notebook in its own process and return how it ended.
+
+    ``timeout`` is for the whole notebook, ``cell_timeout`` for each cell, in seconds. When
+    this returns, no process started by the notebook is alive.
+    """
+    started = time.monotonic()
+    # The kernel's sockets lie in here, and a socket's path has room for some 100 letters.
+    short = "/tmp" if Path("/tmp").is_dir() else None
+    scratch = Path(tempfile.mkdtemp(prefix="kpay-", dir=short))
+    target = scratch / "out.ipynb"
+    task = {
+        "source": str(source),
+        "target": str(target),
+        "events": str(scratch / "events"),
+        "parameters": parameters,
+        "folder": str(source.parent),
+        "cell_timeout": cell_timeout,
+    }
+    try:
+        (scratch / "task.json").write_text(json.dumps(task, allow_nan=False), encoding="utf-8")
+        cut_off, code = _watch(scratch, started + timeout, timeout, stop, on_cell)
+        notebook = _read(target)
+        reason = cut_off or _fault(_events(scratch), notebook, code)
+        status = "interrupted" if stop.is_set() and reason else "failed" if reason else "ok"
+        return Outcome(status, reason, time.monotonic() - started, notebook)
+    finally:
+        _sweep(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _watch(
+    scratch: Path,
+    deadline: float,
+    timeout: float,
+    stop: threading.Event,
+    on_cell: Callable[[int, int], None],
+) -> tuple[str, int]:
+    """Return why the child was cut off (nothing if it was not) and its exit code."""
+    command = [sys.executable, "-m", "kpay_lab.report.execute", str(scratch / "task.json")]
+    seen, cut_off = 0, ""
+    with (scratch / "log").open("wb") as log:
+        child = subprocess.Popen(
+            command,
+            cwd=scratch,
+            env=_environment(scratch),
+            stdin=subprocess.PIPE,  # closes with the runner, even when that is killed
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        while child.poll() is None and not cut_off:
+            cells = [event for event in _events(scratch) if "cell" in event]
+            if len(cells) > seen:
+                seen = len(cells)
+                on_cell(cells[-1]["cell"], cells[-1]["of"])
+            if time.monotonic() > deadline:
+                cut_off = f"it ran longer than the {timeout:g} s allowed in all"
+            elif stop.wait(0.1):
+                cut_off = "the run was interrupted"
+        if cut_off:
+            child.terminate()
+        try:
+            code = child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            code = child.wait()
+    if child.stdin:
+        child.stdin.close()
+    return cut_off, code
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    """Return an environment in which equal notebooks give equal results."""
+    kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+    fixed = {
+        "JUPYTER_RUNTIME_DIR": str(scratch),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not the user's
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    return kept | THREADS | fixed
+
+
+_FOREIGN = ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "MPLBACKEND", "PYTHONSTARTUP")
+
+
+def _events(scratch: Path) -> list[dict[str, Any]]:
+    path = scratch / "events"
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def _read(target: Path) -> nbformat.NotebookNode | None:
+    """Read what papermill wrote; it does not write atomically, so it may be torn."""
+    try:
+        return nbformat.read(target, as_version=4)
+    except (OSError, ValueError):
+        return None
+
+
+def _fault(events: list[dict[str, Any]], notebook: nbformat.NotebookNode | None, code: int) -> str:
+    """Return one line for what went wrong, or nothing.
+
+    papermill's own metadata is not asked: after a kernel's death, a timeout or a
+    ``sys.exit(0)`` it claims success.
+    """
+    raised = [event["error"] for event in events if "error" in event]
+    place = max((event["cell"] for event in events if "cell" in event), default=0)
+    if raised:
+        return f"cell {place}: {raised[-1]}" if place else raised[-1]
+    if notebook is None:
+        return f"the process ended with code {code} and left no readable notebook"
+    for number, cell in enumerate(notebook.cells, start=1):
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type != "code" or not cell.source.strip() or "skip-execution" in tags:
+            continue
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        if errors and "raises-exception" not in tags:
+            return f"cell {number}: {errors[0].ename}: {errors[0].evalue}"
+        if cell.execution_count is None:
+            return f"cell {number} never ran to its end"
+    return f"the process ended with code {code}" if code else ""
+
+
+def _sweep(scratch: Path) -> None:
+    """End whatever still carries this notebook's private folder in its environment."""
+    left = [process for process in psutil.process_iter() if _belongs(process, scratch)]
+    for process in left:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(left, timeout=GRACE)
+
+
+def _belongs(process: psutil.Process, scratch: Path) -> bool:
+    try:
+        return process.environ().get("JUPYTER_RUNTIME_DIR") == str(scratch)
+    except (psutil.Error, OSError):
+        return False  # gone, or another user's

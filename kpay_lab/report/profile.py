@@ -1,0 +1,152 @@
+"""A profile and ``--set`` laid over the notebooks' defaults, checked before anything runs."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kpay_lab.report.params import Notebook, ParameterError, hint
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A file of ``params/``: which notebooks, with which values."""
+
+    name: str
+    notebooks: tuple[str, ...] | None
+    shared: dict[str, Any]
+    blocks: dict[str, dict[str, Any]]
+
+    def reading(self, data: Path | None, root: Path) -> "Profile":
+        """Return the profile with ``data`` (of ``--data``) as its data folder.
+
+        A profile that names no data set, or the simulated one, then reads ``tables``. A
+        relative ``data_dir`` written in the profile lies in the project, ``root``.
+        """
+        shared = dict(self.shared)
+        if shared.get("data_dir"):
+            shared["data_dir"] = str((root / str(shared["data_dir"])).resolve())
+        if data is not None:
+            shared["data_dir"] = str(data.resolve())
+            if shared.get("dataset", "simulated") == "simulated":
+                shared["dataset"] = "tables"
+        return replace(self, shared=shared)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, with duplicate keys refused and ``1e-3`` a number as in YAML 1.2."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise ValueError(f"the key {key!r} appears twice in the mapping at line {line}")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+
+
+def read_yaml(text: str, place: str) -> Any:
+    """Read YAML safely; any fault is one line that names the place."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise ParameterError([f"{place}: {' '.join(str(error).split())}"]) from None
+
+
+def read_profile(folder: Path, name: str) -> Profile:
+    """Read ``<folder>/<name>.yaml``."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in folder.glob("*.yaml"))
+        raise ParameterError([f"there is no profile {name!r} in {folder}{hint(name, known)}"])
+    content = read_yaml(path.read_text(encoding="utf-8"), path.name) or {}
+    blocks = dict(content) if isinstance(content, dict) else {"": None}
+    notebooks, shared = blocks.pop("notebooks", None), blocks.pop("shared", None) or {}
+    wrong = [key for key, block in blocks.items() if not isinstance(block, dict | None)]
+    if wrong or not isinstance(shared, dict) or not isinstance(notebooks, list | None):
+        place = wrong[0] if wrong else "notebooks or shared"
+        raise ParameterError([f"{path.name}: {place} must be a list of names or a mapping"])
+    chosen = None if notebooks is None else tuple(str(notebook) for notebook in notebooks)
+    return Profile(name, chosen, shared, {key: block or {} for key, block in blocks.items()})
+
+
+def resolve(
+    known: Mapping[str, Notebook],
+    chosen: Iterable[str],
+    profile: Profile,
+    settings: Iterable[str] = (),
+) -> dict[str, dict[str, Any]]:
+    """Return the parameters of each chosen notebook.
+
+    The order is notebook default < profile's shared < profile's block < ``settings``
+    (``key=value`` or ``notebook.key=value``, the value in YAML).
+
+    Raises
+    ------
+    ParameterError
+        With every unknown key, wrong type, value out of range and wrong choice at once.
+    """
+    chosen, problems = list(chosen), []
+    problems += [
+        f"there is no notebook {name!r}{hint(name, known)}"
+        for name in [*chosen, *profile.blocks, *(profile.notebooks or ())]
+        if name not in known
+    ]
+    layers = _layers(known, chosen, profile, settings, problems)
+    resolved = {name: dict(known[name].defaults) for name in chosen if name in known}
+    for place, targets, key, value in layers:
+        having = [name for name in targets if name in known and key in known[name].parameters]
+        if not having:
+            keys = {key for name in targets if name in known for key in known[name].parameters}
+            problems.append(f"{place}: unknown parameter {key!r}{hint(str(key), keys)}")
+        for name in having:
+            try:
+                checked = known[name].parameters[key].checked(value)
+            except ValueError as error:
+                problems.append(f"{place}: {error}")
+                continue
+            if name in resolved:
+                resolved[name][key] = checked
+    if problems:
+        raise ParameterError(problems)
+    return resolved
+
+
+def _layers(
+    known: Mapping[str, Notebook],
+    chosen: list[str],
+    profile: Profile,
+    settings: Iterable[str],
+    problems: list[str],
+) -> list[tuple[str, list[str], str, Any]]:
+    """Return (place, notebooks meant, key, value) in the order in which they overrule."""
+    file = f"{profile.name}.yaml"
+    layers = [(f"{file} shared", list(known), key, value) for key, value in profile.shared.items()]
+    for name, block in profile.blocks.items():
+        layers += [(f"{file} {name}", [name], key, value) for key, value in block.items()]
+    for setting in settings:
+        target, equals, text = setting.partition("=")
+        name, _, key = target.strip().rpartition(".")
+        if not equals or not key:
+            problems.append(f"--set {setting}: write key=value or notebook.key=value")
+            continue
+        if name and name not in chosen:
+            problems.append(f"--set {setting}: {name!r} does not run{hint(name, chosen)}")
+            continue
+        targets = [name] if name else chosen
+        kinds = {known[one].parameters[key].type for one in targets if _has(known, one, key)}
+        value = text if kinds == {"str"} else read_yaml(text, f"--set {target}")
+        layers.append((f"--set {setting}", targets, key, value))
+    return layers
+
+
+def _has(known: Mapping[str, Notebook], name: str, key: str) -> bool:
+    return name in known and key in known[name].parameters
