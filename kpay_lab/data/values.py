@@ -76,7 +76,7 @@ def extra_column(texts: pa.Array) -> Any:
 def _numbers(texts: pa.Array, words: Mapping[str, str] | None = None) -> Typed:
     """Parse all at once where that works, else only what is written as a number."""
     try:
-        values = pc.cast(texts, pa.float64())
+        values = _cast(texts, pa.float64())
     except pa.ArrowInvalid:
         trimmed = pc.utf8_trim_whitespace(texts)
         for word, digit in (words or {}).items():
@@ -102,7 +102,7 @@ def _times(texts: pa.Array) -> Typed:
     """Parse ISO texts (UTC where no offset is written), unix seconds or milliseconds."""
     for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
         try:
-            stamps = pc.cast(texts, kind).cast(pa.int64()).fill_null(0).to_numpy()
+            stamps = _cast(texts, kind).cast(pa.int64()).fill_null(0).to_numpy()
             return Typed(_utc(stamps, ~_mask(texts.is_valid())), np.zeros(len(texts), dtype=bool))
         except pa.ArrowInvalid:
             continue
@@ -140,6 +140,12 @@ def _utc(microseconds: np.ndarray, missing: np.ndarray) -> pd.Series:
     stamps = microseconds.astype("datetime64[us]")
     stamps[missing] = np.datetime64("NaT")
     return pd.Series(stamps).dt.tz_localize("UTC")
+
+
+def _cast(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Cast all texts or raise; Arrow is slow at failing, so a few are tried first."""
+    pc.cast(texts[:100], kind)
+    return pc.cast(texts, kind)
 
 
 def _mask(found: pa.Array) -> np.ndarray:
