@@ -45,9 +45,14 @@ def effect(data: ABData, metric: Metric, *, level: float = 0.95) -> Effect:
         equal_var=False,
         use_t=True,
     )
+    # A lift moves both arms alike; near a mean of 0 the relative interval, unused, overflows.
+    per = values[1] if metric.per else np.ones_like(values[0])
+    lift = (np.abs(values[0]).mean() + values[0].std()) / per.mean()
+    values[0] += lift * per
     r = test.analyze_aggregates(*(_aggregates(values[:, rows], metric) for rows in data.arms))
+    found = (r.control - lift, r.treatment - lift, r.effect_size)
     ends = (r.effect_size_ci_lower, r.effect_size_ci_upper, r.pvalue, r.pvalue)
-    return Effect(metric.name, *map(float, (r.control, r.treatment, r.effect_size, *ends)))
+    return Effect(metric.name, *map(float, found + ends))
 
 
 def _varies(values: np.ndarray, arms: tuple[np.ndarray, np.ndarray]) -> bool:

@@ -49,32 +49,21 @@ def evaluate_policy(
       propensities or q are (Dudík, Langford & Li, 2011);
     - SNIPS = Σ w_i r_i / Σ w_i (Swaminathan & Joachims, 2015), variance by the delta method;
     - IPS = mean(w_i r_i) (Horvitz & Thompson, 1952);
-    - DM = mean(Σ_a π(a|x_i) q(x_i, a)): no interval, for its error is bias. A nominal
-      95 % interval covered 31 % of the time under weak overlap.
+    - DM = mean(Σ_a π(a|x_i) q(x_i, a)): no interval, for its error is bias.
 
-    Intervals are normal. Effective sample size (Σ w)² / Σ w² (Kish, 1965).
+    Intervals are normal; the effective sample size is (Σ w)² / Σ w² (Kish, 1965). Raises
+    ValueError if the shapes disagree, a propensity is not in (0, 1] or a row of ``target``
+    does not sum to 1.
 
     Parameters
     ----------
-    rewards : (n,) float
-    actions : (n,) int
-    propensity : (n,) float
-        Probability with which the logged action was taken, above 0.
-    target : (n, n_actions) float
-        The target policy's probabilities, each row summing to 1.
-    predicted : (n, n_actions) float
-        q; from `cross_fit`, so that no row is predicted from itself.
+    rewards, actions, propensity : (n,) float, int, float
+    target, predicted : (n, n_actions) float
+        π, and q from `cross_fit`, so that no row is predicted from itself.
     clip : float
         Largest weight allowed; lowers the variance and biases IPS, SNIPS and DR.
-    level : float
-
-    Raises
-    ------
-    ValueError
-        If the shapes disagree, a propensity is not in (0, 1] or a row of ``target`` does not
-        sum to 1.
     """
-    _check(rewards, actions, propensity, target, predicted)
+    _check(target, predicted, propensity, actions, rewards)
     n, rows = len(rewards), np.arange(len(rewards))
     raw = target[rows, actions] / propensity
     w = np.minimum(raw, clip)
@@ -99,18 +88,13 @@ def evaluate_policy(
 
 
 def _check(
-    rewards: np.ndarray, actions: np.ndarray, propensity: np.ndarray, *tables: np.ndarray
+    target: np.ndarray, predicted: np.ndarray, propensity: np.ndarray, *others: np.ndarray
 ) -> None:
-    n = len(rewards)
-    if {len(actions), len(propensity), *map(len, tables)} != {n} or tables[0].shape != tables[
-        1
-    ].shape:
-        raise ValueError(
-            "rewards, actions, propensity, target and predicted differ in length or width"
-        )
+    if target.shape != predicted.shape or {len(a) for a in (propensity, *others)} != {len(target)}:
+        raise ValueError("the arrays of the log, target and predicted differ in length or width")
     if not ((propensity > 0) & (propensity <= 1)).all():
         raise ValueError("a logged propensity is not in (0, 1]; the log must hold the true ones")
-    if not np.allclose(tables[0].sum(axis=1), 1) or (tables[0] < 0).any():
+    if not np.allclose(target.sum(axis=1), 1) or (target < 0).any():
         raise ValueError("the target policy's probabilities must be 0 or more and sum to 1 by row")
 
 
@@ -119,13 +103,10 @@ def _warnings(
 ) -> tuple[str, ...]:
     n, mean, se = len(raw), raw.mean(), raw.std(ddof=1) / np.sqrt(len(raw))
     largest, used = w.max() / w.sum() if w.any() else 1.0, int(((rewards != 0) & (w > 0)).sum())
+    reason = "the target does what the log never does, or the propensities are not the true ones"
     cases = (
         (ess < 0.1 * n, f"Low overlap: {n:,} rows count as {ess:,.0f}."),
-        (
-            abs(mean - 1) > 3 * se + 1e-9,
-            f"The mean weight is {mean:.3f}, not 1: the target does what "
-            "the log never does, or the propensities are not the true ones.",
-        ),
+        (abs(mean - 1) > 3 * se + 1e-9, f"The mean weight is {mean:.3f}, not 1: {reason}."),
         (largest > 0.05, f"One row carries {largest:.0%} of all weight."),
         (used < 100, f"Only {used} rows with a reward count: normal intervals are rough."),
         (clipped > 0, f"{clipped:.1%} of the weights were clipped: the estimates are biased."),

@@ -7,9 +7,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AlwaysValid:
-    """Difference of the arms and its interval after each unit; (n,) float64 each."""
+    """Difference, its standard error and its interval after each unit; (n,) float64 each."""
 
     difference: np.ndarray
+    se: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
@@ -31,9 +32,10 @@ def always_valid(
     """Follow treatment minus control, in order of arrival, by a normal-mixture sequence.
 
     d_n ± se_n √{ (1 + 1/r) (ln(1 + r) − 2 ln α) },  r = κ n / tightest_at,
-    κ = −2 ln α + ln(1 − 2 ln α). All n hold at once with probability 1 − α (for large n): it
-    is the mixture test of Johari et al. with a normal mixture, whose spread κ makes the
-    interval narrowest near ``tightest_at``.
+    κ = −2 ln α + ln(1 − 2 ln α). All n hold at once with probability 1 − α, for large n
+    (Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, 2024, Time-uniform central limit theory
+    and asymptotic confidence sequences). It is the mSPRT of Johari, Koomen, Pekelis & Walsh
+    (2022, Always valid inference), its mixture chosen to be narrowest near ``tightest_at``.
 
     Parameters
     ----------
@@ -42,16 +44,8 @@ def always_valid(
     treated : (n,) bool
     tightest_at : int
         Units of both arms planned for; chosen before the first look.
-    level : float
-        1 − α.
     first_look : int
         Until then, or while an arm has not varied, the interval is the whole line.
-
-    References
-    ----------
-    Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024), Time-uniform central limit theory
-    and asymptotic confidence sequences; Johari, Koomen, Pekelis & Walsh (2022), Always valid
-    inference.
     """
     values, treated = np.asarray(values, np.float64), np.asarray(treated, bool)
     if not np.isfinite(values).all() or values.shape != treated.shape:
@@ -59,10 +53,11 @@ def always_valid(
     n, log_alpha = np.arange(1, len(values) + 1), 2 * np.log(1 - level)
     r = (np.log(1 - log_alpha) - log_alpha) * n / tightest_at
     (mean1, v1), (mean0, v0) = (_running(values, arm) for arm in (treated, ~treated))
-    margin = np.sqrt((v1 + v0) * (1 + 1 / r) * (np.log1p(r) - log_alpha))
+    se = np.sqrt(v1 + v0)
+    margin = se * np.sqrt((1 + 1 / r) * (np.log1p(r) - log_alpha))
     margin[(n < first_look) | (v1 == 0) | (v0 == 0) | np.isnan(margin)] = np.inf
     d = mean1 - mean0
-    return AlwaysValid(d, d - margin, d + margin)
+    return AlwaysValid(d, se, d - margin, d + margin)
 
 
 def _running(values: np.ndarray, arm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,173 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from kpay_lab.experiments.ab import analyse, effect, effects_by_segment, verdict
+from kpay_lab.experiments.arms import ABData, Metric
+
+
+def world(n=400, shift=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    treated = rng.permutation(np.arange(n) % 2)
+    before = rng.normal(10, 2, n)
+    visits = 1.0 + rng.poisson(3, n)
+    return pd.DataFrame(
+        {
+            "user_id": np.arange(n).astype(str),
+            "arm": np.where(treated, "new", "old"),
+            "before": before,
+            "sales": 0.8 * before + rng.normal(0, 1, n) + shift * treated,
+            "visits": visits,
+            "clicks": rng.binomial(visits.astype(int), 0.3),
+            "segment": rng.choice(["young", "old"], n),
+        }
+    )
+
+
+def data(frame, *metrics):
+    return ABData(frame, "user_id", "arm", "old", "new", metrics)
+
+
+def arms(frame, column):
+    return (frame.loc[frame["arm"] == arm, column].to_numpy() for arm in ("old", "new"))
+
+
+def test_a_mean_is_compared_as_scipy_does():
+    frame = world(shift=0.3)
+    old, new = arms(frame, "sales")
+    welch = stats.ttest_ind(new, old, equal_var=False)
+    interval = welch.confidence_interval(0.95)
+    e = effect(data(frame), Metric("sales"))
+    assert e.difference == pytest.approx(new.mean() - old.mean(), rel=1e-12)
+    assert (e.low, e.high, e.pvalue) == pytest.approx((*interval, welch.pvalue), rel=1e-9)
+
+
+def test_a_ratio_is_the_welch_test_of_its_linearised_units():
+    """The delta method replaces unit i by R + (y_i − R x_i) / x̄ inside each arm."""
+    frame = world()
+    units = []
+    for clicks, visits in zip(arms(frame, "clicks"), arms(frame, "visits"), strict=True):
+        ratio = clicks.sum() / visits.sum()
+        units.append(ratio + (clicks - ratio * visits) / visits.mean())
+    welch = stats.ttest_ind(units[1], units[0], equal_var=False)
+    e = effect(data(frame), Metric("clicks", per="visits"))
+    assert e.name == "clicks / visits"
+    assert e.pvalue == pytest.approx(welch.pvalue, rel=1e-9)
+    assert (e.low, e.high) == pytest.approx(tuple(welch.confidence_interval(0.95)), rel=1e-9)
+
+
+def test_cuped_is_the_welch_test_of_what_the_covariate_leaves():
+    frame = world(shift=0.3)
+    cov = np.cov(frame["sales"], frame["before"])
+    theta = cov[0, 1] / cov[1, 1]
+    frame["left"] = frame["sales"] - theta * (frame["before"] - frame["before"].mean())
+    old, new = arms(frame, "left")
+    welch = stats.ttest_ind(new, old, equal_var=False)
+    e = effect(data(frame), Metric("sales", covariate="before"))
+    assert e.pvalue == pytest.approx(welch.pvalue, rel=1e-9)
+    assert e.difference == pytest.approx(new.mean() - old.mean(), rel=1e-9)
+
+
+def test_a_mean_near_zero_and_an_arm_of_zeros_are_compared_too():
+    frame = world()
+    frame["sales"] -= frame["sales"].mean()
+    for sales in (frame["sales"], frame["sales"].where(frame["arm"] == "new", 0.0)):
+        old, new = arms(frame.assign(sales=sales), "sales")
+        e = effect(data(frame.assign(sales=sales)), Metric("sales"))
+        assert e.pvalue == pytest.approx(stats.ttest_ind(new, old, equal_var=False).pvalue)
+        assert (e.control, e.treatment) == pytest.approx((old.mean(), new.mean()), abs=1e-12)
+
+
+def test_a_metric_that_never_varies_is_refused():
+    frame = world().assign(sales=0.0)
+    with pytest.raises(ValueError, match="sales does not vary"):
+        effect(data(frame), Metric("sales"))
+
+
+def test_several_metrics_are_adjusted_by_holm():
+    frame = world(shift=0.3)
+    result = analyse(data(frame, Metric("sales"), Metric("visits")))
+    p = np.array([e.pvalue for e in result.effects])
+    adjusted = np.minimum(p * np.where(p == p.min(), 2, 1), 1)
+    adjusted[p.argmax()] = adjusted.max()
+    assert [e.p_holm for e in result.effects] == pytest.approx(adjusted)
+
+
+def test_the_verdict_is_worth_difference_times_value_times_units():
+    frame = world(shift=1.0)
+    result = analyse(data(frame, Metric("sales")))
+    said = verdict(result, "sales", value_per_unit=2.0, n_units=1000)
+    e = result.effects[0]
+    assert said.worth.estimate == pytest.approx(2000 * e.difference)
+    assert (said.worth.low, said.worth.high) == pytest.approx((2000 * e.low, 2000 * e.high))
+    assert "raises sales" in said.sentence and said.sentence.endswith("Ship it.")
+
+
+def test_a_cost_that_rises_keeps_the_control_and_swaps_the_ends():
+    result = analyse(data(world(shift=1.0), Metric("sales")))
+    said = verdict(result, "sales", value_per_unit=-1.0, n_units=10)
+    assert said.worth.low < said.worth.estimate < said.worth.high < 0
+    assert said.sentence.endswith("Keep the control.")
+
+
+def test_without_evidence_the_verdict_says_so():
+    result = analyse(data(world(), Metric("sales", covariate="before")))
+    assert result.effects[0].p_holm > 0.05
+    assert (
+        "is not shown to change sales"
+        in verdict(result, "sales", value_per_unit=1, n_units=1).sentence
+    )
+
+
+def test_significance_is_judged_after_holm():
+    """A p-value of .02 among five is .1 after Holm, though its own interval leaves out 0."""
+    frame = world(shift=0.3)
+    alone = analyse(data(frame, Metric("sales", covariate="before")))
+    assert alone.effects[0].p_holm < 0.05
+    noise = [Metric(name) for name in ("visits", "clicks", "before", "sales")]
+    crowd = analyse(data(frame, Metric("sales", covariate="before"), *noise))
+    assert crowd.effects[0].p_holm == pytest.approx(5 * alone.effects[0].pvalue)
+
+
+def test_a_failed_sample_ratio_blocks_the_verdict():
+    frame = world(shift=1.0)
+    frame = frame[(frame["arm"] == "new") | (np.arange(len(frame)) % 2 == 0)]
+    result = analyse(data(frame, Metric("sales")))
+    said = verdict(result, "sales", value_per_unit=1, n_units=1)
+    assert not result.check.passed and said.worth is None
+    assert said.sentence.startswith("No verdict. Sample ratio")
+
+
+def test_an_unknown_metric_is_named():
+    with pytest.raises(ValueError, match="no metric 'revenue' in the result; it has: sales"):
+        verdict(analyse(data(world(), Metric("sales"))), "revenue", value_per_unit=1, n_units=1)
+
+
+def test_segments_that_differ_are_found():
+    frame = world(4000)
+    frame["sales"] += 1.0 * ((frame["arm"] == "new") & (frame["segment"] == "young"))
+    result = effects_by_segment(data(frame), Metric("sales"), "segment")
+    by_name = {e.name: e for e in result.effects}
+    assert by_name["young"].low > 0 and by_name["old"].low < 0 < by_name["old"].high
+    assert result.interaction_pvalue < 1e-6
+    assert by_name["young"].p_holm == pytest.approx(2 * by_name["young"].pvalue)
+
+
+def test_two_segments_are_compared_as_by_a_z_test_of_their_difference():
+    frame = world(4000)
+    a, b = effects_by_segment(data(frame), Metric("sales"), "segment").effects
+    result = effects_by_segment(data(frame), Metric("sales"), "segment")
+    se = [(e.high - e.low) / 2 / stats.norm.ppf(0.975) for e in (a, b)]
+    z = (a.difference - b.difference) / np.hypot(*se)
+    assert result.interaction_pvalue == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-9)
+
+
+def test_small_and_constant_segments_are_left_out_by_name():
+    frame = world(1000)
+    frame.loc[:9, "segment"] = "tiny"
+    frame.loc[10:199, ["segment", "sales"]] = ["flat", 0.0]
+    result = effects_by_segment(data(frame), Metric("sales"), "segment")
+    assert result.left_out == ("flat", "tiny")
+    alone = effects_by_segment(data(frame.query("segment == 'flat'")), Metric("sales"), "segment")
+    assert alone.effects == () and np.isnan(alone.interaction_pvalue)

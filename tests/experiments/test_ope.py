@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
+
+
+def log(n=200, n_actions=4, seed=0):
+    rng = np.random.default_rng(seed)
+    behaviour, target = (rng.dirichlet(np.ones(n_actions), n) for _ in range(2))
+    actions = (behaviour.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    predicted = rng.random((n, n_actions))
+    propensity = behaviour[np.arange(n), actions]
+    return rng.binomial(1, 0.3, n).astype(float), actions, propensity, target, predicted
+
+
+def literal(rewards, actions, propensity, target, predicted, clip):
+    """Each estimator as its sum is printed, one row at a time."""
+    n, ips, weights, direct, robust = len(rewards), 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        w = min(target[i, actions[i]] / propensity[i], clip)
+        model = sum(target[i, a] * predicted[i, a] for a in range(target.shape[1]))
+        ips += w * rewards[i]
+        weights += w
+        direct += model
+        robust += model + w * (rewards[i] - predicted[i, actions[i]])
+    return {"DR": robust / n, "SNIPS": ips / weights, "IPS": ips / n, "DM": direct / n}
+
+
+@pytest.mark.parametrize("clip", [np.inf, 3.0])
+def test_the_estimators_equal_a_literal_loop(clip):
+    result = evaluate_policy(*log(), clip=clip)
+    expected = literal(*log(), clip=clip)
+    assert {e.method: e.value for e in result.estimates} == pytest.approx(expected, abs=1e-12)
+
+
+def test_dr_comes_first_and_dm_carries_no_interval():
+    estimates = evaluate_policy(*log()).estimates
+    assert [e.method for e in estimates] == ["DR", "SNIPS", "IPS", "DM"]
+    assert np.isnan([estimates[3].se, estimates[3].low, estimates[3].high]).all()
+    assert all(e.low < e.value < e.high for e in estimates[:3])
+
+
+def test_on_its_own_log_a_policy_is_worth_the_mean_reward():
+    rewards, actions, _, target, predicted = log()
+    result = evaluate_policy(rewards, actions, target[np.arange(200), actions], target, predicted)
+    _, snips, ips, _ = result.estimates
+    assert snips.value == pytest.approx(rewards.mean()) == ips.value
+    assert ips.se == pytest.approx(rewards.std(ddof=1) / np.sqrt(200))
+    assert snips.se == pytest.approx(rewards.std() / np.sqrt(200))
+    assert (result.ess, result.mean_weight, result.max_weight) == pytest.approx((200, 1, 1))
+    assert result.warnings == (
+        f"Only {rewards.sum():.0f} rows with a reward count: normal intervals are rough.",
+    )
+
+
+def test_a_perfect_model_leaves_no_error_but_that_of_the_contexts():
+    rewards, actions, propensity, target, predicted = log()
+    rewards = predicted[np.arange(200), actions]
+    dr, _, _, dm = evaluate_policy(rewards, actions, propensity, target, predicted).estimates
+    assert dr.value == pytest.approx(dm.value, abs=1e-12)
+
+
+def test_low_overlap_is_said_in_words():
+    n = 1000
+    target = np.tile([0.99, 0.01], (n, 1))
+    actions = np.ones(n, dtype=int)
+    actions[:2] = 0
+    propensity = np.where(actions == 0, 0.001, 0.999)
+    result = evaluate_policy(np.ones(n), actions, propensity, target, np.zeros((n, 2)), clip=500)
+    told = " ".join(result.warnings)
+    assert "Low overlap: 1,000 rows count as 2." in told
+    assert "One row carries" in told and "0.2% of the weights were clipped" in told
+    assert result.max_weight == pytest.approx(990) and result.clipped_share == 0.002
+
+
+def test_a_target_that_the_log_never_shows_is_said_in_words():
+    n = 500
+    target = np.tile([0.0, 1.0], (n, 1))
+    zeros = np.zeros(n, dtype=int)
+    result = evaluate_policy(np.ones(n), zeros, np.full(n, 0.5), target, np.ones((n, 2)))
+    assert result.ess == 0 and np.isnan(result.estimates[1].value)
+    assert any(text.startswith("The mean weight is 0.000") for text in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "message"),
+    [
+        (2, np.zeros(200), r"not in \(0, 1\]"),
+        (3, np.full((200, 4), 0.3), "sum to 1"),
+        (4, np.zeros((200, 3)), "differ in length or width"),
+        (0, np.zeros(7), "differ in length or width"),
+    ],
+)
+def test_inputs_that_cannot_be_a_log_are_refused(position, value, message):
+    arrays = list(log())
+    arrays[position] = value
+    with pytest.raises(ValueError, match=message):
+        evaluate_policy(*arrays)
+
+
+def test_cross_fitting_predicts_no_row_from_itself():
+    rewards, actions, *_ = log()
+    context = np.ones((200, 1))
+    before = cross_fit(context, actions, rewards, 4, rng=np.random.default_rng(0))
+    rewards[17] += 1000
+    after = cross_fit(context, actions, rewards, 4, rng=np.random.default_rng(0))
+    changed = (before != after).any(axis=1)
+    assert not changed[17] and changed.sum() == 160  # the other four folds
+
+
+def test_without_context_the_model_is_a_shrunken_mean():
+    rewards, actions, *_ = log()
+    fold = np.random.default_rng(0).permutation(200) % 5
+    predicted = cross_fit(
+        np.ones((200, 1)), actions, rewards, 4, rng=np.random.default_rng(0), reg=2.0
+    )
+    train = fold != 0
+    mean, mine = rewards[train].mean(), rewards[train & (actions == 3)]
+    expected = mean + (mine - mean).sum() / (len(mine) + 2)
+    assert predicted[fold == 0, 3] == pytest.approx(np.full((fold == 0).sum(), expected))
+
+
+def test_a_policy_is_read_from_the_propensities_of_its_log():
+    actions, positions = np.array([0, 0, 1, 1]), np.array([1, 1, 1, 2])
+    table, shown = position_policy(actions, positions, np.array([0.5, 0.7, 0.2, 0.9]), 3)
+    assert table == pytest.approx(np.array([[0.6 / 0.8, 0.2 / 0.8, 0], [0, 1, 0]]))
+    assert shown.tolist() == [[2, 1, 0], [0, 1, 0]]

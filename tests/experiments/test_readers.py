@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kpay_lab.experiments.ab import analyse, verdict
+from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
+from kpay_lab.experiments.readers import cookie_cats, open_bandit
+
+DATA = Path("../shared/data")
+needs_cats = pytest.mark.skipif(
+    not (DATA / "cookie-cats").is_dir(), reason="the Cookie Cats data is not there"
+)
+needs_bandit = pytest.mark.skipif(
+    not (DATA / "obd-small").is_dir(), reason="the Open Bandit sample is not there"
+)
+
+
+def test_a_folder_without_the_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"cookie_cats\.csv is not there"):
+        cookie_cats(tmp_path)
+
+
+def test_a_small_bandit_log_is_read(tmp_path):
+    room = tmp_path / "random" / "men"
+    room.mkdir(parents=True)
+    (room / "men.csv").write_text("item_id,position,click,action_prob\n1,3,1,0.25\n0,1,0,0.5\n")
+    (room / "item_context.csv").write_text("item_id,item_feature_0\n1,0.5\n0,0.1\n")
+    log = open_bandit(tmp_path, "random", "men")
+    assert log.action.tolist() == [1, 0] and log.position.tolist() == [3, 1]
+    assert log.reward.tolist() == [1.0, 0.0] and log.propensity.tolist() == [0.25, 0.5]
+    assert log.n_actions == 2 and log.items["item_feature_0"].tolist() == [0.1, 0.5]
+
+
+@needs_cats
+def test_cookie_cats_fails_the_sample_ratio_and_gets_no_verdict():
+    result = analyse(cookie_cats(DATA / "cookie-cats"))
+    check = result.check
+    assert (check.n_control, check.n_treatment) == (44_700, 45_489)
+    assert round(check.pvalue, 4) == 0.0086 and not check.passed
+    assert verdict(result, "retention_7", value_per_unit=1, n_units=1).worth is None
+
+
+@needs_cats
+def test_the_outlier_is_shown_and_capped():
+    data = cookie_cats(DATA / "cookie-cats")
+    effects = {e.name: e for e in analyse(data).effects}
+    assert data.frame["sum_gamerounds"].max() == 49_854
+    raw, capped = effects["sum_gamerounds"], effects["rounds_capped_at_3000"]
+    assert raw.control - capped.control == pytest.approx((49_854 - 3000) / 44_700)
+    assert raw.high - raw.low > 1.8 * (capped.high - capped.low)
+
+
+@needs_bandit
+@pytest.mark.parametrize("campaign", ["men", "women"])
+def test_bts_is_estimated_from_the_random_log(campaign):
+    log, other = (open_bandit(DATA / "obd-small", p, campaign) for p in ("random", "bts"))
+    assert log.propensity == pytest.approx(np.full(10_000, 1 / log.n_actions))
+    table, shown = position_policy(other.action, other.position, other.propensity, other.n_actions)
+    assert table.shape == (3, log.n_actions) and shown.sum() == 10_000
+    context = np.eye(3)[log.position - 1]
+    q = cross_fit(
+        context, log.action, log.reward, log.n_actions, rng=np.random.default_rng(0), reg=20
+    )
+    result = evaluate_policy(log.reward, log.action, log.propensity, table[log.position - 1], q)
+    assert result.mean_weight == pytest.approx(1, abs=0.05)
+    on_policy = other.reward.mean()
+    noise = np.sqrt(on_policy * (1 - on_policy) / len(other.reward))
+    for e in result.estimates[:3]:
+        assert abs(e.value - on_policy) < 3.5 * np.hypot(e.se, noise)
+    assert "46 rows" in result.warnings[-1]  # clicks in either random log

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import tea_tasting as tt
+from tea_tasting.aggr import Aggregates
+
+from kpay_lab.experiments.power import power, sample_size
+from kpay_lab.experiments.sequential import always_valid
+
+
+def literal(values, treated, n, tightest_at, alpha):
+    """The formula of the docstring, at one n."""
+    new, old = (values[:n][arm[:n]] for arm in (treated, ~treated))
+    se = np.sqrt(new.var(ddof=1) / len(new) + old.var(ddof=1) / len(old))
+    r = (-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha))) * n / tightest_at
+    margin = se * np.sqrt((1 + 1 / r) * (np.log(1 + r) - 2 * np.log(alpha)))
+    return new.mean() - old.mean(), margin
+
+
+@pytest.mark.parametrize("n", [100, 101, 500])
+def test_the_sequence_equals_a_literal_loop(n):
+    rng = np.random.default_rng(0)
+    values, treated = rng.exponential(50, 500), rng.random(500) < 0.3
+    run = always_valid(values, treated, tightest_at=400, level=0.9)
+    d, margin = literal(values, treated, n, 400, 0.1)
+    found = (run.difference[n - 1], run.low[n - 1], run.high[n - 1])
+    assert found == pytest.approx((d, d - margin, d + margin), rel=1e-10)
+
+
+def test_it_is_narrowest_against_one_look_where_it_was_planned():
+    values, treated = np.random.default_rng(0).normal(size=4000), np.arange(4000) % 2 == 0
+    run = always_valid(values, treated, tightest_at=1000)
+    factor = (run.high - run.low)[200:] / run.se[200:]
+    assert 201 + factor.argmin() == pytest.approx(1000, rel=0.05)
+
+
+def test_before_the_first_look_and_without_variation_nothing_is_said():
+    treated = np.arange(1000) % 2 == 0
+    values = np.where(treated, 0.0, 0.1)
+    values[900:902] = 1.0
+    run = always_valid(values, treated, tightest_at=1000)
+    assert not np.isfinite(run.low[:901]).any()
+    assert np.isfinite(run.low[901:]).all()
+    steady = always_valid(np.full(500, 0.1), treated[:500], tightest_at=500)
+    assert steady.stopped_at is None and not np.isfinite(steady.high).any()
+
+
+def test_a_clear_effect_stops_the_test_early():
+    rng = np.random.default_rng(0)
+    treated = rng.random(2000) < 0.5
+    run = always_valid(rng.normal(size=2000) + treated, treated, tightest_at=2000)
+    assert run.stopped_at is not None and 100 <= run.stopped_at < 500
+    assert run.low[run.stopped_at - 1] > 0 >= run.low[run.stopped_at - 2]
+
+
+def test_missing_values_are_refused():
+    with pytest.raises(ValueError, match="one finite value"):
+        always_valid(np.array([1.0, np.nan]), np.array([True, False]), tightest_at=2)
+
+
+@pytest.mark.parametrize("ratio", [1, 0.25])
+def test_sample_size_and_power_agree_with_tea_tasting(ratio):
+    population = Aggregates(1000, {"y": 0.3}, {"y": 0.21}, {})
+    options = {"effect_size": 0.02, "use_t": False, "ratio": ratio, "alpha": 0.05}
+    n = tt.Mean("y", power=0.9, **options).solve_power_from_aggregates(population, "n_obs")
+    share, sd = ratio / (1 + ratio), np.sqrt(0.21)
+    assert sample_size(0.02, sd, power=0.9, share=share) == pytest.approx(n[0].n_obs, abs=1)
+    at = tt.Mean("y", n_obs=3000, **options).solve_power_from_aggregates(population, "power")
+    assert float(power(0.02, sd, 3000, share=share)) == pytest.approx(at[0].power, rel=1e-12)
+
+
+def test_the_planned_size_has_the_planned_power():
+    n = sample_size(-0.01, 0.5, power=0.8)
+    assert power(0.01, 0.5, n - 1) < 0.8 <= power(0.01, 0.5, n)
+
+
+@pytest.mark.parametrize(("effect", "sd", "share"), [(0, 1, 0.5), (1, 0, 0.5), (1, 1, 1)])
+def test_a_size_that_does_not_exist_is_refused(effect, sd, share):
+    with pytest.raises(ValueError, match="a sample size needs an effect"):
+        sample_size(effect, sd, share=share)

@@ -1,0 +1,199 @@
+"""Do the tests keep their promises? Seed 0, 2,000 repetitions or more, 3.5 standard errors."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from kpay_lab.experiments.ab import effect, effects_by_segment
+from kpay_lab.experiments.arms import ABData, Metric, per_unit, sample_ratio
+from kpay_lab.experiments.bandits import Environment, EpsilonGreedy, Thompson, run_bandit
+from kpay_lab.experiments.ope import cross_fit, evaluate_policy
+from kpay_lab.experiments.power import sample_size
+from kpay_lab.experiments.sequential import always_valid
+
+pytestmark = pytest.mark.slow
+REPETITIONS, N = 4000, 1000
+RHO = 0.7
+METRICS = {
+    "mean": Metric("sales"),
+    "rate": Metric("bought"),
+    "ratio": Metric("clicks", per="visits"),
+    "cuped": Metric("sales", covariate="before"),
+}
+
+
+def slack(p, n=REPETITIONS):
+    return 3.5 * np.sqrt(p * (1 - p) / n)
+
+
+def draw(rng, n=N, shift=0.0):
+    treated = rng.random(n) < 0.5
+    before = rng.normal(size=n)
+    visits = 1 + rng.poisson(3, n)
+    taste = rng.beta(2, 5, n)  # visits of one user resemble each other
+    frame = {
+        "user_id": np.arange(n),
+        "arm": np.where(treated, "new", "old"),
+        "before": before,
+        "sales": RHO * before + np.sqrt(1 - RHO**2) * rng.normal(size=n) + shift * treated,
+        "bought": (rng.random(n) < 0.2).astype(float),
+        "visits": visits,
+        "clicks": rng.binomial(visits, taste),
+    }
+    return ABData(pd.DataFrame(frame), "user_id", "arm", "old", "new", ())
+
+
+@pytest.fixture(scope="module")
+def experiments():
+    """The same metrics without an effect, and with one of 0.1 on sales."""
+    rng = np.random.default_rng(0)
+    found = {name: [] for name in METRICS}
+    for _ in range(REPETITIONS):
+        data = draw(rng, shift=0.1)
+        for name, metric in METRICS.items():
+            found[name].append(effect(data, metric))
+    return found
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_intervals_cover_and_a_a_tests_reject_at_their_level(experiments, name):
+    """Covering the true difference 95 % of the time is rejecting it 5 % of the time."""
+    truth = 0.1 if METRICS[name].column == "sales" else 0.0
+    covered = np.mean([e.low <= truth <= e.high for e in experiments[name]])
+    print(f"{name}: interval covers {covered:.4f}")
+    assert covered == pytest.approx(0.95, abs=slack(0.05))
+    if truth == 0:
+        rejected = np.mean([e.pvalue < 0.05 for e in experiments[name]])
+        assert rejected == pytest.approx(1 - covered)
+
+
+@pytest.mark.parametrize("name", ["mean", "cuped"])
+def test_a_a_tests_of_sales_reject_five_percent(name):
+    rng = np.random.default_rng(0)
+    rejected = np.mean([effect(draw(rng), METRICS[name]).pvalue < 0.05 for _ in range(REPETITIONS)])
+    print(f"{name}: A/A rejects {rejected:.4f}")
+    assert rejected == pytest.approx(0.05, abs=slack(0.05))
+
+
+def test_cuped_leaves_one_minus_rho_squared_of_the_variance(experiments):
+    plain, cuped = (np.array([e.difference for e in experiments[m]]) for m in ("mean", "cuped"))
+    ratio = cuped.var(ddof=1) / plain.var(ddof=1)
+    # var(log ratio) of two variances of normals correlated at r is 4 (1 - r^2) / (n - 1)
+    r = np.corrcoef(plain, cuped)[0, 1]
+    se = np.sqrt(4 * (1 - r**2) / (REPETITIONS - 1))
+    print(f"CUPED variance ratio {ratio:.4f}, expected {1 - RHO**2:.4f}")
+    assert np.log(ratio) == pytest.approx(np.log(1 - RHO**2), abs=3.5 * se)
+
+
+def test_by_exposure_an_a_a_test_rejects_too_often_and_by_unit_it_does_not():
+    rng = np.random.default_rng(0)
+    by_row, by_unit = [], []
+    for _ in range(2000):
+        user = np.repeat(np.arange(200), 10)
+        click = (rng.random(2000) < rng.beta(0.4, 1.6, 200)[user]).astype(float)
+        arm = np.where(rng.random(200) < 0.5, "new", "old")[user]
+        log = pd.DataFrame({"row": np.arange(2000), "user": user, "arm": arm, "click": click})
+        units = per_unit(log.assign(shown=1.0), "user", "arm", ["click", "shown"])
+        metric = Metric("click", per="shown")
+        by_row.append(effect(ABData(log, "row", "arm", "old", "new", ()), Metric("click")).pvalue)
+        by_unit.append(effect(ABData(units, "user", "arm", "old", "new", ()), metric).pvalue)
+    rates = [np.mean(np.array(p) < 0.05) for p in (by_row, by_unit)]
+    print(f"A/A by exposure {rates[0]:.4f}, by user {rates[1]:.4f}")
+    assert rates[0] > 0.15
+    assert rates[1] == pytest.approx(0.05, abs=slack(0.05, 2000))
+
+
+def test_the_sample_ratio_check_rejects_one_percent_of_fair_splits():
+    sizes = np.random.default_rng(0).binomial(50_000, 0.5, 10_000)
+    failed = np.mean([not sample_ratio(50_000 - k, k).passed for k in sizes.tolist()])
+    print(f"SRM false alarms {failed:.4f}")
+    assert failed == pytest.approx(0.01, abs=slack(0.01, 10_000))
+
+
+def test_segments_without_a_difference_are_told_apart_five_percent_of_the_time():
+    rng, rejected = np.random.default_rng(0), []
+    for _ in range(2000):
+        data = draw(rng, shift=0.3)
+        data.frame["segment"] = rng.integers(4, size=N)
+        rejected.append(effects_by_segment(data, Metric("sales"), "segment").interaction_pvalue)
+    rate = np.mean(np.array(rejected) < 0.05)
+    print(f"interaction test rejects {rate:.4f}")
+    assert rate == pytest.approx(0.05, abs=slack(0.05, 2000))
+
+
+@pytest.mark.parametrize("kind", ["normal", "rate", "revenue"])
+def test_peeking_after_every_unit_rejects_at_most_five_percent(kind):
+    """Bounded from above only: the sequence is valid for ever, and we stop looking."""
+    rng, stopped, naive = np.random.default_rng(0), [], []
+    for _ in range(2000):
+        n = 5000
+        values = {
+            "normal": rng.normal(size=n),
+            "rate": (rng.random(n) < 0.03).astype(float),
+            "revenue": (rng.random(n) < 0.2) * rng.exponential(50, n),
+        }[kind]
+        run = always_valid(values, rng.random(n) < 0.5, tightest_at=1000)
+        stopped.append(run.stopped_at is not None)
+        naive.append((np.abs(run.difference) > 1.96 * run.se)[100:].any())
+    print(f"{kind}: peeking rejects {np.mean(stopped):.4f}, a fixed test {np.mean(naive):.4f}")
+    assert np.mean(stopped) <= 0.05 + slack(0.05, 2000)
+    assert np.mean(naive) > 0.25
+
+
+def test_the_always_valid_interval_covers_a_true_effect_at_every_look():
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(2000):
+        treated = rng.random(3000) < 0.3
+        run = always_valid(rng.exponential(1 + 0.2 * treated), treated, tightest_at=1500)
+        covered.append(not ((run.low > 0.2) | (run.high < 0.2)).any())
+    print(f"always valid covers {np.mean(covered):.4f}")
+    assert np.mean(covered) >= 0.95 - slack(0.05, 2000)
+
+
+@pytest.mark.parametrize("name", ["mean", "cuped"])
+def test_the_planned_power_is_reached(name):
+    sd = np.sqrt(1 - RHO**2) if name == "cuped" else 1.0
+    n, rng = sample_size(0.2, sd, power=0.8), np.random.default_rng(0)
+    found = [effect(draw(rng, n, 0.2), METRICS[name]).pvalue < 0.05 for _ in range(REPETITIONS)]
+    print(f"{name}: {n} units, power {np.mean(found):.4f}")
+    assert np.mean(found) == pytest.approx(0.8, abs=slack(0.8))
+
+
+@pytest.mark.parametrize(("sharpness", "least"), [(0.5, 0.95), (3.0, 0.90)])
+def test_off_policy_intervals_cover(sharpness, least):
+    """A log and a target with opposite tastes; the sharper, the weaker the overlap."""
+    rng, n, n_actions = np.random.default_rng(0), 2000, 5
+    x = np.c_[np.ones(100_000), rng.normal(size=(100_000, 2))]
+    taste = rng.normal(size=(3, n_actions))
+    chance = 1 / (1 + np.exp(1 - 0.7 * x @ taste))
+    behaviour, target = (np.exp(s * x @ taste / 2) for s in (-sharpness / 2, sharpness / 2))
+    behaviour /= behaviour.sum(axis=1, keepdims=True)
+    target /= target.sum(axis=1, keepdims=True)
+    truth = (target * chance).sum(axis=1).mean()
+    hits, ess = dict.fromkeys(("DR", "SNIPS", "IPS"), 0), []
+    for _ in range(2000):
+        rows = rng.integers(len(x), size=n)
+        actions = (behaviour[rows].cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+        rewards = (rng.random(n) < chance[rows, actions]).astype(float)
+        q = cross_fit(x[rows], actions, rewards, n_actions, rng=rng)
+        result = evaluate_policy(rewards, actions, behaviour[rows, actions], target[rows], q)
+        ess.append(result.ess)
+        for e in result.estimates[:3]:
+            hits[e.method] += e.low <= truth <= e.high
+    cover = {m: h / 2000 for m, h in hits.items()}
+    print(f"sharpness {sharpness}: mean ESS {np.mean(ess):.0f} of {n}, coverage {cover}")
+    for method in ("DR", "SNIPS"):
+        assert cover[method] >= least - slack(least, 2000)
+
+
+def test_thompson_loses_less_than_epsilon_greedy_and_goes_on_learning():
+    env = Environment.bernoulli([0.10, 0.08, 0.06, 0.05, 0.04])
+    greedy, thompson = (
+        run_bandit(policy, env, 20_000, 50, rng=np.random.default_rng(0))
+        for policy in (EpsilonGreedy(epsilon=0.1), Thompson())
+    )
+    paired = stats.ttest_rel(greedy.regret[:, -1], thompson.regret[:, -1]).confidence_interval(0.95)
+    print(f"regret saved {paired}, slopes {greedy.slope():.3f} and {thompson.slope():.3f}")
+    assert paired.low > 0
+    assert thompson.slope() < 0.8
