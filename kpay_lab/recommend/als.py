@@ -17,18 +17,8 @@ class ALS:
 
     Minimise Σ_ui c_ui (1[a_ui > 0] − x_u·y_i)² + reg (Σ‖x_u‖² + Σ‖y_i‖²) with confidence
     c_ui = alpha a_ui where a degree is stored and 1 elsewhere, by alternating least
-    squares. One thread, so that a refit is equal bit by bit. A cold user or item has
-    factors 0 and scores 0.
-
-    Parameters
-    ----------
-    n_factors : int
-    reg : float
-    alpha : float
-        Confidence in one unit of interest.
-    n_iterations : int
-    seed : int
-        Of the starting factors.
+    squares from factors drawn with ``seed``. One thread, so that a refit is equal bit by
+    bit. A cold user or item has factors 0 and scores 0.
 
     References
     ----------

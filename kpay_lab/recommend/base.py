@@ -22,8 +22,7 @@ class Training:
     interest : InterestMatrix
         Interest degrees of the training events, (n_users, n_items).
     tables : Tables, optional
-        The tables as known at training time; ``tables.events`` holds training events
-        only. Absent in tests and benchmarks that start from a matrix.
+        As known at training time, with training events only.
     """
 
     interest: InterestMatrix
@@ -35,7 +34,7 @@ class Training:
         return cls(interest)
 
     def has(self, table: str, column: str) -> bool:
-        """Return whether the table is there and knows the column for at least one row."""
+        """Return whether the table is there and at least one row knows the column."""
         frame = getattr(self.tables, table, None)
         return frame is not None and column in frame and bool(frame[column].notna().any())
 
@@ -63,16 +62,10 @@ class Recommender(Protocol):
 
 @dataclass(frozen=True)
 class TopK:
-    """One ranked list a user.
+    """One ranked list a user: positions ``users`` (n,), ``items`` and ``scores`` (n, k).
 
-    Parameters
-    ----------
-    users : int array of shape (n,)
-        User positions.
-    items : int array of shape (n, k)
-        Item positions, best first; −1 where fewer than k candidates remain.
-    scores : float array of shape (n, k)
-        Their scores; −inf beside a −1.
+    Items are positions, best first, ties by position; −1 with score −inf where fewer
+    than k candidates remain.
     """
 
     users: np.ndarray
@@ -90,16 +83,6 @@ def largest(scores: np.ndarray, k: int) -> np.ndarray:
 
     Partitioning finds the k-th largest value of a row; of the positions that tie on
     it the first ones are kept. Only the k survivors are sorted.
-
-    Parameters
-    ----------
-    scores : float array of shape (n, m)
-    k : int
-        Between 1 and m.
-
-    Returns
-    -------
-    int array of shape (n, k)
 
     Examples
     --------
@@ -137,7 +120,7 @@ def top_k(
     users : int array of shape (n,)
         User positions.
     k : int
-        List length, at least 1.
+        List length.
     exclude : csr_array of shape (n_users, n_items), optional
         Every stored cell is withheld, usually the training matrix: what was seen never
         comes back. It may be another set, such as what was bought.
@@ -145,26 +128,21 @@ def top_k(
         Items that may appear. By default those with a column in ``exclude`` that is not
         empty, that is, all but items unseen in training; all items without ``exclude``.
 
-    Returns
-    -------
-    TopK
-        Ties are broken by item position; a list that runs out of items ends in −1.
-
     Raises
     ------
     ValueError
-        If k is below 1, a mask does not fit the scores, or a model scores NaN.
+        If k is below 1, ``candidates`` does not fit, or a model scores NaN.
     """
     users = np.asarray(users, dtype=np.intp)
     if k < 1:
         raise ValueError(f"k is {k}; a list needs at least 1 place")
     if candidates is None and exclude is not None:
         candidates = trained_items(exclude)
-    parts = [
-        _rank(np.array(model.score(users[start : start + BATCH])), k, allowed, candidates)
-        for start in range(0, max(len(users), 1), BATCH)
-        for allowed in [None if exclude is None else exclude[users[start : start + BATCH]]]
-    ]
+    parts = []
+    for start in range(0, max(len(users), 1), BATCH):
+        batch = users[start : start + BATCH]
+        seen = None if exclude is None else exclude[batch]
+        parts.append(_rank(np.array(model.score(batch)), k, seen, candidates))
     items, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
     return TopK(users, items, scores)
 
@@ -187,7 +165,4 @@ def _rank(
     best = np.take_along_axis(scores, items, axis=1)
     items[np.isneginf(best)] = -1
     gap = ((0, 0), (0, k - width))
-    return (
-        np.pad(items, gap, constant_values=-1),
-        np.pad(best, gap, constant_values=-np.inf),
-    )
+    return np.pad(items, gap, constant_values=-1), np.pad(best, gap, constant_values=-np.inf)

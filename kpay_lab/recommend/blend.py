@@ -21,14 +21,8 @@ class Blend:
     common. A is *predicted* interest: observed interest is 0 for every unseen item and
     would leave w1 R alone. A part whose data is missing (no description of items, no
     timestamps) is left out and the others share its weight in proportion. A cold user
-    scores 0; a cold item is scored by content.
-
-    Parameters
-    ----------
-    weights : three floats
-        w1, w2, w3; by default those of the documents' worked example.
-    content, interest, sequence : Recommender
-        The models behind R, A and B.
+    scores 0; a cold item is scored by content. The default weights are those of the
+    documents' worked example.
     """
 
     weights: tuple[float, float, float] = (0.5, 0.3, 0.2)

@@ -22,13 +22,7 @@ class ContentBased:
     price band (fifths) and the TF-IDF of title and description by character n-grams,
     which need no word boundaries and so suit Chinese; each counts alike. A cold item
     is scored as any other; a cold user, or an item that nothing describes, scores 0.
-
-    Parameters
-    ----------
-    ngrams : pair of int
-        Shortest and longest run of characters.
-    max_ngrams : int
-        The most frequent runs to keep.
+    ``ngrams`` are the shortest and longest run, ``max_ngrams`` the most frequent kept.
     """
 
     ngrams: tuple[int, int] = (2, 3)
@@ -98,16 +92,8 @@ class _Cosine:
 def recommend_by_cosine(user_features: np.ndarray, item_features: np.ndarray, k: int) -> TopK:
     """List the k items closest in direction to each user: document A's listing, put right.
 
-    Parameters
-    ----------
-    user_features : array of shape (n_users, n_features)
-    item_features : array of shape (n_items, n_features)
-    k : int
-
-    Returns
-    -------
-    TopK
-        One list for each user; a zero vector has cosine 0 with everything.
+    Features are (n_users, n_features) and (n_items, n_features); a zero vector has
+    cosine 0 with everything.
 
     Examples
     --------

@@ -15,14 +15,8 @@ class EASE:
 
     min_B ‖X − XB‖² + reg·‖B‖² with diag(B) = 0 has the solution, for
     P = (XᵀX + reg·I)⁻¹: B_ij = −P_ij / P_jj off the diagonal. score = X B.
-    A cold user and a cold item score 0. Memory: two n_items² arrays.
-
-    Parameters
-    ----------
-    reg : float
-        Ridge penalty; the one thing to tune.
-    dtype : str
-        ``float32`` (half the time and memory) or ``float64``.
+    A cold user and a cold item score 0. Memory: two n_items² arrays of ``dtype``;
+    ``float64`` for comparisons to the last digit.
 
     References
     ----------

@@ -5,7 +5,6 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 from sklearn.ensemble import RandomForestClassifier
 
 from kpay_lab.recommend.base import Training, trained_items
@@ -22,26 +21,17 @@ class RandomForest:
     the item (labels, price, number of users, mean interest) and of both (the share of the
     user's interest that lies in the item's category, brand, host and kind). It learns from
     pairs that happened and, as a log holds nothing else, from pairs drawn at random among
-    those that did not. No pair sees itself: its own interest is taken out of every total.
+    those that did not. No pair sees itself: its own interest is taken out of the shares.
     The probability is that of the sample, one pair in 1 + ``n_negatives``, not that of the
     world; only its order counts. A cold user is scored by demographics and the item; a cold
-    item by its labels and price.
-
-    Parameters
-    ----------
-    n_trees, max_depth, min_leaf : int
-    n_negatives : int
-        Pairs drawn for each pair that happened.
-    max_pairs : int
-        The most pairs that happened to learn from, drawn at random.
-    seed : int
+    item by its labels and price. At most ``max_pairs`` pairs that happened are used.
     """
 
     n_trees: int = 40
     max_depth: int = 8
     min_leaf: int = 20
     n_negatives: int = 4
-    max_pairs: int = 20_000
+    max_pairs: int = 10_000
     seed: int = 0
 
     def fit(self, train: Training) -> Self:
@@ -57,7 +47,7 @@ class RandomForest:
             min_samples_leaf=self.min_leaf,
             random_state=int(rng.integers(2**31)),
             n_jobs=1,
-        ).fit(self._pairs(users, items, own, happened), happened)
+        ).fit(self._pairs(users, items, own), happened)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
@@ -67,15 +57,8 @@ class RandomForest:
         step = max(1, PAIRS_AT_ONCE // n_items)
         for start in range(0, len(users), step):
             batch = np.asarray(users)[start : start + step]
-            rows = self.values_[batch]
-            met = csr_array((np.ones(rows.nnz), rows.indices, rows.indptr), shape=rows.shape)
-            pairs = self._pairs(
-                np.repeat(batch, n_items),
-                np.tile(np.arange(n_items), len(batch)),
-                rows.toarray().ravel(),
-                met.toarray().ravel() > 0,
-            )
-            chance = self.forest_.predict_proba(pairs)[:, 1]
+            everything = np.repeat(batch, n_items), np.tile(np.arange(n_items), len(batch))
+            chance = self.forest_.predict_proba(self._pairs(*everything, 0.0))[:, 1]
             scores[start : start + step] = chance.reshape(len(batch), n_items)
         return scores
 
@@ -84,14 +67,15 @@ class RandomForest:
         values, tables = self.values_, train.tables
         users = _rows(tables.users if tables else None, train.interest.users)
         items = _rows(tables.items if tables else None, train.interest.items)
-        self.user_known_ = _numbers(users.drop(columns="consent", errors="ignore"))
+        users = users.drop(columns="consent", errors="ignore")
         known = [name for name in (*GROUPINGS, "price", "duration") if name in items]
-        self.item_known_ = _numbers(items[known])
-        met = csr_array((np.ones(values.nnz), values.indices, values.indptr), shape=values.shape)
-        self.user_totals_ = np.c_[met.sum(axis=1), values.sum(axis=1)]
-        self.item_totals_ = np.c_[met.sum(axis=0), values.sum(axis=0)]
-        self.groups_ = [_codes(items[name]) for name in GROUPINGS if name in items]
-        self.in_group_ = [(values @ _one_hot(codes)).toarray() for codes in self.groups_]
+        self.user_sum_, item_sum = values.sum(axis=1), values.sum(axis=0)
+        n_met = np.diff(values.indptr), np.bincount(values.indices, minlength=values.shape[1])
+        self.user_known_ = np.c_[n_met[0], _ratio(self.user_sum_, n_met[0]), _numbers(users)]
+        self.item_known_ = np.c_[n_met[1], _ratio(item_sum, n_met[1]), _numbers(items[known])]
+        labels = [items[name].astype("category").cat.codes for name in GROUPINGS if name in items]
+        self.groups_ = [codes.to_numpy() + 1 for codes in labels]  # 0: no label
+        self.in_group_ = [(values @ np.eye(codes.max() + 1)[codes]) for codes in self.groups_]
 
     def _sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw pairs that happened and, for their users, pairs that did not."""
@@ -109,19 +93,15 @@ class RandomForest:
         mark = np.r_[np.ones(n, dtype=int), np.zeros(len(others), dtype=int)]
         return np.r_[users, others], np.r_[items, drawn], mark
 
-    def _pairs(
-        self, users: np.ndarray, items: np.ndarray, own: np.ndarray, met: np.ndarray
-    ) -> np.ndarray:
-        """Return the features of pairs, each without its own part in the totals."""
-        self_part = np.c_[met, own]
-        user_count, user_sum = (self.user_totals_[users] - self_part).T
-        item_count, item_sum = (self.item_totals_[items] - self_part).T
-        columns = [user_count, item_count]
-        columns += [_ratio(user_sum, user_count), _ratio(item_sum, item_count)]
-        for codes, totals in zip(self.groups_, self.in_group_, strict=True):
-            columns.append(_ratio(totals[users, codes[items]] - own, user_sum))
+    def _pairs(self, users: np.ndarray, items: np.ndarray, own: np.ndarray | float) -> np.ndarray:
+        """Return the features of pairs, each without its own part in the shares."""
+        rest = self.user_sum_[users] - own
+        shares = [
+            _ratio(totals[users, codes[items]] - own, rest)
+            for codes, totals in zip(self.groups_, self.in_group_, strict=True)
+        ]
         known = self.user_known_[users], self.item_known_[items]
-        return np.column_stack([*columns, *known]).astype(np.float32)
+        return np.column_stack([*shares, *known]).astype(np.float32)
 
 
 def _rows(table: pd.DataFrame | None, ids: pd.Index) -> pd.DataFrame:
@@ -131,25 +111,14 @@ def _rows(table: pd.DataFrame | None, ids: pd.Index) -> pd.DataFrame:
 
 
 def _numbers(frame: pd.DataFrame) -> np.ndarray:
-    """Return numbers as they are, labels as codes (missing: NaN); times are left out."""
+    """Return numbers as they are, labels as codes; missing is NaN, times are left out."""
     columns = [np.empty((len(frame), 0))]
-    for name in frame:
-        column = frame[name]
-        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-            columns.append(column.to_numpy(dtype=float, na_value=np.nan)[:, None])
-        elif not pd.api.types.is_datetime64_any_dtype(column):
-            codes = pd.factorize(column, sort=True)[0]
-            columns.append(np.where(codes < 0, np.nan, codes)[:, None])
+    for _, column in frame.select_dtypes(exclude="datetimetz").items():
+        codes = column.astype("category").cat.codes
+        measured = pd.api.types.is_numeric_dtype(column)
+        values = column if measured else codes.where(codes >= 0)
+        columns.append(values.to_numpy(dtype=float, na_value=np.nan)[:, None])
     return np.hstack(columns)
-
-
-def _codes(column: pd.Series) -> np.ndarray:
-    return pd.factorize(column, use_na_sentinel=False)[0]
-
-
-def _one_hot(codes: np.ndarray) -> csr_array:
-    n = len(codes)
-    return csr_array((np.ones(n), (np.arange(n), codes)), shape=(n, codes.max() + 1))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

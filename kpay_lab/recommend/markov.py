@@ -16,19 +16,9 @@ class Markov:
 
     score_uj = Σ_m decay^m p(j | the item m steps before the end of B_u), over the last
     ``n_last`` behaviours, with p(j | i) = n_ij / (Σ_j n_ij + smoothing) and n_ij the
-    times that j directly followed i. A cold user scores 0; so does a cold item, and one
-    that never followed.
-
-    Parameters
-    ----------
-    n_last : int
-        How many of the last behaviours speak.
-    decay : float
-        How much less each earlier one says, in (0, 1].
-    smoothing : float
-        Imagined moves to nowhere; they keep a rare item from being certain.
-    within_session : bool
-        Count only moves inside one session.
+    times that j directly followed i (in one session only, with ``within_session``). The
+    smoothing, imagined moves to nowhere, keeps a rare item from being certain. A cold
+    user scores 0; so does an item that is cold or never followed.
     """
 
     n_last: int = 10

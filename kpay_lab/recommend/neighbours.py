@@ -12,18 +12,8 @@ from kpay_lab.recommend.base import Training, largest
 def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     """Compare each row of ``left`` with each row of ``right``.
 
-    cosine: l·r / (‖l‖ ‖r‖), on the degrees. jaccard: |L ∩ R| / |L ∪ R|, on which
-    cells are not zero. Two empty rows have similarity 0.
-
-    Parameters
-    ----------
-    left, right : csr_array of shapes (n, m) and (p, m)
-    kind : str
-        ``cosine`` or ``jaccard``.
-
-    Returns
-    -------
-    float array of shape (n, p)
+    ``cosine``: l·r / (‖l‖ ‖r‖), on the degrees. ``jaccard``: |L ∩ R| / |L ∪ R|, on which
+    cells are not zero. Empty rows have similarity 0. From (n, m) and (p, m) to (n, p).
 
     Examples
     --------
@@ -57,15 +47,8 @@ class ItemNeighbours:
     """Score an item by its similarity to what the user already likes.
 
     score_ui = Σ_j a_uj s_ij over the nearest neighbours j of i. With Jaccard, all
-    neighbours and decayed ratings as interest this is Microsoft's SAR. A cold user
-    and a cold item score 0. Memory: n_items² similarities.
-
-    Parameters
-    ----------
-    n_neighbors : int or None
-        Neighbours of an item that count, itself apart; None keeps all.
-    similarity : str
-        ``cosine`` on the degrees or ``jaccard`` on which cells are not zero.
+    neighbours (``n_neighbors=None``) and decayed ratings as interest this is Microsoft's
+    SAR. A cold user and a cold item score 0. Memory: n_items² similarities.
     """
 
     n_neighbors: int | None = 200
@@ -91,15 +74,8 @@ class ItemNeighbours:
 class UserNeighbours:
     """Score an item by how much the most similar users like it.
 
-    score_ui = Σ_v s_uv a_vi over the nearest neighbours v of u, u apart. A cold user
-    and a cold item score 0. Similarities are made for the users asked, never for all.
-
-    Parameters
-    ----------
-    n_neighbors : int or None
-        Neighbours of a user that count; None keeps all.
-    similarity : str
-        ``cosine`` on the degrees or ``jaccard`` on which cells are not zero.
+    score_ui = Σ_v s_uv a_vi over the nearest neighbours v of u, u apart (None: over all).
+    A cold user and a cold item score 0. Similarities are made for the users asked alone.
     """
 
     n_neighbors: int | None = 100

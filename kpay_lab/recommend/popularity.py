@@ -5,20 +5,13 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
 from kpay_lab.recommend.base import Recommender, Training
 
 
 @dataclass(kw_only=True)
 class Random:
-    """Score by chance: every user, cold ones too, has their own fixed draw.
-
-    Parameters
-    ----------
-    seed : int
-        A user's row depends on the seed and the user's position alone.
-    """
+    """Score by chance: a user's fixed draw, cold or not, from ``seed`` and user position."""
 
     seed: int = 0
 
@@ -37,14 +30,8 @@ class Random:
 class Popularity:
     """Score an item by how many users met it, the same for everybody.
 
-    score_i = number of users with an interest in i, or, with a half-life h,
-    Σ over the events of i of 0.5^((t_max − t) / h). A cold user gets the same
-    list as everybody; a cold item scores 0.
-
-    Parameters
-    ----------
-    half_life : float, optional
-        Days after which an event counts half; needs events with timestamps.
+    With a ``half_life`` h in days: Σ over its events of 0.5^((t_max − t) / h). A cold
+    user gets the list of everybody; a cold item scores 0.
     """
 
     half_life: float | None = None
@@ -78,13 +65,9 @@ class Baseline:
 
     b_i = Σ_u (a_ui − μ) / (n_i + reg),  b_u = Σ_i (a_ui − μ − b_i) / (n_u + reg).
 
-    A cold user gets μ + b_i, a cold item μ + b_u. Equal degrees everywhere (a binary
-    matrix) leave no bias and hence no ranking.
-
-    Parameters
-    ----------
-    reg : float
-        Imagined average ratings that hold back biases resting on few values.
+    ``reg`` imagined average values hold back biases that rest on few. A cold user gets
+    μ + b_i, a cold item μ + b_u. Equal degrees everywhere (a binary matrix) leave no
+    bias and hence no ranking.
 
     References
     ----------
@@ -116,15 +99,7 @@ def _damped_mean(groups: np.ndarray, values: np.ndarray, n: int, reg: float) -> 
 
 @dataclass(kw_only=True)
 class WithFallback:
-    """Let a second model answer for users of whom the first has learned nothing.
-
-    Parameters
-    ----------
-    model : Recommender
-        Answers for every user with at least one training value.
-    fallback : Recommender
-        Answers for cold users; popularity by default.
-    """
+    """Let a second model answer for cold users: those without a training value."""
 
     model: Recommender
     fallback: Recommender = field(default_factory=Popularity)
@@ -133,7 +108,7 @@ class WithFallback:
         """Fit both models and note who is cold."""
         self.model.fit(train)
         self.fallback.fit(train)
-        self.cold_ = _cold_users(train.interest.values)
+        self.cold_ = np.diff(train.interest.values.indptr) == 0
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
@@ -143,7 +118,3 @@ class WithFallback:
         if cold.any():
             scores[cold] = self.fallback.score(np.asarray(users)[cold])
         return scores
-
-
-def _cold_users(values: csr_array) -> np.ndarray:
-    return np.diff(values.indptr) == 0

@@ -13,14 +13,8 @@ class Diversified:
 
     Maximal marginal relevance: place by place, take the item of the list with the largest
     trade_off · score − (1 − trade_off) · (its largest similarity to those already taken),
-    scores scaled to [0, 1] within the list.
-
-    Parameters
-    ----------
-    similarity : array of shape (n_items, n_items)
-        For instance ``ContentBased().fit(train).item_weights_``.
-    trade_off : float
-        1 keeps the order, 0 asks for variety alone.
+    scores scaled to [0, 1] within the list. ``similarity`` is (n_items, n_items), for
+    instance ``ContentBased().fit(train).item_weights_``.
 
     References
     ----------
@@ -31,14 +25,14 @@ class Diversified:
     trade_off: float = 0.7
 
     def rerank(self, top: TopK, k: int) -> TopK:
-        """Choose k of each list; the original scores go with their items."""
+        """Choose k of each list (at most its length); the scores go with their items."""
         usable = top.items >= 0
         worth = self.trade_off * _unit_range(top.scores, usable)
-        worth[~usable] = -np.inf
+        worth[~usable] = np.finfo(float).min  # last, yet before what is already taken
         closest = np.zeros(top.items.shape)
         rows = np.arange(len(top.items))
-        order = np.empty((len(rows), k), dtype=np.intp)
-        for place in range(k):
+        order = np.empty((len(rows), min(k, top.items.shape[1])), dtype=np.intp)
+        for place in range(order.shape[1]):
             best = np.argmax(worth - (1 - self.trade_off) * closest, axis=1)
             order[:, place] = best
             worth[rows, best] = -np.inf
@@ -54,27 +48,21 @@ class ExpectedRevenue:
     value = p · price^price_weight, with p the item's share of the list's scores (scores
     of 0 and below give no chance). The share stands for the probability of a purchase;
     where the model's score is a probability, the order is that of price × probability.
-
-    Parameters
-    ----------
-    price : array of shape (n_items,)
-        Prices; NaN earns nothing.
-    price_weight : float
-        0 ranks by chance alone, 1 by expected revenue; between them lies the trade.
+    ``price`` is (n_items,), NaN earns nothing; ``price_weight`` 0 ranks by chance alone.
     """
 
     price: np.ndarray
     price_weight: float = 1.0
 
     def rerank(self, top: TopK, k: int) -> TopK:
-        """Choose k of each list; the scores become the expected values."""
+        """Choose k of each list (at most its length); the scores become the values."""
         usable = top.items >= 0
         chance = np.where(usable, np.maximum(top.scores, 0), 0)
         total = chance.sum(axis=1, keepdims=True)
         chance = np.divide(chance, total, out=np.zeros_like(chance), where=total > 0)
         value = chance * np.nan_to_num(self.price)[top.items] ** self.price_weight
         value[~usable] = -np.inf
-        return _reordered(top, largest(value, k), value)
+        return _reordered(top, largest(value, min(k, value.shape[1])), value)
 
 
 def _reordered(top: TopK, order: np.ndarray, scores: np.ndarray) -> TopK:

@@ -58,7 +58,7 @@ def random_world() -> Training:
 
 
 def checkerboard(n: int = 20) -> Training:
-    """Return users and items that go together where both are even or both odd, diagonal withheld."""
+    """Return users and items that go together when both even or both odd, diagonal withheld."""
     user, item = np.indices((n, n)).reshape(2, -1)
     there = np.flatnonzero(((user + item) % 2 == 0) & (user != item))
     order = np.random.default_rng(0).permutation(there)
