@@ -30,8 +30,7 @@ def values_of(items, relevant, k=K):
 
 def trec(order, relevant, measures):
     qrels = {
-        str(user): {str(item): 1 for item in relevant[[user]].indices}
-        for user in range(len(order))
+        str(user): {str(item): 1 for item in relevant[[user]].indices} for user in range(len(order))
     }
     run = {
         str(user): {str(item): float(-rank) for rank, item in enumerate(row)}
@@ -43,7 +42,12 @@ def trec(order, relevant, measures):
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [("precision", "P_10"), ("recall", "recall_10"), ("ndcg", "ndcg_cut_10"), ("hit", "success_10")],
+    [
+        ("precision", "P_10"),
+        ("recall", "recall_10"),
+        ("ndcg", "ndcg_cut_10"),
+        ("hit", "success_10"),
+    ],
 )
 def test_metrics_agree_with_trec_eval(random_lists, ours, theirs):
     order, relevant = random_lists

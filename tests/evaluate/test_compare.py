@@ -1,0 +1,159 @@
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.evaluate.compare import compare, protocol_gap, summarise, verdict
+from kpay_lab.evaluate.groups import breakdown, recall_by_item_popularity, user_groups
+from kpay_lab.evaluate.ranking import per_user
+from kpay_lab.evaluate.split import make_split
+from kpay_lab.evaluate.value import held_back_revenue
+from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.recommend.base import top_k
+from kpay_lab.recommend.ease import EASE
+from kpay_lab.recommend.popularity import Popularity, Random
+
+binary = partial(interest_matrix, weighting="binary")
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def models():
+    return {"random": Random(), "popularity": Popularity(), "ease": EASE(reg=20.0)}
+
+
+@pytest.fixture(scope="module")
+def world_split(small_world):
+    return make_split(small_world[0], binary)
+
+
+@pytest.fixture(scope="module")
+def compared(world_split):
+    return compare(models(), world_split, [5, 10])
+
+
+def made_up(**columns):
+    """One value a user and model, as compare would lay them out."""
+    wide = pd.DataFrame(columns).rename_axis("user_id")
+    wide.index = wide.index.astype(str)
+    long = wide.melt(var_name="model", ignore_index=False).reset_index()
+    return long.assign(metric="ndcg", k=10)
+
+
+def test_compare_measures_what_each_model_ranks(world_split, compared):
+    assert list(compared.values) == ["model", "metric", "k", "user_id", "value"]
+    assert compared.left_out == world_split.test.shape[0] - len(world_split.users)
+    lists = top_k(
+        EASE(reg=20.0).fit(world_split.train),
+        world_split.users,
+        10,
+        exclude=world_split.seen,
+        candidates=world_split.candidates,
+    )
+    expected = per_user(lists.items, world_split.test[world_split.users], [10]).values
+    found = compared.values[(compared.values["model"] == "ease") & (compared.values["k"] == 10)]
+    np.testing.assert_array_equal(found["value"], expected["value"])
+    ids = world_split.train.interest.users[world_split.users[expected["user"]]]
+    assert (found["user_id"].to_numpy() == ids.to_numpy()).all()
+
+
+def test_no_list_holds_a_seen_item_or_one_that_is_no_candidate(world_split, compared):
+    for lists in compared.lists.values():
+        rows, cols = np.nonzero(lists.items >= 0)
+        items = lists.items[rows, cols]
+        assert world_split.candidates[items].all()
+        assert world_split.seen[lists.users[rows], items].sum() == 0
+
+
+def test_compare_reports_progress_and_revenue(small_world, world_split):
+    lines, paid = [], held_back_revenue(small_world[0], world_split)
+    chosen = {"popularity": Popularity()}
+    found = compare(chosen, world_split, [10], paid=paid, on_progress=lines.append)
+    assert lines == ["popularity: learning and ranking (1 of 1)"]
+    earned = found.values[found.values["metric"] == "revenue"]
+    lists = found.lists["popularity"]
+    expected = sum(
+        paid[[user]].toarray()[0, row[row >= 0]].sum()
+        for user, row in zip(lists.users, lists.items, strict=True)
+    )
+    assert earned["value"].sum() == pytest.approx(expected)
+    assert expected > 0
+
+
+def test_summary_holds_means_paired_differences_and_adjusted_p():
+    base = rng().random(300)
+    values = made_up(base=base, better=base + 0.1, noise=rng().permutation(base))
+    table = summarise(values, reference="base", rng=rng()).set_index("model")
+    assert table.loc["better", "difference"] == pytest.approx(0.1)
+    assert table.loc["better", "difference_low"] == pytest.approx(0.1)  # every pair differs by it
+    assert table.loc["better", "low"] < table.loc["better", "mean"] < table.loc["better", "high"]
+    assert table.loc["better", "p"] == pytest.approx(1 / 5001)
+    assert table.loc["better", "p_holm"] == pytest.approx(2 / 5001)
+    assert table.loc["noise", "p"] > 0.05
+    assert table.loc["base"][["difference", "p", "p_holm"]].isna().all()
+
+
+def test_summary_names_the_models_when_the_reference_is_not_among_them(compared):
+    with pytest.raises(ValueError, match="'als' was not compared"):
+        summarise(compared.values, reference="als", rng=rng())
+
+
+def test_summary_is_the_same_for_the_same_seed(compared):
+    first, again = (summarise(compared.values, reference="ease", rng=rng()) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_verdict_tells_the_beaten_from_the_equal():
+    base = rng().random(300)
+    values = made_up(base=base, better=base + rng().normal(0.1, 0.05, 300), same=base[::-1])
+    first, second = verdict(values, rng=rng())
+    assert first.startswith("better beats ")
+    assert " by 0.0" in first
+    assert "cannot be told from" in second
+    against_all = verdict(values, rng=rng(), against="best")
+    assert all(line.startswith("better beats") for line in against_all)
+
+
+def test_breakdown_suppresses_small_groups():
+    values = made_up(ease=np.r_[np.zeros(20), np.ones(3)])
+    groups = pd.Series(["many"] * 20 + ["few"] * 3, index=[str(i) for i in range(23)])
+    found = breakdown(values, groups, rng=rng(), min_users=5).set_index("group")
+    assert found.loc["many", "mean"] == 0
+    assert found.loc[["few"], ["mean", "low", "high"]].isna().all(axis=None)
+
+
+def test_user_groups_know_the_cold_and_the_busy(small_world):
+    tables = small_world[0]
+    split = make_split(tables, binary, train_share=0.2, cold_users=True)
+    groups = user_groups(split)
+    met = np.diff(split.train.interest.values.indptr)
+    assert ((groups["activity"] == "cold") == (met == 0)).all()
+    assert (met == 0).any()
+    busiest = {label: met[groups["activity"] == label] for label in ("low", "middle", "high")}
+    assert busiest["low"].max() < busiest["middle"].min()
+    assert busiest["middle"].max() < busiest["high"].min()
+    ages = tables.users.set_index("user_id")["age"].reindex(groups.index)
+    assert ((groups["age"] == "25-34") == ages.between(25, 34.999)).all()
+
+
+def test_recall_by_popularity_adds_up_to_the_hits(world_split, compared):
+    found = recall_by_item_popularity(compared, world_split, k=10)
+    at_10 = compared.values[
+        (compared.values["k"] == 10) & (compared.values["metric"] == "precision")
+    ]
+    hits = at_10.groupby("model")["value"].sum() * 10
+    ours = (found["recall"] * found["pairs"]).groupby(found["model"]).sum()
+    pd.testing.assert_series_equal(ours, hits.reindex(ours.index), check_names=False)
+    assert found.groupby("model")["pairs"].sum().eq(world_split.report.pairs).all()
+
+
+def test_protocol_gap_ranks_within_each_split(small_world):
+    found = protocol_gap(models(), small_world[0], binary)
+    assert len(found) == 9
+    for _, part in found.groupby("split"):
+        by_rank = part.sort_values("rank")["value"].to_numpy()
+        assert sorted(part["rank"]) == [1, 2, 3]
+        assert (np.diff(by_rank) < 0).all()
