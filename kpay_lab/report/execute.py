@@ -29,6 +29,8 @@ def main(task_file: str) -> int:
     papermill_engines.register("kpay", _announcing(events))
     config = Config()
     config.KernelManager.transport = "ipc"  # no port for others to connect to
+    # Else the sockets are named relative to the kernel's folder, and two kernels share them.
+    config.KernelManager.ip = str(events.parent / "kernel")
     try:
         execute_notebook(
             task["source"],
@@ -36,6 +38,7 @@ def main(task_file: str) -> int:
             task["parameters"],
             engine_name="kpay",
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             cwd=task["folder"],
             config=config,

@@ -9,10 +9,10 @@ import ziamath
 from nbconvert.filters import ansi2html
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-SIZE = 16.0  # pixels; formulas scale with the text from here
+SIZE = 15.0  # the formula font's units in one em of text: its letters are rather small
 SCHEME = re.compile(r"https?://")
 UNSEEN = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
-SYMBOL = re.compile(r'<symbol id="([^"]+)".*?</symbol>', re.DOTALL)
+SYMBOL = re.compile(r'<symbol id="([^"]+)"[^>]*?(?:/>|>.*?</symbol>)', re.DOTALL)
 LONG = 400  # lines of printed text a page shows
 INLINE = "a abbr b br code del em i kbd mark q s small span strong sub sup u var"
 BLOCK = "blockquote center details div dl dt dd figure figcaption h1 h2 h3 h4 h5 h6 hr img li ol p"
@@ -74,15 +74,14 @@ class Markup:
         return f"⟦formula {len(self._formulas) - 1}⟧"
 
     def _draw(self, tex: str, inline: bool) -> str:
-        picture = ziamath.Latex(tex, size=SIZE, inline=inline, color="currentColor")
-        svg, below = picture.svg(), picture.getyofst()
-        width, height = picture.getsize()
-        svg = SYMBOL.sub(self._share, svg)
-        box = re.search(r'viewBox="[^"]*"', svg)
+        picture = ziamath.Latex(tex, size=16, inline=inline, color="currentColor")
+        svg = SYMBOL.sub(self._share, picture.svg())
+        left, top, width, height = (float(n) for n in re.findall(r"-?[\d.]+", _view_box(svg)))
+        below = top + height if inline else 0.0  # from the baseline, at 0, to the lower edge
         head = (
-            f'<svg class="tex" role="img" aria-label="{html.escape(tex)}" {box and box[0]} '
-            f'style="width:{width / SIZE:.3f}em;height:{height / SIZE:.3f}em;'
-            f'vertical-align:{(below if inline else 0) / SIZE:.3f}em">'
+            f'<svg class="tex" role="img" aria-label="{html.escape(tex)}" '
+            f'viewBox="{left} {top} {width} {height}" style="width:{width / SIZE:.3f}em;'
+            f'height:{height / SIZE:.3f}em;vertical-align:{-below / SIZE:.3f}em">'
         )
         return re.sub(r"^<svg[^>]*>", lambda _: head, svg)
 
@@ -90,6 +89,10 @@ class Markup:
         """Move a glyph to the page's store, unless another one has its name."""
         kept = self.symbols.setdefault(symbol[1], symbol[0])
         return "" if kept == symbol[0] else symbol[0]
+
+
+def _view_box(svg: str) -> str:
+    return svg.partition('viewBox="')[2].partition('"')[0]
 
 
 class _Renderer(IPythonRenderer):

@@ -39,6 +39,12 @@ class Parameter:
     high: float = math.inf
     choices: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        bounds = f" [{self.low:g}, {self.high:g}]" if self.low > -math.inf else ""
+        choices = f" {{{', '.join(self.choices)}}}" if self.choices else ""
+        about = f"{self.help}{bounds}{choices}".strip()
+        return f"{self.name}: {self.type} = {_shown(self.default)}" + f"  # {about}" * bool(about)
+
     def checked(self, value: Any) -> Any:
         """Return the value in the parameter's type, or raise ValueError saying what it must be.
 

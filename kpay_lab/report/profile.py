@@ -102,10 +102,14 @@ def resolve(
     ]
     layers = _layers(known, chosen, profile, settings, problems)
     resolved = {name: dict(known[name].defaults) for name in chosen if name in known}
-    for place, targets, key, value in layers:
-        having = [name for name in targets if name in known and key in known[name].parameters]
-        if not having:
-            keys = {key for name in targets if name in known for key in known[name].parameters}
+    for place, meant, key, value in layers:
+        targets = [name for name in meant if name in known]
+        having = [name for name in targets if key in known[name].parameters]
+        if key == "output_dir":
+            problems.append(f"{place}: output_dir is the run's own; use --output")
+            continue
+        if targets and not having:
+            keys = {key for name in targets for key in known[name].parameters}
             problems.append(f"{place}: unknown parameter {key!r}{hint(str(key), keys)}")
         for name in having:
             try:
