@@ -23,7 +23,7 @@ TABLES = click.Path(exists=True, path_type=Path)
 PUBLIC_TABLES = {
     "movielens": {"events", "items", "users"},
     "mooccubex": {"events", "items"},
-    "kuairand": {"events", "items", "users"},
+    "kuairand": {"events"},
     "oulad": {"events", "items", "users"},
 }
 ALL_TABLES = {"events", "items", "users", "orders", "exposures"}
@@ -168,18 +168,16 @@ def check(folder: Path, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: int) -> None:
     """Write a simulated log as files that `check` and `run --data` take."""
-    from kpay_lab.data import simulate as world
+    from kpay_lab.data.presets import WorldSpec
+    from kpay_lab.data.simulate import simulate as simulated
+    from kpay_lab.data.truth import write_tables
 
     if folder.is_dir() and any(folder.iterdir()):
         raise click.UsageError(f"{folder} is not empty; name a new folder")
-    try:
-        spec = world.WorldSpec(users, items, days, seed, field)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    tables, truth = world.simulate(spec)
-    world.write_tables(tables, folder, truth)
-    for name, frame in tables.present().items():
-        click.echo(f"{folder / name}.csv: {len(frame):,} rows")
+    tables, truth = simulated(WorldSpec(users, items, days, seed, field))
+    paths = write_tables(tables, folder, truth)
+    for path, frame in zip(paths, tables.present().values(), strict=True):
+        click.echo(f"{path}: {len(frame):,} rows")
 
 
 def _interrupt(*_: Any) -> None:

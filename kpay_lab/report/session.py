@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kpay_lab.report.files import project_root, to_json, write_bytes
 
@@ -21,13 +21,6 @@ Scalar = bool | int | float | str | None
 
 NAME = re.compile(r"[\w@+.-]+")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-class Writable(Protocol):
-    """What can write itself into a folder."""
-
-    def write(self, folder: Path) -> object:
-        """Write files into an existing folder."""
 
 
 class Session:
@@ -118,16 +111,14 @@ class Session:
         self._keep(f"tables/{name.removesuffix('.csv')}.csv", _csv(frame))
         return frame
 
-    def rejected(self, rows: "Writable") -> None:
-        """Write rows that were set aside to ``<output_dir>/rejected/<notebook>/``.
+    def rejected(self, rows: "pd.DataFrame") -> Path:
+        """Write rows that were set aside to the run's ``rejected/``; return the file's path.
 
-        It is done at once: a log too broken to go on with still leaves its evidence.
+        It is written at once: a log too broken to go on with still leaves its evidence.
         """
-        parent = self.output_dir / "rejected"
-        parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{self.notebook}.", dir=parent))
-        rows.write(staging)
-        _swap(staging, parent / self.notebook)
+        path = self.output_dir / "rejected" / f"{self.notebook}.csv"
+        write_bytes(path, _csv(rows))
+        return path
 
     def data_files(self, paths: Iterable[str | Path]) -> None:
         """Name the files that were read; the run's manifest records their hashes."""

@@ -88,13 +88,8 @@ def test_figure_is_saved_closed_and_returned(tmp_path):
     assert (tmp_path / "01_x/figures/line.png").read_bytes().startswith(b"\x89PNG")
 
 
-class Rejected:
-    def write(self, folder):
-        (folder / "events.csv").write_text("line\n3\n")
-
-
 def test_rejected_rows_are_there_without_save(tmp_path):
-    for _ in range(2):
-        Session("01_x", output_dir=str(tmp_path)).rejected(Rejected())
-    assert [path.name for path in (tmp_path / "rejected").iterdir()] == ["01_x"]
-    assert (tmp_path / "rejected/01_x/events.csv").read_text() == "line\n3\n"
+    for line in (2, 3):
+        path = Session("01_x", output_dir=str(tmp_path)).rejected(pd.DataFrame({"line": [line]}))
+    assert path == tmp_path / "rejected/01_x.csv"
+    assert path.read_text() == "line\n3\n"
