@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
 
 
@@ -91,6 +92,24 @@ def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:
     return Rhythm(by_day, by_hour)
 
 
+def watched_share(events: pd.DataFrame, items: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the share of the duration watched in each event, and the item's kind.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``share`` (above 1 for replays) and ``kind`` (``all`` where unknown); only
+        events whose watch time and duration are known. Empty where none is.
+    """
+    if not {"watch_time", "duration"} <= set(events):
+        return pd.DataFrame({"share": [], "kind": []})
+    kind = pd.Series("all", events.index)
+    if items is not None and "kind" in items:
+        kind = events["item_id"].map(items.set_index("item_id")["kind"]).fillna("other")
+    share = events["watch_time"] / events["duration"].where(events["duration"] > 0)
+    return pd.DataFrame({"share": share, "kind": kind}).dropna()
+
+
 def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
     """Count users and events by a group of users and a group of items.
 
@@ -131,6 +150,43 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
     ).dropna()
     grouped = joined.groupby([user_column, item_column], observed=True)["user_id"]
     return grouped.agg(n_users="nunique", n_events="size").reset_index()
+
+
+def telling_columns(tables: Tables) -> tuple[str, str] | None:
+    """Choose the columns that group users and items, or None where the log names no groups."""
+    users = [] if tables.users is None else tables.users.columns
+    items = [] if tables.items is None else tables.items.columns
+    by_user = [name for name in ("age", "occupation", "gender") if name in users]
+    by_item = [name for name in ("category", "kind") if name in items]
+    return (by_user[0], by_item[0]) if by_user and by_item else None
+
+
+def group_shares(table: pd.DataFrame, *, minimum: int, most: int = 12) -> pd.DataFrame:
+    """Turn the counts of `who_watches_what` into each user group's shares, small groups hidden.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `who_watches_what`: user group, item group, n_users, n_events.
+    minimum : int
+        Smallest number of users a cell may show.
+    most : int
+        Keep the item groups with the most events, and as many user groups.
+
+    Returns
+    -------
+    DataFrame
+        Rows user groups, columns item groups, cells shares of the row's events; NaN where
+        the cell is hidden.
+    """
+    rows, columns = table.columns[:2]
+    kept = [table.groupby(name)["n_events"].sum().nlargest(most).index for name in (rows, columns)]
+    table = table[table[rows].isin(kept[0]) & table[columns].isin(kept[1])]
+    share = table["n_events"] / table.groupby(rows)["n_events"].transform("sum")
+    shown = suppress_small_groups(table.assign(share=share), "n_users", minimum, within=rows)
+    wide = shown.pivot(index=rows, columns=columns, values="share")
+    never = table.pivot(index=rows, columns=columns, values="n_events").isna()
+    return wide.mask(never, 0.0)[[name for name in kept[1] if name in wide]]
 
 
 def age_band(ages: pd.Series) -> pd.Series:

@@ -109,3 +109,39 @@ def behaviour_sequences(
     starts[1:] |= user[1:] != user[:-1]
     session = np.cumsum(starts) - 1
     return Sequences(user, item, timed["timestamp"].iloc[order], session, len(items))
+
+
+def group_transitions(transitions: csr_array, groups: pd.Series, *, most: int = 10) -> pd.DataFrame:
+    """Add transitions up by groups of items and give each row as shares.
+
+    Parameters
+    ----------
+    transitions : csr_array of shape (n_items, n_items)
+    groups : Series of length n_items
+        Group of each item, in the order of the matrix; missing ones are left out.
+    most : int
+        Keep the groups with the most steps.
+
+    Returns
+    -------
+    DataFrame
+        Rows the group left, columns the next one; rows sum to 1 over the groups kept.
+
+    Examples
+    --------
+    >>> steps = csr_array(np.array([[0, 3, 1], [0, 0, 0], [4, 0, 0]]))
+    >>> group_transitions(steps, pd.Series(["x", "x", "y"]))
+          x     y
+    x  0.75  0.25
+    y  1.00  0.00
+    """
+    codes, names = pd.factorize(groups)
+    step = transitions.tocoo()
+    inside = (codes[step.row] >= 0) & (codes[step.col] >= 0)
+    table = np.zeros((len(names), len(names)))
+    np.add.at(table, (codes[step.row[inside]], codes[step.col[inside]]), step.data[inside])
+    kept = np.sort(np.argsort(-table.sum(axis=1), kind="stable")[:most])
+    table = table[np.ix_(kept, kept)]
+    total = table.sum(axis=1, keepdims=True)
+    shares = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
+    return pd.DataFrame(shares, index=list(names[kept]), columns=list(names[kept]))

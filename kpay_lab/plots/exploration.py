@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -34,7 +35,9 @@ def plot_rhythm(rhythm: Rhythm) -> Figure:
     figure, (days, week) = new_figure(2, 1, height=2.6)
     days.plot(rhythm.by_day.index, rhythm.by_day.to_numpy(), color=PALETTE[0])
     days.set(title="Events by day", ylabel="events", ylim=(0, None))
-    days.xaxis.get_major_locator().set_params(maxticks=9)
+    locator = AutoDateLocator(maxticks=9)
+    days.xaxis.set_major_locator(locator)
+    days.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     sns.heatmap(rhythm.by_hour, ax=week, cmap=SEQUENTIAL, cbar_kws={"label": "events an hour"})
     week.set(title="The mean week", xlabel="hour of the day", ylabel="")
     week.tick_params(axis="y", rotation=0)

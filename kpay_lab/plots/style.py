@@ -32,7 +32,6 @@ def use_style() -> None:
         "figure.dpi": 110,
         "savefig.dpi": 110,
         "figure.constrained_layout.use": True,
-        "text.parse_math": False,  # a title holding two $ is text, not a formula
         "svg.hashsalt": "kpay_lab",
     }
     sns.set_theme(style="whitegrid", palette=list(PALETTE), rc=look)
@@ -72,7 +71,7 @@ def new_figure(
 
 
 def shorten(text: object, length: int = 28) -> str:
-    """Cut a label to ``length`` characters, so that long titles do not overlap.
+    """Cut a label from the data to ``length`` characters; a $ in it is money, not a formula.
 
     Examples
     --------
@@ -80,4 +79,5 @@ def shorten(text: object, length: int = 28) -> str:
     'Machine lea…'
     """
     text = str(text)
-    return text if len(text) <= length else text[: length - 1] + "…"
+    cut = text if len(text) <= length else text[: length - 1] + "…"
+    return cut.replace("$", r"\$")
