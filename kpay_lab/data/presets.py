@@ -8,16 +8,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Field:
-    """A field of use.
+    """A field of use: its topics, shares of kinds, median prices, purchases per exposure.
 
-    Parameters
-    ----------
-    topics : mapping of topic to 8 words
-        The first four words and the last four are two sub-themes of the topic.
-    kinds : mapping of kind to its share of the catalogue
-    prices : mapping of priced kind to its median price
-    purchase_rate : float
-        Purchases per exposure that the logging policy is meant to reach without coupons.
+    The first four words of a topic and the last four are its two themes; the purchase
+    rate is what the logging policy reaches without coupons.
     """
 
     topics: Mapping[str, tuple[str, ...]]
@@ -30,15 +24,8 @@ class Field:
 class Segment:
     """A kind of user; members scatter widely around it.
 
-    Parameters
-    ----------
-    age, hour : float
-        Typical age in years and favourite hour of the day.
-    price_pull : float
-        Log-odds of buying lost for each unit of log price.
-    coupon_pull : float
-        Log-odds of buying gained by a coupon; below 0 it puts people off.
-    kinds : mapping of kind to extra liking
+    ``price_pull`` is the log-odds of buying lost for each unit of log price;
+    ``coupon_pull`` what a coupon adds (below 0 it puts people off).
     """
 
     name: str
@@ -50,30 +37,23 @@ class Segment:
 
 
 SEGMENTS = (
-    Segment("career builder", 33, 20.5, 0.35, 0.4, {"course": 0.8, "live": 0.4}),
-    Segment("avid reader", 40, 7.5, 0.5, -0.1, {"book": 1.0, "report": 1.0}),
-    Segment("bargain hunter", 36, 12.5, 0.8, 1.5, {"live": 0.9, "other": 0.4}),
-    Segment("night browser", 29, 23.0, 0.65, 0.8, {"short_video": 0.9}),
+    Segment("career builder", 33, 20.5, 0.5, 0.4, {"course": 0.5, "live": 0.2}),
+    Segment("avid reader", 40, 7.5, 0.7, -0.1, {"book": 0.6, "report": 0.6}),
+    Segment("bargain hunter", 36, 12.5, 1.1, 1.6, {"live": 0.5, "other": 0.3}),
+    Segment("night browser", 29, 23.0, 0.8, 0.8, {"short_video": 0.5}),
 )
 
 N_TOPICS = 8
 # Liking of each segment for each topic: two favourites, one shared with the next segment.
-TOPIC_LIKING = np.array([np.roll([1.0, 0.8, 0.4, 0, 0, 0, 0, 0], 2 * s) for s in range(4)])
+TOPIC_LIKING = np.array([np.roll([0.7, 0.6, 0.2, 0, 0, 0, 0, 0], 2 * s) for s in range(4)])
 
 # Examination falls with position, as in a list read from the top: position ** -EXAMINATION.
-EXAMINATION = 0.4
+EXAMINATION = 0.7
 # What a live host or a clip adds to the log-odds of buying what it promotes.
-PERSUASION = {"live": 0.5, "short_video": -0.3}
+PERSUASION = {"live": 0.9, "short_video": -0.6}
 LESSONS = {"course": 8, "book": 5, "report": 3}
 # Median length of the whole in seconds.
-SECONDS = {
-    "course": 3 * 3600,
-    "book": 4 * 3600,
-    "report": 2400,
-    "live": 3600,
-    "short_video": 50,
-    "other": 120,
-}
+SECONDS = {"course": 10800, "book": 14400, "report": 2400, "live": 3600, "short_video": 50}
 HOSTS = (
     "Li Na",
     "Wang Lei",
@@ -191,15 +171,8 @@ FIELDS = {
 class WorldSpec:
     """What to simulate; the same spec gives the same tables to the byte.
 
-    Parameters
-    ----------
-    n_users, n_items, n_days : int
-    seed : int
-    field : str
-        One of the six fields of use in ``presets.FIELDS``.
-    noise : float
-        1 as designed. It multiplies what sets a user apart from the segment and
-        divides how much interest decides.
+    ``noise`` (1 as designed) multiplies what sets users apart from their segment, and
+    divides how much interest decides. ``field`` is one of `FIELDS`.
     """
 
     n_users: int = 2000
@@ -211,8 +184,7 @@ class WorldSpec:
 
     def __post_init__(self) -> None:
         for name, least in (("n_users", 8), ("n_items", 20), ("n_days", 7), ("seed", 0)):
-            if getattr(self, name) < least:
-                value = getattr(self, name)
+            if (value := getattr(self, name)) < least:
                 raise ValueError(f"{name} is {value}; a world needs {name} of {least} or more")
         if self.field not in FIELDS:
             raise ValueError(f"field is {self.field!r}; choose one of {', '.join(FIELDS)}")

@@ -9,9 +9,6 @@
   the offer is owned, the true probability is 0.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy.special import logit
@@ -19,6 +16,7 @@ from scipy.special import logit
 from kpay_lab.data.catalogue import DAY, moments
 from kpay_lab.data.presets import SEGMENTS, WorldSpec
 from kpay_lab.data.tables import Tables
+from kpay_lab.data.truth import GroundTruth, write_tables
 from kpay_lab.data.world import (
     World,
     build_world,
@@ -28,49 +26,11 @@ from kpay_lab.data.world import (
     watch,
 )
 
-SESSIONS_PER_DAY = 0.175
+__all__ = ["GroundTruth", "WorldSpec", "simulate", "write_tables"]
+
+SESSIONS_PER_DAY = 0.19
 COUPON_PRICE = 0.8
 WEEKDAY = np.array([0.8, 0.8, 0.85, 0.85, 0.95, 1.0, 1.0])
-
-
-@dataclass(frozen=True)
-class GroundTruth:
-    """What no model may see; only tests and oracle cells read it.
-
-    Parameters
-    ----------
-    users, items : pandas.Index
-        Labels of the rows and columns below.
-    interest : float32 array (n_users, n_items)
-    segment : int array (n_users,)
-        Position in ``presets.SEGMENTS``.
-    purchase_probability : float array (n_exposures,)
-        Under the treatment that was given; 0 where the offer was owned.
-    treatment_effect : float array (n_exposures,)
-        Purchase probability with a coupon minus without.
-    propensity : float array (n_exposures,)
-    """
-
-    users: pd.Index
-    items: pd.Index
-    interest: np.ndarray
-    segment: np.ndarray
-    purchase_probability: np.ndarray
-    treatment_effect: np.ndarray
-    propensity: np.ndarray
-
-    def save(self, folder: str | Path) -> Path:
-        """Write to ``folder/truth/``, which no reader opens, and return that path."""
-        path = Path(folder) / "truth"
-        path.mkdir(parents=True, exist_ok=True)
-        np.save(path / "interest.npy", self.interest, allow_pickle=False)
-        names = ("purchase_probability", "treatment_effect", "propensity")
-        exposures = pd.DataFrame({name: getattr(self, name) for name in names})
-        exposures.to_parquet(path / "exposures.parquet")
-        users = pd.DataFrame({"user_id": self.users, "segment": self.segment})
-        users.to_parquet(path / "users.parquet")
-        pd.DataFrame({"item_id": self.items}).to_parquet(path / "items.parquet")
-        return path
 
 
 def simulate(spec: WorldSpec) -> tuple[Tables, GroundTruth]:
@@ -98,10 +58,10 @@ def simulate(spec: WorldSpec) -> tuple[Tables, GroundTruth]:
     tables = _tables(world, events, orders, feed)
     without, with_coupon = (purchase_probability(world, user, item, t, position) for t in (0, 1))
     truth = GroundTruth(
-        users=pd.Index(world.users["user_id"]),
-        items=pd.Index(world.items["item_id"]),
+        users=pd.Index(world.users.table["user_id"]),
+        items=pd.Index(world.items.table["item_id"]),
         interest=world.interest,
-        segment=world.segment,
+        segment=world.users.segment,
         purchase_probability=np.where(treated == 1, with_coupon, without) * free,
         treatment_effect=(with_coupon - without) * free,
         propensity=feed["propensity"].to_numpy(),
@@ -113,7 +73,7 @@ def _sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:
     """Draw when each user comes: late joiners, fading interest, weekdays, favourite hours."""
     n, days = world.spec.n_users, world.spec.n_days
     joined = np.where(rng.random(n) < 0.7, 0, rng.uniform(0, 0.6, n)) * days
-    rate = world.activity / world.activity.mean() * SESSIONS_PER_DAY * (days - joined)
+    rate = world.users.activity / world.users.activity.mean() * SESSIONS_PER_DAY * (days - joined)
     user = np.repeat(np.arange(n), rng.poisson(rate))
     day = np.floor(joined[user] + (days - joined[user]) * rng.beta(1, 1.2, len(user))).astype(int)
     kept = rng.random(len(user)) < WEEKDAY[day % 7]
@@ -126,9 +86,9 @@ def _sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:
 
 def _hours(world: World, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw hours of the day: half around the segment's favourite, half in the common evening."""
-    favourite = np.array([s.hour for s in SEGMENTS])[world.segment[users]]
-    own = rng.random(len(users)) < 0.5
-    return np.where(own, rng.normal(favourite, 1.5), rng.normal(19.5, 3, len(users))) % 24
+    favourite = np.array([s.hour for s in SEGMENTS])[world.users.segment[users]]
+    own = rng.random(len(users)) < 0.4
+    return np.where(own, rng.normal(favourite, 2), rng.normal(19.5, 3, len(users))) % 24
 
 
 def _pick(
@@ -140,7 +100,7 @@ def _pick(
     one search in the users' cumulative weights serves all rows.
     """
     user, n_items = views["user"].to_numpy(), world.spec.n_items
-    out = np.searchsorted(world.published, views["time"], side="right") - 1
+    out = np.searchsorted(world.items.published, views["time"], side="right") - 1
     cumulative = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
     reach = cumulative[user, out]
     ladder = (cumulative + 2 * np.arange(len(weights))[:, None]).ravel()
@@ -164,7 +124,7 @@ def _feed(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.
 
 def _first_purchases(world: World, feed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Keep the first purchase of each (user, offer); say which rows met a user free to buy."""
-    key = pd.Series(feed["user"].to_numpy() * world.spec.n_items + world.offer[feed["item"]])
+    key = pd.Series(feed["user"].to_numpy() * world.spec.n_items + world.items.offer[feed["item"]])
     row = pd.Series(np.arange(len(feed)))
     wanted = feed["purchased"].to_numpy()
     first = row[wanted].groupby(key[wanted]).min()
@@ -175,9 +135,9 @@ def _first_purchases(world: World, feed: pd.DataFrame) -> tuple[np.ndarray, np.n
 def _orders(world: World, sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Write an order for each purchase, and its refund if that falls into the log."""
     end, n = world.spec.n_days * DAY, len(sold)
-    orders = sold.assign(offer=world.offer[sold["item"]])
+    orders = sold.assign(offer=world.items.offer[sold["item"]])
     orders["time"] = np.minimum(sold["time"] + rng.integers(60, 1800, n), end - 1)
-    paid = np.where(sold["treated"] == 1, COUPON_PRICE, 1.0) * world.price[sold["item"]]
+    paid = np.where(sold["treated"] == 1, COUPON_PRICE, 1.0) * world.items.price[sold["item"]]
     orders["amount"] = np.round(paid, 2)
     back = orders["time"] + rng.uniform(1, 10, n) * DAY
     orders["refunded_at"] = back.where((sold["refunded"] == 1) & (back < end))
@@ -191,11 +151,11 @@ def _opened(world: World, feed: pd.DataFrame, rng: np.random.Generator) -> pd.Da
     """Events of opened exposures, and the step from a live or clip to what it promotes."""
     opened = feed[feed["clicked"]].drop(columns=["progress", "rating"])
     item = opened["item"].to_numpy()
-    wish = world.interest[opened["user"], world.offer[item]]
+    wish = world.interest[opened["user"], world.items.offer[item]]
     steps = (rng.random(len(opened)) < 0.6 * wish) | opened["purchased"].to_numpy()
-    steps &= world.offer[item] != item
+    steps &= world.items.offer[item] != item
     led = opened.loc[steps, ["session", "user", "time", "item"]].rename(columns={"item": "source"})
-    led["item"] = world.offer[led["source"]]
+    led["item"] = world.items.offer[led["source"]]
     led["time"] += 20
     seen = watch(world, led["user"].to_numpy(), led["item"].to_numpy(), rng)
     return pd.concat([opened, led.assign(**seen)])
@@ -206,7 +166,7 @@ def _searched(world: World, sessions: pd.DataFrame, rng: np.random.Generator) ->
     views = sessions.loc[sessions.index.repeat(rng.poisson(2.2, len(sessions)))]
     views = views.reset_index(names="session")
     views["time"] += rng.integers(0, 1800, len(views))
-    wish = np.exp(0.8 * world.appeal + logit(world.interest.astype(float)))
+    wish = np.exp(0.8 * world.items.appeal + 2.1 * logit(world.interest.astype(float)))
     views["item"], _ = _pick(world, wish, views, rng)
     return views.assign(**watch(world, views["user"].to_numpy(), views["item"].to_numpy(), rng))
 
@@ -215,7 +175,7 @@ def _lessons(
     world: World, orders: pd.DataFrame, first_session: int, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Learning after a purchase: a lesson on some of the next days, until progress is reached."""
-    total = world.lessons[orders["offer"]]
+    total = world.items.lessons[orders["offer"]]
     taken = np.where(orders["refunded"] == 1, 1, np.rint(orders["progress"] * total)).astype(int)
     rows = orders.loc[orders.index.repeat(taken), ["user", "offer", "time", "rating"]]
     step = rows.groupby(level=0).cumcount() + 1
@@ -224,10 +184,10 @@ def _lessons(
     lesson = rows.rename(columns={"offer": "item"})
     user, item = rows["user"].to_numpy(), rows["offer"].to_numpy()
     lesson["time"] = np.rint(day * DAY + _hours(world, user, rng) * 3600)
-    lesson["progress"] = step / world.lessons[item]
+    lesson["progress"] = step / world.items.lessons[item]
     lesson["rating"] = rows["rating"].where(step == np.repeat(taken, taken))
     share = np.exp(rng.normal(-0.1, 0.25, len(rows)))
-    lesson["watch_time"] = np.ceil(share * world.lesson_length[item])
+    lesson["watch_time"] = np.ceil(share * world.items.lesson_length[item])
     lesson["question_count"] = (rng.random(len(rows)) < 0.05).astype(int)
     lesson["session"] = first_session + np.arange(len(rows))
     return lesson[lesson["time"] < world.spec.n_days * DAY]
@@ -239,11 +199,11 @@ def _tables(world: World, events: pd.DataFrame, orders: pd.DataFrame, feed: pd.D
     counts = ["like_count", "comment_count", "share_count", "question_count"]
     events = _labelled(world, events, events["item"]).assign(
         watch_time=events["watch_time"],
-        duration=world.lesson_length[events["item"]],
+        duration=world.items.lesson_length[events["item"]],
         **{name: events[name].fillna(0).astype("Int64") for name in counts},
         progress=events["progress"],
         rating=events["rating"],
-        source_item_id=_labels(world.items["item_id"], events["source"]),
+        source_item_id=_labels(world.items.table["item_id"], events["source"]),
         session_id=("s" + events["session"].astype(str)).astype("str"),
     )
     treatment = feed["treated"].astype("Int64").where(feed["running"])
@@ -261,7 +221,11 @@ def _tables(world: World, events: pd.DataFrame, orders: pd.DataFrame, feed: pd.D
         refunded_at=moments(orders["refunded_at"]),
     )
     return Tables.validated(
-        events=events, items=world.items, users=world.users, orders=paid, exposures=exposures
+        events=events,
+        items=world.items.table,
+        users=world.users.table,
+        orders=paid,
+        exposures=exposures,
     )
 
 
@@ -274,8 +238,8 @@ def _labels(names: pd.Series, positions: pd.Series) -> pd.Series:
 def _labelled(world: World, rows: pd.DataFrame, item: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "user_id": _labels(world.users["user_id"], rows["user"]),
-            "item_id": _labels(world.items["item_id"], item),
+            "user_id": _labels(world.users.table["user_id"], rows["user"]),
+            "item_id": _labels(world.items.table["item_id"], item),
             "timestamp": moments(rows["time"]),
         }
     )

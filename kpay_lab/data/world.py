@@ -6,68 +6,38 @@ degree of interest :math:`I_{ui} \in (0, 1)`, position :math:`k`, coupon :math:`
 the offer :math:`o` that item :math:`i` sells (a live or clip sells what it promotes):
 
 .. math::
-    P(click) &= k^{-0.4} \, \sigma(\operatorname{logit} I_{ui} - 0.4) \\
+    P(click) &= k^{-0.7} \, \sigma(\operatorname{logit} I_{ui} - 0.2) \\
     P(buy | click) &= \sigma(b + 0.5 \operatorname{logit} I_{uo} + h_i
                       - s_u \log p_o + t \, c_u)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from kpay_lab.data.catalogue import draw_items, draw_users
+from kpay_lab.data.catalogue import Catalogue, People, draw_catalogue, draw_people
 from kpay_lab.data.presets import EXAMINATION, FIELDS, WorldSpec
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything that is true, by user and item position.
+    """Everything that is true.
 
     Parameters
     ----------
-    users, items : pandas.DataFrame
-        The tables as a log shows them, in position order; items by publication.
+    users, items : People, Catalogue
     interest : float32 array (n_users, n_items)
         True degree of interest in (0, 1).
-    segment : int array (n_users,)
-        Position in ``presets.SEGMENTS``.
-    activity : float array (n_users,)
-        Sessions a day, up to a constant.
-    price_pull, coupon_pull : float arrays (n_users,)
-    offer : int array (n_items,)
-        The item that is bought: the promoted one, else the item itself.
-    price : float array (n_items,)
-        Price of the offer.
-    persuasion : float array (n_items,)
-        Log-odds that the host and the kind add to a purchase.
-    appeal : float array (n_items,)
-        Log-popularity: what everybody gets shown and looks for.
-    published : float array (n_items,)
-        Seconds from the start of the log, ascending.
-    lessons, lesson_length : arrays (n_items,)
-        Pieces that the item is made of, and seconds of one.
     intercept : float
         ``b`` above, set so that the logging policy reaches the field's purchase rate.
     """
 
     spec: WorldSpec
-    users: pd.DataFrame
-    items: pd.DataFrame
+    users: People
+    items: Catalogue
     interest: np.ndarray
-    segment: np.ndarray
-    activity: np.ndarray
-    price_pull: np.ndarray
-    coupon_pull: np.ndarray
-    offer: np.ndarray
-    price: np.ndarray
-    persuasion: np.ndarray
-    appeal: np.ndarray
-    published: np.ndarray
-    lessons: np.ndarray
-    lesson_length: np.ndarray
     intercept: float = 0.0
 
 
@@ -93,13 +63,12 @@ class Reactions:
 def build_world(spec: WorldSpec) -> World:
     """Draw users, items and the true interest of each user in each item."""
     user_rng, item_rng = spec.streams()[:2]
-    users, items = draw_users(spec, user_rng), draw_items(spec, item_rng)
+    users, items = draw_people(spec, user_rng), draw_catalogue(spec, item_rng)
     taste = users.tastes @ items.traits.T + users.kind_liking[:, items.kind]
     taste = (taste - taste.mean()) / taste.std() + items.quality
-    interest = expit(1.2 * taste / spec.noise).astype(np.float32)
-    parts = {**users.known, **items.known}
-    world = World(spec=spec, interest=interest, **parts)
-    return World(spec=spec, interest=interest, **parts, intercept=_intercept(world))
+    interest = expit(0.75 * taste / spec.noise).astype(np.float32)
+    world = World(spec, users, items, interest)
+    return replace(world, intercept=_intercept(world))
 
 
 def _intercept(world: World) -> float:
@@ -125,7 +94,7 @@ def logging_policy(world: World, exploration: float = 0.2) -> np.ndarray:
         Over the whole catalogue. Before an item is published its share goes to the
         others in proportion.
     """
-    pull = np.exp(world.appeal + 0.5 * logit(world.interest.astype(float)))
+    pull = np.exp(world.items.appeal + 1.1 * logit(world.interest.astype(float)))
     pull /= pull.sum(axis=1, keepdims=True)
     return (1 - exploration) * pull + exploration / world.spec.n_items
 
@@ -134,7 +103,7 @@ def click_probability(
     world: World, users: np.ndarray, items: np.ndarray, positions: np.ndarray | int = 1
 ) -> np.ndarray:
     """Probability that a user opens an item shown at a position (from 1)."""
-    liked = expit(logit(world.interest[users, items].astype(float)) - 0.4)
+    liked = expit(logit(world.interest[users, items].astype(float)) - 0.2)
     return np.asarray(positions, dtype=float) ** -EXAMINATION * liked
 
 
@@ -156,14 +125,16 @@ def purchase_probability(
         Place in the list, from 1.
     """
     log_odds = world.intercept + _purchase_log_odds(world, users, items)
-    bought = expit(log_odds + np.asarray(treated) * world.coupon_pull[users])
+    bought = expit(log_odds + np.asarray(treated) * world.users.coupon_pull[users])
     return click_probability(world, users, items, positions) * bought
 
 
 def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    wanted = 0.5 * logit(world.interest[users, world.offer[items]].astype(float))
-    dear = world.price_pull[users] * np.log(world.price[items] / np.median(world.price))
-    return wanted + world.persuasion[items] - dear
+    wanted = 0.5 * logit(world.interest[users, world.items.offer[items]].astype(float))
+    dear = world.users.price_pull[users] * np.log(
+        world.items.price[items] / np.median(world.items.price)
+    )
+    return wanted + world.items.persuasion[items] - dear
 
 
 def react(
@@ -184,7 +155,7 @@ def react(
     clicked = rng.random(len(users)) < click
     purchased = clicked & (rng.random(len(users)) < buy)
     watched = watch(world, users, items, rng)
-    after = learn(world, users, world.offer[items], rng)
+    after = learn(world, users, world.items.offer[items], rng)
     return Reactions(
         clicked=clicked,
         purchased=purchased,
@@ -203,15 +174,10 @@ def watch(
     n, interest = len(users), world.interest[users, items].astype(float)
     stays = rng.random(n) < 0.25 + 0.65 * interest
     share = np.where(stays, np.exp(rng.normal(interest - 0.8, 0.5)), rng.beta(1, 14, n))
-    kept = interest * stays
-    chances = {"like": 0.22, "comment": 0.07, "share": 0.03, "question": 0.04}
-    return {
-        "watch_time": np.ceil(share * world.lesson_length[items]),
-        **{
-            f"{name}_count": (rng.random(n) < rate * kept).astype(int)
-            for name, rate in chances.items()
-        },
-    }
+    happened = {"watch_time": np.ceil(share * world.items.lesson_length[items])}
+    for name, rate in (("like", 0.22), ("comment", 0.07), ("share", 0.03), ("question", 0.04)):
+        happened[f"{name}_count"] = (rng.random(n) < rate * interest * stays).astype(int)
+    return happened
 
 
 def learn(
@@ -220,7 +186,7 @@ def learn(
     """Play the time after a purchase: progress in [0, 1], rating 1–5 (NaN: none), refund (0/1)."""
     n, interest = len(users), world.interest[users, offers].astype(float)
     progress = rng.beta(0.5 + 2.5 * interest, 1.2)
-    progress = np.ceil(progress * world.lessons[offers]) / world.lessons[offers]
+    progress = np.ceil(progress * world.items.lessons[offers]) / world.items.lessons[offers]
     stars = np.clip(np.rint(1.8 + 3 * interest + rng.normal(0, 0.8, n)), 1, 5)
     rating = np.where(rng.random(n) < 0.4, stars, np.nan)
     return {
