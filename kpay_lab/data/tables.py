@@ -102,7 +102,7 @@ SCHEMAS: dict[str, Any] = {
     "orders": OrderSchema,
     "exposures": ExposureSchema,
 }
-PRIMARY_KEYS = {"items": "item_id", "users": "user_id"}
+PRIMARY_KEYS = {"users": "user_id", "items": "item_id"}
 
 
 @dataclass(frozen=True)

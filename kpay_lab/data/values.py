@@ -54,8 +54,10 @@ def typed_column(texts: pa.Array, dtype: str, column: str) -> Typed:
         return _counts(texts, COMMENTED if column == "comment_count" else YES_NO)
     if dtype == "boolean":
         marks = _counts(pc.utf8_lower(texts), YES_NO)
-        wrong = np.asarray(marks.values > 1, dtype=bool) & ~marks.values.isna()
-        return Typed(pd.array(marks.values.where(~wrong), dtype="boolean"), marks.bad | wrong)
+        whole = marks.values.to_numpy(dtype=np.int64, na_value=0)
+        wrong = (whole < 0) | (whole > 1)
+        missing = np.asarray(marks.values.isna()) | wrong
+        return Typed(pd.arrays.BooleanArray(whole == 1, missing), marks.bad | wrong)
     if dtype.startswith("datetime64"):
         return _times(texts)
     return Typed(pd.Series(pd.array(texts, dtype="str")), np.zeros(len(texts), dtype=bool))

@@ -1,0 +1,88 @@
+"""What the quality report counts, and that a repair happens only where it is named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.data.quality import REPAIRS, apply_repairs, fences, preview_repairs, quality_report
+from kpay_lab.data.tables import Tables
+
+
+@pytest.fixture
+def dirty():
+    watched = [10.0, 20.0, 30.0, 40.0, 1000.0, 10.0, np.nan]
+    events = pd.DataFrame(
+        {
+            "user_id": ["a", "a", "b", "b", "c", "a", "c"],
+            "item_id": ["x", "y", "x", "y", "y", "x", "z"],
+            "watch_time": watched,
+            "duration": [15.0, 15.0, np.nan, 0.0, np.nan, 15.0, np.nan],
+            "like_count": pd.array([1, 0, None, 0, 0, 1, 0], dtype="Int64"),
+        }
+    )
+    items = pd.DataFrame({"item_id": ["x", "y", "z"], "duration": [60.0, np.nan, np.nan]})
+    return Tables.validated(events=events, items=items)
+
+
+def test_report_counts_by_hand(dirty):
+    report = quality_report(dirty)
+    missing = report.missing.set_index(["table", "column"])
+    assert missing.loc[("events", "duration")].tolist() == [3, 3 / 7]
+    assert missing.loc[("items", "duration"), "missing"] == 2
+    outliers = report.outliers.set_index(["table", "column"])
+    # watched: quartiles of 10 10 20 30 40 1000 are 12.5 and 37.5, so the fence is 37.5 + 3·25
+    assert outliers.loc[("events", "watch_time")].tolist() == [12.5 - 75, 37.5 + 75, 1]
+    assert pd.isna(outliers.loc[("items", "duration"), "outliers"])  # one value has no spread
+    assert report.duplicates.values.tolist() == [["events", 7, 1], ["items", 3, 0]]
+    assert report.times.empty
+    assert report.replay_share == 1 / 3  # of the rows 10/15, 20/15, 10/15
+
+
+def test_fences_are_undefined_without_spread():
+    assert np.isnan(fences(pd.Series([1.0, 1.0, 1.0, 1.0, 9.0, np.nan]))).all()
+    assert np.isnan(fences(pd.Series([], dtype=float))).all()
+
+
+def test_each_repair_does_what_it_says(dirty):
+    def column(rule, name):
+        return apply_repairs(dirty, [rule]).events[name].tolist()
+
+    assert len(column("deduplicate", "user_id")) == 6
+    np.testing.assert_equal(column("repair", "watch_time"), [10, 15, 30, 40, 1000, 10, np.nan])
+    np.testing.assert_equal(
+        column("repair", "duration"), [15, 15, np.nan, np.nan, np.nan, 15, np.nan]
+    )
+    # x: 60 s by the items table; y: the median of 15 and 0; z: nothing is known
+    np.testing.assert_equal(column("fill", "duration"), [15, 15, 60, 0, 7.5, 15, np.nan])
+    assert column("fill", "like_count") == [1, 0, 0, 0, 0, 1, 0]
+    np.testing.assert_equal(column("denoise", "watch_time"), [10, 20, 30, 40, 112.5, 10, np.nan])
+
+
+def test_preview_counts_what_apply_changes_and_changes_nothing(dirty):
+    before = dirty.events.copy()
+    preview = preview_repairs(dirty)
+    pd.testing.assert_frame_equal(dirty.events, before)
+    assert preview.values.tolist() == [
+        ["deduplicate", "events", "", 1, 0, 0, 7, 6],
+        ["repair", "events", "watch_time", 1, 1, 1, 7, 7],
+        ["repair", "events", "duration", 1, 3, 4, 7, 7],
+        ["fill", "events", "duration", 2, 3, 1, 7, 7],
+        ["fill", "events", "like_count", 1, 1, 0, 7, 7],
+        ["denoise", "events", "watch_time", 1, 1, 1, 7, 7],
+    ]
+    assert apply_repairs(dirty, []) is dirty
+    Tables.validated(**apply_repairs(dirty, list(REPAIRS)).present())
+
+
+def test_a_repair_has_nothing_left_to_do_after_itself(dirty):
+    for rule in REPAIRS:
+        assert preview_repairs(dirty, [rule])["changed"].sum() > 0
+        assert preview_repairs(apply_repairs(dirty, [rule]), [rule])["changed"].sum() == 0
+
+
+def test_unknown_rule_and_bare_events(dirty):
+    with pytest.raises(ValueError, match="'polish' is unknown; choose among deduplicate"):
+        apply_repairs(dirty, ["polish"])
+    bare = Tables(events=dirty.events[["user_id", "item_id"]])
+    assert apply_repairs(bare, ["repair", "fill", "denoise"]).events.equals(bare.events)
+    assert np.isnan(quality_report(bare).replay_share)

@@ -1,0 +1,332 @@
+"""A folder → Tables and Rejected: no row is lost, and both ways of reading agree."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kpay_lab.data.checking import check_rows
+from kpay_lab.data.reading import read_tables
+from kpay_lab.data.splitting import split_file
+from kpay_lab.data.tables import SCHEMAS
+from kpay_lab.data.values import typed_column
+
+HEADER = "user_id,item_id,timestamp,watch_time,like_count,comment_count,session_id\n"
+
+
+def written(folder, **files):
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_bytes(
+            text if isinstance(text, bytes) else text.encode()
+        )
+    return folder
+
+
+def problems(rejected):
+    return list(rejected.rows[["line", "column", "value"]].itertuples(index=False, name=None))
+
+
+def test_clean_file_has_the_promised_dtypes_and_order(tmp_path):
+    folder = written(
+        tmp_path,
+        events__csv=HEADER + "007,NA,2024-01-02 03:04:05,1.5,2,有,\nu1,null,2024-01-01,,,无,s1\n",
+    )
+    tables, rejected = read_tables(folder)
+    events = tables.events
+    assert events["user_id"].tolist() == ["007", "u1"]
+    assert events["item_id"].tolist() == ["NA", "null"]
+    assert events["timestamp"].tolist() == [
+        pd.Timestamp("2024-01-02 03:04:05", tz="UTC"),
+        pd.Timestamp("2024-01-01", tz="UTC"),
+    ]
+    assert events["comment_count"].tolist() == [1, 0]
+    assert events["session_id"].isna().tolist() == [True, False]
+    assert {name: str(dtype) for name, dtype in events.dtypes.items()} == {
+        "user_id": "str",
+        "item_id": "str",
+        "timestamp": "datetime64[us, UTC]",
+        "watch_time": "float64",
+        "like_count": "Int64",
+        "comment_count": "Int64",
+        "session_id": "str",
+    }
+    assert rejected.rows.empty
+    SCHEMAS["events"].validate(events)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_the_documents_table_works_in_every_encoding_and_under_any_name(tmp_path, encoding):
+    text = "用户,内容,观看时长,点赞,评论\n张三,课程一,12.5,1,有\n"
+    folder = written(tmp_path, 行为日志__csv=text.encode(encoding))
+    events = read_tables(folder)[0].events
+    assert events.iloc[0].tolist() == ["张三", "课程一", 12.5, 1, 1]
+    assert list(events) == ["user_id", "item_id", "watch_time", "like_count", "comment_count"]
+
+
+TORTURE = (
+    HEADER  # line 1
+    + "u1,i1,1704067200,1,1,1,\n"  # 2 good: seconds
+    + "u1,i1,1704067200000,-3,1,1,\n"  # 3 negative
+    + '"u\n2",i1,,1,1,1,s\n'  # 4-5 good: a newline inside quotes
+    + ",i1,,1,1,1,\n"  # 6 empty id
+    + "u3,i1,,inf,1,1,\n"  # 7
+    + "u3,i1,,nan,1,1,\n"  # 8
+    + "u3,i1,,１２,1,1,\n"  # 9 full-width digits
+    + "u3,i1\n"  # 10 ragged
+    + "\n"  # 11 blank: no row
+    + "u3,i1,,1,1,1,s,extra\n"  # 12 ragged
+    + "u3,i1,yesterday,x,1.5,many,\n"  # 13 four problems
+    + "u4,i1,20240101,1e3,2.0,无,\n"  # 14 a date or a unix time?
+    + 'u5,i1,now,1,1,1,5" screen\n'  # 15 a word that is no time
+    + 'u6,i1,,1_000,1,1,"a"b\n'  # 16 broken quotes
+    + 'u7,i1,,7,1,1,"never closed\n'  # 17 costs its own line only
+    + "u8,i1,2024-01-01T08:00:00+08:00,8,9007199254740993,1,\n"  # 18 too large
+    + "  ,i1,,1,1,1,\n"  # 19 blank id
+    + "u9,i1,2024-01-01T08:00:00+08:00, 8 ,0x10,true,\n"  # 20 hexadecimal; a word
+    + "u9,i1,2024-01-01T08:00:00+08:00, 8 ,3.0,有,"  # 21 good
+)
+TORTURED = [
+    (3, "watch_time", "-3"),
+    (6, "user_id", ""),
+    (7, "watch_time", "inf"),
+    (8, "watch_time", "nan"),
+    (9, "watch_time", "１２"),
+    (10, "", "u3,i1"),
+    (12, "", "u3,i1,,1,1,1,s,extra"),
+    (13, "timestamp", "yesterday"),
+    (13, "watch_time", "x"),
+    (13, "like_count", "1.5"),
+    (13, "comment_count", "many"),
+    (14, "timestamp", "20240101"),
+    (15, "timestamp", "now"),
+    (16, "", 'u6,i1,,1_000,1,1,"a"b'),
+    (17, "", 'u7,i1,,7,1,1,"never closed'),
+    (18, "like_count", "9007199254740993"),
+    (19, "user_id", "  "),
+    (20, "like_count", "0x10"),
+    (20, "comment_count", "true"),
+]
+
+
+def test_torture_file_keeps_each_good_row_and_places_each_bad_one(tmp_path):
+    tables, rejected = read_tables(written(tmp_path, events__csv=TORTURE))
+    assert problems(rejected) == TORTURED
+    bad_rows = {line for line, _, _ in TORTURED}
+    assert rejected.counts.iloc[0].tolist() == ["events", 3 + len(bad_rows), 3, len(bad_rows)]
+    assert tables.events["user_id"].tolist() == ["u1", "u\n2", "u9"]
+    assert tables.events["watch_time"].tolist() == [1, 1, 8]
+    assert tables.events["timestamp"].iloc[[0, 2]].tolist() == [
+        pd.Timestamp("2024-01-01", tz="UTC"),
+        pd.Timestamp("2024-01-01", tz="UTC"),
+    ]
+    assert "events.csv row 3: watch_time is -3; it must be 0 or more seconds" in rejected.messages()
+
+
+def test_fail_lists_every_problem_at_once(tmp_path):
+    folder = written(tmp_path, events__csv=TORTURE)
+    with pytest.raises(ValueError, match=rf"^{len(TORTURED)} problems:\n") as error:
+        read_tables(folder, on_bad_rows="fail")
+    assert "row 20: comment_count is true" in str(error.value)
+    written(tmp_path, events__csv="user_id,item_id\n" + ",i\n" * 50)
+    with pytest.raises(ValueError, match="50 problems") as error:
+        read_tables(folder, on_bad_rows="fail")
+    assert str(error.value).endswith("... and 30 more")
+
+
+CELLS = st.sampled_from(
+    ["u1", "NA", "007", "", " ", "1", "-1", "3.5", "+2", " 4 ", "1e400", "inf", "nan", "１", "1_0",
+     "2024-01-01", "2024-01-01 10:00:00", "2024-01-01T10:00Z", "1704067200", "1704067200000.5",
+     "2024/02/30", "now", "20240101", "有", "无", "true", '"a,b"', '"a\nb"', '"a""b"', '5" x', '"q',
+     '"a"b', "a\rb", "=1+1"]
+)  # fmt: skip
+ROWS = st.lists(st.lists(CELLS, min_size=7, max_size=7) | st.lists(CELLS, max_size=8), max_size=6)
+
+
+ENDINGS = st.sampled_from(["\n", "\r\n", "\r"])
+
+
+def log_of(folder, rows, ending):
+    text = ending.join([HEADER.strip(), *(",".join(row) for row in rows)])
+    return written(folder, events__csv=text + ending * (len(rows) % 2)) / "events.csv"
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=ROWS, ending=ENDINGS)
+def test_the_quick_way_splits_as_the_exact_way_or_declines(tmp_path_factory, rows, ending):
+    path = log_of(tmp_path_factory.mktemp("log"), rows, ending)
+    quick, exact = (split_file(path, exactly=exactly) for exactly in (False, True))
+    if quick is not None:
+        assert not exact.broken
+        assert quick.header == exact.header
+        assert quick.cells == exact.cells
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=ROWS, ending=ENDINGS)
+def test_no_row_is_lost_and_reading_equals_the_exact_way(tmp_path_factory, rows, ending):
+    path = log_of(tmp_path_factory.mktemp("log"), rows, ending)
+    exact = split_file(path, exactly=True)
+    expected = check_rows("events", [exact], {})
+    tables, rejected = read_tables(path.parent)
+    pd.testing.assert_frame_equal(tables.events, expected.good)
+    _, n_read, n_good, n_rejected = rejected.counts.iloc[0]
+    assert (n_read, n_good) == (len(exact) + len(exact.broken), len(expected.good))
+    assert n_good + n_rejected == n_read
+
+
+VALUES = (
+    "5 0.25 -2 +3 .5 1. 1e3 1E-3 1e999 nan -inf Infinity 1704067200 1704067200000 2024-01-01 "
+    "2024-01-01T10:00:00.5 2024-01-01T10:00:00Z 2024-01-01T10:00:00+08:00 true ０ 有 0x10 NA"
+)
+
+
+@pytest.mark.parametrize("value", ["", *VALUES.split()])
+@pytest.mark.parametrize("dtype", ["float64", "Int64", "boolean", "datetime64[us, UTC]", "str"])
+def test_a_value_is_judged_alike_in_any_company(value, dtype):
+    """Parsing a whole column at once and value by value must not differ."""
+    alone, mixed = (
+        typed_column(pa.array([value, other], pa.large_string()), dtype, "x")
+        for other in (value, "?")
+    )
+    assert alone.bad[0] == mixed.bad[0]
+    assert str(pd.Series(alone.values)[0]) == str(pd.Series(mixed.values)[0])
+
+
+def test_a_clean_file_with_simple_quotes_goes_the_quick_way(tmp_path):
+    path = written(tmp_path, events__csv='user_id,item_id\n"a,b","c"\n') / "events.csv"
+    quick = split_file(path, exactly=False)
+    assert quick is not None and quick.lines is None
+    assert [cell.to_pylist() for cell in quick.cells] == [["a,b"], ["c"]]
+
+
+def test_ids_must_be_known_where_their_table_is_given(tmp_path):
+    folder = written(
+        tmp_path,
+        users__csv="user_id,age\nu1,30\nu1,31\nu2,-1\n",
+        items__csv="item_id,price,kind\ni1,5,course\ni2,,film\n",
+        events__csv="user_id,item_id\nu1,i1\nu2,i1\nu1,i2\nu9,i9\n",
+    )
+    tables, rejected = read_tables(folder)
+    assert rejected.messages() == [
+        "users.csv row 3: user_id is u1; an earlier row has it already",
+        "users.csv row 4: age is -1; it must be 0 or more",
+        "items.csv row 3: kind is film; it must be one of course, report, book, live, short_video, "
+        "other",
+        "events.csv row 3: user_id is u2; the users table has no such user_id",
+        "events.csv row 4: item_id is i2; the items table has no such item_id",
+        "events.csv row 5: user_id is u9; the users table has no such user_id",
+        "events.csv row 5: item_id is i9; the items table has no such item_id",
+    ]
+    assert tables.events.values.tolist() == [["u1", "i1"]]
+    assert rejected.share == 3 / 4
+
+
+def test_further_columns_are_kept_in_users_and_reported_elsewhere(tmp_path):
+    folder = written(
+        tmp_path,
+        users__csv="user_id,consent,height,zip\nu1,是,1.5,01002\nu2,,,99\n",
+        events__csv="user_id,item_id,ip\nu1,i1,1\n",
+    )
+    tables, rejected = read_tables(folder)
+    assert tables.users["height"].dtype == np.float64
+    assert tables.users["zip"].tolist() == ["01002", "99"]
+    assert tables.users["consent"].tolist() == [True, pd.NA]
+    assert list(tables.events) == ["user_id", "item_id"]
+    assert rejected.notes == ("events: the columns ip are not used",)
+
+
+def test_parquet_and_json_lines_give_the_same_tables_as_csv(tmp_path):
+    events = pd.DataFrame(
+        {
+            "user_id": ["007", "NA"],
+            "item_id": ["i1", "i2"],
+            "timestamp": pd.to_datetime(
+                ["2024-01-01 00:00:00.0", "2024-01-02 03:04:05.5"], utc=True
+            ),
+            "watch_time": [0.1 + 0.2, np.nan],
+            "like_count": pd.array([1, None], dtype="Int64"),
+        }
+    )
+    folders = [tmp_path / name for name in ("csv", "parquet", "parts", "jsonl")]
+    for folder in folders:
+        folder.mkdir()
+    events.to_csv(folders[0] / "events.csv", index=False)
+    events.to_parquet(folders[1] / "events.parquet")
+    (folders[2] / "events.parquet").mkdir()
+    for part in range(2):
+        events.iloc[[part]].to_parquet(folders[2] / "events.parquet" / f"part-{part}.parquet")
+    rows = events.assign(timestamp=events["timestamp"].astype("str"))
+    lines = [row.dropna().to_json(force_ascii=False) for _, row in rows.iterrows()]
+    exact_first = lines[0].replace("0.3,", f"{0.1 + 0.2!r},")
+    (folders[3] / "events.jsonl").write_text("\n".join([exact_first, lines[1]]))
+    first, *others = [read_tables(folder)[0].events for folder in folders]
+    assert first["watch_time"].iloc[0] == 0.1 + 0.2
+    for other in others:
+        pd.testing.assert_frame_equal(first, other)
+
+
+def test_bad_json_lines_and_bad_parquet_values_are_placed(tmp_path):
+    rows = [{"user_id": 7, "item_id": "i1", "watch_time": None}, {"user_id": ["a"], "item_id": "i"}]
+    text = "\n".join(
+        [json.dumps(rows[0]), "", "{broken", json.dumps(rows[1]), "[1]", '{"user_id":1}']
+    )
+    text += '\n{"user_id": "\\ud800", "item_id": "i"}'
+    text += '\n{"user_id": "u", "item_id": "i", "watch_time": NaN}'
+    tables, rejected = read_tables(written(tmp_path, events__ndjson=text))
+    assert tables.events["user_id"].tolist() == ["7"]
+    assert rejected.rows["line"].tolist() == [3, 4, 5, 6, 7, 8]
+    (tmp_path / "events.ndjson").unlink()
+    table = pa.table(
+        {"user_id": [1, 2, 3], "item_id": ["a", "b", None], "watch_time": [1, -1, 2.5]}
+    )
+    pq.write_table(table, tmp_path / "events.parquet")
+    tables, rejected = read_tables(tmp_path)
+    assert tables.events.values.tolist() == [["1", "a", 1.0]]
+    assert problems(rejected) == [(2, "watch_time", "-1"), (3, "item_id", "")]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "holds no events; add events.csv"),
+        ({"users__csv": "user_id\nu", "items__csv": "item_id\ni"}, "holds no events"),
+        ({"events__csv": ""}, "events.csv is empty; its first line must name the columns"),
+        ({"events__csv": "a,b\n1,2\n"}, "it has no column user_id; it has no column item_id"),
+        ({"events__csv": "uid,user_id,item_id\n1,2,3\n"}, "it names user_id more than once"),
+        ({"events__csv": b"user_id,item_id\nu,\xff\xff\n"}, "neither UTF-8 nor GB18030"),
+        ({"events__csv": "user_id,item_id,备注\n".encode("gb18030")}, "save it as UTF-8"),
+        ({"events__parquet": "no"}, "events.parquet cannot be read as Parquet"),
+        ({"events__csv": "user_id,item_id\n", "events__jsonl": "{}"}, "events is there twice"),
+        ({"events__jsonl": "[]\n"}, "it has no column user_id"),
+        ({"events__csv": '"user_id,item_id\n'}, "events.csv row 1: its quotes are broken"),
+    ],
+)
+def test_what_cannot_be_a_log_gives_one_clear_error(tmp_path, files, message):
+    with pytest.raises(ValueError, match=message):
+        read_tables(written(tmp_path, **files))
+
+
+def test_header_only_is_an_empty_table_and_an_absent_folder_an_error(tmp_path):
+    tables, rejected = read_tables(written(tmp_path, events__csv=HEADER))
+    assert len(tables.events) == 0 and rejected.counts["read"].tolist() == [0]
+    assert str(tables.events["timestamp"].dtype) == "datetime64[us, UTC]"
+    assert rejected.share == 0
+    with pytest.raises(ValueError, match="is no folder"):
+        read_tables(tmp_path / "absent")
+    with pytest.raises(ValueError, match="it must be 'quarantine' or 'fail'"):
+        read_tables(tmp_path, on_bad_rows="skip")
+
+
+def test_rejected_rows_are_written_without_live_formulas(tmp_path):
+    text = "user_id,item_id,watch_time\nu,i,=1+1\nu,i,@x\nu,i,-2\nu,i,+y\n,i,1\n"
+    rejected = read_tables(written(tmp_path, events__csv=text))[1]
+    (path,) = rejected.write(tmp_path / "run" / "rejected")
+    assert path == tmp_path / "run" / "rejected" / "events.csv"
+    back = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert back["value"].tolist() == ["'=1+1", "'@x", "'-2", "'+y", ""]
+    assert list(back) == ["file", "line", "column", "value", "reason"]

@@ -1,0 +1,55 @@
+"""The schemas, the order of ids, and the window of time."""
+
+import pandas as pd
+import pandera.errors
+import pytest
+
+from kpay_lab.data.tables import Tables, window
+
+
+def log(times):
+    stamps = pd.Series(pd.to_datetime(times, format="ISO8601", utc=True)).dt.as_unit("us")
+    ids = [f"u{i}" for i in range(len(times))]
+    return pd.DataFrame({"user_id": ids, "item_id": "i", "timestamp": stamps})
+
+
+def test_validated_lists_all_problems_of_a_frame():
+    events = pd.DataFrame({"user_id": ["u", ""], "item_id": ["i", "i"], "watch_time": [-1.0, 2.0]})
+    with pytest.raises(pandera.errors.SchemaErrors) as error:
+        Tables.validated(events=events)
+    assert set(error.value.failure_cases["column"]) == {"user_id", "watch_time"}
+
+
+def test_ids_are_numbered_as_in_the_log_and_cold_ones_follow():
+    events = pd.DataFrame({"user_id": ["b", "a", "b"], "item_id": ["y", "x", "y"]})
+    users = pd.DataFrame({"user_id": ["cold", "a", "b"]})
+    tables = Tables.validated(events=events, users=users)
+    assert tables.ids("user_id").tolist() == ["b", "a", "cold"]
+    assert tables.ids("item_id").tolist() == ["y", "x"]
+    assert list(tables.present()) == ["events", "users"]
+
+
+def test_window_is_half_open_in_utc_and_leaves_users_whole():
+    events = log(["2024-01-01", "2024-01-02", "2024-01-02 23:00", "2024-01-03", None])
+    users = events[["user_id"]]
+    tables = Tables(events=events, users=users, exposures=events)
+    kept = window(tables, "2024-01-02", "2024-01-03")
+    assert kept.events["user_id"].tolist() == kept.exposures["user_id"].tolist() == ["u1", "u2"]
+    assert len(kept.users) == 5
+    shifted = window(tables, since="2024-01-03T07:00:00+08:00")
+    assert shifted.events["user_id"].tolist() == ["u2", "u3"]
+    assert window(tables, None, "") is tables
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        (("2025-01-01", None), "no event from since=2025-01-01 to until=None; the log runs from"),
+        (("soon", None), "since is 'soon'; it must be an ISO time"),
+    ],
+)
+def test_window_says_what_is_wrong(bounds, message):
+    with pytest.raises(ValueError, match=message):
+        window(Tables(events=log(["2024-01-01"])), *bounds)
+    with pytest.raises(ValueError, match="the events have no timestamp"):
+        window(Tables(events=pd.DataFrame({"user_id": ["u"], "item_id": ["i"]})), "2024-01-01")
