@@ -25,9 +25,9 @@ class ALS:
     Hu, Koren, Volinsky (2008), Collaborative filtering for implicit feedback datasets.
     """
 
-    n_factors: int = 64
-    reg: float = 0.05
-    alpha: float = 10.0
+    n_factors: int = 16
+    reg: float = 5.0
+    alpha: float = 5.0
     n_iterations: int = 15
     seed: int = 0
 

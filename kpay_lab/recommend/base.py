@@ -78,6 +78,12 @@ def trained_items(values: csr_array) -> np.ndarray:
     return np.bincount(values.indices, minlength=values.shape[1]) > 0
 
 
+def product(history: csr_array, weights: np.ndarray | csr_array) -> np.ndarray:
+    """Multiply sparse rows by sparse or dense weights, into a plain array."""
+    scores = history @ weights
+    return scores if isinstance(scores, np.ndarray) else scores.toarray()
+
+
 def largest(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the positions of each row's k largest scores, best first, ties by position.
 
@@ -101,6 +107,15 @@ def largest(scores: np.ndarray, k: int) -> np.ndarray:
     positions = np.nonzero(keep)[1].reshape(len(scores), k)
     order = np.argsort(-np.take_along_axis(scores, positions, axis=1), axis=1, kind="stable")
     return np.take_along_axis(positions, order, axis=1)
+
+
+def unit_range(scores: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Scale each row by its smallest and largest score ``among`` some; a constant becomes 0."""
+    low = np.min(scores, axis=1, where=among, initial=np.inf, keepdims=True)
+    span = np.max(scores, axis=1, where=among, initial=-np.inf, keepdims=True) - low
+    usable = np.isfinite(scores) & (span > 0)
+    shifted = np.subtract(scores, low, out=np.zeros(scores.shape), where=usable)
+    return np.divide(shifted, span, out=shifted, where=usable)
 
 
 def top_k(

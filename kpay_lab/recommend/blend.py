@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from kpay_lab.recommend.base import Recommender, Training
-from kpay_lab.recommend.content import ContentBased
+from kpay_lab.recommend.base import Recommender, Training, unit_range
+from kpay_lab.recommend.content import DESCRIPTION, ContentBased
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.markov import Markov
 
@@ -32,12 +31,8 @@ class Blend:
 
     def fit(self, train: Training) -> Self:
         """Fit the parts for which there is data."""
-        described = ("category", "brand", "price", "title", "description")
-        present = (
-            any(train.has("items", column) for column in described),
-            True,
-            train.has("events", "timestamp"),
-        )
+        described = any(train.has("items", column) for column in DESCRIPTION)
+        present = described, True, train.has("events", "timestamp")
         models = (self.content, self.interest, self.sequence)
         known = [(w, m) for w, m, there in zip(self.weights, models, present, strict=True) if there]
         total = sum(weight for weight, _ in known)
@@ -50,18 +45,7 @@ class Blend:
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return S: (len(users), n_items)."""
         met = self.met_[users]
-        return sum(
-            (weight * _unit_range(model.score(users), met) for weight, model in self.parts_),
-            start=np.zeros(met.shape),
-        )
-
-
-def _unit_range(scores: np.ndarray, met: csr_array) -> np.ndarray:
-    """Scale each row by its range over the items not met; a constant row becomes 0."""
-    unmet = np.ones(scores.shape, dtype=bool)
-    unmet[np.repeat(np.arange(len(scores)), np.diff(met.indptr)), met.indices] = False
-    low = np.min(scores, axis=1, where=unmet, initial=np.inf, keepdims=True)
-    span = np.max(scores, axis=1, where=unmet, initial=-np.inf, keepdims=True) - low
-    usable = np.isfinite(low) & (span > 0)
-    safe_low, safe_span = np.where(usable, low, 0.0), np.where(usable, span, 1.0)
-    return np.where(usable, (scores - safe_low) / safe_span, 0.0)
+        unmet = np.ones(met.shape, dtype=bool)
+        unmet[np.repeat(np.arange(len(users)), np.diff(met.indptr)), met.indices] = False
+        parts = (weight * unit_range(model.score(users), unmet) for weight, model in self.parts_)
+        return np.sum(list(parts), axis=0)

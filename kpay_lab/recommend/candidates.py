@@ -16,25 +16,19 @@ def candidate_items(
     reviewed_only: bool = False,
     min_rating: float | None = None,
 ) -> np.ndarray:
-    """Mark the items that may appear in a list.
+    """Mark the items that may appear in a list: bool of shape (n_items,).
 
     Parameters
     ----------
     tables : Tables
-        Their ``items`` say what an item is, the ratings of their ``events`` how good.
     items : pandas.Index
         The item ids, in order of position.
     kinds : sequence of str, optional
-        Kinds that may appear; by default those of which at least one item has a price
-        (what can be sold), or all where no item has one.
+        By default the kinds of which an item has a price (what can be sold), else all.
     reviewed_only : bool
         Leave out what is not marked as reviewed; a missing mark counts as not reviewed.
     min_rating : float, optional
         Leave out items with a lower mean rating; an item without ratings stays.
-
-    Returns
-    -------
-    bool array of shape (n_items,)
 
     Raises
     ------
@@ -42,16 +36,15 @@ def candidate_items(
         If a filter needs a column that the tables lack.
     """
     allowed = np.ones(len(items), dtype=bool)
-    described = pd.DataFrame(index=items)
+    known = pd.DataFrame(index=items)
     if tables.items is not None:
-        described = tables.items.set_index("item_id").reindex(items)
-    if kinds is None and {"kind", "price"} <= set(described):
-        kinds = described.loc[described["price"].notna(), "kind"].dropna().unique()
+        known = tables.items.set_index("item_id").reindex(items)
+    if kinds is None and {"kind", "price"} <= set(known):
+        kinds = known.loc[known["price"].notna(), "kind"].dropna().unique()
     if kinds is not None and len(kinds):
-        allowed &= _column(described, "items", "kind").isin(kinds).to_numpy()
+        allowed &= _column(known, "items", "kind").isin(kinds).to_numpy()
     if reviewed_only:
-        marks = _column(described, "items", "reviewed").astype("boolean")
-        allowed &= marks.fillna(False).to_numpy(dtype=bool)
+        allowed &= _column(known, "items", "reviewed").eq(True).fillna(False).to_numpy(dtype=bool)
     if min_rating is not None:
         ratings = _column(tables.events, "events", "rating")
         means = ratings.groupby(tables.events["item_id"]).mean().reindex(items)

@@ -11,6 +11,8 @@ from sklearn.preprocessing import normalize
 
 from kpay_lab.recommend.base import TopK, Training, top_k
 
+DESCRIPTION = ("category", "brand", "price", "title", "description")
+
 
 @dataclass(kw_only=True)
 class ContentBased:
@@ -34,7 +36,7 @@ class ContentBased:
         blocks, names = self._blocks(table.reindex(train.interest.items))
         if not blocks:
             raise ValueError(
-                "ContentBased needs a category, brand, price, title or description of items; "
+                f"ContentBased needs one of {', '.join(DESCRIPTION)} in items; "
                 "add one or choose another model"
             )
         self.names_ = np.concatenate(names)
@@ -63,12 +65,8 @@ class ContentBased:
                 names.append(np.array([f"{feature}: {label}" for label in marks.columns]))
         text = [table[name].fillna("") for name in ("title", "description") if name in table]
         if text and any(column.str.len().max() >= self.ngrams[0] for column in text):
-            words = TfidfVectorizer(
-                analyzer="char_wb",
-                ngram_range=tuple(self.ngrams),
-                max_features=self.max_ngrams,
-                sublinear_tf=True,
-            )
+            runs = {"ngram_range": tuple(self.ngrams), "max_features": self.max_ngrams}
+            words = TfidfVectorizer(analyzer="char_wb", sublinear_tf=True, **runs)
             lines = [" ".join(parts) for parts in zip(*text, strict=True)]
             blocks.append(csr_array(words.fit_transform(lines)))
             names.append(np.array([f"text: {run}" for run in words.get_feature_names_out()]))

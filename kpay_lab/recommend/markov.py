@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from kpay_lab.interest.sequences import behaviour_sequences
-from kpay_lab.recommend.base import Training
+from kpay_lab.recommend.base import Training, product
 
 
 @dataclass(kw_only=True)
@@ -44,4 +44,4 @@ class Markov:
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return the expected next steps: (len(users), n_items)."""
-        return (self.history_[users] @ self.item_weights_).toarray()
+        return product(self.history_[users], self.item_weights_)

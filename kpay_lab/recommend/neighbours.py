@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_array
 
-from kpay_lab.recommend.base import Training, largest
+from kpay_lab.recommend.base import Training, largest, product
 
 
 def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
@@ -66,8 +66,7 @@ class ItemNeighbours:
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return the users' interest times the similarities: (len(users), n_items)."""
-        scores = self.history_[users] @ self.item_weights_
-        return scores if isinstance(scores, np.ndarray) else scores.toarray()
+        return product(self.history_[users], self.item_weights_)
 
 
 @dataclass(kw_only=True)
@@ -90,5 +89,4 @@ class UserNeighbours:
         """Return the similarities times the neighbours' interest: (len(users), n_items)."""
         similar = similarity(self.history_[users], self.history_, self.similarity)
         similar[np.arange(len(users)), users] = 0
-        scores = nearest(similar, self.n_neighbors) @ self.history_
-        return scores if isinstance(scores, np.ndarray) else scores.toarray()
+        return product(nearest(similar, self.n_neighbors), self.history_)

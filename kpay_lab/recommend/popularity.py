@@ -82,19 +82,18 @@ class Baseline:
         n_users, n_items = cells.shape
         self.mean_ = float(cells.data.mean()) if cells.nnz else 0.0
         rest = cells.data - self.mean_
-        self.item_bias_ = _damped_mean(cells.col, rest, n_items, self.reg)
+        self.item_bias_ = self._damped_mean(cells.col, rest, n_items)
         rest = rest - self.item_bias_[cells.col]
-        self.user_bias_ = _damped_mean(cells.row, rest, n_users, self.reg)
+        self.user_bias_ = self._damped_mean(cells.row, rest, n_users)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Predict the degree of interest: (len(users), n_items)."""
         return self.mean_ + self.user_bias_[users][:, None] + self.item_bias_
 
-
-def _damped_mean(groups: np.ndarray, values: np.ndarray, n: int, reg: float) -> np.ndarray:
-    counts = np.bincount(groups, minlength=n)
-    return np.bincount(groups, values, minlength=n) / np.maximum(counts + reg, 1e-12)
+    def _damped_mean(self, groups: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+        counts = np.bincount(groups, minlength=n) + self.reg
+        return np.bincount(groups, values, minlength=n) / np.where(counts > 0, counts, 1)
 
 
 @dataclass(kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpay_lab.recommend.base import TopK, largest
+from kpay_lab.recommend.base import TopK, largest, unit_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Diversified:
     def rerank(self, top: TopK, k: int) -> TopK:
         """Choose k of each list (at most its length); the scores go with their items."""
         usable = top.items >= 0
-        worth = self.trade_off * _unit_range(top.scores, usable)
+        worth = self.trade_off * unit_range(top.scores, usable)
         worth[~usable] = np.finfo(float).min  # last, yet before what is already taken
         closest = np.zeros(top.items.shape)
         rows = np.arange(len(top.items))
@@ -68,10 +68,3 @@ class ExpectedRevenue:
 def _reordered(top: TopK, order: np.ndarray, scores: np.ndarray) -> TopK:
     items, kept = (np.take_along_axis(x, order, axis=1) for x in (top.items, scores))
     return TopK(top.users, items, kept)
-
-
-def _unit_range(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    low = np.min(scores, axis=1, where=usable, initial=np.inf, keepdims=True)
-    span = np.max(scores, axis=1, where=usable, initial=-np.inf, keepdims=True) - low
-    shifted = np.subtract(scores, low, out=np.zeros(scores.shape), where=usable)
-    return np.divide(shifted, span, out=np.zeros(scores.shape), where=usable & (span > 0))

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
+from scipy.sparse import diags_array
 
-from kpay_lab.recommend.base import Recommender, TopK, Training
+from kpay_lab.recommend.base import Recommender, TopK, Training, product
 from kpay_lab.recommend.content import ContentBased
 from kpay_lab.recommend.neighbours import ItemNeighbours
 
@@ -16,20 +17,11 @@ def explain_lists(top: TopK, model: Recommender, train: Training, *, n: int = 2)
     of a met item j to item i is h_uj · w_ji. ContentBased names shared features instead.
     For any other model the met items most similar to i (cosine of their users) stand in.
 
-    Parameters
-    ----------
-    top : TopK
-    model : Recommender
-        The fitted model that made the lists.
-    train : Training
-    n : int
-        Reasons for each item, at most.
-
     Returns
     -------
     str array of shape (n_users, k)
-        Titles (ids where there is none) or features, joined by ``; ``. Empty where nothing
-        speaks for the item, as for a cold user, and beside −1.
+        At most n titles (ids where there is none) or features, joined by ``; ``. Empty
+        where nothing speaks for the item, as for a cold user, and beside −1.
     """
     part: Any = model if hasattr(model, "item_weights_") else None
     part = part or ItemNeighbours(n_neighbors=None).fit(train)
@@ -42,9 +34,8 @@ def explain_lists(top: TopK, model: Recommender, train: Training, *, n: int = 2)
         if by_feature:
             shared = part.features_[items].multiply(met @ part.features_).toarray()
         else:
-            weights = part.item_weights_[met.indices][:, items]
-            shared = (weights if isinstance(weights, np.ndarray) else weights.toarray()).T
-            shared = shared * met.data
+            own = diags_array(met.data).tocsr()
+            shared = product(own, part.item_weights_[met.indices][:, items]).T
         labels = names if by_feature else names[met.indices]
         for place, gains in zip(listed, shared, strict=True):
             best = np.argsort(-gains, kind="stable")[:n]

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from worlds import COLD_ITEM, COLD_USER, N_ITEMS, N_USERS, checkerboard, permuted, random_world
 
+from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend import MODELS
-from kpay_lab.recommend.base import top_k
+from kpay_lab.recommend.base import Training, top_k
 from kpay_lab.recommend.popularity import Popularity, WithFallback
 
 EVERYBODY = np.arange(N_USERS)
@@ -148,6 +149,16 @@ def test_checkerboard_gives_back_what_was_withheld(name):
     users = np.arange(len(board.interest.users))
     top = top_k(MODELS[name]().fit(board), users, 1, exclude=board.interest.values)
     np.testing.assert_array_equal(top.items[:, 0], users)
+
+
+def test_every_model_reads_the_simulated_world(small_world):
+    tables, _ = small_world
+    train = Training(interest_matrix(tables), tables)
+    seen = train.interest.values
+    for model in MODELS.values():
+        top = top_k(model().fit(train), np.arange(seen.shape[0]), 10, exclude=seen)
+        assert (top.items >= 0).mean() > 0.9
+        assert np.isfinite(top.scores[top.items >= 0]).all()
 
 
 def test_exemptions_name_models():

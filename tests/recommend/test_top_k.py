@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
 
 from kpay_lab.recommend import base
@@ -35,14 +34,14 @@ def literal_list(scores, k, seen, allowed):
 
 @st.composite
 def rankings(draw):
-    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 9)))
-    few_values = st.sampled_from([-1.0, 0.0, 0.5, 2.0])  # so that ties abound
-    scores = draw(arrays(np.float64, shape, elements=few_values))
-    seen = draw(arrays(bool, shape))
-    allowed = draw(arrays(bool, shape[1]))
-    return scores, seen, allowed, draw(st.integers(1, 12))
+    n, m, k, seed = (draw(st.integers(1, top)) for top in (6, 9, 12, 10**6))
+    rng = np.random.default_rng(seed)
+    scores = rng.choice([-1.0, 0.0, 0.5, 2.0], (n, m))  # few values, so that ties abound
+    share = draw(st.sampled_from([0.0, 0.3, 0.9]))
+    return scores, rng.random((n, m)) < share, rng.random(m) >= share, k
 
 
+@settings(deadline=None)
 @given(rankings())
 def test_equals_a_literal_loop(ranking):
     scores, seen, allowed, k = ranking
@@ -55,6 +54,7 @@ def test_equals_a_literal_loop(ranking):
         np.testing.assert_array_equal(kept[items >= 0], scores[user, items[items >= 0]])
 
 
+@settings(deadline=None)
 @given(rankings())
 def test_without_masks_every_item_competes(ranking):
     scores, seen, allowed, k = ranking
