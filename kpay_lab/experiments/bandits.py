@@ -34,15 +34,12 @@ class Policy(Protocol):
 
     def start(self, n_seeds: int, n_arms: int, n_features: int) -> None:
         """Forget everything."""
-        ...
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return one arm a seed, (n_seeds,) int, for contexts x (n_seeds, n_features)."""
-        ...
 
     def learn(self, x: np.ndarray, arms: np.ndarray, rewards: np.ndarray) -> None:
         """Take in what the chosen arms paid, (n_seeds,) float."""
-        ...
 
 
 class _Counting:
@@ -123,13 +120,11 @@ class LinUCB:
     def learn(self, x: np.ndarray, arms: np.ndarray, rewards: np.ndarray) -> None:
         """Update the models of the chosen arms."""
         at = (self.seeds_, arms)
-        inverse = self.inverse_[at]
-        v = np.einsum("skf,sf->sk", inverse, x)
+        v = np.einsum("skf,sf->sk", self.inverse_[at], x)
         shrink = 1 + np.einsum("sk,sk->s", v, x)
-        inverse -= v[:, :, None] * v[:, None, :] / shrink[:, None, None]
-        self.inverse_[at] = inverse
+        self.inverse_[at] -= v[:, :, None] * v[:, None, :] / shrink[:, None, None]
         self.sums_[at] += rewards[:, None] * x
-        self.theta_[at] = np.einsum("skf,sf->sk", inverse, self.sums_[at])
+        self.theta_[at] = np.einsum("skf,sf->sk", self.inverse_[at], self.sums_[at])
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,12 @@ from scipy.stats import norm
 def power(
     effect: float, sd: float, n_units: np.ndarray | int, *, alpha: float = 0.05, share: float = 0.5
 ) -> np.ndarray:
-    """Return the probability that a two-sided test finds an effect that is there.
+    """Return the probability that a two-sided test finds an absolute difference d.
 
     power(n) = Φ(|d| / se − z) + Φ(−|d| / se − z),  se = sd / √(n s (1 − s)), z = z_(1 − α/2)
 
-    Parameters
-    ----------
-    effect : float
-        Absolute difference d of the means.
-    sd : float
-        Standard deviation of one unit: √(p (1 − p)) for a rate; sd · √(1 − ρ²) with CUPED.
-    n_units : int or (n,) array
-        Units of both arms together; an array gives the curve.
-    alpha : float
-    share : float
-        Share of the units that is treated, s.
+    ``sd`` is that of one unit: √(p (1 − p)) for a rate, sd · √(1 − ρ²) with CUPED; ``n_units``
+    counts both arms, an array gives the curve; ``share`` of the units is treated (s).
 
     Examples
     --------

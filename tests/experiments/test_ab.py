@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tea_tasting as tt
 from scipy import stats
 
 from kpay_lab.experiments.ab import analyse, effect, effects_by_segment, verdict
@@ -79,6 +80,17 @@ def test_a_mean_near_zero_and_an_arm_of_zeros_are_compared_too():
         assert (e.control, e.treatment) == pytest.approx((old.mean(), new.mean()), abs=1e-12)
 
 
+@pytest.mark.parametrize("names", [("sales", None, None), ("clicks", "visits", "before")])
+def test_the_effect_is_that_of_tea_tasting(names):
+    frame = world(shift=0.3)
+    options = {"equal_var": False, "use_t": True, "confidence_level": 0.9}
+    r = tt.RatioOfMeans(*names, **options).analyze(frame, "old", "new", "arm")
+    e = effect(data(frame), Metric(*names), level=0.9)
+    expected = (r.effect_size, r.effect_size_ci_lower, r.effect_size_ci_upper, r.pvalue)
+    assert (e.difference, e.low, e.high, e.pvalue) == pytest.approx(expected, rel=1e-9)
+    assert (e.control, e.treatment) == pytest.approx((r.control, r.treatment), rel=1e-12)
+
+
 def test_a_metric_that_never_varies_is_refused():
     frame = world().assign(sales=0.0)
     with pytest.raises(ValueError, match="sales does not vary"):
@@ -122,12 +134,15 @@ def test_without_evidence_the_verdict_says_so():
 
 def test_significance_is_judged_after_holm():
     """A p-value of .02 among five is .1 after Holm, though its own interval leaves out 0."""
-    frame = world(shift=0.3)
+    frame = world(shift=0.27)
     alone = analyse(data(frame, Metric("sales", covariate="before")))
     assert alone.effects[0].p_holm < 0.05
+    assert verdict(alone, "sales", value_per_unit=1, n_units=1).sentence.endswith("Ship it.")
     noise = [Metric(name) for name in ("visits", "clicks", "before", "sales")]
     crowd = analyse(data(frame, Metric("sales", covariate="before"), *noise))
     assert crowd.effects[0].p_holm == pytest.approx(5 * alone.effects[0].pvalue)
+    assert crowd.effects[0].low > 0 and crowd.effects[0].p_holm > 0.05
+    assert "is not shown" in verdict(crowd, "sales", value_per_unit=1, n_units=1).sentence
 
 
 def test_a_failed_sample_ratio_blocks_the_verdict():
