@@ -1,7 +1,4 @@
-"""How sure are we? Bootstrap intervals, a paired permutation test, Holm, Wilson.
-
-Imports nothing from the workbench; every function that draws takes ``rng``.
-"""
+"""Bootstrap intervals, a paired permutation test, Holm's correction, Wilson's interval."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,13 +29,8 @@ def bootstrap_means(
     ----------
     values : float array of shape (n, m) or (n,)
         One row a unit (user), one column a quantity.
-    n_resamples : int
     level : float
-        Nominal coverage, 0.95 for a 95 % interval.
-
-    Returns
-    -------
-    list of Interval, length m
+        Nominal coverage.
 
     Raises
     ------
@@ -49,8 +41,6 @@ def bootstrap_means(
     ----------
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
 
-    Examples
-    --------
     >>> rng = np.random.default_rng(0)
     >>> bootstrap_means(np.full(50, 3.0), rng=rng, n_resamples=100)
     [Interval(estimate=3.0, low=3.0, high=3.0)]
@@ -70,11 +60,8 @@ def bootstrap_ratio(
 ) -> Interval:
     """Percentile bootstrap interval of sum(numerator) / sum(denominator), rows resampled whole.
 
-    Parameters
-    ----------
-    numerator, denominator : float arrays of shape (n,)
-        Two sums a unit, such as clicks and exposures of a user. A resample whose
-        denominator is 0 has no ratio and is left out.
+    Both are float arrays (n,), two sums a unit, such as clicks and exposures of a user. A
+    resample whose denominator is 0 has no ratio and is left out.
     """
     pairs = _columns(np.column_stack([numerator, denominator]))
     top, bottom = pairs.sum(axis=0)
@@ -92,16 +79,8 @@ def sign_flip_test(
     """Two-sided paired permutation p-value of each column, for a mean difference of 0.
 
     p = (1 + #{|mean of flipped| >= |mean|}) / (1 + n_permutations): under the null a
-    pair's difference is as likely to carry either sign. The smallest p is never 0.
-
-    Parameters
-    ----------
-    differences : float array of shape (n, m) or (n,)
-        Paired differences, one row a unit.
-
-    Returns
-    -------
-    float array of shape (m,)
+    difference is as likely to carry either sign. ``differences`` is (n, m) or (n,), one row
+    a unit; the p-values are (m,).
 
     References
     ----------
@@ -121,14 +100,8 @@ def sign_flip_test(
 def holm(p_values: np.ndarray) -> np.ndarray:
     """Holm's step-down adjustment: adjusted p, in the order given.
 
-    p_(i) becomes the running maximum of (m - i + 1) p_(i), at most 1.
+    p_(i) becomes the running maximum of (m - i + 1) p_(i), at most 1 (Holm 1979).
 
-    References
-    ----------
-    Holm (1979), A simple sequentially rejective multiple test procedure.
-
-    Examples
-    --------
     >>> holm(np.array([0.01, 0.04, 0.03]))
     array([0.03, 0.06, 0.06])
     """
@@ -141,18 +114,10 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def wilson(successes: float, n: float, *, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion; it stays in [0, 1] and works at 0 and at n.
+    """Wilson's (1927) score interval of a proportion; it stays in [0, 1], at 0 and at n too.
 
-    References
-    ----------
-    Wilson (1927), Probable inference, the law of succession, and statistical inference.
-
-    Examples
-    --------
-    >>> z = 1.959964
-    >>> none = wilson(0, 10)
-    >>> none.low, bool(np.isclose(none.high, z**2 / (10 + z**2)))
-    (0.0, True)
+    >>> round(wilson(0, 10).high, 4), round(1.96**2 / (10 + 1.96**2), 4)
+    (0.2775, 0.2775)
     """
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"{successes} successes of {n}; need 0 <= successes <= n and n above 0")

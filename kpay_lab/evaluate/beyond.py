@@ -10,15 +10,8 @@ from scipy.sparse import csr_array
 
 
 def catalogue_coverage(items: np.ndarray, candidates: np.ndarray) -> float:
-    """Share of the candidates that at least one list shows.
+    """Share of the candidates that at least one list shows (Ge et al. 2010, Beyond accuracy).
 
-    References
-    ----------
-    Ge, Delgado-Battenfeld & Jannach (2010), Beyond accuracy: evaluating recommender
-    systems by coverage and serendipity.
-
-    Examples
-    --------
     >>> catalogue_coverage(np.array([[0, 1], [0, -1]]), np.array([True, True, True, True]))
     0.5
     """
@@ -29,15 +22,9 @@ def gini(items: np.ndarray, candidates: np.ndarray) -> float:
     """Concentration of the lists on few items: 0 all equal, near 1 one item gets all.
 
     With x_(i) the times item i of m candidates is shown, in ascending order,
-    G = sum_i (2 i - m - 1) x_(i) / (m sum_i x_(i)).
+    G = sum_i (2 i - m - 1) x_(i) / (m sum_i x_(i)). For recommendations: Fleder &
+    Hosanagar (2009), Blockbuster culture's next rise or fall.
 
-    References
-    ----------
-    Gini (1912); for recommendations Fleder & Hosanagar (2009), Blockbuster culture's next
-    rise or fall.
-
-    Examples
-    --------
     >>> gini(np.array([[0, 1], [1, 0]]), np.array([True, True]))
     0.0
     >>> gini(np.array([[0], [0]]), np.array([True, True, True, True]))  # (m - 1) / m
@@ -53,15 +40,9 @@ def gini(items: np.ndarray, candidates: np.ndarray) -> float:
 def novelty(items: np.ndarray, popularity: np.ndarray, n_users: int) -> np.ndarray:
     """Mean self-information of a list, in bits: mean of -log2(popularity / n_users).
 
-    An item that nobody met counts as met by one, so that it stays finite.
+    An item that nobody met counts as met by one, so that it stays finite. Source: Zhou et
+    al. (2010), Solving the apparent diversity-accuracy dilemma of recommender systems.
 
-    References
-    ----------
-    Zhou et al. (2010), Solving the apparent diversity-accuracy dilemma of recommender
-    systems.
-
-    Examples
-    --------
     >>> novelty(np.array([[0, 1]]), np.array([8, 2]), 8)  # (0 + 2) / 2
     array([1.])
     """
@@ -71,22 +52,10 @@ def novelty(items: np.ndarray, popularity: np.ndarray, n_users: int) -> np.ndarr
 def intra_list_diversity(items: np.ndarray, features: csr_array | np.ndarray) -> np.ndarray:
     """Mean of 1 - cosine over the pairs of a list; NaN for lists with fewer than two items.
 
-    Parameters
-    ----------
-    features : csr_array or ndarray of shape (n_items, n_features)
-        What items are alike in: content features, or users (the transposed interest
-        matrix). An item without features is unlike every other.
-
-    Returns
-    -------
-    float array of shape (n,)
-
-    References
-    ----------
+    ``features`` (n_items, n_features) is what items are alike in: content, or users (the
+    transposed interest matrix). An item without features is unlike every other. Source:
     Ziegler et al. (2005), Improving recommendation lists through topic diversification.
 
-    Examples
-    --------
     >>> intra_list_diversity(np.array([[0, 1, 2]]), np.array([[1, 0], [1, 0], [0, 1]]))
     array([0.66666667])
     """
@@ -109,18 +78,9 @@ def intra_list_diversity(items: np.ndarray, features: csr_array | np.ndarray) ->
 def serendipity(items: np.ndarray, hits: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Share of the list that is relevant and that the obvious list did not hold.
 
-    Parameters
-    ----------
-    hits : bool array of shape (n, k)
-    expected : int array of shape (n, m)
-        The obvious list, as a rule that of popularity for the same users.
+    ``hits`` (n, k) is bool; ``expected`` (n, m) the obvious lists, as a rule those of
+    popularity for the same users. Source: Ge et al. (2010), Beyond accuracy.
 
-    References
-    ----------
-    Ge, Delgado-Battenfeld & Jannach (2010), equation of serendipity.
-
-    Examples
-    --------
     >>> serendipity(np.array([[4, 7]]), np.array([[True, True]]), np.array([[4, 5]]))
     array([0.5])
     """
@@ -132,19 +92,10 @@ def popularity_lift(items: np.ndarray, popularity: np.ndarray, history: csr_arra
     """How much more popular the list is than what the user had met: mean over mean, minus 1.
 
     0: as popular as the user's own history; 1: twice as popular. NaN without a history.
-
-    Parameters
-    ----------
-    history : csr_array of shape (n, n_items)
-        A stored value where the user met the item in training, row for row.
-
-    References
-    ----------
+    ``history`` (n, n_items) stores a value where the user met the item, row for row. Source:
     Abdollahpouri et al. (2020), The connection between popularity bias, calibration, and
     fairness in recommendation.
 
-    Examples
-    --------
     >>> popularity_lift(np.array([[0]]), np.array([6.0, 2.0, 4.0]), csr_array([[0, 1, 1]]))
     array([1.])
     """

@@ -24,18 +24,10 @@ OnProgress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What each model recommended and what came of it.
+    """What each model recommended to the users with something to find, and what came of it.
 
-    Parameters
-    ----------
-    values : DataFrame
-        Long: ``model, metric, k, user_id, value``, users with something to find only.
-    lists : mapping of model name to TopK
-        The lists of those users, as long as the largest k.
-    seconds : Series
-        Time to fit and rank, by model.
-    left_out : int
-        Users with nothing to find: no value, rather than a 0.
+    ``values`` is long (``model, metric, k, user_id, value``); ``lists`` are as long as the
+    largest k; ``seconds`` to fit and rank, by model; ``left_out`` users had nothing to find.
     """
 
     values: pd.DataFrame
@@ -56,10 +48,6 @@ def compare(
 
     Parameters
     ----------
-    models : mapping of name to Recommender
-    split : Split
-    ks : sequence of int
-        List lengths.
     paid : csr_array of shape (n_users, n_items), optional
         Net revenue of the test part (`value.held_back_revenue`): adds the metric ``revenue``.
     on_progress : callable, optional
@@ -97,13 +85,9 @@ def summarise(
     """Mean of each metric with a bootstrap interval, and the difference to a reference model.
 
     Differences are paired by user. p comes from a sign-flip permutation test; ``p_holm`` is
-    adjusted over the models of one metric and k.
-
-    Returns
-    -------
-    DataFrame
-        ``metric, k, model, mean, low, high, difference, difference_low, difference_high,
-        p, p_holm``; missing for the reference itself.
+    adjusted over the models of one metric and k. Columns: ``metric, k, model, mean, low,
+    high, difference, difference_low, difference_high, p, p_holm``; the differences of the
+    reference itself are missing.
     """
     parts = []
     for (metric, k), group in values.groupby(["metric", "k"], sort=False):
@@ -133,17 +117,9 @@ def verdict(
     """Say in plain language who beats whom: each model the next, or the best each other.
 
     A model beats the next where the paired permutation test, Holm-adjusted over all pairs
-    of models, stays below ``alpha``; the figures are the ends of the bootstrap interval.
-
-    Parameters
-    ----------
-    against : {"next", "best"}
-        Compare each model of the ranking with the next, or the best with every other.
-
-    Returns
-    -------
-    list of str
-        Such as ``"ease beats popularity by 0.030 to 0.050 NDCG@10 (p = 0.0012)"``.
+    of models, stays below ``alpha``; the figures are the ends of the bootstrap interval:
+    "ease beats popularity by 0.030 to 0.050 NDCG@10 (p = 0.0012)". ``against`` is ``next``
+    or ``best``.
     """
     wide = _wide(values[(values["metric"] == metric) & (values["k"] == k)])
     ranking = list(wide.mean().sort_values(ascending=False, kind="stable").index)
@@ -170,13 +146,7 @@ def protocol_gap(
     k: int = 10,
     on_progress: OnProgress | None = None,
 ) -> pd.DataFrame:
-    """Measure the same models under several splits, side by side.
-
-    Returns
-    -------
-    DataFrame
-        ``split, model, users, value, rank``; rank 1 is the best of its split.
-    """
+    """Measure the same models under several splits: ``split, model, users, value, rank``."""
     parts = []
     for how in hows:
         split = make_split(tables, interest_of, how=how)

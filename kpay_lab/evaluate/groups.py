@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.evaluate.compare import Comparison
 from kpay_lab.evaluate.ranking import find_hits
 from kpay_lab.evaluate.split import Split
@@ -18,43 +19,26 @@ def breakdown(
     k: int = 10,
     min_users: int = 10,
 ) -> pd.DataFrame:
-    """Mean of one metric by model and group of users, with intervals.
+    """Mean of one metric by model and group of users, with intervals; small groups hidden.
 
-    Parameters
-    ----------
-    groups : Series, user_id -> label
-        A column of :func:`user_groups`.
-    min_users : int
-        Smaller groups are suppressed: their figures are missing.
-
-    Returns
-    -------
-    DataFrame
-        ``group, users, model, mean, low, high``.
+    ``groups`` maps user_id to a label, such as a column of :func:`user_groups`. Columns:
+    ``group, users, model, mean, low, high, suppressed``.
     """
     chosen = values[(values["metric"] == metric) & (values["k"] == k)]
     wide = chosen.pivot(index="user_id", columns="model", values="value")
     label = groups.reindex(wide.index).fillna("unknown")
     rows = []
     for name, part in wide.groupby(label, sort=True):
-        for model in part:
-            row = {"group": name, "users": len(part), "model": model}
-            if len(part) >= min_users:
-                found = bootstrap_means(part[model].to_numpy(), rng=rng)[0]
-                row |= {"mean": found.estimate, "low": found.low, "high": found.high}
-            rows.append(row)
-    return pd.DataFrame(rows, columns=["group", "users", "model", "mean", "low", "high"])
+        for model, found in zip(part, bootstrap_means(part.to_numpy(), rng=rng), strict=True):
+            rows.append((name, len(part), model, found.estimate, found.low, found.high))
+    table = pd.DataFrame(rows, columns=["group", "users", "model", "mean", "low", "high"])
+    return suppress_small_groups(table, "users", min_users, within="model")
 
 
 def user_groups(split: Split) -> pd.DataFrame:
     """Label each user by activity in training, and by age band, gender and occupation if known.
 
     Activity: ``cold`` without a training event, else thirds of the users by number of items.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by user_id; one column of labels a grouping.
     """
     met = np.diff(split.train.interest.values.indptr)
     third = pd.Series(met).where(met > 0).rank(pct=True, method="max")
@@ -80,12 +64,8 @@ def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10)
     """Share of the relevant pairs found in the first k places, by popularity of the item.
 
     Items met in training are ranked by users: ``head`` are the most popular that gather half
-    of all training pairs, ``tail`` the rest, ``cold`` those without a training event.
-
-    Returns
-    -------
-    DataFrame
-        ``model, items, pairs, recall``.
+    all training pairs, ``tail`` the rest, ``cold`` those without a training event. Columns:
+    ``model, items, pairs, recall``.
     """
     met = np.bincount(split.seen.indices, minlength=split.seen.shape[1])
     order = np.argsort(-met, kind="stable")

@@ -36,23 +36,16 @@ def rows_to_train(
 
     Parameters
     ----------
-    events : DataFrame
-    how : str
-        One of ``SPLITS``.
     train_share : float, optional
         By default 0.8 for ``time`` and ``random_per_user``, else 0.75.
     legacy_seed : int
-        Seed of NumPy's legacy generator, with which the published splits were drawn.
+        Seed of NumPy's legacy generator, which drew the splits of Microsoft Recommenders.
 
     Returns
     -------
     in_train : bool array of shape (n,)
     cut : Timestamp or None
         Of ``time`` only.
-
-    References
-    ----------
-    The stratified and random splits are those of Microsoft Recommenders.
     """
     default = 0.8 if how in ("time", "random_per_user") else 0.75
     share = default if train_share is None else train_share
@@ -111,11 +104,6 @@ def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | N
 
     No event (row label) may be in both parts, and neither part may be empty. With a cut no
     training event, order, refund or exposure may lie at or after it, no test event before.
-
-    Raises
-    ------
-    ValueError
-        Naming the table, how many rows leak, and the first of them.
     """
     if train.events.empty or test_events.empty:
         raise ValueError(
@@ -143,12 +131,7 @@ def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> flo
     """Share of training events later than a test event, mean over test events.
 
     0 for a split by time; None without time stamps. A model trained on the future of what
-    it must foresee scores better than it ever will in use.
-
-    References
-    ----------
-    Ji et al. (2023), A critical study on data leakage in recommender system offline
-    evaluation.
+    it must foresee scores better than it ever will in use (Ji et al. 2023).
     """
     if "timestamp" not in train_events or train_events["timestamp"].isna().any():
         return None

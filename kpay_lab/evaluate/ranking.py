@@ -75,11 +75,7 @@ def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
     """Normalised discounted cumulative gain with binary gain.
 
     DCG = sum_r h_r / log2(r + 1), divided by the DCG of min(n, k) hits in a row: as in
-    trec_eval, scikit-learn, ranx and Microsoft Recommenders.
-
-    References
-    ----------
-    Järvelin & Kekäläinen (2002), Cumulated gain-based evaluation of IR techniques.
+    trec_eval, scikit-learn, ranx and Microsoft Recommenders (Järvelin & Kekäläinen 2002).
 
     >>> ndcg(np.array([[False, True]]), np.array([1])) * np.log2(3)
     array([1.])
@@ -102,14 +98,9 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class PerUser:
-    """One row a metric, k and user; and how many users had nothing to find.
+    """``values``: ``metric, k, user, value``, user being the row of the lists.
 
-    Parameters
-    ----------
-    values : DataFrame
-        Columns ``metric, k, user, value``; ``user`` is the row of the lists.
-    left_out : int
-        Users without a relevant item: they have no value, rather than a 0.
+    ``left_out`` counts the users without a relevant item: they have no value, rather than 0.
     """
 
     values: pd.DataFrame
@@ -126,10 +117,6 @@ def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
     relevant : csr_array of shape (n, n_items)
         Row for row, a stored value where the item is relevant.
 
-    Returns
-    -------
-    bool array of shape (n, k)
-
     >>> find_hits(np.array([[2, 0, -1]]), csr_array([[1, 1, 0]]))
     array([[False,  True, False]])
     """
@@ -145,13 +132,7 @@ def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
 def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUser:
     """Compute every metric of ``METRICS`` at every k for each user with something to find.
 
-    Parameters
-    ----------
-    items : int array of shape (n, k_max)
-        See :func:`find_hits`.
-    relevant : csr_array of shape (n, n_items)
-    ks : sequence of int
-        List lengths, each at most k_max.
+    ``items`` (n, k_max) and ``relevant`` are as in :func:`find_hits`; no k exceeds k_max.
     """
     if max(ks) > items.shape[1]:
         raise ValueError(f"k = {max(ks)}, but lists hold {items.shape[1]}; rank longer lists")
@@ -167,12 +148,9 @@ def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUs
 
 
 def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame:
-    """Show what the same lists score under the definitions that others use.
+    """Show what the same lists score as others define it: ``metric, definition, used_by, value``.
 
-    Returns
-    -------
-    DataFrame
-        Columns ``metric, definition, used_by, value``; ours is the first row of each metric.
+    Ours is the first row of each metric.
     """
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)

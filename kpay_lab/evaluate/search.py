@@ -32,8 +32,6 @@ def search(
 
     Parameters
     ----------
-    model : callable
-        The model's class.
     space : mapping of hyperparameter to a list or a scipy distribution
     n_trials : int
         Settings to try; a finite space smaller than that is tried whole.
@@ -43,11 +41,7 @@ def search(
     -------
     DataFrame
         One row a setting, best first: the hyperparameters, ``value`` (the metric's mean
-        over validation users) and ``seconds``.
-
-    References
-    ----------
-    Bergstra & Bengio (2012), Random search for hyper-parameter optimization.
+        over validation users) and ``seconds``. Source: Bergstra & Bengio (2012).
     """
     known = split.train.tables
     if known is None:

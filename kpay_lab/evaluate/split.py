@@ -12,6 +12,7 @@ from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.parts import global_leakage, leakage_gate, rows_to_train, training_tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training, trained_items
+from kpay_lab.recommend.candidates import candidate_items
 
 InterestOf = Callable[[Tables], InterestMatrix]
 
@@ -20,24 +21,10 @@ InterestOf = Callable[[Tables], InterestMatrix]
 class SplitReport:
     """What the split did, in numbers.
 
-    Parameters
-    ----------
-    train_events, test_events : int
-        Rows of the log in each part.
-    users, pairs : int
-        Users with something to find, and (user, item) pairs to find.
-    already_seen : int
-        Relevant pairs dropped because the user had the item in training.
-    unreachable : int
-        Relevant pairs dropped because the user is cold or the item no candidate.
-    cold_users, cold_items : int
-        Users and items of the test events that have no training event.
-    cut : Timestamp or None
-        ``time`` only: training ends before it, the test part starts at it.
-    leakage : float or None
-        Share of training events later than a test event, mean over test events.
-    fingerprint : str
-        SHA-256 of the parts, for the manifest.
+    ``users`` have something to find, ``pairs`` in all; ``already_seen`` and ``unreachable``
+    (cold user, or item no candidate) pairs were dropped. ``cold_users`` and ``cold_items``
+    occur in test events only. ``leakage``: see `parts.global_leakage`. ``fingerprint`` is
+    the SHA-256 of the parts, for the manifest.
     """
 
     how: str
@@ -157,7 +144,7 @@ def make_split(
         degrees = _aligned(interest_of(tables.with_events(held_back)), *ids).values
         wanted = (degrees > threshold).astype(np.float64)
     fresh = _stored(wanted - wanted.multiply(seen))
-    allowed = _of_kinds(tables.items, ids[1], candidate_kinds)
+    allowed = candidate_items(train, ids[1], kinds=candidate_kinds)
     candidates = allowed & (trained_items(trained) | (cold_items == "recommend"))
     findable = allowed if cold_items == "count" else candidates
     known = (np.diff(trained.indptr) > 0) | cold_users
@@ -197,20 +184,6 @@ def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> Intere
     return InterestMatrix(values, users, items)
 
 
-def _of_kinds(
-    table: pd.DataFrame | None, items: pd.Index, kinds: Sequence[str] | None
-) -> np.ndarray:
-    if table is None or "kind" not in table:
-        return np.ones(len(items), dtype=bool)
-    if kinds is None:
-        priced = table["price"] > 0 if "price" in table else pd.Series(False, table.index)
-        kinds = list((table["kind"][priced] if priced.any() else table["kind"]).unique())
-    allowed = table.set_index("item_id")["kind"].reindex(items).isin(kinds).to_numpy()
-    if not allowed.any():
-        raise ValueError(f"no item is of the kinds {list(kinds)}; name kinds of the items table")
-    return allowed
-
-
 def _purchases(
     tables: Tables, train: Tables, cut: pd.Timestamp | None, users: pd.Index, items: pd.Index
 ) -> tuple[csr_array, csr_array]:
@@ -231,6 +204,11 @@ def _report(
     dropped: tuple[int, int],
     candidates: np.ndarray,
 ) -> SplitReport:
+    if test.nnz == 0:
+        raise ValueError(
+            f"nobody has anything to find: {dropped[0]} relevant pairs were seen in training, "
+            f"{dropped[1]} are of cold users or of no candidates; change the split"
+        )
     hot_users, hot_items = set(train.events["user_id"]), set(train.events["item_id"])
     digest = hashlib.sha256()
     for part in (train.events.index, held_back.index, test.indptr, test.indices, candidates):

@@ -12,15 +12,7 @@ from kpay_lab.interest.matrix import InterestMatrix
 def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     """Money paid for each (user, item), less what was paid back.
 
-    Parameters
-    ----------
-    orders : DataFrame
-        ``amount`` and, where there, ``refund_amount`` in the account's currency.
-    users, items : pandas.Index
-
-    Returns
-    -------
-    csr_array of shape (n_users, n_items)
+    csr_array (n_users, n_items) in the account's currency.
     """
     net = orders["amount"]
     if "refund_amount" in orders:
@@ -30,13 +22,7 @@ def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_a
 
 
 def held_back_revenue(tables: Tables, split: Split) -> csr_array:
-    """Net revenue of the test part: the orders that training did not know.
-
-    Raises
-    ------
-    ValueError
-        Without an orders table.
-    """
+    """Net revenue of the test part: the orders that training did not know."""
     known = split.train.tables
     if tables.orders is None or known is None or known.orders is None:
         raise ValueError("revenue needs an orders table, and these tables have none")
@@ -50,18 +36,8 @@ def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
     Credits a model with sales it merely foresaw; what it would have caused is a question
     for an experiment.
 
-    Parameters
-    ----------
-    items : int array of shape (n, k)
-    paid : csr_array of shape (n, n_items)
-        Net revenue, row for row.
+    ``items`` are lists (n, k), ``paid`` the net revenue (n, n_items), row for row.
 
-    Returns
-    -------
-    float array of shape (n,), in the account's currency
-
-    Examples
-    --------
     >>> revenue(np.array([[1, 0], [1, -1]]), csr_array([[0.0, 99.0, 5.0], [10.0, 0.0, 7.0]]))
     array([99.,  0.])
     """

@@ -93,7 +93,9 @@ def test_net_revenue_takes_refunds_off_and_adds_repeats():
 
 def test_held_back_revenue_holds_the_orders_from_the_cut_on():
     days = pd.date_range("2026-01-01", periods=10, tz="UTC").astype("datetime64[us, UTC]")
-    events = pd.DataFrame({"user_id": ["u", "w"] * 5, "item_id": ["a", "b"] * 5, "timestamp": days})
+    events = pd.DataFrame(
+        {"user_id": ["u", "w"] * 5, "item_id": [*"abababab", "b", "a"], "timestamp": days}
+    )
     tables = Tables.validated(events=events, orders=orders())
     found = held_back_revenue(tables, make_split(tables, interest_of))
     assert found.toarray().tolist() == [[0.0, 20.0], [0.0, 30.0]]

@@ -118,11 +118,12 @@ def test_verdict_tells_the_beaten_from_the_equal():
 
 
 def test_breakdown_suppresses_small_groups():
-    values = made_up(ease=np.r_[np.zeros(20), np.ones(3)])
-    groups = pd.Series(["many"] * 20 + ["few"] * 3, index=[str(i) for i in range(23)])
+    """The next smallest group goes too: it could be found from the total."""
+    values = made_up(ease=np.r_[np.zeros(30), np.ones(20), np.ones(3)])
+    groups = pd.Series(["most"] * 30 + ["some"] * 20 + ["few"] * 3, index=map(str, range(53)))
     found = breakdown(values, groups, rng=rng(), min_users=5).set_index("group")
-    assert found.loc["many", "mean"] == 0
-    assert found.loc[["few"], ["mean", "low", "high"]].isna().all(axis=None)
+    assert found.loc["most", ["mean", "users"]].tolist() == [0, 30]
+    assert found.loc[["few", "some"], ["users", "mean", "low", "high"]].isna().all(axis=None)
 
 
 def test_user_groups_know_the_cold_and_the_busy(small_world):

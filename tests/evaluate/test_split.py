@@ -135,14 +135,17 @@ def test_cold_users_are_kept_on_request(timed):
 
 
 def test_candidates_are_the_kinds_with_a_price_unless_named(timed):
-    kinds = ["course", "course", "live", "short_video", "course"]
-    items = pd.DataFrame({"item_id": list("abcde"), "kind": kinds, "price": [9.0, 9, 0, 0, np.nan]})
+    kinds = ["course", "live", "short_video", "course", "course"]
+    prices = [9.0, np.nan, np.nan, 9.0, np.nan]
+    items = pd.DataFrame({"item_id": list("abcde"), "kind": kinds, "price": prices})
     tables = Tables.validated(events=timed.events, items=items)
     index = tables.ids("item_id")
-    assert set(index[make_split(tables, binary).candidates]) == {"a", "b", "e"}
-    named = make_split(tables, binary, candidate_kinds=["live"], how="leave_last_out")
-    assert set(index[named.candidates]) == {"c"}
-    with pytest.raises(ValueError, match="no item is of the kinds"):
+    by_price = make_split(tables, binary, cold_items="recommend")
+    assert set(index[by_price.candidates]) == {"a", "d", "e"}
+    named = make_split(tables, binary, candidate_kinds=["live"])
+    assert set(index[named.candidates]) == {"b"}
+    assert labels(named) == {("w", "b")}
+    with pytest.raises(ValueError, match="nobody has anything to find: 0 relevant pairs were seen"):
         make_split(tables, binary, candidate_kinds=["book"])
 
 
