@@ -75,7 +75,7 @@ def _sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:
     joined = np.where(rng.random(n) < 0.7, 0, rng.uniform(0, 0.6, n)) * days
     rate = world.users.activity / world.users.activity.mean() * SESSIONS_PER_DAY * (days - joined)
     user = np.repeat(np.arange(n), rng.poisson(rate))
-    day = np.floor(joined[user] + (days - joined[user]) * rng.beta(1, 1.2, len(user))).astype(int)
+    day = np.floor(joined[user] + (days - joined[user]) * rng.random(len(user)) ** 1.15).astype(int)
     kept = rng.random(len(user)) < WEEKDAY[day % 7]
     user, day = user[kept], day[kept]
     start = np.rint(day * DAY + _hours(world, user, rng) * 3600)
