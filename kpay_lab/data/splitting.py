@@ -73,13 +73,13 @@ def split_file(path: Path, *, exactly: bool) -> RawRows | None:
     """
     if path.suffix.lower() == ".parquet":
         return _split_parquet(path)
-    decoded = decode(path.read_bytes(), path.name)
-    if not decoded.text.strip():
+    text, guessed = decode(path.read_bytes(), path.name)
+    if not text.strip():
         raise ValueError(f"{path.name} is empty; its first line must name the columns")
     if path.suffix.lower() != ".csv":
-        return _split_json_lines(decoded.text, path.name)
+        return _split_json_lines(text, path.name)
     split = _split_csv_exactly if exactly else _split_csv_quickly
-    return split(decoded.text, path.name, decoded.guessed)
+    return split(text, path.name, guessed)
 
 
 def _split_csv_quickly(text: str, file: str, guessed: bool) -> RawRows | None:
