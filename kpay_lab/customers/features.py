@@ -1,0 +1,149 @@
+"""One row a user, fused from behaviour, orders, exposures and demographics, as known at a cut."""
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.data.tables import Tables
+from kpay_lab.interest.weighting import with_durations
+
+HABITS = ("category ", "kind ", "hour ")  # columns of taste and habit; the others are amounts
+INTERACTIONS = ["like_count", "comment_count", "share_count", "question_count"]
+
+
+def known_before(tables: Tables, cut: pd.Timestamp | None) -> Tables:
+    """Return the tables as they stood strictly before ``cut``; None is the end of the log.
+
+    A refund after the cut is not known yet and is taken back out of its order.
+
+    Raises
+    ------
+    ValueError
+        If the events have no time or the cut is outside the log.
+    """
+    if cut is None:
+        return tables
+    if "timestamp" not in tables.events:
+        raise ValueError("the events have no timestamp; a cut needs one (use cut=None)")
+    first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
+    if not first < cut <= last:
+        raise ValueError(f"cut {cut} is outside the log; choose one from {first} to {last}")
+    kept = {
+        name: frame[frame["timestamp"] < cut] if "timestamp" in frame else frame
+        for name, frame in tables.present().items()
+    }
+    orders = kept.get("orders")
+    if orders is not None and "refunded_at" in orders and "refund_amount" in orders:
+        known = orders["refunded_at"] < cut
+        kept["orders"] = orders.assign(
+            refund_amount=orders["refund_amount"].where(known, 0.0),
+            refunded_at=orders["refunded_at"].where(known),
+        )
+    return Tables(**kept)
+
+
+def user_features(
+    tables: Tables, cut: pd.Timestamp | None = None, *, leave_out: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    r"""Describe each user by what was known strictly before the cut.
+
+    Habits (``category …``, ``kind …``, ``hour …``) are log-lifts of the user's share over
+    everybody's, shrunk towards 0 by one event a level,
+
+    .. math:: x_{uc} = \log \frac{n_{uc} + C b_c}{(n_u + C) \, b_c}
+
+    with b the share in the whole log and C the number of levels. Amounts are logarithms
+    of 1 + count. Demographics are kept as they are, text included.
+
+    Parameters
+    ----------
+    tables : Tables
+    cut : Timestamp, optional
+        None uses the whole log.
+    leave_out : tuple of str
+        Columns of users that must not enter, such as the outcome to be predicted.
+
+    Returns
+    -------
+    DataFrame
+        Index ``user_id``: every user with an event before the cut. What a table that is
+        absent would say is absent; NaN is "never happened", such as a click rate unseen.
+    """
+    past = known_before(tables, cut)
+    users = pd.Index(past.events["user_id"].unique(), name="user_id")
+    parts = [_behaviour(past, users), _habits(past, users)]
+    if past.orders is not None:
+        parts.append(_orders(past.orders, users))
+    if past.exposures is not None and "clicked" in past.exposures:
+        clicks = past.exposures.groupby("user_id")["clicked"].mean()
+        parts.append(clicks.astype(float).reindex(users).rename("click rate").to_frame())
+    if past.users is not None:
+        people = past.users.set_index("user_id").drop(
+            columns=[*leave_out, "consent"], errors="ignore"
+        )
+        parts.append(people.reindex(users))
+    return pd.concat(parts, axis=1)
+
+
+def habit_columns(features: pd.DataFrame) -> list[str]:
+    """Return the columns of taste and habit, on which users are grouped."""
+    return [name for name in features if name.startswith(HABITS)]
+
+
+def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
+    events = with_durations(past)
+    who = users.get_indexer(events["user_id"])
+    n = np.bincount(who)
+    columns = {"log events": np.log1p(n)}
+    if "watch_time" in events and "duration" in events:
+        share = events["watch_time"] / events["duration"].where(events["duration"] > 0)
+        columns["watched share"] = share.clip(upper=1.0).groupby(who).mean()
+    if marks := [name for name in INTERACTIONS if name in events]:
+        total = events[marks].sum(axis=1).to_numpy(dtype=np.float64)
+        columns["interactions per event"] = np.bincount(who, weights=total) / n
+    if "timestamp" in events:
+        days = events["timestamp"].dt.floor("D").groupby(who).nunique()
+        columns["log active days"] = np.log1p(days)
+    return pd.DataFrame(columns).set_axis(users)
+
+
+def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
+    who, parts = past.events["user_id"], []
+    for name in ("category", "kind"):
+        if past.items is not None and name in past.items:
+            levels = past.events["item_id"].map(past.items.set_index("item_id")[name])
+            parts.append(log_lift(who, levels, users).add_prefix(f"{name} "))
+    if "timestamp" in past.events:
+        hour = past.events["timestamp"].dt.hour // 3 * 3
+        parts.append(log_lift(who, hour, users).add_prefix("hour "))
+    return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=users)
+
+
+def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.DataFrame:
+    """Log of each user's share of each level over everybody's share, shrunk towards 0.
+
+    Examples
+    --------
+    >>> who, what = pd.Series(["u", "u", "w", "w"]), pd.Series(["a", "a", "a", "b"])
+    >>> log_lift(who, what, pd.Index(["u", "w"])).round(2)
+            a     b
+    u    0.15 -0.69
+    w   -0.18  0.41
+    """
+    code, names = pd.factorize(levels, sort=True)
+    base = np.bincount(code[code >= 0]) / (code >= 0).sum()
+    who, width = users.get_indexer(user_ids), len(names)
+    known = (who >= 0) & (code >= 0)
+    cells = np.bincount(who[known] * width + code[known], minlength=len(users) * width)
+    counts = cells.reshape(len(users), width)
+    shrunk = (counts + width * base) / (counts.sum(axis=1, keepdims=True) + width)
+    return pd.DataFrame(np.log(shrunk / base), index=users, columns=names)
+
+
+def _orders(orders: pd.DataFrame, users: pd.Index) -> pd.DataFrame:
+    by_user = orders.groupby("user_id")
+    columns = {"log orders": np.log1p(by_user.size().reindex(users, fill_value=0))}
+    columns["log mean amount"] = np.log1p(by_user["amount"].mean()).reindex(users)
+    if "refund_amount" in orders:
+        refunded = (orders["refund_amount"] > 0).groupby(orders["user_id"]).mean()
+        columns["refund rate"] = refunded.reindex(users)
+    return pd.DataFrame(columns)
