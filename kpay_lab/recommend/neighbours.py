@@ -27,8 +27,8 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
         left, right = ((x != 0).astype(np.float64) for x in (left, right))
     shared = (left @ right.T).toarray()
     squares = [np.asarray(x.multiply(x).sum(axis=1)) for x in (left, right)]
-    union = np.add.outer(*squares) - shared
-    whole = union if kind == "jaccard" else np.sqrt(np.outer(*squares))
+    jaccard = kind == "jaccard"
+    whole = np.add.outer(*squares) - shared if jaccard else np.sqrt(np.outer(*squares))
     return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
