@@ -207,3 +207,7 @@ def _leave(message: str, code: int) -> NoReturn:
     for line in message.splitlines():
         click.echo(f"kpay: {line}", err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

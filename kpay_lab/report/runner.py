@@ -107,16 +107,20 @@ class Run:
             stop=self._stop,
             on_cell=lambda number, of: self.progress.cell(name, number, of),
         )
+        entry = self.manifest.notebooks[name]
         with self._lock:  # pages are drawn one at a time
-            self._keep(name, outcome)
-        words = f"{outcome.status} after {outcome.seconds:.1f} s"
-        self.progress.line(name, words + (f" ({outcome.reason})" if outcome.reason else ""))
+            try:
+                self._keep(name, outcome)
+            except Exception as error:  # the other notebooks go on
+                entry.status = "failed"
+                entry.reason = f"its page cannot be made: {type(error).__name__}: {error}"
+        words = f"{entry.status} after {outcome.seconds:.1f} s"
+        self.progress.line(name, words + (f" ({entry.reason})" if entry.reason else ""))
 
     def _clear(self, name: str) -> None:
         """Remove what an earlier, failed try left behind."""
-        for path in self.folder.glob(f".{name}.*"):
-            shutil.rmtree(path)
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+        for path in (*self.folder.glob(f".{name}.*"), self.folder / name):
+            shutil.rmtree(path, ignore_errors=True)
         for ending in (".ipynb", ".failed.ipynb", ".html"):
             (self.folder / f"{name}{ending}").unlink(missing_ok=True)
 
@@ -190,6 +194,11 @@ def start(
 def resume(folder: Path, notebooks: Mapping[str, Notebook]) -> Run:
     """Take a run up again: what is missing or failed becomes pending."""
     manifest = Manifest.read(folder)
+    gone = [name for name in manifest.notebooks if name not in notebooks]
+    if gone:
+        raise ValueError(f"{folder.name} ran {', '.join(gone)}, which notebooks/ no longer has")
+    for path in folder.rglob(".*.tmp"):  # what a killed runner was writing
+        path.unlink()
     for name, entry in manifest.notebooks.items():
         whole = all((folder / f"{name}{ending}").is_file() for ending in (".ipynb", ".html"))
         if entry.status != "not applicable" and not (entry.status == "ok" and whole):

@@ -172,6 +172,20 @@ def test_runs_of_one_second_get_a_suffix(tmp_path):
     assert any(name.endswith("Z-p-2") for name in names)
 
 
+def test_a_page_that_cannot_be_made_fails_its_notebook_only(project, monkeypatch):
+    project.write("01_a", "1 + 1")
+    run = project.run()
+    monkeypatch.setattr("kpay_lab.report.runner.page", lambda *_: 1 / 0)
+    assert not run.execute(Limits())
+    entry = Manifest.read(run.folder).notebooks["01_a"]
+    assert entry.reason == "its page cannot be made: ZeroDivisionError: division by zero"
+    (run.folder / ".index.html.x.tmp").touch()
+    resume(run.folder, run.notebooks)
+    assert not list(run.folder.glob(".*"))
+    with pytest.raises(ValueError, match="ran 01_a, which notebooks/ no longer has"):
+        resume(run.folder, {})
+
+
 @pytest.mark.slow
 def test_total_timeout(project):
     project.write("01_slow", "print('begun')", SPIN)
@@ -195,13 +209,11 @@ def test_a_killed_runner_leaves_no_process_and_can_be_resumed(project, sent):
     log = project.root / "log"
     with log.open("w") as stream:
         runner = subprocess.Popen(command, cwd=project.root, stderr=stream)
-    deadline = time.monotonic() + 90
-    while "02_spin: started" not in log.read_text():
+    deadline, started = time.monotonic() + 300, []
+    while "02_spin: started" not in log.read_text() or len(started) < 2:  # child and kernel
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    time.sleep(6)
-    started = psutil.Process(runner.pid).children(recursive=True)
-    assert len(started) >= 2  # the child and its kernel
+        started = psutil.Process(runner.pid).children(recursive=True)
     runner.send_signal(sent)
     assert runner.wait(40) == {signal.SIGKILL: -9}.get(sent, 130)
     _, left = psutil.wait_procs(started, timeout=30)

@@ -1,0 +1,135 @@
+"""The command line: right use works, wrong use is clear lines and exit 2."""
+
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from kpay_lab.cli import main
+
+CELL = 'k: int = 10  # list length [1, 1000]\noutput_dir: str = "outputs/interactive"  # results'
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params/default.yaml").write_text("shared: {k: 12}\n")
+    parameters = new_code_cell(CELL, metadata={"tags": ["parameters"]})
+    cells = [new_markdown_cell("# A title"), parameters, new_code_cell("1 / 0")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks/01_a.ipynb")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def kpay(capsys):
+    def call(*arguments):
+        try:
+            main([str(argument) for argument in arguments])
+            code = 0
+        except SystemExit as error:
+            code = error.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rum"], "No such command 'rum'"),
+        (["run", "01_b"], "there is no notebook '01_b'; did you mean '01_a'?"),
+        (["run", "--profile", "defalt"], "did you mean 'default'?"),
+        (["run", "--set", "kk=3"], "unknown parameter 'kk'; did you mean 'k'?"),
+        (["run", "--set", "k=3.5"], "k is 3.5; it must be of type int"),
+        (["run", "--set", "k=0"], "k is 0; it must be a number from 1 to 1000"),
+        (["run", "--data", "nowhere"], "'nowhere' does not exist"),
+        (["run", "--jobs", "0"], "0 is not in the range"),
+        (["run", "--resume", "params"], "params is not a run: it has no manifest.json"),
+        (["run", "01_a", "--resume", "params"], "leave out notebooks"),
+        (["params", "01_b"], "did you mean '01_a'?"),
+        (["check", "nowhere"], "'nowhere' does not exist"),
+        (["check", "params"], "params holds no events"),
+        (["simulate", "params"], "params is not empty"),
+        (["simulate", "new", "--field", "nothing"], "field is 'nothing'; choose one of"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(project, kpay, arguments, message):
+    code, _, err = kpay(*arguments)
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not (project / "outputs").exists()
+
+
+def test_all_problems_of_the_parameters_are_said(project, kpay):
+    code, _, err = kpay("run", "--set", "k=0", "--set", "kk=3")
+    assert code == 2
+    assert len(err.splitlines()) == 2
+
+
+def test_outside_of_a_project(kpay, tmp_path, monkeypatch):
+    monkeypatch.setattr("kpay_lab.report.files.project_root", lambda: tmp_path)
+    code, _, err = kpay("list")
+    assert code == 2
+    assert "there is no notebooks/" in err
+
+
+def test_list_and_params(project, kpay):
+    code, out, _ = kpay("list")
+    assert code == 0
+    assert "01_a  A title" in out
+    assert "k: int = 10  # list length [1, 1000]" in out
+    assert "profiles: default" in out
+    code, out, _ = kpay("params", "notebooks/01_a.ipynb", "--set", "k=3")
+    assert (code, yaml.safe_load(out)) == (0, {"k": 3})
+    assert yaml.safe_load(kpay("params", "01_a")[1]) == {"k": 12}
+
+
+def test_a_failed_notebook_is_exit_1(project, kpay):
+    code, out, _ = kpay("run")
+    assert code == 1
+    assert "report: " in out
+    (folder,) = (project / "outputs").iterdir()
+    assert (folder / "01_a.failed.ipynb").is_file()
+    assert yaml.safe_load((folder / "params.yaml").read_text())["01_a"] == {"k": 12}
+
+
+def test_simulate_then_check(project, kpay):
+    size = ["--users", 30, "--items", 25, "--days", 10]
+    assert kpay("simulate", "log", *size)[0] == 0
+    code, out, _ = kpay("check", "log", "--json")
+    tables = {row["table"]: row for row in json.loads(out)["tables"]}
+    assert code == 0
+    assert set(tables) == {"events", "items", "users", "orders", "exposures"}
+    assert all(row["read"] == row["good"] for row in tables.values())
+    with (project / "log/events.csv").open("a") as stream:
+        stream.write("broken\n")
+    answer = json.loads(kpay("check", "log", "--json")[1])
+    assert [row["file"] for row in answer["rejected"]][:1] == ["events.csv"]
+    assert "events.csv row" in kpay("check", "log")[1]
+
+
+def test_help_is_quick():
+    def seconds():
+        begun = os.times().children_user
+        subprocess.run([sys.executable, "-m", "kpay_lab.cli", "--help"], check=True, stdout=-3)
+        return os.times().children_user - begun
+
+    assert min(seconds() for _ in range(3)) < 0.5
+
+
+def test_the_unexpected_is_one_line_and_exit_1(kpay, monkeypatch):
+    monkeypatch.setattr("kpay_lab.cli._project", lambda _: {}[1])
+    code, _, err = kpay("list")
+    assert (code, err) == (1, "kpay: KeyError: 1 (KPAY_DEBUG=1 shows where)\n")
+    monkeypatch.setenv("KPAY_DEBUG", "1")
+    with pytest.raises(KeyError):
+        main(["list"])
