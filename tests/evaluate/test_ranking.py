@@ -139,10 +139,11 @@ def test_moving_a_hit_up_never_lowers_ndcg(hits):
 
 
 def test_a_short_list_holds_no_hit_where_it_ends_and_is_divided_by_k():
-    relevant = csr_array([[1, 0, 1]])  # -1 must not read as the last item
-    found = values_of(np.array([[0, -1, -1]]), relevant, 3)
-    assert found.loc[0, "precision"] == pytest.approx(1 / 3)
-    assert found.loc[0, "recall"] == pytest.approx(1 / 2)
+    relevant = csr_array([[0, 0, 1], [1, 0, 1]])  # -1 must not read as a last item
+    found = values_of(np.array([[0, -1, -1], [0, -1, -1]]), relevant, 3)
+    assert found.loc[0, "hit"] == 0
+    assert found.loc[1, "precision"] == pytest.approx(1 / 3)
+    assert found.loc[1, "recall"] == pytest.approx(1 / 2)
 
 
 def test_users_with_nothing_to_find_are_left_out_and_counted():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -181,7 +182,9 @@ def test_relevant_purchase_is_an_order_after_the_cut_of_a_thing_not_bought_befor
 
 
 def test_training_tables_know_no_later_order_exposure_or_refund(sold):
-    train = make_split(sold, binary).train.tables
+    at_the_cut = sold.orders.iloc[[0]].assign(timestamp=pd.Timestamp("2026-01-09", tz="UTC"))
+    orders = pd.concat([sold.orders, at_the_cut], ignore_index=True)
+    train = make_split(replace(sold, orders=orders), binary).train.tables
     assert train.orders["item_id"].tolist() == ["b", "a"]
     assert train.orders["refund_amount"].tolist() == [0.0, 30.0]  # the first came back later
     assert train.orders["refunded_at"].isna().tolist() == [True, False]
