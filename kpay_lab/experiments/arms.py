@@ -29,7 +29,8 @@ class Metric:
     @property
     def name(self) -> str:
         """What tables call it."""
-        return f"{self.column} / {self.per}" if self.per else self.column
+        ratio = f" / {self.per}" if self.per else ""
+        return self.column + ratio + (" (CUPED)" if self.covariate else "")
 
     @property
     def columns(self) -> list[str]:

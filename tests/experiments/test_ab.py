@@ -126,10 +126,8 @@ def test_a_cost_that_rises_keeps_the_control_and_swaps_the_ends():
 def test_without_evidence_the_verdict_says_so():
     result = analyse(data(world(), Metric("sales", covariate="before")))
     assert result.effects[0].p_holm > 0.05
-    assert (
-        "is not shown to change sales"
-        in verdict(result, "sales", value_per_unit=1, n_units=1).sentence
-    )
+    said = verdict(result, "sales (CUPED)", value_per_unit=1, n_units=1).sentence
+    assert "is not shown to change sales (CUPED)" in said and said.endswith("or stop.")
 
 
 def test_significance_is_judged_after_holm():
@@ -137,12 +135,14 @@ def test_significance_is_judged_after_holm():
     frame = world(shift=0.27)
     alone = analyse(data(frame, Metric("sales", covariate="before")))
     assert alone.effects[0].p_holm < 0.05
-    assert verdict(alone, "sales", value_per_unit=1, n_units=1).sentence.endswith("Ship it.")
+    assert verdict(alone, "sales (CUPED)", value_per_unit=1, n_units=1).sentence.endswith(
+        "Ship it."
+    )
     noise = [Metric(name) for name in ("visits", "clicks", "before", "sales")]
     crowd = analyse(data(frame, Metric("sales", covariate="before"), *noise))
     assert crowd.effects[0].p_holm == pytest.approx(5 * alone.effects[0].pvalue)
     assert crowd.effects[0].low > 0 and crowd.effects[0].p_holm > 0.05
-    assert "is not shown" in verdict(crowd, "sales", value_per_unit=1, n_units=1).sentence
+    assert "is not shown" in verdict(crowd, "sales (CUPED)", value_per_unit=1, n_units=1).sentence
 
 
 def test_a_failed_sample_ratio_blocks_the_verdict():

@@ -48,14 +48,16 @@ def test_only_the_contextual_policy_learns_who_wants_what():
 
 
 def test_ucb1_chooses_by_the_printed_formula():
-    policy = UCB1()
-    policy.start(1, 3, 1)
-    policy.pulls_[:], policy.wins_[:] = [10, 5, 2], [6, 3, 1]
-    bounds = [6 / 10 + np.sqrt(2 * np.log(17) / 10), 3 / 5 + np.sqrt(2 * np.log(17) / 5)]
-    assert 1 / 2 + np.sqrt(2 * np.log(17) / 2) > max(bounds)
-    assert policy.choose(np.ones((1, 1)), np.random.default_rng(0)).tolist() == [2]
-    policy.pulls_[0, 2], policy.wins_[0, 2] = 200, 100
-    assert policy.choose(np.ones((1, 1)), np.random.default_rng(0)).tolist() == [1]
+    """100 wins of 100 against 5 of 10: the bonus √(2 ln 110 / 10) decides, √(ln 110 / 10) not."""
+    policy, x = UCB1(), np.ones((1, 1))
+    policy.start(1, 2, 1)
+    policy.pulls_[:], policy.wins_[:] = [100, 10], [100, 5]
+    assert 1 + np.sqrt(2 * np.log(110) / 100) < 0.5 + np.sqrt(2 * np.log(110) / 10)
+    assert 1 + np.sqrt(np.log(110) / 100) > 0.5 + np.sqrt(np.log(110) / 10)
+    assert policy.choose(x, np.random.default_rng(0)).tolist() == [1]
+    policy.pulls_[:], policy.wins_[:] = [100, 20], [100, 10]
+    assert 1 + np.sqrt(2 * np.log(120) / 100) > 0.5 + np.sqrt(2 * np.log(120) / 20)
+    assert policy.choose(x, np.random.default_rng(0)).tolist() == [0]
 
 
 def test_every_arm_is_tried_once_first():
