@@ -40,6 +40,17 @@ def test_dr_comes_first_and_dm_carries_no_interval():
     assert all(e.low < e.value < e.high for e in estimates[:3])
 
 
+def test_standard_errors_are_those_of_the_linearised_rows():
+    """SNIPS is a ratio of means: row i counts w_i (r_i − v) / w̄."""
+    rewards, actions, propensity, target, predicted = log()
+    w = target[np.arange(200), actions] / propensity
+    dr, snips, ips, _ = evaluate_policy(*log()).estimates
+    rows = w * (rewards - (w @ rewards) / w.sum()) / w.mean()
+    assert snips.se == pytest.approx(rows.std() / np.sqrt(200))
+    assert ips.se == pytest.approx((w * rewards).std(ddof=1) / np.sqrt(200))
+    assert dr.high - dr.low == pytest.approx(2 * 1.959963984540054 * dr.se)  # normal table
+
+
 def test_on_its_own_log_a_policy_is_worth_the_mean_reward():
     rewards, actions, _, target, predicted = log()
     result = evaluate_policy(rewards, actions, target[np.arange(200), actions], target, predicted)
