@@ -106,36 +106,34 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     host = (topic + (rng.random(n) < 0.25) * rng.integers(1, p.N_TOPICS, n)) % p.N_TOPICS
     quality = 0.35 * rng.standard_normal(n) + 0.15 * appeal
     lessons = np.array([p.LESSONS.get(k, 1) for k in kind])
-    length = np.array([p.SECONDS.get(k, 120) for k in kind]) * np.exp(rng.normal(0, 0.35, n))
-    lesson_length = np.ceil(length / lessons)
+    seconds = np.array([p.SECONDS.get(k, 120) for k in kind]) * np.exp(rng.normal(0, 0.35, n))
     typical = np.array([field.prices.get(k, np.nan) for k in kind])
     price = np.maximum(np.rint(typical * np.exp(rng.normal(0, 0.45, n))), 2) - 0.1
     published = np.sort(rng.uniform(-2 * spec.n_days, 0.85 * spec.n_days, n)) * DAY
     published[0] = -2 * spec.n_days * DAY
-    table = _described(field, kind, topic, theme, host, rng)
-    table = table.assign(
+    table = _described(field, kind, topic, theme, host, rng).assign(
         price=price,
-        duration=lesson_length * lessons,
+        duration=np.ceil(seconds / lessons) * lessons,
         published_at=moments(published),
-        promotes=table["item_id"].take(offer).reset_index(drop=True).mask(offer == np.arange(n)),
+        promotes=pd.Series([f"i{i:04d}" for i in offer]).mask(offer == np.arange(n)),
         reviewed=pd.array(rng.random(n) < 0.95, dtype="boolean"),
         author_verified=pd.array(rng.normal(quality, 0.5) > -0.5, dtype="boolean"),
     )
-    hidden = rng.standard_normal((n, N_HIDDEN))[offer]
-    themes = np.eye(2 * p.N_TOPICS)[2 * topic + theme]
+    subject = np.eye(p.N_TOPICS)[topic], np.eye(2 * p.N_TOPICS)[2 * topic + theme]
+    traits = np.hstack([*subject, rng.standard_normal((n, N_HIDDEN))[offer]])
+    charm = 0.3 * rng.standard_normal(p.N_TOPICS)[host]
     return Catalogue(
         table=table,
         kind=np.array([c.KINDS.index(k) for k in kind]),
-        traits=np.hstack([np.eye(p.N_TOPICS)[topic], themes, hidden]),
+        traits=traits,
         quality=quality,
         appeal=appeal,
         offer=offer,
         price=price[offer],
-        persuasion=np.array([p.PERSUASION.get(k, 0.0) for k in kind])
-        + 0.3 * rng.standard_normal(p.N_TOPICS)[host],
+        persuasion=np.array([p.PERSUASION.get(k, 0.0) for k in kind]) + charm,
         published=np.rint(published),
         lessons=lessons,
-        lesson_length=lesson_length,
+        lesson_length=np.ceil(seconds / lessons),
     )
 
 
