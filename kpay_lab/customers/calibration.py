@@ -1,4 +1,4 @@
-"""Can a probability be believed? Calibration curve, its slope, and calibration error."""
+"""Tell believable probabilities from others: calibration curve, slope and error."""
 
 import numpy as np
 import pandas as pd

@@ -1,5 +1,6 @@
-"""Predict a tag or an outcome of a user: how accurate, how stable, how reliable?"""
+"""Predict a tag or an outcome of a user, and judge accuracy, stability and reliability."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -125,7 +126,7 @@ def stability_over_time(windows: Sequence[tuple[pd.DataFrame, pd.Series]]) -> pd
     """
     data = [_labelled(*window) for window in windows]
     rows = []
-    for step, ((X_old, y_old), (X_new, y_new)) in enumerate(zip(data, data[1:], strict=False), 1):
+    for step, ((X_old, y_old), (X_new, y_new)) in enumerate(itertools.pairwise(data), 1):
         for name, model in classifiers(0).items():
             said = model.fit(X_old, y_old).predict(X_new.reindex(columns=X_old.columns))
             newer = classifiers(0)[name].fit(X_new, y_new).predict(X_new)

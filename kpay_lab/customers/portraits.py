@@ -1,4 +1,4 @@
-"""Who are they? Groups of users that hold up under resampling, their names, and interest tags."""
+"""Group users into segments that hold up under resampling; name them; tag interests."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,229 @@
+"""Predict who will buy: judged as probabilities, as rankings and in money; leakage checks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.inspection import partial_dependence, permutation_importance
+
+from kpay_lab.customers.calibration import calibration_error, calibration_slope
+from kpay_lab.customers.models import BASE, conversion_models
+from kpay_lab.customers.purchases import PurchaseData
+from kpay_lab.stats import bootstrap_ratio
+
+
+def fit_models(
+    train: PurchaseData, later: PurchaseData | None = None, *, seed: int = 0
+) -> dict[str, BaseEstimator]:
+    """Fit every model; with a later slice also calibrate it there (Platt's sigmoid).
+
+    Raises
+    ------
+    ValueError
+        If the training labels (or the later slice's) are all equal.
+    """
+    _two_classes(train.y)
+    fitted = {}
+    for name, model in conversion_models(seed).items():
+        fitted[name] = model.fit(train.X, train.y)
+        if later is not None and name != BASE:
+            _two_classes(later.y)
+            fitted[name] = CalibratedClassifierCV(FrozenEstimator(model)).fit(later.X, later.y)
+    return fitted
+
+
+def predictions(models: dict[str, BaseEstimator], data: PurchaseData) -> dict[str, np.ndarray]:
+    """Return each model's probability of a purchase, float array (n,)."""
+    return {name: model.predict_proba(data.X)[:, 1] for name, model in models.items()}
+
+
+def judge(
+    predicted: dict[str, np.ndarray],
+    data: PurchaseData,
+    *,
+    rng: np.random.Generator,
+    n_resamples: int = 200,
+) -> pd.DataFrame:
+    """Judge probabilities; users are resampled whole for the intervals.
+
+    Returns
+    -------
+    DataFrame
+        Columns model, metric, value, low, high. Log loss, Brier and calibration error:
+        lower is better; PR-AUC and ROC-AUC (ties count half): higher; the slope should be
+        1. The last two of calibration carry no interval.
+    """
+    _two_classes(data.y)
+    y, user = data.y.astype(float), pd.factorize(data.rows["user_id"])[0]
+    drawn = rng.integers(0, user.max() + 1, (n_resamples, user.max() + 1))
+    counts = [np.bincount(draw, minlength=user.max() + 1)[user] for draw in drawn]
+    rows = []
+    for name, p in predicted.items():
+        safe = np.clip(p, 1e-6, 1 - 1e-6)
+        losses = {"log loss": -np.log(np.where(y == 1, safe, 1 - safe)), "Brier": (p - y) ** 2}
+        for metric, loss in losses.items():
+            sums = np.bincount(user, weights=loss), np.bincount(user).astype(float)
+            interval = bootstrap_ratio(*sums, rng=rng, n_resamples=n_resamples)
+            rows.append((name, metric, interval.estimate, interval.low, interval.high))
+        code = np.unique(-p, return_inverse=True)[1]
+        value = _ranking(y, code, np.ones(len(y)))
+        low, high = np.quantile([_ranking(y, code, w) for w in counts], [0.025, 0.975], axis=0)
+        for i, metric in enumerate(("PR-AUC", "ROC-AUC")):
+            rows.append((name, metric, value[i], low[i], high[i]))
+        rows.append((name, "calibration slope", calibration_slope(y, p), np.nan, np.nan))
+        rows.append((name, "calibration error", calibration_error(y, p), np.nan, np.nan))
+    return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high"])
+
+
+def lift_curve(y: np.ndarray, p: np.ndarray, *, n_points: int = 100) -> pd.DataFrame:
+    """Gain and lift by share of rows contacted, best first; rows of equal score are averaged.
+
+    Returns
+    -------
+    DataFrame
+        share; gain: the share of all purchases among those contacted; lift: gain / share.
+
+    Examples
+    --------
+    >>> lift_curve(np.array([1, 0, 0, 0]), np.full(4, 0.5), n_points=2)["lift"].tolist()
+    [1.0, 1.0]
+    """
+    code = np.unique(-np.asarray(p), return_inverse=True)[1]
+    contacted, bought = (np.append(0, np.bincount(code, w).cumsum()) for w in (np.ones(len(y)), y))
+    share = np.arange(1, n_points + 1) / n_points
+    gain = np.interp(share * len(y), contacted, bought) / max(bought[-1], 1)
+    return pd.DataFrame({"share": share, "gain": gain, "lift": gain / share})
+
+
+def profit_curve(
+    y: np.ndarray, p: np.ndarray, *, margin: float, contact_cost: float, n_points: int = 100
+) -> pd.DataFrame:
+    """Profit by share contacted: margin × purchases reached − contact_cost × contacts.
+
+    ``margin`` and ``contact_cost`` are money in the account's currency; columns share, profit.
+    """
+    curve = lift_curve(y, p, n_points=n_points)
+    profit = margin * curve["gain"] * np.sum(y) - contact_cost * curve["share"] * len(y)
+    return curve[["share"]].assign(profit=profit)
+
+
+def shuffled_labels(
+    train: PurchaseData, test: PurchaseData, *, rng: np.random.Generator
+) -> pd.Series:
+    """Leakage check: log loss after training on shuffled labels, beside the base rate's.
+
+    A pipeline that still beats the base rate learned its labels from the inputs' making.
+    """
+    model = conversion_models()["logistic regression"]
+    guess = model.fit(train.X, rng.permutation(train.y)).predict_proba(test.X)[:, 1]
+    base = np.full(len(test.y), train.y.mean())
+    loss = [-np.log(np.where(test.y == 1, p, 1 - p)).mean() for p in (guess, base)]
+    return pd.Series(loss, ["shuffled labels", BASE], name="log loss")
+
+
+def suspicious_features(data: PurchaseData, *, threshold: float = 0.9) -> pd.DataFrame:
+    """Leakage check: ROC-AUC of each number alone, and whether it is too good to be true."""
+    _two_classes(data.y)
+    numbers = data.X.select_dtypes("number")
+    numbers = numbers.fillna(numbers.median())
+    auc = {}
+    for name, values in numbers.items():
+        code = np.unique(-values.to_numpy(), return_inverse=True)[1]
+        one = _ranking(data.y.astype(float), code, np.ones(len(data.y)))[1]
+        auc[name] = max(one, 1 - one)
+    table = pd.Series(auc, name="auc").sort_values(ascending=False).rename_axis("feature")
+    return table.reset_index().assign(suspicious=lambda t: t["auc"] > threshold)
+
+
+def importances(
+    model: BaseEstimator,
+    data: PurchaseData,
+    *,
+    seed: int = 0,
+    n_repeats: int = 3,
+    n_rows: int = 5000,
+) -> pd.DataFrame:
+    """Log loss added by shuffling a column: feature, importance, sd, largest first."""
+    rows = np.random.default_rng(seed).permutation(len(data.y))[:n_rows]
+    result = permutation_importance(
+        model,
+        data.X.iloc[rows],
+        data.y[rows],
+        scoring="neg_log_loss",
+        n_repeats=n_repeats,
+        random_state=seed,
+    )
+    table = {
+        "feature": list(data.X),
+        "importance": result.importances_mean,
+        "sd": result.importances_std,
+    }
+    return pd.DataFrame(table).sort_values("importance", ascending=False, ignore_index=True)
+
+
+def dependence(model: BaseEstimator, data: PurchaseData, feature: str) -> pd.DataFrame:
+    """Mean predicted probability as one number is set to each of 20 values: value, probability."""
+    sample = data.X.iloc[:: max(1, len(data.X) // 2000)]
+    result = partial_dependence(
+        model,
+        sample,
+        [feature],
+        grid_resolution=20,
+        kind="average",
+        response_method="predict_proba",
+    )
+    return pd.DataFrame({"value": result["grid_values"][0], "probability": result["average"][0]})
+
+
+@dataclass(frozen=True)
+class ExpectedRevenueInputs:
+    """What a re-ranking by revenue needs, as arrays (n,) beside their rows (user_id, item_id)."""
+
+    rows: pd.DataFrame
+    probability: np.ndarray
+    net_price: np.ndarray
+
+
+def expected_revenue_inputs(
+    probability: np.ndarray, data: PurchaseData, prices: pd.Series, orders: pd.DataFrame
+) -> ExpectedRevenueInputs:
+    """Pair each probability with the price net of expected refunds.
+
+    net price = price · (1 − refunded / paid), the refunded share of the item's orders
+    shrunk towards that of all orders by ten orders of average size.
+
+    Parameters
+    ----------
+    prices : Series, index item_id
+    orders : DataFrame
+        Orders known at the cut.
+    """
+    refunds = orders["refund_amount"] if "refund_amount" in orders else orders["amount"] * 0
+    sums = pd.DataFrame({"paid": orders["amount"], "back": refunds.fillna(0)})
+    overall = sums["back"].sum() / sums["paid"].sum()
+    items = sums.groupby(orders["item_id"]).sum().reindex(data.rows["item_id"]).fillna(0)
+    prior = 10 * sums["paid"].mean()
+    lost = (items["back"] + prior * overall) / (items["paid"] + prior)
+    price = prices.reindex(data.rows["item_id"]).to_numpy(dtype=np.float64)
+    rows = data.rows[["user_id", "item_id"]]
+    return ExpectedRevenueInputs(rows, np.asarray(probability), price * (1 - lost.to_numpy()))
+
+
+def _ranking(y: np.ndarray, code: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Average precision and ROC-AUC of weighted rows; ``code`` 0 holds the best score."""
+    good, bad = np.bincount(code, weight * y), np.bincount(code, weight * (1 - y))
+    above = good.cumsum()
+    precision = above / np.maximum(above + bad.cumsum(), 1e-300)
+    area = (bad * (above - good / 2)).sum() / (above[-1] * bad.sum())
+    return float((good * precision).sum() / above[-1]), float(area)
+
+
+def _two_classes(y: np.ndarray) -> None:
+    if len(np.unique(y)) < 2:
+        raise ValueError(
+            f"all {len(y)} labels are {y[0] if len(y) else 'missing'}; a model needs purchases "
+            "and non-purchases: widen the horizon or move the cut"
+        )

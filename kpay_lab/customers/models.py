@@ -1,0 +1,106 @@
+"""The pipelines that predict a purchase, encoding and imputation inside."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.tree import DecisionTreeClassifier
+
+from kpay_lab.customers.purchases import PROFILE
+
+BASE = "base rate"
+
+
+class SegmentTerms(TransformerMixin, BaseEstimator):
+    """Soft memberships in k groups of users, and their products with price and coupon.
+
+    Different kinds of user answer differently to a price; a linear model needs the product
+    of the two written down. Memberships are softmax(−d² / 4) of the distances d to k-means
+    centres of the standardised profile.
+    """
+
+    levers = ("log price", "treatment")
+
+    def __init__(self, k: int = 4, seed: int = 0) -> None:
+        self.k, self.seed = k, seed
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray | None = None) -> "SegmentTerms":
+        """Learn the groups from the profile columns."""
+        self.profile_ = [name for name in X if name.startswith(PROFILE)]
+        self.levers_ = [name for name in X if name in self.levers]
+        self.scale_ = StandardScaler().fit(X[self.profile_])
+        self.mean_ = X[self.levers_].mean().fillna(0)
+        self.groups_ = KMeans(self.k, n_init=3, random_state=self.seed)
+        self.groups_.fit(self.scale_.transform(X[self.profile_]))
+        return self
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Return k memberships, then k products a lever (a missing lever is at its mean)."""
+        distance = self.groups_.transform(self.scale_.transform(X[self.profile_]))
+        member = softmax(-(distance**2) / 4, axis=1)
+        levers = (X[self.levers_].fillna(self.mean_) - self.mean_).to_numpy(dtype=np.float64)
+        return np.hstack([member, *(member * lever[:, None] for lever in levers.T)])
+
+
+def conversion_models(seed: int = 0) -> dict[str, Pipeline]:
+    """Return the unfitted pipelines, by name; classes are never re-weighted.
+
+    Text of up to 20 levels is one-hot encoded, text of more levels by cross-fitted target
+    means; gaps are filled by the median and marked.
+    """
+    models = {
+        BASE: DummyClassifier(strategy="prior"),
+        "logistic regression": LogisticRegression(C=0.02, solver="newton-cholesky"),
+        "decision tree": DecisionTreeClassifier(
+            max_depth=6, min_samples_leaf=200, random_state=seed
+        ),
+        "random forest": RandomForestClassifier(
+            30, min_samples_leaf=40, max_samples=0.3, random_state=seed
+        ),
+        "gradient boosting": HistGradientBoostingClassifier(
+            learning_rate=0.08,
+            max_iter=100,
+            max_leaf_nodes=8,
+            min_samples_leaf=100,
+            l2_regularization=10,
+            random_state=seed,
+        ),
+    }
+    return {
+        name: make_pipeline(*_encoding(seed, name == "logistic regression"), model)
+        for name, model in models.items()
+    }
+
+
+def _segment_columns(X: pd.DataFrame) -> list[str]:
+    return [name for name in X if name.startswith(PROFILE) or name in SegmentTerms.levers]
+
+
+def _encoding(seed: int, with_segments: bool) -> tuple[ColumnTransformer, StandardScaler]:
+    def texts(many: bool) -> object:
+        def choose(X: pd.DataFrame) -> list[str]:
+            text = X.select_dtypes(exclude="number")
+            return [name for name in text if (text[name].nunique() > 20) is many]
+
+        return choose
+
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    numbers = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    steps = [
+        ("number", numbers, make_column_selector(dtype_include="number")),
+        ("few", one_hot, texts(many=False)),
+        ("many", TargetEncoder(target_type="binary", cv=folds), texts(many=True)),
+    ]
+    if with_segments:
+        steps.append(("segment", SegmentTerms(seed=seed), _segment_columns))
+    return ColumnTransformer(steps), StandardScaler()

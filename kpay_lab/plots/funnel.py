@@ -1,0 +1,76 @@
+"""Pictures of the way from an exposure to a refund, and of who comes back."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from kpay_lab.plots.style import NEUTRAL, PALETTE, SEQUENTIAL, new_figure, shorten
+
+
+def plot_funnel(steps: pd.DataFrame) -> Figure:
+    """Draw the pairs at each step on a logarithmic scale, and the rate of each step."""
+    figure, (axes,) = new_figure(height=3.8)
+    steps = steps[steps["n"] > 0][::-1]
+    axes.barh(steps["step"], steps["n"], color=PALETTE[0])
+    axes.set_xscale("log")
+    for place, row in enumerate(steps.itertuples()):
+        rate = f"  {row.n:,}" + (f" = {row.rate:.1%} of {row.of}" if row.rate >= 0 else "")
+        axes.annotate(rate, (row.n, place), va="center", fontsize=9)
+    axes.set(title="How far they come", xlabel="user-item pairs", xlim=(1, steps["n"].max() * 30))
+    return figure
+
+
+def plot_rates(steps: pd.DataFrame, step: str) -> Figure:
+    """Draw one step's rate with its interval for each value of the split."""
+    by = steps.columns[0]
+    own = steps[(steps["step"] == step) & steps["rate"].notna()]
+    if by != "hour":
+        own = own.sort_values("rate")
+    place = np.arange(len(own))
+    figure, (axes,) = new_figure(height=1.2 + 0.28 * len(own))
+    axes.errorbar(
+        own["rate"],
+        place,
+        fmt="o",
+        color=PALETTE[0],
+        ecolor=NEUTRAL,
+        xerr=[own["rate"] - own["low"], own["high"] - own["rate"]],
+    )
+    axes.set_yticks(place, [shorten(value) for value in own[by]])
+    axes.set(title=f"{step} by {by}, 95 % intervals", xlabel=f"share of {own['of'].iloc[0]}")
+    return figure
+
+
+def plot_time_to_purchase(times: pd.DataFrame) -> Figure:
+    """Draw the share of purchases made within a time from the first contact."""
+    hours = np.sort(times["hours"].to_numpy())
+    figure, (axes,) = new_figure()
+    axes.step(np.maximum(hours, 0.01), np.arange(1, len(hours) + 1) / len(hours), where="post")
+    axes.set_xscale("log")
+    axes.set(
+        title="Time to purchase",
+        xlabel="hours since the first contact",
+        ylabel="share of purchases",
+        ylim=(0, 1),
+    )
+    return figure
+
+
+def plot_retention(cohorts: pd.DataFrame) -> Figure:
+    """Draw the share of each cohort active n periods after its first."""
+    figure, (axes,) = new_figure(height=1.2 + 0.3 * len(cohorts))
+    labels = [f"{start:%Y-%m-%d} ({n})" for start, n in cohorts["users"].items()]
+    sns.heatmap(
+        cohorts.drop(columns="users"),
+        ax=axes,
+        cmap=SEQUENTIAL,
+        vmin=0,
+        vmax=1,
+        annot=True,
+        fmt=".0%",
+        annot_kws={"fontsize": 7},
+        yticklabels=labels,
+    )
+    axes.set(title="Who comes back", xlabel="periods since the first", ylabel="cohort (users)")
+    return figure

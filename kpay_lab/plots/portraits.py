@@ -1,0 +1,114 @@
+"""Pictures of users: why this many segments, who they are, and how well labels are predicted."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from sklearn.pipeline import Pipeline
+from sklearn.tree import plot_tree
+
+from kpay_lab.customers.portraits import Segments
+from kpay_lab.plots.style import DIVERGING, NEUTRAL, PALETTE, new_figure, shorten
+
+
+def plot_choice_of_k(segments: Segments) -> Figure:
+    """Draw stability and silhouette by k, with their bars; accepted k are filled."""
+    figure, (left, right) = new_figure(1, 2)
+    table = segments.table
+    left.plot(table["k"], table["stability"], color=PALETTE[0])
+    left.axhline(0.9, color=NEUTRAL, linestyle="--")
+    left.set(title="Stable under resampling?", xlabel="k", ylabel="adjusted Rand index")
+    right.plot(table["k"], table["silhouette"], color=PALETTE[0], label="data")
+    right.plot(
+        table["k"], table["null_max"], color=NEUTRAL, linestyle="--", label="shuffled columns"
+    )
+    right.set(title="More than chance?", xlabel="k", ylabel="silhouette")
+    right.legend()
+    for axes, column in ((left, "stability"), (right, "silhouette")):
+        chosen = table[table["accepted"]]
+        axes.plot(chosen["k"], chosen[column], "o", color=PALETTE[1])
+        axes.set_xticks(table["k"])
+    return figure
+
+
+def plot_profiles(segments: Segments, n_features: int = 20) -> Figure:
+    """Draw each segment's mean of the most telling features, in standard deviations."""
+    telling = segments.profile.abs().max().nlargest(n_features).index
+    profile = segments.profile[[name for name in segments.profile if name in telling]].T
+    figure, (axes,) = new_figure(height=1.2 + 0.25 * len(profile))
+    labels = [
+        f"{number} (n = {(segments.labels == number).sum()})" for number in segments.profile.index
+    ]
+    sns.heatmap(
+        profile,
+        ax=axes,
+        cmap=DIVERGING,
+        center=0,
+        annot=True,
+        fmt=".1f",
+        xticklabels=labels,
+        yticklabels=[shorten(name) for name in profile.index],
+    )
+    axes.set(title="Segments, in standard deviations from everybody", xlabel="segment", ylabel="")
+    return figure
+
+
+def plot_map(positions: pd.DataFrame, segments: Segments) -> Figure:
+    """Draw users on the two directions of largest spread, coloured by segment."""
+    figure, (axes,) = new_figure(height=4.5)
+    for number, name in enumerate(segments.names):
+        own = positions[positions["segment"] == number]
+        axes.scatter(
+            own["x"],
+            own["y"],
+            s=8,
+            alpha=0.6,
+            color=PALETTE[number % len(PALETTE)],
+            label=shorten(f"{number}: {name}", 60),
+        )
+    axes.set(title="Users", xlabel="first direction", ylabel="second direction")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), markerscale=2, frameon=False)
+    return figure
+
+
+def plot_tags(tags: pd.DataFrame) -> Figure:
+    """Draw how many users carry each tag as their first."""
+    counts = tags[tags["rank"] == 1]["tag"].value_counts()
+    figure, (axes,) = new_figure(height=1 + 0.3 * len(counts))
+    axes.barh([shorten(name) for name in counts.index[::-1]], counts[::-1], color=PALETTE[0])
+    axes.set(title="First interest tag", xlabel="users")
+    return figure
+
+
+def plot_calibration(curves: Mapping[str, pd.DataFrame], title: str = "Calibration") -> Figure:
+    """Draw observed against predicted shares, one line a model; the diagonal is right."""
+    figure, (axes,) = new_figure(height=4.2, width=5.5)
+    top = max(curve[["predicted", "observed"]].to_numpy().max() for curve in curves.values())
+    axes.plot([0, top], [0, top], color=NEUTRAL, linestyle="--")
+    for name, curve in curves.items():
+        axes.plot(curve["predicted"], curve["observed"], "o-", markersize=4, label=name)
+    axes.set(title=title, xlabel="predicted probability", ylabel="observed share")
+    axes.legend()
+    return figure
+
+
+def plot_readable_tree(model: Pipeline, max_depth: int = 2) -> Figure:
+    """Draw the first levels of a fitted decision-tree pipeline with its features' names."""
+    figure, (axes,) = new_figure(height=5.0, width=11.0)
+    names = [shorten(name, 22) for name in model[:-1].get_feature_names_out()]
+    labels = [shorten(name, 14) for name in model[-1].classes_]
+    plot_tree(
+        model[-1],
+        max_depth=max_depth,
+        feature_names=names,
+        class_names=labels,
+        impurity=False,
+        proportion=True,
+        rounded=True,
+        precision=2,
+        fontsize=8,
+        ax=axes,
+    )
+    axes.set_title("Decision tree")
+    return figure
