@@ -42,7 +42,7 @@ def test_dr_comes_first_and_dm_carries_no_interval():
 
 def test_standard_errors_are_those_of_the_linearised_rows():
     """SNIPS is a ratio of means: row i counts w_i (r_i − v) / w̄."""
-    rewards, actions, propensity, target, predicted = log()
+    rewards, actions, propensity, target, _ = log()
     w = target[np.arange(200), actions] / propensity
     dr, snips, ips, _ = evaluate_policy(*log()).estimates
     rows = w * (rewards - (w @ rewards) / w.sum()) / w.mean()

@@ -40,6 +40,9 @@ def test_before_the_first_look_and_without_variation_nothing_is_said():
     run = always_valid(values, treated, tightest_at=1000)
     assert not np.isfinite(run.low[:901]).any()
     assert np.isfinite(run.low[901:]).all()
+    noise = np.random.default_rng(0).normal(size=300)
+    run = always_valid(noise, treated[:300], tightest_at=300, first_look=200)
+    assert np.isfinite(run.low).tolist() == [False] * 199 + [True] * 101
     steady = always_valid(np.full(500, 0.1), treated[:500], tightest_at=500)
     assert steady.stopped_at is None and not np.isfinite(steady.high).any()
 
