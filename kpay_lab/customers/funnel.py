@@ -55,7 +55,7 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
     pairs["watched"] = _follows(pairs, "item_id", "first", events)
     pairs["interacted"] = _follows(pairs, "item_id", "first", marked)
     if tables.orders is not None:
-        return _after_the_order(pairs, tables)
+        return _after_the_order(pairs, tables.orders, events)
     return pairs.assign(ordered=False, learned=False, reviewed=False, refunded=False)
 
 
@@ -145,8 +145,9 @@ def _follows(pairs: pd.DataFrame, item: str, since: str, log: pd.DataFrame) -> n
     return (last.reindex(keys).array >= pairs[since].array).astype(bool)
 
 
-def _after_the_order(pairs: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    orders, events = tables.orders, tables.events
+def _after_the_order(
+    pairs: pd.DataFrame, orders: pd.DataFrame, events: pd.DataFrame
+) -> pd.DataFrame:
     orders = orders.sort_values("timestamp").drop_duplicates(["user_id", "item_id"], keep="last")
     keys = pd.MultiIndex.from_frame(pairs[["user_id", "offer"]])
     bought = orders.set_index(["user_id", "item_id"]).reindex(keys)

@@ -61,7 +61,7 @@ def conversion_models(seed: int = 0) -> dict[str, Pipeline]:
         BASE: DummyClassifier(strategy="prior"),
         "logistic regression": LogisticRegression(C=0.02, solver="newton-cholesky"),
         "decision tree": DecisionTreeClassifier(
-            max_depth=6, min_samples_leaf=200, random_state=seed
+            max_depth=6, min_samples_leaf=0.002, random_state=seed
         ),
         "random forest": RandomForestClassifier(
             30, min_samples_leaf=40, max_samples=0.3, random_state=seed

@@ -73,7 +73,7 @@ def make_dataset(
         rows["hour"], rows["moment"] = rows["moment"].dt.hour, rows["moment"] - gap
         y = rows["purchased"].to_numpy(dtype=int)
     else:
-        rows = _open_pairs(tables, cut).assign(moment=cut)
+        rows = _open_pairs(tables, log, cut).assign(moment=cut)
         bought = pd.MultiIndex.from_frame(window[["user_id", "item_id"]])
         y = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(bought).astype(int)
     if rows.empty:
@@ -128,13 +128,13 @@ def _offers(items: pd.DataFrame) -> pd.Series:
     return by_id["promotes"].fillna(own) if "promotes" in by_id else own
 
 
-def _open_pairs(tables: Tables, cut: pd.Timestamp) -> pd.DataFrame:
+def _open_pairs(tables: Tables, orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
     logs = [tables.events, tables.exposures]
     met = pd.concat([log[log["timestamp"] < cut] for log in logs if log is not None])
     if tables.items is not None:
         met = met.assign(item_id=met["item_id"].map(_offers(tables.items)))
     pairs = met[["user_id", "item_id"]].drop_duplicates(ignore_index=True)
-    owned = tables.orders[tables.orders["timestamp"] < cut][["user_id", "item_id"]]
+    owned = orders[orders["timestamp"] < cut][["user_id", "item_id"]]
     free = ~pd.MultiIndex.from_frame(pairs).isin(pd.MultiIndex.from_frame(owned))
     return pairs[free].reset_index(drop=True)
 
@@ -210,7 +210,7 @@ def _viewing(rows: pd.DataFrame, events: pd.DataFrame) -> dict[str, np.ndarray]:
 def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> dict[str, np.ndarray]:
     """Log-lifts of the user's views by topic, kind and three-hour band, as in `features`."""
     bands = pd.to_datetime(events["moment"], unit="us").dt.hour // 3 * 3
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name, levels in (
         ("category", events.get("category")),
         ("kind", events.get("kind")),

@@ -1,0 +1,247 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from kpay_lab.customers.calibration import calibration_error, calibration_slope
+from kpay_lab.customers.conversion import (
+    dependence,
+    expected_revenue_inputs,
+    fit_models,
+    importances,
+    judge,
+    lift_curve,
+    predictions,
+    profit_curve,
+    shuffled_labels,
+    suspicious_features,
+)
+from kpay_lab.customers.models import BASE
+from kpay_lab.customers.purchases import PurchaseData, history, leaky, make_dataset
+from kpay_lab.customers.uplift import (
+    qini_coefficient,
+    qini_curve,
+    t_learner,
+    true_gain_curve,
+)
+from kpay_lab.data.simulate import WorldSpec, simulate
+from kpay_lab.plots.conversion import (
+    plot_dependence,
+    plot_gain,
+    plot_importances,
+    plot_profit,
+    plot_qini,
+    plot_scores,
+)
+
+DAY = pd.Timedelta(days=1)
+START = pd.Timestamp("2026-01-05", tz="UTC")
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def halves(small_world) -> tuple[PurchaseData, PurchaseData]:
+    tables, _ = small_world
+    train = make_dataset(tables, START + 5 * DAY, 15 * DAY, unit="exposure")
+    return train, make_dataset(tables, START + 20 * DAY, 9 * DAY, unit="exposure")
+
+
+@pytest.fixture(scope="module")
+def fitted(halves):
+    return fit_models(halves[0])
+
+
+def test_history_equals_a_slow_loop():
+    draw = rng().integers(0, 4, (60, 3))
+    log = pd.DataFrame(draw, columns=["u", "moment", "n"])
+    rows = log.loc[::3, ["u", "moment"]]
+    slow = [log.n[(log.u == u) & (log.moment < t)].sum() for u, t in rows.itertuples(index=False)]
+    assert history(rows, log, ["u"], ["n"])[:, 0].tolist() == slow
+
+
+@pytest.mark.parametrize("gap", [0, 1])
+def test_the_future_changes_no_feature(small_world, gap):
+    tables, _ = small_world
+    cut = START + 15 * DAY
+    usual = make_dataset(tables, cut, 5 * DAY, gap * DAY)
+
+    def later(frame: pd.DataFrame) -> pd.DataFrame:
+        future = frame["timestamp"] >= cut
+        return frame.assign(timestamp=frame["timestamp"].mask(future, frame["timestamp"] + 2 * DAY))
+
+    moved = {name: later(getattr(tables, name)) for name in ("events", "orders", "exposures")}
+    other = make_dataset(replace(tables, **moved), cut, 5 * DAY, gap * DAY)
+    pd.testing.assert_frame_equal(usual.X, other.X)
+    assert usual.y.sum() != other.y.sum()
+    past = replace(tables, events=tables.events.assign(timestamp=tables.events["timestamp"] - DAY))
+    assert not make_dataset(past, cut, 5 * DAY, gap * DAY).X.equals(usual.X)
+
+
+def test_an_exposure_does_not_see_itself_or_later_ones(small_world, halves):
+    tables, _ = small_world
+    data = halves[1]
+    last = data.rows["moment"].max() - DAY
+    early = (data.rows["moment"] <= last).to_numpy()
+
+    def blanked(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(clicked=frame["clicked"].where(frame["timestamp"] < last, 0))
+
+    changed = replace(tables, exposures=blanked(tables.exposures))
+    again = make_dataset(changed, START + 20 * DAY, 9 * DAY, unit="exposure")
+    pd.testing.assert_frame_equal(again.X[early], data.X[early])
+    assert not again.X.equals(data.X)
+
+
+def test_labels_are_the_orders_of_the_window(small_world):
+    tables, _ = small_world
+    cut, gap, horizon = START + 15 * DAY, DAY, 7 * DAY
+    data = make_dataset(tables, cut, horizon, gap)
+    orders = tables.orders
+    inside = (orders["timestamp"] > cut + gap) & (orders["timestamp"] <= cut + gap + horizon)
+    bought = set(zip(orders["user_id"][inside], orders["item_id"][inside], strict=True))
+    rows = zip(data.rows["user_id"], data.rows["item_id"], strict=True)
+    assert data.y.tolist() == [int(row in bought) for row in rows]
+    assert data.y.sum() > 0
+    assert (data.X["owned"] == 0).all()
+
+
+def test_bad_data_sets_are_refused(small_world, halves):
+    tables, _ = small_world
+    with pytest.raises(ValueError, match="no orders table"):
+        make_dataset(replace(tables, orders=None), START + 5 * DAY, DAY)
+    with pytest.raises(ValueError, match="outside the log"):
+        make_dataset(tables, START + 28 * DAY, 30 * DAY)
+    with pytest.raises(ValueError, match="choose course or exposure"):
+        make_dataset(tables, START + 5 * DAY, DAY, unit="week")
+    with pytest.raises(ValueError, match="labels are 0; a model needs purchases"):
+        fit_models(replace(halves[0], y=np.zeros(len(halves[0].y), int)))
+
+
+def test_the_outcome_among_the_inputs_is_perfect_and_named(halves):
+    train, test = (leaky(data) for data in halves)
+    tree = fit_models(train)["decision tree"]
+    assert roc_auc_score(test.y, tree.predict_proba(test.X)[:, 1]) == 1
+    named = suspicious_features(test)
+    assert named.loc[named["suspicious"], "feature"].tolist() == ["purchase result"]
+
+
+def test_scores_equal_scikit_learn(halves, fitted):
+    test = halves[1]
+    predicted = predictions(fitted, test)
+    scores = judge(predicted, test, rng=rng(), n_resamples=50).set_index(["model", "metric"])
+    for name, p in predicted.items():
+        value = scores.loc[name, "value"]
+        assert value["ROC-AUC"] == pytest.approx(roc_auc_score(test.y, p))
+        assert value["PR-AUC"] == pytest.approx(average_precision_score(test.y, p))
+    logistic = scores.loc["logistic regression"]
+    assert logistic.loc["log loss", "value"] < scores.loc[(BASE, "log loss"), "value"]
+    assert (
+        logistic["low"].dropna()
+        < logistic["value"].drop(["calibration slope", "calibration error"])
+    ).all()
+
+
+def test_shuffled_labels_fall_to_the_base_rate(halves):
+    loss = shuffled_labels(*halves, rng=rng())
+    assert loss["shuffled labels"] > loss[BASE] - 0.001
+
+
+def test_calibration_slope_and_error_of_known_probabilities():
+    p = np.repeat([0.2, 0.8], 100)
+    y = np.concatenate([np.arange(100) < 20, np.arange(100) < 80]).astype(int)
+    assert calibration_slope(y, p) == pytest.approx(1, abs=1e-4)
+    assert calibration_error(y, p) == pytest.approx(0)
+    too_sure = 1 / (1 + (1 / 4) ** np.where(p > 0.5, 2.0, -2.0))  # twice the log-odds
+    assert calibration_slope(y, too_sure) == pytest.approx(0.5, abs=1e-4)
+    assert calibration_error(y, too_sure) == pytest.approx(16 / 17 - 0.8)
+
+
+def test_calibration_on_a_later_slice_keeps_the_order(halves, fitted):
+    later = fit_models(*halves)["gradient boosting"].predict_proba(halves[1].X)[:, 1]
+    plain = fitted["gradient boosting"].predict_proba(halves[1].X)[:, 1]
+    assert roc_auc_score(halves[1].y, later) == pytest.approx(roc_auc_score(halves[1].y, plain))
+    assert later.mean() == pytest.approx(halves[1].y.mean(), rel=0.05)
+
+
+def test_gain_and_profit_are_arithmetic_and_average_ties():
+    y, p = np.array([1, 1, 0, 0]), np.array([0.9, 0.1, 0.5, 0.1])
+    assert lift_curve(y, p, n_points=4)["gain"].tolist() == [0.5, 0.5, 0.75, 1]
+    profit = profit_curve(y, p, margin=10, contact_cost=3, n_points=4)["profit"]
+    assert profit.tolist() == [10 - 3, 10 - 6, 15 - 9, 20 - 12]
+
+
+def test_qini_counts_purchases_gained():
+    effect, y, treated = np.array([4.0, 3, 2, 1]), np.array([1, 0, 1, 1]), np.array([1, 0, 1, 0])
+    curve = qini_curve(effect, y, treated, n_points=4)
+    assert curve["gain"].tolist() == [0, 1 / 4, 1 / 4, 2 / 4, (2 - 1) / 4]
+    truth = np.array([0.2, 0.1, 0.0, -0.1])
+    best = qini_coefficient(true_gain_curve(truth, truth))
+    assert best > 0
+    assert qini_coefficient(true_gain_curve(-truth, truth)) == pytest.approx(-best)
+    assert qini_coefficient(true_gain_curve(np.zeros(4), truth)) == pytest.approx(0)
+
+
+def test_revenue_is_net_of_refunds():
+    data = PurchaseData(
+        X=pd.DataFrame(index=range(2)),
+        y=np.zeros(2, int),
+        rows=pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"]}),
+    )
+    orders = pd.DataFrame({"item_id": ["a"] * 10, "amount": 8.0, "refund_amount": [8.0] + [0] * 9})
+    found = expected_revenue_inputs(
+        np.array([0.5, 0.1]), data, pd.Series({"a": 10.0, "b": 20.0}), orders
+    )
+    assert found.net_price == pytest.approx([10 * 0.9, 20 * 0.9])
+    assert found.probability.tolist() == [0.5, 0.1]
+
+
+def test_conversion_is_drawn(halves, fitted):
+    test = halves[1]
+    predicted = predictions(fitted, test)
+    model = fitted["logistic regression"]
+    table = importances(model, test, n_repeats=1, n_rows=300)
+    assert set(table["feature"]) == set(test.X)
+    uplift = t_learner(*halves)
+    curve = dependence(model, test, "log price")
+    assert curve["probability"].between(0, 1).all()
+    profits = {n: profit_curve(test.y, p, margin=50, contact_cost=1) for n, p in predicted.items()}
+    figures = [
+        plot_scores(judge(predicted, test, rng=rng(), n_resamples=20)),
+        plot_gain({name: lift_curve(test.y, p) for name, p in predicted.items()}),
+        plot_profit(profits),
+        plot_importances(table),
+        plot_dependence({"log price": curve}),
+        plot_qini({"T-learner": qini_curve(uplift.effect, test.y, test.X["treatment"].to_numpy())}),
+    ]
+    for figure in figures:
+        figure.canvas.draw()
+    assert len(figures[1].axes[0].lines) == 1 + len(predicted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("noise", "least"), [(1.0, 0.70), (2.0, 0.67)])
+def test_the_best_model_comes_near_the_true_probabilities(noise, least):
+    tables, truth = simulate(WorldSpec(noise=noise))
+    train = make_dataset(tables, START + 5 * DAY, 60 * DAY, unit="exposure")
+    test = make_dataset(tables, START + 65 * DAY, 24.9 * DAY, unit="exposure")
+    shown = tables.exposures["timestamp"]
+    rows = ((shown > START + 65 * DAY) & (shown <= START + 89.9 * DAY)).to_numpy()
+    models = fit_models(train)
+    predicted = predictions(models, test)
+    predicted["truth"] = truth.purchase_probability[rows]
+
+    def loss(name: str) -> float:
+        p = np.clip(predicted[name], 1e-12, 1 - 1e-12)
+        return -np.log(np.where(test.y == 1, p, 1 - p)).mean()
+
+    way = (loss(BASE) - loss("logistic regression")) / (loss(BASE) - loss("truth"))
+    assert way > least
+    assert 0.9 < calibration_slope(test.y, predicted["logistic regression"]) < 1.1
+    effect = truth.treatment_effect[rows]
+    ours = qini_coefficient(true_gain_curve(t_learner(train, test).effect, effect))
+    assert ours >= 0.6 * qini_coefficient(true_gain_curve(effect, effect))

@@ -1,0 +1,110 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.customers.funnel import funnel, funnel_pairs, retention, time_to_purchase
+from kpay_lab.data.tables import Tables
+from kpay_lab.plots.funnel import (
+    plot_funnel,
+    plot_rates,
+    plot_retention,
+    plot_time_to_purchase,
+)
+
+
+def at(*hours: float) -> pd.Series:
+    start = pd.Timestamp("2026-01-01", tz="UTC")
+    return pd.Series([start + pd.Timedelta(hours=h) for h in hours]).astype("datetime64[us, UTC]")
+
+
+@pytest.fixture
+def shop() -> Tables:
+    """u: sees the live, likes it, buys its course, learns, refunds; w only sees; x watches."""
+    return Tables.validated(
+        items=pd.DataFrame(
+            {
+                "item_id": ["live", "course"],
+                "kind": ["live", "course"],
+                "promotes": ["course", None],
+            }
+        ),
+        exposures=pd.DataFrame(
+            {"user_id": list("uwx"), "item_id": "live", "timestamp": at(1, 2, 3)}
+        ),
+        events=pd.DataFrame(
+            {
+                "user_id": ["u", "u", "x", "w"],
+                "item_id": ["live", "course", "live", "live"],
+                "timestamp": at(1, 5, 3, 0),  # w watched before being shown: not a step
+                "like_count": pd.array([1, 0, 0, 0], dtype="Int64"),
+                "progress": [np.nan, 0.5, np.nan, np.nan],
+                "rating": [np.nan, np.nan, np.nan, np.nan],
+            }
+        ),
+        orders=pd.DataFrame(
+            {
+                "user_id": ["u", "w"],
+                "item_id": "course",
+                "timestamp": at(4, 1),
+                "amount": 10.0,
+                "refund_amount": [10.0, 0.0],
+            }
+        ),
+    )
+
+
+def test_each_step_is_counted_after_the_one_before(shop):
+    steps = funnel(funnel_pairs(shop), rng=np.random.default_rng(0)).set_index("step")
+    assert steps["n"].to_dict() == {
+        "shown": 3,
+        "watched": 2,
+        "interacted": 1,
+        "ordered": 1,
+        "learned": 1,
+        "reviewed": 0,
+        "refunded": 1,
+    }
+    assert steps.loc["watched", "rate"] == 2 / 3
+    assert steps.loc["ordered", "rate"] == 1 / 2
+    assert steps.loc["reviewed", "rate"] == 0
+
+
+def test_time_to_purchase_runs_from_the_first_contact(shop):
+    assert time_to_purchase(funnel_pairs(shop))["hours"].tolist() == [3.0]
+
+
+def test_groups_add_up_to_the_whole(small_world):
+    tables, _ = small_world
+    pairs = funnel_pairs(tables)
+    whole = funnel(pairs, rng=np.random.default_rng(0), n_resamples=50).set_index("step")["n"]
+    for by in ("kind", "host", "category", "hour"):
+        parts = funnel(pairs, by, rng=np.random.default_rng(0), n_resamples=50)
+        assert parts.groupby("step")["n"].sum().to_dict() == whole.to_dict()
+    known = parts.dropna(subset="rate")
+    assert ((known["low"] <= known["rate"]) & (known["rate"] <= known["high"])).all()
+    with pytest.raises(ValueError, match="by is 'colour'"):
+        funnel(pairs, "colour", rng=np.random.default_rng(0))
+
+
+def test_retention_counts_who_comes_back_and_hides_half_seen_periods():
+    hours = [0, 24 * 7, 24 * 15, 0, 24 * 8, 24 * 20]
+    events = pd.DataFrame({"user_id": list("uuuvww"), "item_id": "i", "timestamp": at(*hours)})
+    table = retention(Tables.validated(events=events))
+    assert table["users"].tolist() == [2, 1]
+    assert table.iloc[0][[0, 1]].tolist() == [1.0, 0.5]
+    assert table.iloc[0].isna()[2]  # day 20 of 21: the third week is not whole
+
+
+def test_funnels_are_drawn(small_world):
+    tables, _ = small_world
+    pairs = funnel_pairs(tables)
+    rng = np.random.default_rng(0)
+    figures = [
+        plot_funnel(funnel(pairs, rng=rng)),
+        plot_rates(funnel(pairs, "hour", rng=rng, n_resamples=50), "ordered"),
+        plot_time_to_purchase(time_to_purchase(pairs)),
+        plot_retention(retention(tables)),
+    ]
+    assert len(figures[0].axes[0].patches) == 7
+    for figure in figures:
+        figure.canvas.draw()

@@ -1,0 +1,161 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import cross_val_predict
+
+from kpay_lab.customers.classify import (
+    BASE,
+    classifiers,
+    feature_weights,
+    judge_classifiers,
+    stability_over_time,
+)
+from kpay_lab.customers.features import habit_columns, known_before, user_features
+from kpay_lab.customers.portraits import find_segments, interest_tags, segment_map
+from kpay_lab.data.public import oulad
+from kpay_lab.data.simulate import WorldSpec, simulate
+from kpay_lab.plots.portraits import (
+    plot_calibration,
+    plot_choice_of_k,
+    plot_map,
+    plot_profiles,
+    plot_readable_tree,
+    plot_tags,
+)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def three_clouds(n: int = 60) -> tuple[pd.DataFrame, np.ndarray]:
+    truth = np.repeat([0, 1, 2], n)
+    centres = np.array([[0, 0, 0, 0], [6, 6, 0, 0], [0, 6, 6, 0]])
+    values = centres[truth] + rng().normal(size=(3 * n, 4))
+    return pd.DataFrame(values, columns=list("abcd")), truth
+
+
+@pytest.mark.parametrize("method", ["kmeans", "mixture"])
+def test_separate_clouds_are_found_and_named(method):
+    features, truth = three_clouds()
+    found = find_segments(features, rng=rng(), method=method, ks=(2, 3, 4))
+    assert found.k == 3
+    assert adjusted_rand_score(truth, found.labels) > 0.95
+    assert all("d" not in name[0] for name in found.names)
+    assert found.labels.value_counts(sort=False).sort_index().is_monotonic_decreasing
+
+
+def test_pure_noise_has_no_structure():
+    noise = pd.DataFrame(rng().normal(size=(600, 8)))
+    found = find_segments(noise, rng=rng())
+    assert (found.k, found.names) == (1, ("everybody",))
+    assert not found.table["accepted"].any()
+
+
+def test_segments_refuse_what_they_cannot_group():
+    features, _ = three_clouds(1)
+    with pytest.raises(ValueError, match="3 users are too few for 6 groups"):
+        find_segments(features, rng=rng())
+    with pytest.raises(ValueError, match="'b' has gaps"):
+        find_segments(three_clouds()[0].assign(b=np.nan), rng=rng())
+    with pytest.raises(ValueError, match="method is 'dbscan'"):
+        find_segments(three_clouds()[0], rng=rng(), method="dbscan")
+
+
+def test_features_do_not_see_the_future(small_world):
+    tables, _ = small_world
+    cut = tables.events["timestamp"].quantile(0.5).floor("h")
+    before = user_features(tables, cut)
+    past = known_before(tables, cut)
+    assert past.orders["timestamp"].max() < cut
+    assert not (past.orders["refunded_at"] >= cut).any()
+    shorter = tables.with_events(tables.events[tables.events["timestamp"] < cut])
+    last = pd.DataFrame({**tables.events.iloc[-1:].to_dict("list")}).assign(timestamp=cut)
+    shorter = tables.with_events(pd.concat([shorter.events, last.astype(tables.events.dtypes)]))
+    pd.testing.assert_frame_equal(user_features(shorter, cut), before)
+
+
+def test_a_cut_outside_the_log_is_named(small_world, tiny):
+    tables, _ = small_world
+    with pytest.raises(ValueError, match="outside the log; choose one from"):
+        user_features(tables, pd.Timestamp("2030-01-01", tz="UTC"))
+
+
+def test_tags_are_what_the_user_watches_more_than_others(small_world):
+    tables, _ = small_world
+    tags = interest_tags(tables, n_tags=2)
+    assert tags.groupby("user_id").size().max() == 2
+    assert (tags["lift"] > 1).all()
+    user, tag = tags.loc[0, ["user_id", "tag"]]
+    category = tables.events["item_id"].map(tables.items.set_index("item_id")["category"])
+    mine = (category[tables.events["user_id"] == user] == tag).mean()
+    assert mine > (category == tag).mean()
+
+
+def test_classifiers_beat_the_base_rate_where_there_is_something_to_learn():
+    features, truth = three_clouds()
+    outcome = pd.Series(np.array(["x", "y", "z"])[truth])
+    judged = judge_classifiers(
+        features.assign(colour=np.array(["red", "blue"])[truth % 2]), outcome
+    )
+    assert judged.accuracy.loc[BASE, "accuracy"] == pytest.approx(1 / 3)
+    assert (judged.accuracy["accuracy"].drop(BASE) > 0.9).all()
+    assert judged.reliability.loc[BASE, "Brier"] == pytest.approx(2 / 3, abs=0.02)
+    assert (judged.reliability["Brier"].drop(BASE) < 0.2).all()
+    assert len(judged.per_class) == 4 * 3
+    weights = feature_weights(features, outcome)
+    assert set(weights.index[:3]) == {"a", "b", "c"}
+    assert not weights.loc["d", "selected"]
+    steps = stability_over_time([(features, outcome), (features + 0.1, outcome)])
+    assert (steps.set_index("model")["accuracy"].drop(BASE) > 0.9).all()
+
+
+def test_one_class_only_is_refused():
+    features, _ = three_clouds()
+    with pytest.raises(ValueError, match="two labels or more"):
+        judge_classifiers(features, pd.Series("same", features.index))
+
+
+def test_portraits_are_drawn(small_world):
+    tables, _ = small_world
+    features, truth = three_clouds()
+    segments = find_segments(features, rng=rng(), ks=(2, 3))
+    tree = classifiers(0)["decision tree"].fit(features.astype(float), truth)
+    judged = judge_classifiers(features, pd.Series(truth).astype(str), seeds=(0,))
+    figures = [
+        plot_choice_of_k(segments),
+        plot_profiles(segments),
+        plot_map(segment_map(features, segments), segments),
+        plot_tags(interest_tags(tables)),
+        plot_calibration(judged.curves),
+        plot_readable_tree(tree),
+    ]
+    assert len(figures[0].axes) == 2
+    assert len(figures[2].axes[0].collections) == segments.k
+    for figure in figures:
+        figure.canvas.draw()
+
+
+def test_open_university_learners_are_classified(real_data):
+    tables = oulad(real_data("oulad")).tables
+    features = user_features(tables, leave_out=("final_result",))
+    assert "final_result" not in features
+    assert features["imd_band"].isna().any()
+    some = features.iloc[::2]
+    judged = judge_classifiers(some, tables.users.set_index("user_id")["final_result"], seeds=(0,))
+    brier = judged.reliability["Brier"]
+    assert brier["decision tree"] < brier[BASE]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("noise", "least_share"), [(1.0, 0.9), (2.0, 0.7)])
+def test_planted_segments_are_found_as_far_as_the_best_classifier_allows(noise, least_share):
+    tables, truth = simulate(WorldSpec(noise=noise))
+    features = user_features(tables)
+    habits = features[habit_columns(features)]
+    planted = pd.Series(truth.segment, truth.users).loc[habits.index]
+    best = cross_val_predict(classifiers(0)["naive Bayes"], habits, planted, cv=5)
+    ceiling = adjusted_rand_score(planted, best)
+    found = find_segments(habits, rng=rng())
+    assert adjusted_rand_score(planted, found.labels) > least_share * ceiling
