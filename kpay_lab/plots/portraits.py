@@ -97,18 +97,20 @@ def plot_readable_tree(model: Pipeline, max_depth: int = 2) -> Figure:
     """Draw the first levels of a fitted decision-tree pipeline with its features' names."""
     figure, (axes,) = new_figure(height=5.0, width=11.0)
     names = [shorten(name, 22) for name in model[:-1].get_feature_names_out()]
-    labels = [shorten(name, 14) for name in model[-1].classes_]
-    plot_tree(
+    labels = [shorten(name, 22) for name in model[-1].classes_]
+    nodes = plot_tree(
         model[-1],
         max_depth=max_depth,
         feature_names=names,
         class_names=labels,
         impurity=False,
         proportion=True,
-        rounded=True,
         precision=2,
         fontsize=8,
         ax=axes,
     )
+    for node in nodes:  # a row of class shares does not fit into a box
+        lines = node.get_text().split("\n")
+        node.set_text("\n".join(line for line in lines if not line.startswith("value")))
     axes.set_title("Decision tree")
     return figure
