@@ -53,7 +53,7 @@ def compare(
     on_progress : callable, optional
         Called with one line before each model.
     """
-    users, labels = split.users, split.train.interest.users[split.users]
+    users = split.users
     lists: dict[str, TopK] = {}
     frames, seconds = [], {}
     for name, model in models.items():
@@ -63,15 +63,29 @@ def compare(
         fitted = model.fit(split.train)
         lists[name] = top_k(fitted, users, max(ks), exclude=split.seen, candidates=split.candidates)
         seconds[name] = perf_counter() - start
-        measured = per_user(lists[name].items, split.test[users], ks).values
-        if paid is not None:
-            measured = pd.concat([measured, _earned(lists[name].items, paid[users], ks)])
-        measured.insert(0, "model", name)
-        frames.append(measured)
-    values = pd.concat(frames, ignore_index=True)
-    values.insert(3, "user_id", labels[values.pop("user")])
+        frames.append(measure_lists(lists[name], split, ks, paid=paid, model=name))
     left_out = split.test.shape[0] - len(users)
+    values = pd.concat(frames, ignore_index=True)
     return Comparison(values, lists, pd.Series(seconds, name="seconds"), left_out)
+
+
+def measure_lists(
+    top: TopK,
+    split: Split,
+    ks: Sequence[int] = (10,),
+    *,
+    model: str,
+    paid: csr_array | None = None,
+) -> pd.DataFrame:
+    """Measure lists however they came about, such as reranked ones: the long table of one model."""
+    measured = per_user(top.items, split.test[top.users], ks).values
+    if paid is not None:
+        earned = _earned(top.items, paid[top.users], ks)
+        measured = pd.concat([measured, earned], ignore_index=True)
+    labels = split.train.interest.users[top.users]
+    measured.insert(0, "model", model)
+    measured.insert(3, "user_id", labels[measured.pop("user")])
+    return measured
 
 
 def summarise(

@@ -33,15 +33,15 @@ class ALS:
 
     def fit(self, train: Training) -> Self:
         """Alternate between users and items."""
-        model = AlternatingLeastSquares(
-            factors=self.n_factors,
-            regularization=self.reg,
-            alpha=self.alpha,
-            iterations=self.n_iterations,
-            num_threads=1,
-            random_state=self.seed,
-        )
         with threadpool_limits(1, "blas"):
+            model = AlternatingLeastSquares(
+                factors=self.n_factors,
+                regularization=self.reg,
+                alpha=self.alpha,
+                iterations=self.n_iterations,
+                num_threads=1,
+                random_state=self.seed,
+            )
             degrees = csr_matrix(train.interest.values, dtype=np.float32)
             model.fit(degrees, show_progress=False)
         self.user_factors_ = np.asarray(model.user_factors)

@@ -1,0 +1,63 @@
+"""Cold items on purpose: take items away from training and see who can still find them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array, diags_array
+
+from kpay_lab.data.tables import Tables
+from kpay_lab.evaluate.split import Split
+from kpay_lab.interest.matrix import InterestMatrix
+from kpay_lab.recommend.base import Training
+
+
+def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
+    """Draw a share of the candidates: bool of shape (n_items,), at least one item."""
+    among = np.flatnonzero(split.candidates)
+    hidden = np.zeros(len(split.candidates), dtype=bool)
+    hidden[rng.choice(among, size=max(1, round(share * len(among))), replace=False)] = True
+    return hidden
+
+
+def hide_items(split: Split, hidden: np.ndarray) -> Split:
+    """Return the split as if the hidden items had been published after training.
+
+    Their events, orders and exposures leave the training part, they alone are candidates,
+    and only they count as relevant: what is found is found without anybody's behaviour
+    towards the item.
+
+    Raises
+    ------
+    ValueError
+        If no test pair names a hidden item.
+    """
+    known = split.train.interest
+    values = _columns(known.values, ~hidden)
+    test = _columns(split.test, hidden)
+    if test.nnz == 0:
+        raise ValueError("nobody turned to a hidden item in the test part; hide other items")
+    tables = split.train.tables
+    if tables is not None:
+        tables = _without(tables, known.items[hidden])
+    train = Training(InterestMatrix(values, known.users, known.items), tables)
+    return replace(split, train=train, test=test, candidates=split.candidates & hidden)
+
+
+def _columns(values: csr_array, kept: np.ndarray) -> csr_array:
+    """Empty every other column."""
+    cut = csr_array(values @ diags_array(kept * 1.0))
+    cut.eliminate_zeros()
+    cut.sort_indices()
+    return cut
+
+
+def _without(tables: Tables, item_ids: pd.Index) -> Tables:
+    """Drop what anybody did with the items; their descriptions stay."""
+    frames = {"events": tables.events, "orders": tables.orders, "exposures": tables.exposures}
+    kept = {
+        name: frame[~frame["item_id"].isin(item_ids)]
+        for name, frame in frames.items()
+        if frame is not None
+    }
+    return replace(tables, **kept)

@@ -1,0 +1,184 @@
+"""Pictures of a comparison of recommenders."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from kpay_lab.plots.style import NEUTRAL, PALETTE, new_figure, shorten
+
+MARKERS = "os^Dv"
+
+
+def plot_intervals(table: pd.DataFrame, title: str, label: str, zero: bool = False) -> Figure:
+    """Draw one mean with its interval a row; ``zero`` marks *no difference*.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``model, mean, low, high``; drawn in the order given, first on top.
+    """
+    figure, (axes,) = new_figure(height=0.3 * len(table) + 1.1)
+    _dots(axes, table, PALETTE[0])
+    if zero:
+        axes.axvline(0, color=NEUTRAL, linestyle="--", linewidth=1)
+    axes.set(title=title, xlabel=label)
+    return figure
+
+
+def plot_segments(parts: Mapping[str, pd.DataFrame], label: str) -> Figure:
+    """Draw the means of models by group, one panel a kind of group; hidden groups are left out.
+
+    Each table has the columns ``group, users, model, mean, low, high`` (`breakdown`).
+    """
+    shown = {name: part.dropna(subset="mean") for name, part in parts.items()}
+    most = max((part["group"].nunique() for part in shown.values()), default=1)
+    figure, axes = new_figure(-(-len(shown) // 2), 2, height=max(0.3 * most + 1.1, 2.2))
+    for panel, (name, part) in zip(axes, shown.items(), strict=False):
+        for nth, (model, rows) in enumerate(part.groupby("model", sort=False)):
+            named = rows.assign(model=rows["group"].map(lambda g: shorten(g, 18)))
+            _dots(panel, named, PALETTE[nth], shift=0.16 * nth, label=str(model))
+        panel.set(title=f"by {name}", xlabel=label, xlim=(0, None))
+    for panel in axes[len(shown) :]:
+        panel.set_axis_off()
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    return figure
+
+
+def plot_side_by_side(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """Draw several measures of the same models, a panel each, models in one order."""
+    figure, axes = new_figure(1, len(titles), height=0.3 * len(table) + 1.2, sharey=True)
+    places = np.arange(len(table))[::-1]
+    for panel, (column, title), colour in zip(axes, titles.items(), PALETTE, strict=False):
+        panel.hlines(places, 0, table[column], color=colour, linewidth=2)
+        panel.plot(table[column], places, "o", color=colour)
+        panel.set(title=title, xlim=(min(0, table[column].min() * 1.1), None))
+    axes[0].set_yticks(places, [shorten(name) for name in table.index])
+    return figure
+
+
+def plot_protocol_gap(gap: pd.DataFrame, label: str) -> Figure:
+    """Draw each model's rank under each split, with its value beside the point."""
+    splits = list(gap["split"].unique())
+    ranks = gap.pivot(index="model", columns="split", values="value")[splits]
+    ranks = ranks.rank(ascending=False, method="first").sort_values(splits[0])
+    values = gap.pivot(index="model", columns="split", values="value")
+    figure, (axes,) = new_figure(height=0.42 * len(ranks) + 1.3)
+    across = np.arange(len(splits))
+    for (model, row), colour in zip(ranks.iterrows(), PALETTE * 2, strict=False):
+        axes.plot(across, row, "o-", color=colour, linewidth=2)
+        axes.annotate(str(model), (0, row.iloc[0]), (-10, 0), **_BESIDE, ha="right", color=colour)
+        for place, split in zip(across, splits, strict=True):
+            text = f"{values.loc[model, split]:.3f}"
+            axes.annotate(text, (place, row[split]), (9, 6), **_BESIDE, fontsize=8)
+    axes.set(title=f"Rank under each split (beside the point: {label})", xticks=across)
+    users = gap.drop_duplicates("split")["users"]
+    labels = [f"{split}\n{n:,} users" for split, n in zip(splits, users, strict=True)]
+    axes.set(xticklabels=labels, xlim=(-0.55, len(splits) - 0.6), ylabel="rank")
+    axes.set_yticks(np.arange(1, len(ranks) + 1))
+    axes.set_ylim(len(ranks) + 0.5, 0.5)
+    axes.grid(axis="x", visible=False)
+    return figure
+
+
+_BESIDE = {"textcoords": "offset points", "va": "center"}
+
+
+def plot_audit(audit: pd.DataFrame, title: str) -> Figure:
+    """Draw what the same lists score under each definition, ours in colour."""
+    figure, (axes,) = new_figure(height=0.3 * len(audit) + 1.0)
+    places = np.arange(len(audit))[::-1]
+    colours = np.where(audit["used_by"] == "ours", PALETTE[0], NEUTRAL)
+    bars = axes.barh(places, audit["value"], color=colours)
+    axes.bar_label(bars, [f"{value:.3f}" for value in audit["value"]], padding=3, fontsize=9)
+    axes.set_yticks(places, audit["metric"] + ": " + audit["definition"])
+    axes.set(title=title, xlabel="value", xlim=(0, audit["value"].max() * 1.12))
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def plot_trade_off(points: pd.DataFrame, x: str, y: str, labels: Sequence[str]) -> Figure:
+    """Draw two measures of each list, variants of one list joined; best is up and right.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Columns ``family`` (joined in the order given; single models are one family),
+        ``name`` (written in the margin) and the two measures.
+    labels : sequence of two str
+        Words for the axes.
+    """
+    figure, (axes,) = new_figure(height=4.2)
+    for nth, (family, rows) in enumerate(points.groupby("family", sort=False)):
+        style = {"color": PALETTE[nth], "marker": MARKERS[nth % len(MARKERS)], "label": family}
+        axes.plot(rows[x], rows[y], linestyle="-" if nth else "none", **style)
+    ends = points.sort_values(y)
+    low, high = ends[y].min(), ends[y].max()
+    step = 0.047 * max(high - low, 1e-12) * max(1.0, len(ends) / 22)
+    heights = _spread(ends[y].to_numpy(), step)
+    edge = points[x].max() + 0.08 * (np.ptp(points[x]) or 1)
+    for at, height, name in zip(ends[[x, y]].to_numpy(), heights, ends["name"], strict=True):
+        axes.annotate(
+            shorten(name), at, (edge, height), va="center", fontsize=8, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": NEUTRAL, "linewidth": 0.5},
+        )  # fmt: skip
+    axes.set(xlabel=labels[0], ylabel=labels[1], title="What one measure costs the other")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    return figure
+
+
+def plot_recommended(shown: pd.Series, shares: Mapping[str, np.ndarray], most: int = 15) -> Figure:
+    """Draw which items are listed most, and how unevenly each model spreads its lists.
+
+    ``shown`` counts the lists that hold an item (by title, most shown first); ``shares`` has
+    each model's count of every candidate.
+    """
+    figure, (bars, lorenz) = new_figure(1, 2, height=4.0)
+    top = shown.head(most)[::-1]
+    bars.barh(np.arange(len(top)), top.to_numpy(), color=PALETTE[0])
+    bars.set_yticks(np.arange(len(top)), [shorten(name, 24) for name in top.index], fontsize=8)
+    bars.set(title="Most recommended", xlabel="lists that show the item")
+    bars.grid(axis="y", visible=False)
+    for colour, (name, counts) in zip(PALETTE, shares.items(), strict=False):
+        part = np.concatenate([[0], np.cumsum(np.sort(counts))]) / max(counts.sum(), 1)
+        lorenz.plot(np.linspace(0, 1, len(part)), part, color=colour, label=name)
+    lorenz.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--", linewidth=1, label="all alike")
+    lorenz.set(title="Who gets the places", xlabel="share of candidates, least shown first")
+    lorenz.set_ylabel("share of places")
+    for axis in (lorenz.xaxis, lorenz.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    lorenz.legend(fontsize=8)
+    return figure
+
+
+def plot_search(trials: pd.DataFrame, setting: str, label: str) -> Figure:
+    """Draw the validation value of each trial over one hyperparameter."""
+    figure, (axes,) = new_figure(height=2.6)
+    rows = trials.sort_values(setting)
+    axes.plot(rows[setting], rows["value"], "o-", color=PALETTE[0])
+    axes.plot(trials[setting].iloc[0], trials["value"].iloc[0], "o", color=PALETTE[1], ms=10)
+    if pd.api.types.is_numeric_dtype(rows[setting]) and rows[setting].min() > 0:
+        axes.set_xscale("log")
+    axes.set(title="Trials on the validation slice (best in colour)", xlabel=setting, ylabel=label)
+    return figure
+
+
+def _dots(
+    axes: Axes, table: pd.DataFrame, colour: str, shift: float = 0.0, label: str | None = None
+) -> None:
+    places = np.arange(len(table))[::-1] - shift
+    axes.hlines(places, table["low"], table["high"], color=colour, linewidth=2, alpha=0.5)
+    axes.plot(table["mean"], places, "o", color=colour, label=label)
+    axes.set_yticks(np.arange(len(table))[::-1], [shorten(name) for name in table["model"]])
+
+
+def _spread(heights: np.ndarray, step: float) -> np.ndarray:
+    """Move rising heights apart to at least ``step``, as little as one pass up and one down can."""
+    up = heights.copy()
+    for nth in range(1, len(up)):
+        up[nth] = max(up[nth], up[nth - 1] + step)
+    return up - (up - heights).mean()

@@ -1,0 +1,61 @@
+"""From names and settings to models, and what the data cannot feed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from kpay_lab.recommend import MODELS
+from kpay_lab.recommend.base import Recommender, Training
+from kpay_lab.recommend.content import DESCRIPTION
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The models to compare, by name, and a reason for each that the data cannot feed."""
+
+    models: Mapping[str, Recommender]
+    left_out: Mapping[str, str]
+
+
+def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recommender:
+    """Make one model of `MODELS`; a setting is a field of its class.
+
+    Raises
+    ------
+    ValueError
+        If the model or one of its settings is unknown.
+
+    Examples
+    --------
+    >>> build_model("ease", {"reg": 100.0})
+    EASE(reg=100.0, dtype='float32')
+    """
+    if name not in MODELS:
+        raise ValueError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}")
+    known = [field.name for field in fields(MODELS[name])]
+    for key in settings or {}:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
+            raise ValueError(f"model {name} has no setting {key!r}; {hint}")
+    return MODELS[name](**(settings or {}))
+
+
+def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Training) -> Chosen:
+    """Build the wanted models (all for an empty mapping), popularity always among them.
+
+    A model that lacks what it learns from (times for ``markov``, a description of the items
+    for ``content``) is left out with a reason.
+    """
+    settings = dict(wanted) or dict.fromkeys(MODELS)
+    models, left_out = {}, {}
+    for name in dict.fromkeys(["popularity", *settings]):
+        models[name] = build_model(name, settings.get(name))
+    described = any(train.has("items", column) for column in DESCRIPTION)
+    if "markov" in models and not train.has("events", "timestamp"):
+        left_out["markov"] = "the log has no times, so what came next is not known"
+    if "content" in models and not described:
+        left_out["content"] = "nothing describes the items"
+    kept = {name: model for name, model in models.items() if name not in left_out}
+    return Chosen(kept, left_out)
