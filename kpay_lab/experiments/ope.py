@@ -105,7 +105,10 @@ def _warnings(
     largest, used = w.max() / w.sum() if w.any() else 1.0, int(((rewards != 0) & (w > 0)).sum())
     reason = "the target does what the log never does, or the propensities are not the true ones"
     cases = (
-        (ess < 0.1 * n, f"Low overlap: {n:,} rows count as {ess:,.0f}."),
+        (
+            ess < 0.1 * n,
+            f"Low overlap: {n:,} rows count as {ess:,.0f}; the intervals are too narrow.",
+        ),
         (abs(mean - 1) > 3 * se + 1e-9, f"The mean weight is {mean:.3f}, not 1: {reason}."),
         (largest > 0.05, f"One row carries {largest:.0%} of all weight."),
         (used < 100, f"Only {used} rows with a reward count: normal intervals are rough."),

@@ -79,7 +79,7 @@ def test_low_overlap_is_said_in_words():
     propensity = np.where(actions == 0, 0.001, 0.999)
     result = evaluate_policy(np.ones(n), actions, propensity, target, np.zeros((n, 2)), clip=500)
     told = " ".join(result.warnings)
-    assert "Low overlap: 1,000 rows count as 2." in told
+    assert "Low overlap: 1,000 rows count as 2; the intervals are too narrow." in told
     assert "One row carries" in told and "0.2% of the weights were clipped" in told
     assert result.max_weight == pytest.approx(990) and result.clipped_share == 0.002
 

@@ -160,9 +160,13 @@ def test_intervals_of_a_ratio_cover_the_true_difference():
     assert np.mean(covered) == pytest.approx(0.95, abs=slack(0.05))
 
 
-@pytest.mark.parametrize(("sharpness", "least"), [(0.5, 0.95), (3.0, 0.90)])
-def test_off_policy_intervals_cover(sharpness, least):
-    """A log and a target with opposite tastes; the sharper, the weaker the overlap."""
+@pytest.mark.parametrize(("sharpness", "least"), [(0.5, 0.95), (1.5, 0.90), (3.0, None)])
+def test_off_policy_intervals_cover_or_the_result_says_they_do_not(sharpness, least):
+    """A log and a target with opposite tastes; the sharper, the weaker the overlap.
+
+    The effective sample is about 75 %, 13 % and 2 % of the rows. Below the 10 % of the
+    low-overlap warning no interval keeps its promise, so there the warning is the promise.
+    """
     rng, n, n_actions = np.random.default_rng(0), 2000, 5
     x = np.c_[np.ones(100_000), rng.normal(size=(100_000, 2))]
     taste = rng.normal(size=(3, n_actions))
@@ -171,7 +175,7 @@ def test_off_policy_intervals_cover(sharpness, least):
     behaviour /= behaviour.sum(axis=1, keepdims=True)
     target /= target.sum(axis=1, keepdims=True)
     truth = (target * chance).sum(axis=1).mean()
-    hits, ess = dict.fromkeys(("DR", "SNIPS", "IPS"), 0), []
+    hits, ess, warned = dict.fromkeys(("DR", "SNIPS", "IPS"), 0), [], []
     for _ in range(2000):
         rows = rng.integers(len(x), size=n)
         actions = (behaviour[rows].cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
@@ -179,10 +183,17 @@ def test_off_policy_intervals_cover(sharpness, least):
         q = cross_fit(x[rows], actions, rewards, n_actions, rng=rng)
         result = evaluate_policy(rewards, actions, behaviour[rows, actions], target[rows], q)
         ess.append(result.ess)
+        warned.append(any(text.startswith("Low overlap") for text in result.warnings))
         for e in result.estimates[:3]:
             hits[e.method] += e.low <= truth <= e.high
     cover = {m: h / 2000 for m, h in hits.items()}
-    print(f"sharpness {sharpness}: mean ESS {np.mean(ess):.0f} of {n}, coverage {cover}")
+    print(
+        f"sharpness {sharpness}: mean ESS {np.mean(ess):.0f} of {n}, warned {np.mean(warned)}, {cover}"
+    )
+    if least is None:
+        assert np.mean(warned) > 0.99
+        return
+    assert least < 0.95 or not any(warned)
     for method in ("DR", "SNIPS"):
         assert cover[method] >= least - slack(least, 2000) * (least == 0.95)
 
