@@ -187,9 +187,7 @@ def test_off_policy_intervals_cover_or_the_result_says_they_do_not(sharpness, le
         for e in result.estimates[:3]:
             hits[e.method] += e.low <= truth <= e.high
     cover = {m: h / 2000 for m, h in hits.items()}
-    print(
-        f"sharpness {sharpness}: mean ESS {np.mean(ess):.0f} of {n}, warned {np.mean(warned)}, {cover}"
-    )
+    print(f"{sharpness}: mean ESS {np.mean(ess):.0f} of {n}, warned {np.mean(warned):.3f}, {cover}")
     if least is None:
         assert np.mean(warned) > 0.99
         return
