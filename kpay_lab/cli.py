@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
 TABLES = click.Path(exists=True, path_type=Path)
 # The tables each public data set has; simulated and read data answer for themselves.
 PUBLIC_TABLES = {
@@ -40,7 +41,13 @@ def kpay() -> None:
 @click.option("--profile", default="default", show_default=True, help="A file of params/.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="YAML; may repeat.")
 @click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Notebooks at a time.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=min(os.cpu_count() or 1, 4),
+    show_default="one a core, at most 4",
+    help="Notebooks at a time.",
+)
 @click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]")
 @click.option("--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed.")
 @click.option("--timeout", type=click.FloatRange(1), default=1800, help="Seconds a notebook.")
@@ -178,6 +185,38 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
     paths = write_tables(tables, folder, truth)
     for path, frame in zip(paths, tables.present().values(), strict=True):
         click.echo(f"{path}: {len(frame):,} rows")
+
+
+@kpay.command()
+@click.option("--data", type=TABLES, required=True, help="A folder of tables, or of --dataset.")
+@click.option("--dataset", default="tables", show_default=True, help="How to read it.")
+@click.option("--model", default="ease", show_default=True, help="A model of kpay_lab.recommend.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the model.")
+@click.option("--k", type=click.IntRange(1, 1000), default=10, show_default=True)
+@click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
+def recommend(
+    data: Path, dataset: str, model: str, settings: tuple[str, ...], k: int, output: Path
+) -> None:
+    """Write k recommendations for every user of a log, each with a reason."""
+    if output.suffix not in (".csv", ".parquet"):
+        raise click.UsageError(f"{output} must end in .csv or .parquet")
+    from kpay_lab.data import load
+    from kpay_lab.data.admission import admit
+    from kpay_lab.evaluate.lists import recommend_for_all
+    from kpay_lab.interest.weighting import interest_matrix
+    from kpay_lab.recommend.choose import build_model
+    from kpay_lab.report.files import write_bytes
+    from kpay_lab.report.profile import read_yaml
+
+    pairs = (setting.partition("=") for setting in settings)
+    chosen = build_model(model, {key: read_yaml(text, f"--set {key}") for key, _, text in pairs})
+    log = admit(load(dataset, data))
+    lists = recommend_for_all(log.tables, chosen, k, interest_of=interest_matrix)
+    as_csv = output.suffix == ".csv"
+    write_bytes(output, lists.to_csv(index=False).encode() if as_csv else lists.to_parquet())
+    for note in log.notes:
+        click.echo(note, err=True)
+    click.echo(f"{output}: {lists['user_id'].nunique():,} users, {len(lists):,} rows")
 
 
 def _interrupt(*_: Any) -> None:

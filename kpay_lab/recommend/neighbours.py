@@ -8,6 +8,8 @@ from scipy.sparse import csr_array
 
 from kpay_lab.recommend.base import Training, largest, product
 
+TIE_BREAK = 1e-9  # too little to reorder anything but equal similarities
+
 
 def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     """Compare each row of ``left`` with each row of ``right``.
@@ -32,11 +34,16 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
-def nearest(similar: np.ndarray, n_neighbors: int | None) -> csr_array | np.ndarray:
-    """Keep the n largest similarities of each row (ties by position), or all for None."""
+def nearest(
+    similar: np.ndarray, n_neighbors: int | None, evidence: np.ndarray | float = 1.0
+) -> csr_array | np.ndarray:
+    """Keep the n largest similarities of each row, or all for None.
+
+    ``evidence``, a factor a hair below 1 for each column, decides between equal ones.
+    """
     if n_neighbors is None or n_neighbors >= similar.shape[1]:
         return similar
-    cols = largest(similar, n_neighbors)
+    cols = largest(similar * evidence, n_neighbors)
     rows = np.repeat(np.arange(len(similar)), n_neighbors)
     kept = (similar[rows, cols.ravel()], (rows, cols.ravel()))
     return csr_array(kept, shape=similar.shape)
@@ -46,9 +53,10 @@ def nearest(similar: np.ndarray, n_neighbors: int | None) -> csr_array | np.ndar
 class ItemNeighbours:
     """Score an item by its similarity to what the user already likes.
 
-    score_ui = Σ_j a_uj s_ij over the nearest neighbours j of i. With Jaccard, all
-    neighbours (``n_neighbors=None``) and decayed ratings as interest this is Microsoft's
-    SAR. A cold user and a cold item score 0. Memory: n_items² similarities.
+    score_ui = Σ_j a_uj s_ij over the nearest neighbours j of i; of equally similar ones
+    those that more users met, then those that come first. With Jaccard, all neighbours
+    (``n_neighbors=None``) and decayed ratings as interest this is Microsoft's SAR. A cold
+    user and a cold item score 0. Memory: n_items² similarities.
     """
 
     n_neighbors: int | None = 200
@@ -61,7 +69,8 @@ class ItemNeighbours:
         similar = similarity(columns, columns, self.similarity)
         if self.n_neighbors is not None:
             np.fill_diagonal(similar, 0)
-        self.item_weights_ = nearest(similar, self.n_neighbors).T
+        evidence = 1 - TIE_BREAK / (1 + np.diff(columns.indptr))
+        self.item_weights_ = nearest(similar, self.n_neighbors, evidence).T
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:

@@ -120,12 +120,14 @@ def test_item_neighbours(ratings):
     """The reference does not say how it breaks ties at the edge of the 200 neighbours.
 
     Hundreds of items tie there (few users in common); ways to break the ties differ by up to
-    5e-4 among themselves. Ours, by the number of the item, comes to 1.2e-4.
+    5e-4 among themselves. With ours, precision and recall equal every printed digit; the
+    order within the lists leaves 1.4e-5 of NDCG, one swapped near-tie.
     """
-    expected = [0.130428, 0.302009, 0.441560, 0.389820, 0.212857]
+    expected = np.array([0.130428, 0.302009, 0.441560, 0.389820, 0.212857])
     model = ItemNeighbours(similarity="cosine", n_neighbors=200)
     found = measured(model, by_number(ratings("stratified_item")))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1.2e-4)
+    np.testing.assert_allclose(found[3:], expected[3:], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[:3], expected[:3], rtol=0, atol=1.4e-5)
 
 
 PROTOCOLS = {

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.metrics.pairwise import cosine_similarity
 from worlds import COLD_ITEM, COLD_USER, N_ITEMS, N_USERS, checkerboard, random_world
 
@@ -84,6 +85,18 @@ def test_item_neighbours_keep_the_nearest_of_each_item(world, dense):
         expected[:, i] = sum(dense[:, j] * similar[i, j] for j in near)
     scores = ItemNeighbours(n_neighbors=4).fit(world).score(EVERYBODY)
     np.testing.assert_allclose(scores, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_of_equal_neighbours_the_one_more_users_met_is_kept():
+    """Items b and c both have cosine 1/2 to a; c rests on more users."""
+    met = np.zeros((10, 3))
+    met[[0, 1], 0] = 1  # a: 2 users
+    met[[0, 2], 1] = 1  # b: 2 users, one shared with a: 1 / sqrt(2 * 2)
+    met[[0, 1, 3, 4, 5, 6, 7, 8], 2] = 1  # c: 8 users, two shared with a: 2 / sqrt(2 * 8)
+    matrix = InterestMatrix(csr_array(met), pd.RangeIndex(10), pd.RangeIndex(3))
+    model = ItemNeighbours(n_neighbors=1).fit(Training.from_matrix(matrix))
+    kept = model.item_weights_.toarray()[:, 0]
+    assert kept.tolist() == pytest.approx([0, 0, 0.5])
 
 
 def test_jaccard_of_items_equals_sets(world, dense):
