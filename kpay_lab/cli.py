@@ -200,6 +200,8 @@ def recommend(
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"{output} must end in .csv or .parquet")
+    if wrong := [setting for setting in settings if "=" not in setting]:
+        raise click.UsageError(f"--set {wrong[0]}: write key=value")
     from kpay_lab.data import load
     from kpay_lab.data.admission import admit
     from kpay_lab.evaluate.lists import recommend_for_all

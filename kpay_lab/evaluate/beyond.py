@@ -63,16 +63,16 @@ def intra_list_diversity(items: np.ndarray, features: csr_array | np.ndarray) ->
     norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)))
     scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
     unit = (rows * scale[:, None]).tocsr()
-    diversity = np.full(len(items), np.nan)
-    for row, listed in enumerate(items):
-        shown = listed[listed >= 0]
-        if len(shown) < 2:
-            continue
-        # sum over pairs of cosines = (|sum of unit vectors|^2 - sum of |unit|^2) / 2
-        total = np.asarray(unit[shown].sum(axis=0))
-        own = (norms[shown] > 0).sum()
-        diversity[row] = 1 - (total @ total - own) / (len(shown) * (len(shown) - 1))
-    return diversity
+    listed = items >= 0
+    places = np.nonzero(listed)[0], items[listed]
+    lists = csr_array((np.ones(listed.sum()), places), shape=(len(items), rows.shape[0]))
+    total = lists @ unit
+    # sum over pairs of cosines = (|sum of unit vectors|^2 - sum of |unit|^2) / 2
+    squared = np.asarray(total.multiply(total).sum(axis=1))
+    own, size = lists @ (norms > 0), listed.sum(axis=1)
+    pairs = size * (size - 1)
+    alike = np.divide(squared - own, pairs, out=np.full(len(items), np.nan), where=pairs > 0)
+    return 1 - alike
 
 
 def serendipity(items: np.ndarray, hits: np.ndarray, expected: np.ndarray) -> np.ndarray:

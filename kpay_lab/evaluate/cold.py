@@ -13,8 +13,9 @@ from kpay_lab.recommend.base import Training
 
 
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
-    """Draw a share of the candidates: bool of shape (n_items,), at least one item."""
-    among = np.flatnonzero(split.candidates)
+    """Draw a share of the candidates that the test part names: bool (n_items,), at least one."""
+    asked = np.bincount(split.test.indices, minlength=len(split.candidates)) > 0
+    among = np.flatnonzero(split.candidates & asked)
     hidden = np.zeros(len(split.candidates), dtype=bool)
     hidden[rng.choice(among, size=max(1, round(share * len(among))), replace=False)] = True
     return hidden

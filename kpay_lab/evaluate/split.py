@@ -209,7 +209,7 @@ def _report(
             f"nobody has anything to find: {dropped[0]} relevant pairs were seen in training, "
             f"{dropped[1]} are of cold users or of no candidates; change the split"
         )
-    hot_users, hot_items = set(train.events["user_id"]), set(train.events["item_id"])
+    hot_users, hot_items = (set(train.events[name].unique()) for name in ("user_id", "item_id"))
     digest = hashlib.sha256()
     for part in (train.events.index, held_back.index, test.indptr, test.indices, candidates):
         digest.update(np.asarray(part, dtype=np.int64).tobytes())
@@ -222,8 +222,8 @@ def _report(
         pairs=test.nnz,
         already_seen=dropped[0],
         unreachable=dropped[1],
-        cold_users=len(set(held_back["user_id"]) - hot_users),
-        cold_items=len(set(held_back["item_id"]) - hot_items),
+        cold_users=len(set(held_back["user_id"].unique()) - hot_users),
+        cold_items=len(set(held_back["item_id"].unique()) - hot_items),
         cut=cut,
         leakage=global_leakage(train.events, held_back),
         fingerprint=digest.hexdigest(),

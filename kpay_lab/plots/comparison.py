@@ -1,6 +1,7 @@
 """Pictures of a comparison of recommenders."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from kpay_lab.plots.style import NEUTRAL, PALETTE, new_figure, shorten
 
 MARKERS = "os^Dv"
+GROUPS = ("cold", "low", "middle", "high", "under 18")  # the order of labels that have one
 
 
 def plot_intervals(table: pd.DataFrame, title: str, label: str, zero: bool = False) -> Figure:
@@ -35,13 +37,17 @@ def plot_segments(parts: Mapping[str, pd.DataFrame], label: str) -> Figure:
     Each table has the columns ``group, users, model, mean, low, high`` (`breakdown`).
     """
     shown = {name: part.dropna(subset="mean") for name, part in parts.items()}
-    most = max((part["group"].nunique() for part in shown.values()), default=1)
-    figure, axes = new_figure(-(-len(shown) // 2), 2, height=max(0.3 * most + 1.1, 2.2))
+    sizes = [max(part["group"].nunique(), 2) for part in shown.values()]
+    heights = [0.3 * max(sizes[nth : nth + 2]) + 1.1 for nth in range(0, len(sizes), 2)]
+    n_rows, height = len(heights), sum(heights) / len(heights)
+    figure, axes = new_figure(n_rows, 2, height=height, height_ratios=heights)
     for panel, (name, part) in zip(axes, shown.items(), strict=False):
         for nth, (model, rows) in enumerate(part.groupby("model", sort=False)):
             named = rows.assign(model=rows["group"].map(lambda g: shorten(g, 18)))
+            named = named.iloc[np.argsort([_place(g) for g in rows["group"]], kind="stable")]
             _dots(panel, named, PALETTE[nth], shift=0.16 * nth, label=str(model))
-        panel.set(title=f"by {name}", xlabel=label, xlim=(0, None))
+        n = part["group"].nunique()
+        panel.set(title=f"by {name}", xlabel=label, xlim=(0, None), ylim=(-0.7, max(n, 1) - 0.4))
     for panel in axes[len(shown) :]:
         panel.set_axis_off()
     handles, names = axes[0].get_legend_handles_labels()
@@ -74,7 +80,7 @@ def plot_protocol_gap(gap: pd.DataFrame, label: str) -> Figure:
         axes.annotate(str(model), (0, row.iloc[0]), (-10, 0), **_BESIDE, ha="right", color=colour)
         for place, split in zip(across, splits, strict=True):
             text = f"{values.loc[model, split]:.3f}"
-            axes.annotate(text, (place, row[split]), (9, 6), **_BESIDE, fontsize=8)
+            axes.annotate(text, (place, row[split]), (9, 6), **_BESIDE, fontsize=8, bbox=_PAPER)
     axes.set(title=f"Rank under each split (beside the point: {label})", xticks=across)
     users = gap.drop_duplicates("split")["users"]
     labels = [f"{split}\n{n:,} users" for split, n in zip(splits, users, strict=True)]
@@ -85,7 +91,8 @@ def plot_protocol_gap(gap: pd.DataFrame, label: str) -> Figure:
     return figure
 
 
-_BESIDE = {"textcoords": "offset points", "va": "center"}
+_BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center"}
+_PAPER = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
 
 
 def plot_audit(audit: pd.DataFrame, title: str) -> Figure:
@@ -116,18 +123,16 @@ def plot_trade_off(points: pd.DataFrame, x: str, y: str, labels: Sequence[str]) 
     for nth, (family, rows) in enumerate(points.groupby("family", sort=False)):
         style = {"color": PALETTE[nth], "marker": MARKERS[nth % len(MARKERS)], "label": family}
         axes.plot(rows[x], rows[y], linestyle="-" if nth else "none", **style)
-    ends = points.sort_values(y)
-    low, high = ends[y].min(), ends[y].max()
-    step = 0.047 * max(high - low, 1e-12) * max(1.0, len(ends) / 22)
-    heights = _spread(ends[y].to_numpy(), step)
-    edge = points[x].max() + 0.08 * (np.ptp(points[x]) or 1)
-    for at, height, name in zip(ends[[x, y]].to_numpy(), heights, ends["name"], strict=True):
+    inside = points.duplicated("family") & points.duplicated("family", keep="last")
+    named = points[~inside | (points["family"] == points["family"].iloc[0])].sort_values(y)
+    heights = np.linspace(0.02, 0.98, len(named))
+    for at, height, name in zip(named[[x, y]].to_numpy(), heights, named["name"], strict=True):
         axes.annotate(
-            shorten(name), at, (edge, height), va="center", fontsize=8, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": NEUTRAL, "linewidth": 0.5},
+            shorten(name), at, (1.03, height), textcoords="axes fraction", va="center", fontsize=8,
+            arrowprops={"arrowstyle": "-", "color": NEUTRAL, "linewidth": 0.5, "relpos": (0, 0.5)},
         )  # fmt: skip
     axes.set(xlabel=labels[0], ylabel=labels[1], title="What one measure costs the other")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -137,10 +142,10 @@ def plot_recommended(shown: pd.Series, shares: Mapping[str, np.ndarray], most: i
     ``shown`` counts the lists that hold an item (by title, most shown first); ``shares`` has
     each model's count of every candidate.
     """
-    figure, (bars, lorenz) = new_figure(1, 2, height=4.0)
+    figure, (bars, lorenz) = new_figure(1, 2, height=4.0, width_ratios=(1.25, 1))
     top = shown.head(most)[::-1]
     bars.barh(np.arange(len(top)), top.to_numpy(), color=PALETTE[0])
-    bars.set_yticks(np.arange(len(top)), [shorten(name, 24) for name in top.index], fontsize=8)
+    bars.set_yticks(np.arange(len(top)), [shorten(name, 30) for name in top.index], fontsize=8)
     bars.set(title="Most recommended", xlabel="lists that show the item")
     bars.grid(axis="y", visible=False)
     for colour, (name, counts) in zip(PALETTE, shares.items(), strict=False):
@@ -167,6 +172,10 @@ def plot_search(trials: pd.DataFrame, setting: str, label: str) -> Figure:
     return figure
 
 
+def _place(group: str) -> int:
+    return GROUPS.index(group) if group in GROUPS else len(GROUPS)
+
+
 def _dots(
     axes: Axes, table: pd.DataFrame, colour: str, shift: float = 0.0, label: str | None = None
 ) -> None:
@@ -174,11 +183,3 @@ def _dots(
     axes.hlines(places, table["low"], table["high"], color=colour, linewidth=2, alpha=0.5)
     axes.plot(table["mean"], places, "o", color=colour, label=label)
     axes.set_yticks(np.arange(len(table))[::-1], [shorten(name) for name in table["model"]])
-
-
-def _spread(heights: np.ndarray, step: float) -> np.ndarray:
-    """Move rising heights apart to at least ``step``, as little as one pass up and one down can."""
-    up = heights.copy()
-    for nth in range(1, len(up)):
-        up[nth] = max(up[nth], up[nth - 1] + step)
-    return up - (up - heights).mean()

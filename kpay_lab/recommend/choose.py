@@ -24,7 +24,7 @@ def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recomme
     Raises
     ------
     ValueError
-        If the model or one of its settings is unknown.
+        If the model or a setting is unknown, or text stands where a number belongs.
 
     Examples
     --------
@@ -33,13 +33,19 @@ def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recomme
     """
     if name not in MODELS:
         raise ValueError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}")
-    known = [field.name for field in fields(MODELS[name])]
-    for key in settings or {}:
+    known = {field.name: field.default for field in fields(MODELS[name])}
+    for key, value in (settings or {}).items():
         if key not in known:
             near = get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
             raise ValueError(f"model {name} has no setting {key!r}; {hint}")
+        if _is_number(known[key]) and not (_is_number(value) or value is None):
+            raise ValueError(f"model {name}: {key} is {value!r}; it must be a number")
     return MODELS[name](**(settings or {}))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Training) -> Chosen:

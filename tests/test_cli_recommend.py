@@ -1,0 +1,128 @@
+"""`kpay recommend`: lists for a whole log as a file, or one clear line."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.cli import main
+from kpay_lab.data.truth import write_tables
+from kpay_lab.evaluate.lists import COLD
+
+COLUMNS = ["user_id", "rank", "item_id", "title", "score", "why"]
+
+
+@pytest.fixture(scope="module")
+def log(small_world, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("log")
+    write_tables(small_world[0], folder)
+    return folder
+
+
+@pytest.fixture
+def recommend(capsys):
+    def call(*arguments):
+        try:
+            main(["recommend", *(str(argument) for argument in arguments)])
+            code = 0
+        except SystemExit as error:
+            code = error.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.mark.parametrize("model", ["ease", "als", "content", "popularity"])
+def test_lists_are_complete_and_new_to_the_user(log, recommend, tmp_path, small_world, model):
+    output = tmp_path / "lists.parquet"
+    assert recommend("--data", log, "--model", model, "--k", 4, "-o", output)[0] == 0
+    lists = pd.read_parquet(output)
+    assert list(lists) == COLUMNS
+    tables, _ = small_world
+    agreed = tables.users.loc[tables.users["consent"].fillna(False).astype(bool), "user_id"]
+    assert set(lists["user_id"]) == set(agreed)
+    for _, own in lists.groupby("user_id"):
+        assert own["rank"].tolist() == list(range(1, len(own) + 1)) and len(own) <= 4
+        assert own["item_id"].is_unique
+        assert (np.diff(own["score"]) <= 0).all()
+    met = pd.MultiIndex.from_frame(tables.events[["user_id", "item_id"]])
+    assert not pd.MultiIndex.from_frame(lists[["user_id", "item_id"]]).isin(met).any()
+    priced = tables.items.loc[tables.items["price"].notna(), "kind"].unique()
+    kinds = lists["item_id"].map(tables.items.set_index("item_id")["kind"])
+    assert set(kinds) <= set(priced)
+    assert (lists["why"] != "").mean() > 0.9
+
+
+def test_a_cold_user_gets_the_most_popular_items(log, recommend, tmp_path, small_world):
+    output = tmp_path / "lists.csv"
+    assert recommend("--data", log, "--k", 2, "-o", output)[0] == 0
+    lists = pd.read_csv(output, dtype=str)
+    tables, _ = small_world
+    cold = set(lists["user_id"]) - set(tables.events["user_id"])
+    assert cold, "the world needs a user without events for this test"
+    assert set(lists.loc[lists["user_id"].isin(cold), "why"]) == {COLD}
+    assert lists.loc[lists["user_id"].isin(cold), "item_id"].nunique() == 2
+
+
+def test_csv_and_parquet_say_the_same(log, recommend, tmp_path):
+    for name in ("lists.csv", "lists.parquet"):
+        assert recommend("--data", log, "--k", 2, "-o", tmp_path / name)[0] == 0
+    csv = pd.read_csv(tmp_path / "lists.csv", dtype={"user_id": str, "item_id": str})
+    parquet = pd.read_parquet(tmp_path / "lists.parquet")
+    pd.testing.assert_frame_equal(csv, parquet, check_dtype=False)
+
+
+def test_settings_reach_the_model(log, recommend, tmp_path):
+    """The heavier EASE is held back, the smaller its weights and so its scores."""
+    best = []
+    for reg in (1, 1000):
+        output = tmp_path / f"{reg}.parquet"
+        recommend("--data", log, "--set", f"reg={reg}", "-o", output)
+        lists = pd.read_parquet(output)
+        best.append(lists.loc[lists["why"] != COLD, "score"].max())
+    assert best[0] > 2 * best[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "eas"], "model 'eas' is unknown; choose one of random, popularity"),
+        (["--set", "rg=3"], "model ease has no setting 'rg'; did you mean 'reg'?"),
+        (["--set", "reg=much"], "reg is 'much'; it must be a number"),
+        (["--set", "reg"], "--set reg: write key=value"),
+        (["--k", "0"], "0 is not in the range"),
+        (["--dataset", "films"], "dataset is 'films'"),
+    ],
+)
+def test_wrong_use_is_one_line_and_writes_nothing(log, recommend, tmp_path, arguments, message):
+    output = tmp_path / "lists.csv"
+    code, _, err = recommend("--data", log, *arguments, "-o", output)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert message in err
+    assert not output.exists()
+
+
+def test_the_ending_and_the_folder_are_checked(log, recommend, tmp_path):
+    code, _, err = recommend("--data", log, "-o", tmp_path / "lists.txt")
+    assert (code, err.count("\n")) == (2, 1) and "must end in .csv or .parquet" in err
+    code, _, err = recommend("--data", tmp_path / "nowhere", "-o", tmp_path / "lists.csv")
+    assert code == 2 and "does not exist" in err
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code, _, err = recommend("--data", empty, "-o", tmp_path / "lists.csv")
+    assert code == 2 and "holds no events" in err
+    assert not (tmp_path / "lists.csv").exists()
+
+
+def test_a_failed_write_leaves_the_old_file(log, recommend, tmp_path, monkeypatch):
+    output = tmp_path / "lists.csv"
+    output.write_text("old")
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.fdopen", full)
+    code, _, err = recommend("--data", log, "-o", output)
+    assert code == 1 and "No space left" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["lists.csv"]
+    assert output.read_text() == "old"
