@@ -1,0 +1,5 @@
+"""``python -m kpay_lab`` is ``kpay``."""
+
+from kpay_lab.cli import main
+
+main()
