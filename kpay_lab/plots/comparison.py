@@ -16,13 +16,7 @@ GROUPS = ("cold", "low", "middle", "high", "under 18")  # the order of labels th
 
 
 def plot_intervals(table: pd.DataFrame, title: str, label: str, zero: bool = False) -> Figure:
-    """Draw one mean with its interval a row; ``zero`` marks *no difference*.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Columns ``model, mean, low, high``; drawn in the order given, first on top.
-    """
+    """Draw one row (``model, mean, low, high``) a line; ``zero`` marks *no difference*."""
     figure, (axes,) = new_figure(height=0.3 * len(table) + 1.1)
     _dots(axes, table, PALETTE[0])
     if zero:
@@ -32,10 +26,7 @@ def plot_intervals(table: pd.DataFrame, title: str, label: str, zero: bool = Fal
 
 
 def plot_segments(parts: Mapping[str, pd.DataFrame], label: str) -> Figure:
-    """Draw the means of models by group, one panel a kind of group; hidden groups are left out.
-
-    Each table has the columns ``group, users, model, mean, low, high`` (`breakdown`).
-    """
+    """Draw each table of `breakdown` as a panel; hidden groups are left out."""
     shown = {name: part.dropna(subset="mean") for name, part in parts.items()}
     sizes = [max(part["group"].nunique(), 2) for part in shown.values()]
     heights = [0.3 * max(sizes[nth : nth + 2]) + 1.1 for nth in range(0, len(sizes), 2)]
@@ -48,6 +39,7 @@ def plot_segments(parts: Mapping[str, pd.DataFrame], label: str) -> Figure:
             _dots(panel, named, PALETTE[nth], shift=0.16 * nth, label=str(model))
         n = part["group"].nunique()
         panel.set(title=f"by {name}", xlabel=label, xlim=(0, None), ylim=(-0.7, max(n, 1) - 0.4))
+        panel.locator_params(axis="x", nbins=5)
     for panel in axes[len(shown) :]:
         panel.set_axis_off()
     handles, names = axes[0].get_legend_handles_labels()
@@ -63,6 +55,7 @@ def plot_side_by_side(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         panel.hlines(places, 0, table[column], color=colour, linewidth=2)
         panel.plot(table[column], places, "o", color=colour)
         panel.set(title=title, xlim=(min(0, table[column].min() * 1.1), None))
+        panel.locator_params(axis="x", nbins=5)
     axes[0].set_yticks(places, [shorten(name) for name in table.index])
     return figure
 
@@ -104,6 +97,7 @@ def plot_audit(audit: pd.DataFrame, title: str) -> Figure:
     axes.bar_label(bars, [f"{value:.3f}" for value in audit["value"]], padding=3, fontsize=9)
     axes.set_yticks(places, audit["metric"] + ": " + audit["definition"])
     axes.set(title=title, xlabel="value", xlim=(0, audit["value"].max() * 1.12))
+    axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="y", visible=False)
     return figure
 
@@ -111,13 +105,8 @@ def plot_audit(audit: pd.DataFrame, title: str) -> Figure:
 def plot_trade_off(points: pd.DataFrame, x: str, y: str, labels: Sequence[str]) -> Figure:
     """Draw two measures of each list, variants of one list joined; best is up and right.
 
-    Parameters
-    ----------
-    points : DataFrame
-        Columns ``family`` (joined in the order given; single models are one family),
-        ``name`` (written in the margin) and the two measures.
-    labels : sequence of two str
-        Words for the axes.
+    ``points`` has the columns ``family`` (the single models first, then one for each curve),
+    ``name`` and the two measures; of a curve the ends are named.
     """
     figure, (axes,) = new_figure(height=4.2)
     for nth, (family, rows) in enumerate(points.groupby("family", sort=False)):
@@ -137,11 +126,7 @@ def plot_trade_off(points: pd.DataFrame, x: str, y: str, labels: Sequence[str]) 
 
 
 def plot_recommended(shown: pd.Series, shares: Mapping[str, np.ndarray], most: int = 15) -> Figure:
-    """Draw which items are listed most, and how unevenly each model spreads its lists.
-
-    ``shown`` counts the lists that hold an item (by title, most shown first); ``shares`` has
-    each model's count of every candidate.
-    """
+    """Draw the lists that hold each title (``shown``), and each model's spread over candidates."""
     figure, (bars, lorenz) = new_figure(1, 2, height=4.0, width_ratios=(1.25, 1))
     top = shown.head(most)[::-1]
     bars.barh(np.arange(len(top)), top.to_numpy(), color=PALETTE[0])
