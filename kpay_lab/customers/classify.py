@@ -59,7 +59,7 @@ def classifiers(seed: int) -> dict[str, Pipeline]:
         "decision tree": DecisionTreeClassifier(
             max_depth=4, min_samples_leaf=20, random_state=seed
         ),
-        "random forest": RandomForestClassifier(100, min_samples_leaf=3, random_state=seed),
+        "random forest": RandomForestClassifier(60, min_samples_leaf=3, random_state=seed),
     }
     return {name: make_pipeline(_encoder(), model) for name, model in models.items()}
 
@@ -111,6 +111,11 @@ def judge_classifiers(
         reliability=table[["Brier", "calibration error"]],
         curves=curves,
     )
+
+
+def fitted_tree(features: pd.DataFrame, outcome: pd.Series, *, seed: int = 0) -> Pipeline:
+    """Fit the decision tree to all labelled users, to be drawn."""
+    return classifiers(seed)["decision tree"].fit(*_labelled(features, outcome))
 
 
 def stability_over_time(windows: Sequence[tuple[pd.DataFrame, pd.Series]]) -> pd.DataFrame:

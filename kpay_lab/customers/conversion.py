@@ -1,6 +1,6 @@
 """Predict who will buy: judged as probabilities, as rankings and in money; leakage checks."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,26 +8,44 @@ from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import partial_dependence, permutation_importance
+from sklearn.metrics import log_loss
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.models import BASE, conversion_models
-from kpay_lab.customers.purchases import PurchaseData
+from kpay_lab.customers.purchases import PurchaseData, offers
 from kpay_lab.stats import bootstrap_ratio
 
 
 def fit_models(
-    train: PurchaseData, later: PurchaseData | None = None, *, seed: int = 0
+    train: PurchaseData,
+    later: PurchaseData | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    n_groups: int = 4,
+    seed: int = 0,
 ) -> dict[str, BaseEstimator]:
-    """Fit every model; with a later slice also calibrate it there (Platt's sigmoid).
+    """Fit the base rate and the models; with a later slice also calibrate them there (Platt).
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Which of `models.conversion_models`; all by default.
+    n_groups : int
+        Groups of users in the logistic regression, such as the k of `portraits.find_segments`.
 
     Raises
     ------
     ValueError
-        If the training labels (or the later slice's) are all equal.
+        If a name is unknown, or the training labels (or the later slice's) are all equal.
     """
     _two_classes(train.y)
+    models = conversion_models(seed, n_groups)
+    if unknown := set(names or ()) - set(models):
+        raise ValueError(f"no model {sorted(unknown)}; choose from {', '.join(models)}")
     fitted = {}
-    for name, model in conversion_models(seed).items():
+    for name, model in models.items():
+        if names is not None and name not in (BASE, *names):
+            continue
         fitted[name] = model.fit(train.X, train.y)
         if later is not None and name != BASE:
             _two_classes(later.y)
@@ -111,17 +129,27 @@ def profit_curve(
 
 
 def shuffled_labels(
-    train: PurchaseData, test: PurchaseData, *, rng: np.random.Generator
+    train: PurchaseData,
+    test: PurchaseData,
+    *,
+    rng: np.random.Generator,
+    n_shuffles: int = 3,
+    n_rows: int = 20_000,
 ) -> pd.Series:
-    """Leakage check: log loss after training on shuffled labels, beside the base rate's.
+    """Leakage check: mean log loss after training on shuffled labels, beside the base rate's.
 
     A pipeline that still beats the base rate learned its labels from the inputs' making.
+    Each shuffle uses up to ``n_rows`` rows; ``sd`` is the spread over the shuffles.
     """
-    model = conversion_models()["logistic regression"]
-    guess = model.fit(train.X, rng.permutation(train.y)).predict_proba(test.X)[:, 1]
-    base = np.full(len(test.y), train.y.mean())
-    loss = [-np.log(np.where(test.y == 1, p, 1 - p)).mean() for p in (guess, base)]
-    return pd.Series(loss, ["shuffled labels", BASE], name="log loss")
+    test_loss = []
+    for _ in range(n_shuffles):
+        rows = np.sort(rng.permutation(len(train.y))[:n_rows])
+        model = conversion_models()["logistic regression"]
+        model.fit(train.X.iloc[rows], rng.permutation(train.y)[rows])
+        test_loss.append(log_loss(test.y, model.predict_proba(test.X)[:, 1], labels=[0, 1]))
+    base = log_loss(test.y, np.full(len(test.y), train.y.mean()), labels=[0, 1])
+    values = [np.mean(test_loss), np.std(test_loss, ddof=1), base]
+    return pd.Series(values, ["shuffled labels", "sd", BASE], name="log loss")
 
 
 def suspicious_features(data: PurchaseData, *, threshold: float = 0.9) -> pd.DataFrame:
@@ -165,51 +193,39 @@ def importances(
 
 
 def dependence(model: BaseEstimator, data: PurchaseData, feature: str) -> pd.DataFrame:
-    """Mean predicted probability as one number is set to each of 20 values: value, probability."""
+    """Mean predicted probability as one number is set to each of 12 values: value, probability."""
     sample = data.X.iloc[:: max(1, len(data.X) // 2000)]
     result = partial_dependence(
         model,
         sample,
         [feature],
-        grid_resolution=20,
+        grid_resolution=12,
         kind="average",
         response_method="predict_proba",
     )
     return pd.DataFrame({"value": result["grid_values"][0], "probability": result["average"][0]})
 
 
-@dataclass(frozen=True)
-class ExpectedRevenueInputs:
-    """What a re-ranking by revenue needs, as arrays (n,) beside their rows (user_id, item_id)."""
+def net_prices(items: pd.DataFrame, orders: pd.DataFrame) -> pd.Series:
+    """Price of what each item sells, net of expected refunds, by item_id.
 
-    rows: pd.DataFrame
-    probability: np.ndarray
-    net_price: np.ndarray
-
-
-def expected_revenue_inputs(
-    probability: np.ndarray, data: PurchaseData, prices: pd.Series, orders: pd.DataFrame
-) -> ExpectedRevenueInputs:
-    """Pair each probability with the price net of expected refunds.
-
-    net price = price · (1 − refunded / paid), the refunded share of the item's orders
+    net price = price · (1 − refunded / paid), the refunded share of the course's orders
     shrunk towards that of all orders by ten orders of average size.
 
     Parameters
     ----------
-    prices : Series, index item_id
     orders : DataFrame
         Orders known at the cut.
     """
     refunds = orders["refund_amount"] if "refund_amount" in orders else orders["amount"] * 0
     sums = pd.DataFrame({"paid": orders["amount"], "back": refunds.fillna(0)})
     overall = sums["back"].sum() / sums["paid"].sum()
-    items = sums.groupby(orders["item_id"]).sum().reindex(data.rows["item_id"]).fillna(0)
+    sold = offers(items)
+    course = sums.groupby(orders["item_id"]).sum().reindex(sold).fillna(0)
     prior = 10 * sums["paid"].mean()
-    lost = (items["back"] + prior * overall) / (items["paid"] + prior)
-    price = prices.reindex(data.rows["item_id"]).to_numpy(dtype=np.float64)
-    rows = data.rows[["user_id", "item_id"]]
-    return ExpectedRevenueInputs(rows, np.asarray(probability), price * (1 - lost.to_numpy()))
+    lost = (course["back"] + prior * overall) / (course["paid"] + prior)
+    price = items.set_index("item_id")["price"].reindex(sold)
+    return pd.Series(price.to_numpy() * (1 - lost.to_numpy()), sold.index, name="net price")
 
 
 def _ranking(y: np.ndarray, code: np.ndarray, weight: np.ndarray) -> tuple[float, float]:

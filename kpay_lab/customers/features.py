@@ -84,6 +84,24 @@ def user_features(
     return pd.concat(parts, axis=1)
 
 
+def some_users(tables: Tables, most: int, *, rng: np.random.Generator) -> Tables:
+    """Draw at most ``most`` users with events and keep only their rows; rows keep their index."""
+    ids = pd.Index(tables.events["user_id"].unique())
+    if len(ids) <= most:
+        return tables
+    chosen = ids[np.sort(rng.permutation(len(ids))[:most])]
+    kept = {
+        name: frame[frame["user_id"].isin(chosen)] if "user_id" in frame else frame
+        for name, frame in tables.present().items()
+    }
+    return Tables(**kept)
+
+
+def main_group(items: pd.DataFrame, column: str) -> pd.Series:
+    """Return each item's group by item_id; of a category such as ``Drama|War`` the first part."""
+    return items.set_index("item_id")[column].astype("str").str.split("|").str[0]
+
+
 def habit_columns(features: pd.DataFrame) -> list[str]:
     """Return the columns of taste and habit, on which users are grouped."""
     return [name for name in features if name.startswith(HABITS)]
@@ -110,7 +128,7 @@ def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
     who, parts = past.events["user_id"], []
     for name in ("category", "kind"):
         if past.items is not None and name in past.items:
-            levels = past.events["item_id"].map(past.items.set_index("item_id")[name])
+            levels = past.events["item_id"].map(main_group(past.items, name))
             parts.append(log_lift(who, levels, users).add_prefix(f"{name} "))
     if "timestamp" in past.events:
         hour = past.events["timestamp"].dt.hour // 3 * 3

@@ -51,11 +51,12 @@ class SegmentTerms(TransformerMixin, BaseEstimator):
         return np.hstack([member, *(member * lever[:, None] for lever in levers.T)])
 
 
-def conversion_models(seed: int = 0) -> dict[str, Pipeline]:
+def conversion_models(seed: int = 0, n_groups: int = 4) -> dict[str, Pipeline]:
     """Return the unfitted pipelines, by name; classes are never re-weighted.
 
     Text of up to 20 levels is one-hot encoded, text of more levels by cross-fitted target
-    means; gaps are filled by the median and marked.
+    means; gaps are filled by the median and marked. The logistic regression alone gets
+    `SegmentTerms`, with ``n_groups`` groups.
     """
     models = {
         BASE: DummyClassifier(strategy="prior"),
@@ -76,7 +77,9 @@ def conversion_models(seed: int = 0) -> dict[str, Pipeline]:
         ),
     }
     return {
-        name: make_pipeline(*_encoding(seed, name == "logistic regression"), model)
+        name: make_pipeline(
+            *_encoding(seed, n_groups if name == "logistic regression" else 0), model
+        )
         for name, model in models.items()
     }
 
@@ -85,7 +88,7 @@ def _segment_columns(X: pd.DataFrame) -> list[str]:
     return [name for name in X if name.startswith(PROFILE) or name in SegmentTerms.levers]
 
 
-def _encoding(seed: int, with_segments: bool) -> tuple[ColumnTransformer, StandardScaler]:
+def _encoding(seed: int, n_groups: int) -> tuple[ColumnTransformer, StandardScaler]:
     def texts(many: bool) -> object:
         def choose(X: pd.DataFrame) -> list[str]:
             text = X.select_dtypes(exclude="number")
@@ -101,6 +104,6 @@ def _encoding(seed: int, with_segments: bool) -> tuple[ColumnTransformer, Standa
         ("few", one_hot, texts(many=False)),
         ("many", TargetEncoder(target_type="binary", cv=folds), texts(many=True)),
     ]
-    if with_segments:
-        steps.append(("segment", SegmentTerms(seed=seed), _segment_columns))
+    if n_groups:
+        steps.append(("segment", SegmentTerms(n_groups, seed), _segment_columns))
     return ColumnTransformer(steps), StandardScaler()

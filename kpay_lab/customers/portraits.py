@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
-from kpay_lab.customers.features import log_lift
+from kpay_lab.customers.features import log_lift, main_group
 from kpay_lab.data.tables import Tables
 
 METHODS = ("kmeans", "mixture")
@@ -100,7 +100,9 @@ def find_segments(
 def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:
     """Project users on the two directions of largest spread: columns x, y, segment."""
     values = (features - features.mean()) / features.std().replace(0, 1)
-    xy = PCA(2, random_state=0).fit_transform(values)
+    xy = np.zeros((len(values), 2))
+    n = min(2, *values.shape)
+    xy[:, :n] = PCA(n, random_state=0).fit_transform(values)
     return pd.DataFrame(xy, features.index, ["x", "y"]).assign(segment=segments.labels)
 
 
@@ -121,7 +123,7 @@ def interest_tags(tables: Tables, *, n_tags: int = 3, least_events: int = 5) -> 
     """
     if tables.items is None or "category" not in tables.items:
         raise ValueError("interest tags need items.category; add the column or leave tags out")
-    events, categories = tables.events, tables.items.set_index("item_id")["category"]
+    events, categories = tables.events, main_group(tables.items, "category")
     counts = events["user_id"].value_counts(sort=False)
     users = pd.Index(counts.index[counts >= least_events], name="user_id")
     mine = events["user_id"].isin(users)

@@ -24,13 +24,17 @@ class PurchaseData:
         fixes: item, position, hour, coupon.
     y : int array (n,)
         1 where the purchase followed within the horizon.
-    rows : DataFrame (n, 3)
-        user_id, item_id, moment.
+    rows : DataFrame (n, 3 or 4)
+        user_id, item_id, moment; for exposures also ``exposure``, the index of its row there.
     """
 
     X: pd.DataFrame
     y: np.ndarray
     rows: pd.DataFrame
+
+    def where(self, mask: np.ndarray) -> "PurchaseData":
+        """Keep the rows at which the mask is true."""
+        return PurchaseData(self.X[mask], self.y[mask], self.rows[mask])
 
 
 def make_dataset(
@@ -54,8 +58,8 @@ def make_dataset(
     Raises
     ------
     ValueError
-        If there is no orders (or exposures) table, the cut or the end of the horizon is
-        outside the log, or no row is left.
+        If there is no orders (or exposures) table, exposures do not say what was purchased,
+        the cut or the end of the horizon is outside the log, or no row is left.
     """
     needed = {"course": "orders", "exposure": "exposures"}.get(unit)
     if needed is None:
@@ -63,13 +67,15 @@ def make_dataset(
     log = getattr(tables, needed)
     if log is None:
         raise ValueError(f"there is no {needed} table; purchases per {unit} cannot be predicted")
+    if unit == "exposure" and "purchased" not in log:
+        raise ValueError("exposures have no column purchased; use unit='course'")
     first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
     start, stop = cut + gap, cut + gap + horizon
     if not first < cut < stop <= last + pd.Timedelta(days=1):
         raise ValueError(f"cut {cut} to {stop} is outside the log; it runs from {first} to {last}")
     window = log[(log["timestamp"] > start) & (log["timestamp"] <= stop)]
     if unit == "exposure":
-        rows = window.rename(columns={"timestamp": "moment"}).reset_index(drop=True)
+        rows = window.rename(columns={"timestamp": "moment"}).reset_index(names="exposure")
         rows["hour"], rows["moment"] = rows["moment"].dt.hour, rows["moment"] - gap
         y = rows["purchased"].to_numpy(dtype=int)
     else:
@@ -78,7 +84,8 @@ def make_dataset(
         y = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(bought).astype(int)
     if rows.empty:
         raise ValueError(f"no {unit} row between {start} and {stop}; choose another cut")
-    return PurchaseData(_features(rows, tables), y, rows[["user_id", "item_id", "moment"]])
+    names = rows.columns.intersection(["user_id", "item_id", "moment", "exposure"], sort=False)
+    return PurchaseData(_features(rows, tables), y, rows[names])
 
 
 def leaky(data: PurchaseData) -> PurchaseData:
@@ -121,7 +128,7 @@ def history(rows: pd.DataFrame, log: pd.DataFrame, by: list[str], values: list[s
     return result[:n]
 
 
-def _offers(items: pd.DataFrame) -> pd.Series:
+def offers(items: pd.DataFrame) -> pd.Series:
     """What each item sells: the course it promotes, else itself."""
     by_id = items.set_index("item_id")
     own = pd.Series(by_id.index, by_id.index)
@@ -132,7 +139,7 @@ def _open_pairs(tables: Tables, orders: pd.DataFrame, cut: pd.Timestamp) -> pd.D
     logs = [tables.events, tables.exposures]
     met = pd.concat([log[log["timestamp"] < cut] for log in logs if log is not None])
     if tables.items is not None:
-        met = met.assign(item_id=met["item_id"].map(_offers(tables.items)))
+        met = met.assign(item_id=met["item_id"].map(offers(tables.items)))
     pairs = met[["user_id", "item_id"]].drop_duplicates(ignore_index=True)
     owned = orders[orders["timestamp"] < cut][["user_id", "item_id"]]
     free = ~pd.MultiIndex.from_frame(pairs).isin(pd.MultiIndex.from_frame(owned))
@@ -149,7 +156,7 @@ def _dressed(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         for name in TEXT:
             if name in items:
                 frame[name] = frame["item_id"].map(items[name]).astype("category")
-        frame["offer"] = frame["item_id"].map(_offers(tables.items))
+        frame["offer"] = frame["item_id"].map(offers(tables.items))
         if "price" in items:
             frame["price"] = frame["offer"].map(items["price"])
     frame["user"] = tables.ids("user_id").get_indexer(frame["user_id"])

@@ -1,6 +1,6 @@
 """Who buys because we acted, and not merely who buys."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,12 @@ class Uplift:
 
 
 def t_learner(
-    train: PurchaseData, test: PurchaseData, *, model: str = "logistic regression", seed: int = 0
+    train: PurchaseData,
+    test: PurchaseData,
+    *,
+    model: str = "logistic regression",
+    n_groups: int = 4,
+    seed: int = 0,
 ) -> Uplift:
     """Fit one model to treated and one to untreated rows; the effect is their difference.
 
@@ -41,7 +46,7 @@ def t_learner(
         own = (train.X["treatment"] == arm).to_numpy()
         if len(np.unique(train.y[own])) < 2:
             raise ValueError(f"arm {arm} has {own.sum()} rows without both outcomes; use more data")
-        fitted = conversion_models(seed)[model].fit(_blind(train.X[own]), train.y[own])
+        fitted = conversion_models(seed, n_groups)[model].fit(_blind(train.X[own]), train.y[own])
         chance[arm] = fitted.predict_proba(_blind(test.X))[:, 1]
     return Uplift(chance[1] - chance[0], chance[1], chance[0])
 
@@ -96,5 +101,4 @@ def _blind(X: pd.DataFrame) -> pd.DataFrame:
 
 def experiment_rows(data: PurchaseData) -> PurchaseData:
     """Keep the rows on which the treatment was drawn."""
-    known = data.X["treatment"].notna().to_numpy()
-    return replace(data, X=data.X[known], y=data.y[known], rows=data.rows[known])
+    return data.where(data.X["treatment"].notna().to_numpy())

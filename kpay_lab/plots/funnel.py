@@ -1,5 +1,7 @@
 """Pictures of the way from an exposure to a refund, and of who comes back."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -21,24 +23,22 @@ def plot_funnel(steps: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_rates(steps: pd.DataFrame, step: str) -> Figure:
-    """Draw one step's rate with its interval for each value of the split."""
-    by = steps.columns[0]
-    own = steps[(steps["step"] == step) & steps["rate"].notna()]
-    if by != "hour":
-        own = own.sort_values("rate")
-    place = np.arange(len(own))
-    figure, (axes,) = new_figure(height=1.2 + 0.28 * len(own))
-    axes.errorbar(
-        own["rate"],
-        place,
-        fmt="o",
-        color=PALETTE[0],
-        ecolor=NEUTRAL,
-        xerr=[own["rate"] - own["low"], own["high"] - own["rate"]],
-    )
-    axes.set_yticks(place, [shorten(value) for value in own[by]])
-    axes.set(title=f"{step} by {by}, 95 % intervals", xlabel=f"share of {own['of'].iloc[0]}")
+def plot_rates(splits: Sequence[pd.DataFrame], step: str) -> Figure:
+    """Draw one step's rate with its interval for each value of each split, a panel a split."""
+    own = [rows[(rows["step"] == step) & rows["rate"].notna()] for rows in splits]
+    longest = max(len(rows) for rows in own)
+    columns = min(2, len(own))
+    figure, panels = new_figure(-(-len(own) // columns), columns, height=1.2 + 0.15 * longest)
+    for axes, split in zip(panels, own, strict=False):
+        by = split.columns[0]
+        rows = split if by == "hour" else split.sort_values("rate")
+        place, reach = np.arange(len(rows)), rows[["low", "high"]].to_numpy(float).T
+        axes.hlines(place, *reach, color=NEUTRAL)
+        axes.plot(rows["rate"], place, "o", color=PALETTE[0], markersize=4)
+        axes.set_yticks(place, [shorten(value, 18) for value in rows[by]], fontsize=8)
+        axes.set(title=f"{step} by {by}", xlabel=f"share of {rows['of'].iloc[0]}")
+    for axes in panels[len(own) :]:
+        axes.set_visible(False)
     return figure
 
 

@@ -72,12 +72,24 @@ def plot_map(positions: pd.DataFrame, segments: Segments) -> Figure:
     return figure
 
 
-def plot_tags(tags: pd.DataFrame) -> Figure:
-    """Draw how many users carry each tag as their first."""
-    counts = tags[tags["rank"] == 1]["tag"].value_counts()
+def plot_tags(counts: pd.DataFrame) -> Figure:
+    """Draw how many users (second column) carry each tag (first column) as their first."""
+    tags, users = counts.iloc[::-1, 0], counts.iloc[::-1, 1].astype(float)
     figure, (axes,) = new_figure(height=1 + 0.3 * len(counts))
-    axes.barh([shorten(name) for name in counts.index[::-1]], counts[::-1], color=PALETTE[0])
+    axes.barh([shorten(tag) for tag in tags], users, color=PALETTE[0])
     axes.set(title="First interest tag", xlabel="users")
+    return figure
+
+
+def plot_feature_weights(weights: pd.DataFrame, n_features: int = 15) -> Figure:
+    """Draw each feature's three weights, a panel a way of weighing; selected ones are dark."""
+    top = weights.head(n_features)[::-1]
+    figure, panels = new_figure(1, 3, height=1.2 + 0.26 * len(top), sharey=True)
+    colours = [PALETTE[0] if chosen else NEUTRAL for chosen in top["selected"]]
+    for axes, way in zip(panels, ("permutation", "forest", "mutual information"), strict=True):
+        spread = 2 * top["sd"] if way == "permutation" else None
+        axes.barh([shorten(name) for name in top.index], top[way], color=colours, xerr=spread)
+        axes.set_title(way)
     return figure
 
 

@@ -8,11 +8,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.conversion import (
     dependence,
-    expected_revenue_inputs,
     fit_models,
     importances,
     judge,
     lift_curve,
+    net_prices,
     predictions,
     profit_curve,
     shuffled_labels,
@@ -118,6 +118,11 @@ def test_bad_data_sets_are_refused(small_world, halves):
         make_dataset(tables, START + 28 * DAY, 30 * DAY)
     with pytest.raises(ValueError, match="choose course or exposure"):
         make_dataset(tables, START + 5 * DAY, DAY, unit="week")
+    silent = tables.exposures.drop(columns="purchased")
+    with pytest.raises(ValueError, match="no column purchased"):
+        make_dataset(replace(tables, exposures=silent), START + 5 * DAY, DAY, unit="exposure")
+    with pytest.raises(ValueError, match=r"no model .'oracle'.; choose from base rate"):
+        fit_models(halves[0], names=["oracle"])
     with pytest.raises(ValueError, match="labels are 0; a model needs purchases"):
         fit_models(replace(halves[0], y=np.zeros(len(halves[0].y), int)))
 
@@ -149,6 +154,7 @@ def test_scores_equal_scikit_learn(halves, fitted):
 def test_shuffled_labels_fall_to_the_base_rate(halves):
     loss = shuffled_labels(*halves, rng=rng())
     assert loss["shuffled labels"] > loss[BASE] - 0.001
+    assert 0 < loss["sd"] < 0.02
 
 
 def test_calibration_slope_and_error_of_known_probabilities():
@@ -187,17 +193,11 @@ def test_qini_counts_purchases_gained():
 
 
 def test_revenue_is_net_of_refunds():
-    data = PurchaseData(
-        X=pd.DataFrame(index=range(2)),
-        y=np.zeros(2, int),
-        rows=pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"]}),
+    items = pd.DataFrame(
+        {"item_id": ["a", "b", "clip"], "price": [10.0, 20, None], "promotes": [None, None, "a"]}
     )
     orders = pd.DataFrame({"item_id": ["a"] * 10, "amount": 8.0, "refund_amount": [8.0] + [0] * 9})
-    found = expected_revenue_inputs(
-        np.array([0.5, 0.1]), data, pd.Series({"a": 10.0, "b": 20.0}), orders
-    )
-    assert found.net_price == pytest.approx([10 * 0.9, 20 * 0.9])
-    assert found.probability.tolist() == [0.5, 0.1]
+    assert net_prices(items, orders).tolist() == pytest.approx([10 * 0.9, 20 * 0.9, 10 * 0.9])
 
 
 def test_conversion_is_drawn(halves, fitted):

@@ -101,7 +101,10 @@ def test_funnels_are_drawn(small_world):
     rng = np.random.default_rng(0)
     figures = [
         plot_funnel(funnel(pairs, rng=rng)),
-        plot_rates(funnel(pairs, "hour", rng=rng, n_resamples=50), "ordered"),
+        plot_rates(
+            [funnel(pairs, by, rng=rng, n_resamples=50) for by in ("hour", "kind", "host")],
+            "ordered",
+        ),
         plot_time_to_purchase(time_to_purchase(pairs)),
         plot_retention(retention(tables)),
     ]

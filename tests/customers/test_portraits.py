@@ -18,6 +18,7 @@ from kpay_lab.data.simulate import WorldSpec, simulate
 from kpay_lab.plots.portraits import (
     plot_calibration,
     plot_choice_of_k,
+    plot_feature_weights,
     plot_map,
     plot_profiles,
     plot_readable_tree,
@@ -127,7 +128,8 @@ def test_portraits_are_drawn(small_world):
         plot_choice_of_k(segments),
         plot_profiles(segments),
         plot_map(segment_map(features, segments), segments),
-        plot_tags(interest_tags(tables)),
+        plot_tags(interest_tags(tables)["tag"].value_counts().reset_index()),
+        plot_feature_weights(feature_weights(features, pd.Series(truth).astype(str))),
         plot_calibration(judged.curves),
         plot_readable_tree(tree),
     ]

@@ -1,0 +1,83 @@
+"""Notebook 03 by running it: what its metrics say must fit together."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kpay_lab.data import Loaded
+from kpay_lab.data.admission import admit
+from kpay_lab.data.simulate import WorldSpec, simulate
+
+ROOT = Path(__file__).parents[1]
+NAME = "03_user_portraits"
+LEARNED = ("naive_Bayes", "decision_tree", "random_forest")
+
+
+def run(folder, *arguments):
+    command = [sys.executable, "-m", "kpay_lab", "run", NAME, "--output", str(folder)]
+    done = subprocess.run(
+        [*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    (result,) = (path for path in folder.iterdir() if path.name != "latest")
+    return result, json.loads((result / "metrics.json").read_text())[NAME]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("runs"), "--profile", "smoke")
+
+
+def test_users_are_those_who_consented_and_came(smoke):
+    tables, truth = simulate(WorldSpec(n_users=200, n_items=60, n_days=30, seed=0))
+    admitted = admit(Loaded(tables, truth=truth)).tables
+    assert smoke[1]["users"] == admitted.events["user_id"].nunique() < 200
+
+
+def test_segments_share_out_the_users(smoke):
+    metrics = smoke[1]
+    k = metrics["segments/k"]
+    assert 1 <= k <= 4
+    shares = [metrics[f"segments/{number}/share"] for number in range(k)]
+    assert sum(shares) == pytest.approx(1)
+    assert shares == sorted(shares, reverse=True)
+    assert f"segments/{k}/share" not in metrics
+
+
+def test_agreements_are_adjusted_rand_indexes_below_their_ceiling(smoke):
+    metrics = smoke[1]
+    for key in ("mixture/ari_with_kmeans", "segments/split_half_ari", "truth/ari"):
+        assert -1 <= metrics[key] <= 1, key
+    assert 0.2 < metrics["truth/ari_ceiling"] < 1
+    assert metrics["truth/ari"] < metrics["truth/ari_ceiling"] + 0.1
+
+
+def test_classifiers_stand_beside_the_base_rate(smoke):
+    metrics = smoke[1]
+    assert metrics["base_rate/balanced_accuracy"] == pytest.approx(1 / metrics["outcome/labels"])
+    assert max(metrics[f"{name}/accuracy"] for name in LEARNED) > metrics["base_rate/accuracy"]
+    for name in LEARNED:
+        assert 0 <= metrics[f"{name}/calibration_error"] <= 1
+        assert 0 <= metrics[f"{name}/Brier"] <= 2
+
+
+def test_no_page_and_no_table_names_a_user(smoke):
+    page = (smoke[0] / f"{NAME}.html").read_text(encoding="utf-8")
+    tables = [path.read_text() for path in (smoke[0] / NAME / "tables").glob("*.csv")]
+    users = simulate(WorldSpec(n_users=200, n_items=60, n_days=30, seed=0))[0].users["user_id"]
+    assert len(tables) >= 8
+    for text in (page, *tables):
+        assert not [user for user in users if f"{user}<" in text or f"{user}," in text]
+
+
+@pytest.mark.slow
+def test_open_university_learners(tmp_path, real_data):
+    settings = ("--profile", "oulad", "--data", str(real_data("oulad")))
+    _, metrics = run(tmp_path, *settings, "--set", "max_users=1500")
+    assert metrics["users"] == 1500
+    assert metrics["outcome/labels"] == 4  # Pass, Fail, Withdrawn, Distinction
+    assert metrics["random_forest/Brier"] < metrics["base_rate/Brier"]
+    assert "truth/ari" not in metrics
