@@ -56,8 +56,8 @@ def stochastic(
 
     .. math:: \pi(i|u) = (1 - \epsilon) \operatorname{softmax}_i(z_{ui} / T) + \epsilon / m
 
-    with z the scores less their mean, in the user's standard deviations. What a log never
-    shows it cannot judge: unlike a list by rank, a policy leaves every candidate a chance.
+    with z the user's scores, standardised. Unlike a list by rank it leaves every candidate a
+    chance: what is never shown cannot be judged.
 
     >>> stochastic(np.array([[1.0, 0.0, 9.0]]), np.array([True, True, False]), epsilon=0).round(2)
     array([[0.88, 0.12, 0.  ]])
@@ -92,10 +92,9 @@ def true_values(world: World, policies: Policies, log: SlotLog) -> dict[str, flo
 def simulated_test(
     world: World, policies: Policies, log: SlotLog, *, rng: np.random.Generator
 ) -> dict[str, Interval]:
-    """Play the policies against each other: each user meets one, by lot, and reacts afresh.
+    """Play policies against each other: each user meets one, by lot, and reacts afresh.
 
-    The value of an arm is Σ clicks / Σ slots over its users; its 95 % interval comes by the
-    delta method, for users and not slots were randomised.
+    An arm's value is Σ clicks / Σ slots of its users, with a 95 % interval by the delta method.
     """
     arm = rng.integers(len(policies), size=len(log.users))[log.user]
     chance, found = _chances(world, log), {}
@@ -111,9 +110,15 @@ def simulated_test(
 
 
 def three_ways(
-    estimates: Mapping[str, OffPolicy], tests: Mapping[str, Interval], truth: Mapping[str, float]
+    world: World,
+    policies: Policies,
+    log: SlotLog,
+    estimates: Mapping[str, OffPolicy],
+    *,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Put them side by side: columns policy, way, value, low, high."""
+    """Put estimates, a test and the truth side by side: columns policy, way, value, low, high."""
+    tests, truth = simulated_test(world, policies, log, rng=rng), true_values(world, policies, log)
     rows: list[tuple] = []
     for name, result in estimates.items():
         rows += [(name, e.method, e.value, e.low, e.high) for e in result.estimates]
@@ -161,8 +166,8 @@ def coverage(
 
 def _places(world: World, log: SlotLog) -> tuple[np.ndarray, np.ndarray]:
     """Positions in the world of the log's users and items."""
-    people, things = world.users.table["user_id"], world.items.table["item_id"]
-    return pd.Index(people).get_indexer(log.users), pd.Index(things).get_indexer(log.items)
+    known = pd.Index(world.users.table["user_id"]), pd.Index(world.items.table["item_id"])
+    return known[0].get_indexer(log.users), known[1].get_indexer(log.items)
 
 
 def _chances(world: World, log: SlotLog) -> np.ndarray:

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.experiments.arms import ABData, Metric
+from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy, position_policy
+from kpay_lab.stats import Interval, wilson
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -57,3 +59,35 @@ def open_bandit(folder: str | Path, policy: str, campaign: str) -> BanditLog:
         len(items),
         items,
     )
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A policy judged from another's log, beside the click rate in its own.
+
+    ``unsupported`` is the share of (position, item) cells that its own log never shows and
+    whose probability is therefore taken as 0.
+    """
+
+    result: OffPolicy
+    on_policy: Interval
+    unsupported: float
+
+
+def transfer(
+    log: BanditLog, target: BanditLog, *, rng: np.random.Generator, clip: float = np.inf
+) -> Transfer:
+    """Estimate from ``log`` what the policy that wrote ``target`` is worth.
+
+    The logs hold propensities of logged items only, so the target's probabilities are the
+    approximation of `position_policy`, made from its own log.
+    """
+    policy, shown = position_policy(
+        target.action, target.position, target.propensity, target.n_actions
+    )
+    places = np.eye(len(policy))[log.position - 1]
+    q = cross_fit(places, log.action, log.reward, log.n_actions, rng=rng)
+    logged = log.reward, log.action, log.propensity
+    result = evaluate_policy(*logged, policy[log.position - 1], q, clip=clip)
+    own = wilson(target.reward.sum(), len(target.reward))
+    return Transfer(result, own, float((shown == 0).mean()))
