@@ -1,6 +1,7 @@
 """Executed notebooks and their manifest as pages that stand alone: offline, no address."""
 
 import base64
+import copy
 import hashlib
 import re
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 import jinja2
 import nbformat
 from nbconvert.filters import Highlight2HTML, strip_ansi
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
 from kpay_lab.report.manifest import Manifest
@@ -22,6 +24,7 @@ PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib 
 def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     """Return one notebook's page: the story first, its code behind a toggle."""
     markup = Markup()
+    notebook, _ = CoalesceStreamsPreprocessor().preprocess(copy.deepcopy(notebook), {})
     cells = [
         _cell(cell, markup)
         for cell in notebook.cells

@@ -81,6 +81,15 @@ def test_injected_cell_and_long_print_are_left_out(text):
     assert len(text) < 200_000
 
 
+def test_lines_printed_one_by_one_stand_in_one_box(manifest):
+    lines = [new_output("stream", name="stdout", text=f"model {n}\n") for n in range(3)]
+    printed = new_notebook(cells=[new_code_cell("for ...", outputs=lines)])
+    drawn = page(printed, "01_a", manifest)
+    assert drawn.count('<div class="output stdout">') == 1
+    assert "model 0\nmodel 1\nmodel 2" in drawn
+    assert len(printed.cells[0].outputs) == 3  # the notebook itself stays as it ran
+
+
 def test_wide_tables_scroll_in_their_box(text):
     assert '<div class="wide"><table><tbody><tr><td>7' in text
 
