@@ -1,0 +1,172 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.data.presets import WorldSpec
+from kpay_lab.data.world import build_world, click_probability, logging_policy
+from kpay_lab.evaluate import policies as p
+from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.recommend.base import Training
+from kpay_lab.recommend.ease import EASE
+
+SPEC = WorldSpec(n_users=60, n_items=24, n_days=14, seed=0)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return build_world(SPEC)
+
+
+@pytest.fixture(scope="module")
+def log(world):
+    """3,000 slots of the log's own policy, users and items in reverse order of the world's."""
+    rng = np.random.default_rng(0)
+    users = pd.Index(world.users.table["user_id"])[::-1]
+    items = pd.Index(world.items.table["item_id"])[::-1]
+    own = logging_policy(world)[::-1, ::-1]
+    user, position = rng.integers(60, size=3000), rng.integers(1, 7, size=3000)
+    action = np.array([rng.choice(24, p=own[u]) for u in user])
+    click = click_probability(world, 59 - user, 23 - action, position)
+    reward = (rng.random(3000) < click).astype(float)
+    return p.SlotLog(users, items, user, position, action, own[user, action], reward)
+
+
+def two_policies(world):
+    """Uniform, and one that follows the truth, in the log's reversed order."""
+    everything = np.ones(24, dtype=bool)
+    liked = world.interest[::-1, ::-1].astype(float)
+    return {
+        "uniform": p.stochastic(np.zeros((60, 24)), everything, epsilon=1.0),
+        "liked": p.stochastic(liked, everything, epsilon=0.1),
+    }
+
+
+def test_a_policy_is_a_softmax_with_some_chance_over_the_candidates():
+    scores = np.array([[2.0, 0.0, 5.0], [1.0, 1.0, 0.0]])
+    candidates = np.array([True, True, False])
+    policy = p.stochastic(scores, candidates, temperature=2.0, epsilon=0.2)
+    high = np.exp(1 / 2) / (np.exp(1 / 2) + np.exp(-1 / 2))  # z is +1 and -1
+    assert policy[0] == pytest.approx([0.8 * high + 0.1, 0.8 * (1 - high) + 0.1, 0])
+    assert policy[1] == pytest.approx([0.5, 0.5, 0])  # equal scores: nothing to prefer
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 50.0])
+def test_policies_add_up_to_one_and_keep_the_order(temperature):
+    scores = np.random.default_rng(0).normal(size=(20, 9))
+    policy = p.stochastic(scores, np.ones(9, dtype=bool), temperature=temperature, epsilon=0.1)
+    assert policy.sum(axis=1) == pytest.approx(np.ones(20))
+    assert policy.min() >= 0.1 / 9
+    assert (policy.argmax(axis=1) == scores.argmax(axis=1)).all()
+
+
+def test_the_true_value_is_that_of_a_literal_loop(world, log):
+    target = two_policies(world)["liked"]
+    few = log.take(np.arange(40))
+    total = 0.0
+    for user, position in zip(few.user, few.position, strict=True):
+        for item in range(24):
+            chance = click_probability(world, np.array(59 - user), np.array(23 - item), position)
+            total += target[user, item] * float(chance)
+    assert p.true_values(world, {"liked": target}, few)["liked"] == pytest.approx(total / 40)
+
+
+def test_the_estimates_of_a_log_hold_the_truth(world, log):
+    targets = two_policies(world)
+    truth = p.true_values(world, targets, log)
+    found = p.off_policy(log, targets, rng=np.random.default_rng(0))
+    for name, result in found.items():
+        assert result.mean_weight == pytest.approx(1, abs=0.1)
+        for e in result.estimates[:3]:
+            assert abs(e.value - truth[name]) < 3.5 * e.se
+
+
+def test_the_logs_own_policy_needs_no_weights(world, log):
+    own = logging_policy(world)[::-1, ::-1]
+    result = p.off_policy(log, {"own": own}, rng=np.random.default_rng(0))["own"]
+    assert result.ess == pytest.approx(3000)
+    ips = next(e for e in result.estimates if e.method == "IPS")
+    assert ips.value == pytest.approx(log.reward.mean())
+
+
+def test_a_test_gives_each_user_one_policy_and_finds_the_truth(world, log):
+    many = log.take(np.tile(np.arange(3000), 20))
+    targets = two_policies(world)
+    truth = p.true_values(world, targets, many)
+    tests = p.simulated_test(world, targets, many, rng=np.random.default_rng(0))
+    for name, found in tests.items():
+        se = (found.high - found.low) / 2 / 1.96
+        assert abs(found.estimate - truth[name]) < 3.5 * se
+        by_slot = np.sqrt(truth[name] * (1 - truth[name]) / (len(many.user) / 2))
+        assert se > 1.5 * by_slot  # users differ, and there are 60 of them
+
+
+def test_three_ways_stand_side_by_side(world, log):
+    targets = two_policies(world)
+    rng = np.random.default_rng(0)
+    estimates = p.off_policy(log, targets, rng=rng)
+    table = p.three_ways(world, targets, log, estimates, rng=rng)
+    ways = ["DR", "SNIPS", "IPS", "DM", "A/B test", "truth"]
+    assert table["way"].tolist() == 2 * ways
+    assert table["policy"].tolist() == 6 * ["uniform"] + 6 * ["liked"]
+    truth = table[table["way"] == "truth"].set_index("policy")["value"].to_dict()
+    assert truth == p.true_values(world, targets, log)
+
+
+def test_slots_are_read_from_a_simulated_log(small_world):
+    tables, truth = small_world
+    interest = interest_matrix(tables)
+    log = p.slot_log(tables.exposures, interest.users, interest.items)
+    assert (interest.items[log.action] == tables.exposures["item_id"]).all()
+    assert log.propensity == pytest.approx(truth.propensity)
+    model = EASE(reg=50.0).fit(Training(interest, tables))
+    everything = np.ones(len(interest.items), dtype=bool)
+    policy = p.stochastic(model.score(np.arange(len(interest.users))), everything)
+    world = build_world(WorldSpec(n_users=200, n_items=60, n_days=30, seed=0))
+    value = p.true_values(world, {"ease": policy}, log)["ease"]
+    uniform = p.stochastic(np.zeros(policy.shape), everything, epsilon=1.0)
+    assert value > p.true_values(world, {"uniform": uniform}, log)["uniform"]
+
+
+def test_a_log_without_propensities_is_refused(tiny):
+    exposures = pd.DataFrame({"user_id": ["u"], "item_id": ["i"], "clicked": [1]})
+    with pytest.raises(ValueError, match="lack position, propensity"):
+        p.slot_log(exposures, pd.Index(["u"]), pd.Index(["i"]))
+
+
+def test_a_redrawn_log_follows_its_own_policy(world, log):
+    again = p.coverage(
+        world,
+        two_policies(world),
+        log,
+        n_repetitions=4,
+        n_slots=500,
+        rng=np.random.default_rng(0),
+    )
+    assert len(again) == 2 * 3
+    assert again["bias"].abs().max() < 0.1
+    assert (again["low"] <= again["coverage"]).all() and (again["coverage"] <= again["high"]).all()
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_truth_over_redrawn_logs(world, log):
+    """DR, SNIPS and IPS of both policies, at good overlap: 95 %, within 3.5 standard errors."""
+    again = p.coverage(
+        world,
+        two_policies(world),
+        log,
+        n_repetitions=2000,
+        n_slots=1500,
+        rng=np.random.default_rng(0),
+    )
+    print(again.round(4).to_string())
+    slack = 3.5 * np.sqrt(0.95 * 0.05 / 2000)
+    assert again["ess"].min() > 0.3
+    assert again["coverage"].to_numpy() == pytest.approx(np.full(6, 0.95), abs=slack)
+
+
+def test_wrong_propensities_are_noticed(world, log):
+    wrong = replace(log, propensity=np.full(3000, 1 / 24))
+    result = p.off_policy(wrong, two_policies(world), rng=np.random.default_rng(0))["liked"]
+    assert any("mean weight" in warning for warning in result.warnings)
