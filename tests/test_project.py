@@ -121,3 +121,13 @@ def test_the_lock_names_no_address_and_covers_the_project():
     locked = {line.split("==")[0] for line in lock.splitlines()}
     for requirement in project()["dependencies"]:
         assert re.match(r"[A-Za-z0-9_-]+", requirement).group() in locked
+
+
+def test_the_readme_maps_every_module():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("## The map") : readme.index("## Adding a model")]
+    named = set(re.findall(r"`(?:\w+/)?(\w+)`", table))
+    models = {path.stem for path in (PACKAGE / "recommend").glob("*.py")}  # "and its neighbours"
+    plots = {path.stem for path in (PACKAGE / "plots").glob("*.py")}
+    modules = {path.stem for path in MODULES} - models - plots - {"__init__", "__main__"}
+    assert modules <= named, f"not on the map: {sorted(modules - named)}"
