@@ -66,7 +66,8 @@ def regret(runs: Mapping[str, BanditRun], *, points: int = 400) -> Figure:
             axis.fill_between(steps, low, high, alpha=0.2)
     axes[0].set(xlabel="step", ylabel="cumulative regret")
     axes[1].set(xlabel="step", ylabel="share on the best arm", ylim=(0, 1))
-    axes[0].legend()
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=len(runs))
     return figure
 
 

@@ -33,10 +33,10 @@ def three_ways(found: pd.DataFrame, running: float) -> Figure:
             axis.plot([low, high], [row, row], color=PALETTE[row], linewidth=2.5)
             axis.plot(mine.loc[way, "value"], row, "o", color=PALETTE[row])
         axis.axvline(running, color=NEUTRAL, linestyle=":", linewidth=1.5, label="now running")
-        axis.axvline(mine.loc["truth", "value"], color="black", linestyle="--", linewidth=1)
+        truth = mine.loc["truth", "value"]
+        axis.axvline(truth, color="black", linestyle="--", linewidth=1, label="truth")
         axis.set_yticks(range(len(ways)), ways)
         axis.set_title(shorten(name, 16))
-    axes[-1].axvline(mine.loc["truth", "value"], color="black", linestyle="--", label="truth")
     axes[0].invert_yaxis()
     figure.supxlabel("clicks a slot", fontsize=10)
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper right", ncols=2)

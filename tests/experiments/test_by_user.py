@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.experiments.ab import effect
+from kpay_lab.experiments.arms import ABData, Metric
+from kpay_lab.experiments.by_user import aa_rejections, randomised_users
+
+
+def test_a_log_becomes_one_row_a_user(small_world):
+    tables, _ = small_world
+    shown = tables.exposures
+    running = shown["treatment"].notna()
+    data = randomised_users(tables)
+    frame = data.frame.set_index("user_id")
+    assert len(frame) == shown.loc[running, "user_id"].nunique()
+    assert frame["shown"].sum() == running.sum()
+    assert frame["purchased"].sum() == shown.loc[running, "purchased"].sum()
+    arms = shown[running].groupby("user_id")["treatment"].first()
+    assert ((frame["arm"] == "treated") == (arms.reindex(frame.index) == 1)).all()
+    one = frame.index[3]
+    start = shown.loc[running, "timestamp"].min()
+    before = shown[(shown["user_id"] == one) & (shown["timestamp"] < start)]
+    assert frame.loc[one, "clicked_before"] == before["clicked"].sum()
+    mine = tables.orders[(tables.orders["user_id"] == one) & (tables.orders["timestamp"] >= start)]
+    assert frame.loc[one, "revenue"] == pytest.approx(
+        (mine["amount"] - mine["refund_amount"]).sum()
+    )
+
+
+def test_without_orders_there_is_no_revenue(small_world):
+    tables, _ = small_world
+    data = randomised_users(replace(tables, orders=None))
+    assert [metric.name for metric in data.metrics] == [
+        "purchased",
+        "purchased / shown",
+        "clicked / shown",
+    ]
+
+
+def test_a_log_without_a_lot_is_refused(small_world):
+    tables, _ = small_world
+    plain = replace(tables, exposures=tables.exposures.drop(columns="treatment"))
+    with pytest.raises(ValueError, match="no treatment"):
+        randomised_users(plain)
+
+
+def test_the_fast_a_a_test_decides_as_welch_on_the_ratio_does():
+    """The same splits, judged one by one with the delta method of `effect`."""
+    luck = np.random.default_rng(0)
+    counts = luck.integers(1, 60, 300).astype(float)
+    sums = luck.binomial(counts.astype(int), luck.beta(2, 5, 300)).astype(float)
+    _, by_user = aa_rejections(sums, counts, n_tests=200, rng=np.random.default_rng(1))
+    splits = np.random.default_rng(1).random((200, 300)) < 0.5
+    rejected = []
+    for split in splits:
+        arm = np.where(split, "a", "b")
+        frame = pd.DataFrame({"unit": range(300), "arm": arm, "s": sums, "n": counts})
+        found = effect(ABData(frame, "unit", "arm", "a", "b", ()), Metric("s", per="n"))
+        rejected.append(found.pvalue < 0.05)
+    assert by_user == pytest.approx(np.mean(rejected), abs=0.015)
+
+
+@pytest.mark.slow
+def test_by_user_the_promise_is_kept_and_by_exposure_broken():
+    luck = np.random.default_rng(0)
+    counts = luck.integers(20, 100, 2000).astype(float)
+    sums = luck.binomial(counts.astype(int), luck.beta(2, 5, 2000)).astype(float)
+    by_exposure, by_user = aa_rejections(sums, counts, n_tests=5000, rng=luck)
+    print(f"A/A by exposure {by_exposure:.4f}, by user {by_user:.4f}")
+    assert by_user == pytest.approx(0.05, abs=3.5 * np.sqrt(0.05 * 0.95 / 5000))
+    assert by_exposure > 0.15
