@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kpay_lab.experiments.ab import analyse, verdict
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
-from kpay_lab.experiments.readers import cookie_cats, open_bandit
+from kpay_lab.experiments.readers import BanditLog, cookie_cats, open_bandit, transfer
 
 DATA = Path("../shared/data")
 needs_cats = pytest.mark.skipif(
@@ -69,3 +70,23 @@ def test_bts_is_estimated_from_the_random_log(campaign):
     for e in result.estimates[:3]:
         assert abs(e.value - on_policy) < 3.5 * np.hypot(e.se, noise)
     assert "46 rows" in result.warnings[-1]  # clicks in either random log
+
+
+def test_a_uniform_policy_judged_from_a_uniform_log_is_its_click_rate():
+    rng = np.random.default_rng(0)
+    logs = [
+        BanditLog(
+            rng.integers(4, size=600),
+            rng.integers(1, 4, size=600),
+            (rng.random(600) < 0.2).astype(float),
+            np.full(600, 0.25),
+            4,
+            pd.DataFrame(index=range(4)),
+        )
+        for _ in range(2)
+    ]
+    moved = transfer(*logs, rng=rng)
+    ips = next(e for e in moved.result.estimates if e.method == "IPS")
+    assert ips.value == pytest.approx(logs[0].reward.mean())  # every weight is 1
+    assert moved.on_policy.estimate == logs[1].reward.mean()
+    assert moved.unsupported == 0

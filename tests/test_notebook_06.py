@@ -1,0 +1,123 @@
+"""Notebooks 06 and 07 (case B) by running them: what their metrics say must fit together."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NAME = "06_experiments"
+POLICIES = ("uniform", "popularity", "content", "ease")
+
+
+def run(folder, *arguments):
+    command = [sys.executable, "-m", "kpay_lab.cli", "run", *arguments, "--output", str(folder)]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout
+    result = (folder / "latest").resolve()
+    return result, json.loads((result / "metrics.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return run(folder, NAME, "07_case_study", "--profile", "smoke")
+
+
+@pytest.fixture(scope="module")
+def metrics(smoke):
+    return smoke[1][NAME]
+
+
+def test_every_interval_holds_its_estimate(metrics):
+    keys = [key.removesuffix("/low") for key in metrics if key.endswith("/low")]
+    assert len(keys) >= 9
+    for key in keys:
+        assert metrics[f"{key}/low"] <= metrics[key] <= metrics[f"{key}/high"], key
+
+
+def test_by_user_an_a_a_test_keeps_its_promise(metrics):
+    slack = 3.5 * (0.05 * 0.95 / 1000) ** 0.5 + 0.01  # of so few users, normal only roughly
+    for name in ("clicked", "purchased"):
+        assert metrics[f"aa/{name}, by user"] == pytest.approx(0.05, abs=slack)
+
+
+def test_the_verdict_is_worth_the_effect_times_the_customers(metrics):
+    assert metrics["srm/passed"] is True
+    effect = metrics["effect/revenue (CUPED)"]
+    assert metrics["verdict/worth"] == pytest.approx(2000 * effect)
+    assert 0 < metrics["cuped/revenue/variance_left"] < 1.1
+
+
+def test_three_ways_agree_in_the_simulated_world(metrics):
+    for name in POLICIES:
+        truth = metrics[f"three_ways/{name}/truth"]
+        assert 0 < truth < 1
+        for way in ("DR", "SNIPS", "IPS", "A/B test"):
+            assert metrics[f"three_ways/{name}/{way}"] == pytest.approx(truth, abs=0.12)
+        assert 0 < metrics[f"ess/{name}"] <= 1000
+        assert {metrics[f"coverage/{name}/{way}"] * 3 % 1 for way in ("DR", "IPS")} == {0.0}
+
+
+def test_bandits_and_the_loop_leave_their_traces(smoke, metrics):
+    for name in ("epsilon-greedy", "UCB1", "Thompson", "LinUCB (contextual)"):
+        assert metrics[f"regret/{name}"] > 0
+        assert 0 < metrics[f"best_share/{name}"] <= 1
+    chance = "ease, 10% by chance"
+    assert metrics[f"feedback/{chance}/coverage"] > metrics["feedback/popularity/coverage"]
+    assert metrics["feedback/popularity/gini"] > metrics[f"feedback/{chance}/gini"]
+    pictures = {path.stem for path in (smoke[0] / NAME / "figures").glob("*.png")}
+    assert {"aa", "effects", "power", "regret", "three_ways", "coverage", "feedback"} <= pictures
+
+
+def test_case_b_is_played_to_its_end(smoke):
+    found = smoke[1]["07_case_study"]
+    assert found["case_b/audience"] >= 10
+    low, high = found["case_b/coupon/low"], found["case_b/coupon/high"]
+    assert low < found["case_b/coupon"] < high
+    assert found["case_b/coupon/covered"] is (low <= found["case_b/coupon/truth"] <= high)
+    assert found["case_b/order/expected revenue"] > 0
+
+
+def test_no_user_is_on_a_page(smoke):
+    for name in (NAME, "07_case_study"):
+        page = (smoke[0] / f"{name}.html").read_text(encoding="utf-8")
+        assert not re.search(r"\bu0\d{4}\b", page)
+
+
+def test_cookie_cats_is_stopped_by_its_sample_ratio(real_data, tmp_path):
+    folder = real_data("cookie-cats")
+    _, metrics = run(tmp_path, "--profile", "cookie-cats", "--data", str(folder))
+    found = metrics[NAME]
+    assert found["srm/pvalue"] == pytest.approx(0.0086, abs=5e-5)  # 44,700 against 45,489
+    assert found["srm/passed"] is False
+    assert found["verdict"].startswith("No verdict.")
+    assert "verdict/worth" not in found
+    # retention after 7 days: 8,502 of 44,700 and 8,279 of 45,489
+    assert found["effect/retention_7"] == pytest.approx(8279 / 45489 - 8502 / 44700, abs=1e-6)
+
+
+def test_open_bandit_is_judged_from_the_other_log(real_data, tmp_path):
+    folder = real_data("obd-small")
+    _, metrics = run(tmp_path, "--profile", "open-bandit", "--data", str(folder))
+    found = metrics[NAME]
+    assert found["open_bandit/bts, men/own"] == 69 / 10_000
+    assert found["open_bandit/random, women/own"] == 46 / 10_000
+    for name in ("bts, men", "bts, women", "random, men", "random, women"):
+        assert 0 < found[f"open_bandit/{name}/DR"] < 0.03
+    assert not [key for key in found if key.startswith(("effect/", "feedback/", "regret/"))]
+
+
+def test_read_tables_are_analysed_without_a_truth(tmp_path):
+    from kpay_lab.data.simulate import WorldSpec, simulate, write_tables
+
+    tables, _ = simulate(WorldSpec(n_users=150, n_items=40, n_days=30))
+    write_tables(tables, tmp_path / "mine", format="parquet")
+    given = ["--data", str(tmp_path / "mine"), "--set", "n_slots=500", "--set", "min_events=100"]
+    _, metrics = run(tmp_path / "runs", NAME, "--profile", "smoke", *given)
+    found = metrics[NAME]
+    assert found["ab/units"] > 50 and found["ess/ease"] > 0
+    assert not [key for key in found if key.startswith(("truth/", "three_ways/", "feedback/"))]
