@@ -113,9 +113,12 @@ def judge_classifiers(
     )
 
 
-def fitted_tree(features: pd.DataFrame, outcome: pd.Series, *, seed: int = 0) -> Pipeline:
-    """Fit the decision tree to all labelled users, to be drawn."""
-    return classifiers(seed)["decision tree"].fit(*_labelled(features, outcome))
+def fitted_tree(
+    features: pd.DataFrame, outcome: pd.Series, *, depth: int = 3, seed: int = 0
+) -> Pipeline:
+    """Fit a decision tree of ``depth`` questions to all labelled users, to be drawn."""
+    tree = classifiers(seed)["decision tree"].set_params(decisiontreeclassifier__max_depth=depth)
+    return tree.fit(*_labelled(features, outcome))
 
 
 def stability_over_time(windows: Sequence[tuple[pd.DataFrame, pd.Series]]) -> pd.DataFrame:

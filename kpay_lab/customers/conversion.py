@@ -21,7 +21,7 @@ def fit_models(
     later: PurchaseData | None = None,
     *,
     names: Sequence[str] | None = None,
-    n_groups: int = 4,
+    n_groups: int = 6,
     seed: int = 0,
 ) -> dict[str, BaseEstimator]:
     """Fit the base rate and the models; with a later slice also calibrate them there (Platt).
@@ -31,7 +31,7 @@ def fit_models(
     names : sequence of str, optional
         Which of `models.conversion_models`; all by default.
     n_groups : int
-        Groups of users in the logistic regression, such as the k of `portraits.find_segments`.
+        Soft groups of users in the logistic regression, see `models.SegmentTerms`.
 
     Raises
     ------

@@ -7,12 +7,11 @@ from kpay_lab.customers.portraits import interest_tags
 from kpay_lab.data.tables import Tables
 
 NEXT_TAG = "next tag"
+Window = tuple[pd.DataFrame, pd.Series]
 LEAST = 10  # users a label needs; rarer ones cannot be learned, and could name a person
 
 
-def labelled_windows(
-    tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2
-) -> list[tuple[pd.DataFrame, pd.Series]]:
+def labelled_windows(tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2) -> list[Window]:
     """Pair what was known of the users with what is to be foretold.
 
     Parameters
@@ -25,8 +24,8 @@ def labelled_windows(
     Returns
     -------
     list of (features, outcome), in time order
-        Both by user_id. Empty where the log knows neither times nor categories; labels of
-        fewer than ten users are left out.
+        Both by user_id. Labels of fewer than ten users are left out, and windows of fewer
+        than two labels; so it is empty where the log knows no times or no categories.
 
     Raises
     ------
@@ -38,7 +37,7 @@ def labelled_windows(
             known = [] if tables.users is None else [*tables.users.columns.drop("user_id")]
             raise ValueError(f"outcome is {outcome!r}; choose {NEXT_TAG!r} or one of {known}")
         labels = tables.users.set_index("user_id")[outcome].dropna().astype("str")
-        return [(user_features(tables, leave_out=(outcome,)), _frequent(labels))]
+        return _learnable([(user_features(tables, leave_out=(outcome,)), labels)])
     events = tables.events
     if "timestamp" not in events or tables.items is None or "category" not in tables.items:
         return []
@@ -48,9 +47,16 @@ def labelled_windows(
     for cut, end in zip(cuts, [*cuts[1:], times.max() + pd.Timedelta(seconds=1)], strict=True):
         part = tables.with_events(events[(times >= cut) & (times < end)])
         tags = interest_tags(part, n_tags=1).set_index("user_id")["tag"]
-        windows.append((user_features(tables, cut), _frequent(tags)))
-    return windows
+        windows.append((user_features(tables, cut), tags))
+    return _learnable(windows)
 
 
-def _frequent(labels: pd.Series) -> pd.Series:
-    return labels[labels.map(labels.value_counts()) >= LEAST]
+def _learnable(windows: list[Window]) -> list[Window]:
+    """Keep the users whose features and label are known, and windows of two labels or more."""
+    kept = []
+    for features, labels in windows:
+        known = labels[labels.index.isin(features.index)]
+        frequent = known[known.map(known.value_counts()) >= LEAST]
+        if frequent.nunique() > 1:
+            kept.append((features, frequent))
+    return kept

@@ -169,10 +169,11 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     found["item"] = rows["item_id"].astype("category")
     if "price" in rows:
         found["log price"] = np.log1p(rows["price"])
-    for name in ("position", "treatment", "hour"):
+    if "position" in rows:
+        found["log position"] = np.log(rows["position"].astype(float))
+    for name in ("treatment", "hour"):
         if name in rows:
-            value = rows[name].astype(float)
-            found[name] = np.log(value) if name == "position" else value
+            found[name] = rows[name].astype(float)
     found |= _viewing(rows, events) | _profile(rows, events)
     if tables.orders is not None:
         orders = _dressed(tables.orders, tables).assign(log_amount=lambda o: np.log1p(o["amount"]))

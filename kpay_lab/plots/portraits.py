@@ -105,24 +105,25 @@ def plot_calibration(curves: Mapping[str, pd.DataFrame], title: str = "Calibrati
     return figure
 
 
-def plot_readable_tree(model: Pipeline, max_depth: int = 2) -> Figure:
-    """Draw the first levels of a fitted decision-tree pipeline with its features' names."""
-    figure, (axes,) = new_figure(height=5.0, width=11.0)
-    names = [shorten(name, 22) for name in model[:-1].get_feature_names_out()]
-    labels = [shorten(name, 22) for name in model[-1].classes_]
+def plot_readable_tree(model: Pipeline) -> Figure:
+    """Draw a fitted decision-tree pipeline: the question, the share of users, the label."""
+    depth = model[-1].get_depth()
+    figure, (axes,) = new_figure(height=1.0 + 1.1 * (depth + 1), width=10.0)
+    names = [shorten(name, 24) for name in model[:-1].get_feature_names_out()]
+    labels = [shorten(name, 16) for name in model[-1].classes_]
     nodes = plot_tree(
         model[-1],
-        max_depth=max_depth,
         feature_names=names,
         class_names=labels,
         impurity=False,
         proportion=True,
         precision=2,
-        fontsize=8,
+        fontsize=9,
         ax=axes,
     )
     for node in nodes:  # a row of class shares does not fit into a box
-        lines = node.get_text().split("\n")
-        node.set_text("\n".join(line for line in lines if not line.startswith("value")))
+        lines = [line for line in node.get_text().split("\n") if not line.startswith("value")]
+        words = "\n".join(lines).replace("samples = ", "").replace("class = ", "")
+        node.set_text(words.replace(" <= ", "\n≤ "))
     axes.set_title("Decision tree")
     return figure

@@ -11,7 +11,8 @@ from kpay_lab.customers.classify import (
     judge_classifiers,
     stability_over_time,
 )
-from kpay_lab.customers.features import habit_columns, known_before, user_features
+from kpay_lab.customers.features import habit_columns, known_before, some_users, user_features
+from kpay_lab.customers.outcomes import labelled_windows
 from kpay_lab.customers.portraits import find_segments, interest_tags, segment_map
 from kpay_lab.data.public import oulad
 from kpay_lab.data.simulate import WorldSpec, simulate
@@ -110,6 +111,37 @@ def test_classifiers_beat_the_base_rate_where_there_is_something_to_learn():
     assert not weights.loc["d", "selected"]
     steps = stability_over_time([(features, outcome), (features + 0.1, outcome)])
     assert (steps.set_index("model")["accuracy"].drop(BASE) > 0.9).all()
+
+
+def test_the_next_tag_comes_after_what_is_known(small_world, tiny):
+    tables, _ = small_world
+    (_, _), (features, tags) = labelled_windows(tables)
+    cut = tables.events["timestamp"].quantile(2 / 3)
+    pd.testing.assert_frame_equal(features, user_features(tables, cut))
+    events = tables.events
+    later = interest_tags(tables.with_events(events[events["timestamp"] >= cut]), n_tags=1)
+    expected = later.set_index("user_id")["tag"]
+    assert tags.to_dict() == expected[tags.index].to_dict()
+    assert tags.value_counts().min() >= 10
+    assert labelled_windows(tiny) == []
+
+
+def test_a_column_of_users_leaves_the_features(small_world):
+    tables, _ = small_world
+    ((features, labels),) = labelled_windows(tables, "gender")
+    assert "gender" not in features
+    assert set(labels) <= set(tables.users["gender"])
+    with pytest.raises(ValueError, match="outcome is 'taste'; choose 'next tag' or one of"):
+        labelled_windows(tables, "taste")
+
+
+def test_a_sample_holds_whole_users(small_world):
+    tables, _ = small_world
+    some = some_users(tables, 50, rng=rng())
+    chosen = set(some.events["user_id"])
+    assert len(chosen) == 50
+    assert some.exposures.equals(tables.exposures[tables.exposures["user_id"].isin(chosen)])
+    assert some_users(tables, 1000, rng=rng()) is tables
 
 
 def test_one_class_only_is_refused():
