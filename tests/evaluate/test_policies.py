@@ -102,6 +102,18 @@ def test_a_test_gives_each_user_one_policy_and_finds_the_truth(world, log):
         assert se > 1.5 * by_slot  # users differ, and there are 60 of them
 
 
+def test_tests_differ_from_each_other_as_their_intervals_say(world, log):
+    """Given out by slot instead of by user, both arms would meet all users and hardly differ."""
+    uneven = replace(log, position=np.where(log.user % 2, 1, 30))  # half see the first place only
+    uniform, rng = two_policies(world)["uniform"], np.random.default_rng(0)
+    runs = [
+        p.simulated_test(world, {"a": uniform, "b": uniform}, uneven, rng=rng)["a"]
+        for _ in range(100)
+    ]
+    claimed = np.mean([(run.high - run.low) / 2 / 1.96 for run in runs])
+    assert np.std([run.estimate for run in runs]) == pytest.approx(claimed, rel=0.3)
+
+
 def test_three_ways_stand_side_by_side(world, log):
     targets = two_policies(world)
     rng = np.random.default_rng(0)
