@@ -111,7 +111,10 @@ def test_tests_differ_from_each_other_as_their_intervals_say(world, log):
         for _ in range(100)
     ]
     claimed = np.mean([(run.high - run.low) / 2 / 1.96 for run in runs])
-    assert np.std([run.estimate for run in runs]) == pytest.approx(claimed, rel=0.3)
+    spread = np.std([run.estimate for run in runs])
+    print(f"spread {spread:.4f}, claimed {claimed:.4f}")
+    # an arm is half of the 60 users there are: sqrt(1 - 1/2) of what a sample of many would show
+    assert spread == pytest.approx(claimed * np.sqrt(0.5), rel=0.25)
 
 
 def test_three_ways_stand_side_by_side(world, log):
