@@ -33,10 +33,10 @@ lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
 test: $(READY) ## run the tests (slow, spark and browser tests apart)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: $(READY) ## run every test, the slow ones too
-	$(BIN)/python -m pytest -n auto -m ""
+	$(BIN)/python -m pytest -n auto --dist loadfile -m ""
 
 lint: $(READY) ## check format, style and types
 	$(BIN)/ruff format --check .

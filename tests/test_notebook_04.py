@@ -93,6 +93,7 @@ def test_lists_carry_ids_and_the_page_does_not(smoke):
     assert len(json.dumps(manifest).split("split_hash")[1].split('"')[2]) == 64
 
 
+@pytest.mark.slow
 def test_a_log_of_ids_alone(tmp_path):
     """No times, items, users, prices or orders: each part says so or does without."""
     tables, _ = simulate(WorldSpec(n_users=150, n_items=60, n_days=20, seed=1))

@@ -100,6 +100,7 @@ def test_cookie_cats_is_stopped_by_its_sample_ratio(real_data, tmp_path):
     assert found["effect/retention_7"] == pytest.approx(8279 / 45489 - 8502 / 44700, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_open_bandit_is_judged_from_the_other_log(real_data, tmp_path):
     folder = real_data("obd-small")
     _, metrics = run(tmp_path, "--profile", "open-bandit", "--data", str(folder))
@@ -111,6 +112,7 @@ def test_open_bandit_is_judged_from_the_other_log(real_data, tmp_path):
     assert not [key for key in found if key.startswith(("effect/", "feedback/", "regret/"))]
 
 
+@pytest.mark.slow
 def test_read_tables_are_analysed_without_a_truth(tmp_path):
     from kpay_lab.data.simulate import WorldSpec, simulate, write_tables
 
