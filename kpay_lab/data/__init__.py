@@ -4,12 +4,14 @@
 set aside, the truth where the data are simulated, and sentences that a page should show.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from kpay_lab.data import public
+from kpay_lab.data.privacy import PERSONAL, pseudonymise, pseudonyms
 from kpay_lab.data.reading import Rejected, find_sources, read_tables
 from kpay_lab.data.tables import Tables, window
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DATASETS", "Loaded", "Rejected", "Tables", "load", "read_tables", "window"]
 
-PUBLIC: dict[str, Callable[[Path], public.PublicData]] = {
+PUBLIC = {
     "movielens": public.movielens,
     "mooccubex": public.mooccubex,
     "kuairand": public.kuairand,
@@ -33,7 +35,6 @@ class Loaded:
 
     Parameters
     ----------
-    tables : Tables
     rejected : Rejected
         Rows set aside while reading; empty for simulated and public data.
     truth : GroundTruth or None
@@ -56,8 +57,8 @@ def load(
     data_dir: str | Path | None = None,
     spec: "WorldSpec | None" = None,
     *,
-    on_bad_rows: str = "quarantine",
     duplicates: str = "keep",
+    ids: str = "keep",
 ) -> Loaded:
     """Load a data set by name.
 
@@ -66,36 +67,30 @@ def load(
     dataset : {"simulated", "tables", "movielens", "mooccubex", "kuairand", "oulad"}
         ``tables`` reads one's own files with `read_tables`.
     data_dir : str or Path
-        Where the files lie; needed by all but ``simulated``.
-    spec : WorldSpec, optional
-        The world to simulate; its defaults otherwise.
-    on_bad_rows : {"quarantine", "fail"}
+        Where the files lie; needed by all but ``simulated``, which takes ``spec``.
     duplicates : {"keep", "drop"}
         Exact duplicate events: a log may repeat honestly, so they are kept by default.
+    ids : {"keep", "pseudonymise"}
+        Whether ids of users stand as read, or as `privacy.pseudonyms`.
 
     Raises
     ------
     ValueError
         If a choice is unknown, the folder is missing or lacks what the data set needs.
     """
-    for name, value, choices in (
-        ("dataset", dataset, DATASETS),
-        ("duplicates", duplicates, ("keep", "drop")),
-    ):
-        if value not in choices:
-            raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
-    if dataset == "simulated":
-        found = _simulated(spec)
-    elif data_dir is None:
+    _choose("dataset", dataset, *DATASETS)
+    _choose("duplicates", duplicates, "keep", "drop")
+    _choose("ids", ids, "keep", "pseudonymise")
+    if dataset != "simulated" and data_dir is None:
         raise ValueError(f"dataset {dataset} needs data_dir, the folder of its files")
-    elif dataset == "tables":
-        tables, rejected = read_tables(data_dir, on_bad_rows)
-        paths = [path for parts in find_sources(data_dir).values() for path in parts]
-        found = Loaded(tables, rejected, notes=rejected.notes, files=tuple(paths))
-    else:
-        data = PUBLIC[dataset](Path(data_dir))
-        found = Loaded(data.tables, notes=data.notes, files=data.files)
-    return _settle_duplicates(found, duplicates)
+    found = _simulated(spec) if dataset == "simulated" else _read(dataset, Path(data_dir or ""))
+    found = _settle_duplicates(found, duplicates)
+    return _without_ids(found) if ids == "pseudonymise" else found
+
+
+def _choose(name: str, value: str, *choices: str) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
 
 
 def _simulated(spec: "WorldSpec | None") -> Loaded:
@@ -105,15 +100,42 @@ def _simulated(spec: "WorldSpec | None") -> Loaded:
     return Loaded(tables, truth=truth)
 
 
+def _read(dataset: str, folder: Path) -> Loaded:
+    if dataset in PUBLIC:
+        data = PUBLIC[dataset](folder)
+        return Loaded(data.tables, notes=data.notes, files=data.files)
+    tables, rejected = read_tables(folder)
+    paths = [path for parts in find_sources(folder).values() for path in parts]
+    return Loaded(tables, rejected, notes=rejected.notes, files=tuple(paths))
+
+
 def _settle_duplicates(found: Loaded, duplicates: str) -> Loaded:
     """Count exact duplicate events, and drop them if asked to."""
     events = found.tables.events
     repeated = events.duplicated()
     if not repeated.any():
         return found
-    done = "kept" if duplicates == "keep" else "dropped"
-    note = f"{repeated.sum():,} exact duplicate events were {done}"
+    tables, done = found.tables, "kept"
     if duplicates == "drop":
-        tables = found.tables.with_events(events[~repeated].reset_index(drop=True))
-        found = replace(found, tables=tables)
-    return replace(found, notes=(*found.notes, note))
+        tables = tables.with_events(events[~repeated].reset_index(drop=True))
+        done = "dropped"
+    note = f"{repeated.sum():,} exact duplicate events were {done}"
+    return replace(found, tables=tables, notes=(*found.notes, note))
+
+
+def _without_ids(found: Loaded) -> Loaded:
+    """Put pseudonyms for the ids in the tables, the truth and the rows set aside."""
+    rows, truth = found.rejected.rows, found.truth
+    personal = rows["column"].isin(PERSONAL) & (rows["value"] != "")
+    value = rows["value"].mask(personal, pseudonyms(rows["value"]))
+    value = value.mask(rows["column"] == "", "")  # a line that is no row may hold an id anywhere
+    if truth is not None:
+        truth = replace(truth, users=pd.Index(pseudonyms(truth.users.to_series())))
+    note = "ids of users and sessions were replaced by pseudonyms"
+    return replace(
+        found,
+        tables=pseudonymise(found.tables),
+        rejected=replace(found.rejected, rows=rows.assign(value=value)),
+        truth=truth,
+        notes=(*found.notes, note),
+    )

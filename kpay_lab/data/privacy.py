@@ -1,12 +1,55 @@
-"""What protects people: consent, and no published group so small that it names someone."""
+"""What protects people: pseudonyms, consent, and no published group that names someone."""
 
+import hmac
+import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from kpay_lab.data.tables import Tables
+
+KEY_VARIABLE = "KPAY_PRIVACY_KEY"
+SHORTEST_KEY = 16
+PERSONAL = ("user_id", "session_id")  # a session's id often holds its user's
+
+
+@cache
+def _random_key() -> str:
+    return secrets.token_hex(32)
+
+
+def pseudonyms(ids: pd.Series) -> pd.Series:
+    """Replace ids by the first 128 bits of HMAC-SHA-256(key, id); missing stays missing.
+
+    The key is the environment variable ``KPAY_PRIVACY_KEY``; without one, the pseudonyms
+    of this process have a random key and can never be linked to another's.
+
+    Raises
+    ------
+    ValueError
+        If the key has fewer than 16 characters, so that it could be guessed.
+
+    Source: RFC 2104.
+    """
+    key = os.environ.get(KEY_VARIABLE) or _random_key()
+    if len(key) < SHORTEST_KEY:
+        raise ValueError(f"{KEY_VARIABLE} is too short; use {SHORTEST_KEY} random letters or more")
+    codes, known = pd.factorize(ids)
+    names = [f"p{hmac.digest(key.encode(), one.encode(), 'sha256').hex()[:32]}" for one in known]
+    return pd.Series(np.array([*names, None], dtype=object)[codes], ids.index, dtype="str")
+
+
+def pseudonymise(tables: Tables) -> Tables:
+    """Replace the ids of users and sessions in every table."""
+    return Tables(**{name: _hidden(frame) for name, frame in tables.present().items()})
+
+
+def _hidden(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(**{name: pseudonyms(frame[name]) for name in PERSONAL if name in frame})
 
 
 def suppress_small_groups(
@@ -17,34 +60,17 @@ def suppress_small_groups(
     within: str | Sequence[str] | None = None,
     hide: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Hide the figures of groups with fewer than ``minimum`` people.
+    """Blank the figures of groups of fewer than ``minimum`` people; add ``suppressed``.
 
-    Were exactly one group of a total hidden, the total would give it away: then the next
-    smallest group is hidden as well. An empty group names nobody and stays.
+    A total less what is shown gives the hidden groups together: while these are fewer than
+    ``minimum`` people, the next smallest group is hidden too. An empty group names nobody.
 
     Parameters
     ----------
-    table : DataFrame
-        One row a group.
-    count_column : str
-        How many people the group has.
-    minimum : int
-        Smallest count that may be shown.
     within : str or sequence of str, optional
-        The columns that name a total (such as the segment whose ages are listed); by
-        default the whole table is one.
+        The columns that name a total; by default the whole table is one.
     hide : sequence of str, optional
-        Columns to blank; by default every numeric one. The count is always among them.
-
-    Returns
-    -------
-    DataFrame
-        A copy with hidden figures missing and a column ``suppressed``.
-
-    Raises
-    ------
-    ValueError
-        If a count is missing or negative, or ``minimum`` is below 1.
+        Columns to blank beside the count; by default every numeric one.
 
     Examples
     --------
@@ -52,47 +78,35 @@ def suppress_small_groups(
     >>> suppress_small_groups(groups, "n", 5)["n"].tolist()
     [<NA>, <NA>, 40]
     """
-    counts = table[count_column]
     if minimum < 1:
         raise ValueError(f"minimum is {minimum}; it must be 1 or more")
-    if counts.isna().any() or (counts < 0).any():
+    sizes = table[count_column].to_numpy(dtype=np.float64, na_value=np.nan)
+    if not (sizes >= 0).all():
         raise ValueError(f"{count_column} must hold a count of 0 or more in every row")
-    sizes = counts.to_numpy(dtype=np.float64)
     hidden = (sizes > 0) & (sizes < minimum)
-    totals = np.zeros(len(table), dtype=int)
-    if within is not None:
-        keys = [within] if isinstance(within, str) else list(within)
-        totals = table.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+    keys = [within] if isinstance(within, str) else list(within or [])
+    totals = table.groupby(keys, dropna=False).ngroup() if keys else np.zeros(len(table))
     for total in np.unique(totals):
         rows = np.flatnonzero(totals == total)
-        shown = rows[~hidden[rows] & (sizes[rows] > 0)]
-        if hidden[rows].sum() == 1 and len(shown):
+        shown = rows[sizes[rows] >= minimum]
+        if 0 < sizes[rows[hidden[rows]]].sum() < minimum and len(shown):
             hidden[shown[np.argmin(sizes[shown])]] = True
-    numeric = table.select_dtypes("number").columns if hide is None else hide
     result = table.copy()
-    for column in dict.fromkeys([*numeric, count_column]):
+    for column in {*(table.select_dtypes("number") if hide is None else hide), count_column}:
         whole = pd.api.types.is_integer_dtype(result[column])
-        values = result[column].astype("Int64") if whole else result[column]
-        result[column] = values.mask(hidden)
+        result[column] = (result[column].astype("Int64") if whole else result[column]).mask(hidden)
     return result.assign(suppressed=hidden)
 
 
 def with_consent(tables: Tables) -> tuple[Tables, int]:
-    """Keep the users who consented, and only their rows in every table.
+    """Keep the users who consented and their rows; return also how many were left out.
 
     A missing answer is no consent, and neither is an absence from the users table. Where
-    nobody was asked (no users, or no column ``consent``) everybody is kept; a page must
-    then say that consent was not recorded.
-
-    Returns
-    -------
-    Tables, int
-        What may be used, and how many users were left out.
+    nobody was asked (no users, or no column ``consent``) everybody is kept.
     """
     if tables.users is None or "consent" not in tables.users:
         return tables, 0
-    consent = tables.users["consent"].fillna(False).astype(bool)
-    agreed = tables.users.loc[consent, "user_id"]
+    agreed = tables.users.loc[tables.users["consent"].fillna(False).astype(bool), "user_id"]
     kept = {
         name: frame[frame["user_id"].isin(agreed)].reset_index(drop=True)
         for name, frame in tables.present().items()

@@ -1,15 +1,22 @@
 """Small groups stay hidden even from subtraction, and no consent means no rows."""
 
+import hashlib
+import hmac
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpay_lab.data.privacy import suppress_small_groups, with_consent
+from kpay_lab.data import load
+from kpay_lab.data.privacy import pseudonyms, suppress_small_groups, with_consent
+from kpay_lab.data.simulate import WorldSpec
 from kpay_lab.data.tables import Tables
 
+KEY = "a key of the tests, 32 letters or"
 
-def test_a_single_small_group_takes_the_next_smallest_with_it_in_its_own_total():
+
+def test_small_groups_take_the_next_smallest_with_them_in_their_own_total():
     groups = pd.DataFrame(
         {
             "segment": ["a", "a", "a", "b", "b", "b", "c"],
@@ -19,7 +26,7 @@ def test_a_single_small_group_takes_the_next_smallest_with_it_in_its_own_total()
         }
     )
     found = suppress_small_groups(groups, "n", 10, within="segment", hide=["mean"])
-    assert found["suppressed"].tolist() == [True, True, False, True, True, False, True]
+    assert found["suppressed"].tolist() == [True, True, False, True, True, True, True]
     assert found["n"].isna().tolist() == found["suppressed"].tolist()
     assert found["mean"].isna().tolist() == found["suppressed"].tolist()
     assert found["age"].tolist() == groups["age"].tolist()
@@ -31,9 +38,10 @@ def test_what_is_shown_is_large_and_what_is_hidden_cannot_be_subtracted(counts, 
     found = suppress_small_groups(pd.DataFrame({"n": counts}), "n", minimum)
     shown = found["n"].dropna()
     assert ((shown == 0) | (shown >= minimum)).all()
-    hidden = found["suppressed"].sum()
-    assert hidden != 1 or (shown == 0).all()
-    assert hidden >= sum(0 < n < minimum for n in counts)
+    hidden = [n for n, gone in zip(counts, found["suppressed"], strict=True) if gone]
+    assert not hidden or sum(hidden) >= minimum or (shown == 0).all()
+    assert {n for n in counts if 0 < n < minimum} <= set(hidden)
+    assert sum(n >= minimum for n in hidden) <= 1
 
 
 def test_counts_must_be_counts():
@@ -60,3 +68,47 @@ def test_where_nobody_was_asked_all_are_kept():
     for users in (None, rows[["user_id"]]):
         tables = Tables(events=rows, users=users)
         assert with_consent(tables) == (tables, 0)
+
+
+def test_a_pseudonym_is_the_hmac_of_the_id(monkeypatch):
+    monkeypatch.setenv("KPAY_PRIVACY_KEY", KEY)
+    ids = pd.Series(["u1", None, "用户", "u1"], index=[3, 1, 2, 0])
+    found = pseudonyms(ids)
+    expected = hmac.new(KEY.encode(), "用户".encode(), hashlib.sha256).hexdigest()
+    assert found[2] == "p" + expected[:32]
+    assert found.index.tolist() == [3, 1, 2, 0] and pd.isna(found[1]) and found[3] == found[0]
+    monkeypatch.setenv("KPAY_PRIVACY_KEY", KEY.upper())
+    assert not set(pseudonyms(ids).dropna()) & set(found.dropna())
+    monkeypatch.setenv("KPAY_PRIVACY_KEY", "tiny-key")
+    with pytest.raises(ValueError, match="too short") as caught:
+        pseudonyms(ids)
+    assert "tiny-key" not in str(caught.value)
+
+
+def test_pseudonyms_reach_every_table_and_change_nothing_else(monkeypatch):
+    monkeypatch.delenv("KPAY_PRIVACY_KEY", raising=False)
+    spec = WorldSpec(n_users=40, n_items=30, n_days=14)
+    plain, masked = (load("simulated", spec=spec, ids=ids) for ids in ("keep", "pseudonymise"))
+    of_user = dict(zip(plain.tables.ids("user_id"), masked.tables.ids("user_id"), strict=True))
+    assert len(set(of_user.values())) == 40 and not set(of_user) & set(of_user.values())
+    assert masked.truth.users.tolist() == [of_user[user] for user in plain.truth.users]
+    for name, frame in plain.tables.present().items():
+        other = getattr(masked.tables, name)
+        if "user_id" in frame:
+            assert other["user_id"].tolist() == frame["user_id"].map(of_user).tolist()
+        same = frame.columns.difference(["user_id", "session_id"])
+        pd.testing.assert_frame_equal(other[same], frame[same])
+    sessions = (log.tables.events["session_id"] for log in (plain, masked))
+    assert len(set(zip(*sessions, strict=True))) == plain.tables.events["session_id"].nunique()
+
+
+def test_rows_set_aside_keep_no_id(tmp_path):
+    (tmp_path / "users.csv").write_text("user_id\nann\n")
+    (tmp_path / "events.csv").write_text(
+        "user_id,item_id,watch_time\nann,i,1\nbob,i,1\nann,i,-3\nbob,i\n"
+    )
+    found = load("tables", tmp_path, ids="pseudonymise").rejected.rows
+    assert found["column"].tolist() == ["user_id", "watch_time", ""]
+    assert found["value"][0].startswith("p") and found["value"].tolist()[1:] == ["-3", ""]
+    with pytest.raises(ValueError, match="ids is 'hide'; it must be one of keep, pseudonymise"):
+        load("tables", tmp_path, ids="hide")
