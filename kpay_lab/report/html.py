@@ -5,6 +5,7 @@ import copy
 import hashlib
 import re
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,10 @@ def _output(output: nbformat.NotebookNode, markup: Markup) -> dict[str, str]:
             raw = data[kind]
             coded = raw if kind != "image/svg+xml" else base64.b64encode(raw.encode()).decode()
             source = f"data:{kind};base64,{''.join(coded.split())}"
-            return {"kind": "picture", "html": f'<img src="{source}" alt="figure">'}
+            shown = output.metadata.get(kind, {})
+            size = f' width="{int(shown["width"])}"' if "width" in shown else ""
+            alt = escape(shown.get("alt", "figure"))
+            return {"kind": "picture", "html": f'<img src="{source}" alt="{alt}"{size}>'}
     if "text/html" in data:
         return {"kind": "frame", "html": markup.clean(data["text/html"])}
     for kind in ("text/markdown", "text/latex"):

@@ -15,6 +15,7 @@ from kpay_lab.report.files import project_root, to_json, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
+    from IPython.display import Image
     from matplotlib.figure import Figure
 
 Scalar = bool | int | float | str | None
@@ -83,20 +84,23 @@ class Session:
         if headline is not None:
             self._notes["headlines"].append({"key": key, "words": headline})
 
-    def figure(self, name: str, fig: "Figure", *, headline: str | None = None) -> "Figure":
-        """Keep a figure as PNG and return it, so that a cell's last line shows it once.
+    def figure(self, name: str, fig: "Figure", *, headline: str | None = None) -> "Image":
+        """Keep a figure as PNG and return that picture, so that a cell's last line shows it.
 
+        The figure is closed: it is drawn once, and the notebook shows what the file holds.
         ``headline`` (a few words) puts it among the index page's pictures; without any
         marked figure the notebook's first one is shown there.
         """
         import matplotlib.pyplot as plt
+        from IPython.display import Image
 
-        picture = io.BytesIO()
-        fig.savefig(picture, format="png", dpi=144, bbox_inches="tight", metadata={"Software": ""})
-        self._keep(f"figures/{_checked_name(name)}.png", picture.getvalue())
+        stream = io.BytesIO()
+        fig.savefig(stream, format="png", dpi=144, bbox_inches="tight", metadata={"Software": ""})
+        picture = stream.getvalue()
+        self._keep(f"figures/{_checked_name(name)}.png", picture)
         self._notes["figures"].append({"name": name, "words": headline})
-        plt.close(fig)  # else the inline backend would draw it a second time
-        return fig
+        plt.close(fig)
+        return Image(picture, width=round(100 * fig.get_figwidth()), alt=headline or name)
 
     def table(self, name: str, frame: "pd.DataFrame") -> "pd.DataFrame | None":
         """Keep a table and return it, so that a cell's last line shows it.

@@ -78,14 +78,16 @@ def test_parquet_is_for_machines_and_not_shown(tmp_path):
     assert back["user_id"].to_list() == ["=u"]
 
 
-def test_figure_is_saved_closed_and_returned(tmp_path):
+def test_figure_is_drawn_once_closed_and_shown_as_its_file(tmp_path):
     session = Session("01_x", output_dir=str(tmp_path))
     fig, axes = plt.subplots()
     axes.plot([1, 2])
-    assert session.figure("line", fig) is fig
+    picture = session.figure("line", fig, headline="A line")
     assert not plt.fignum_exists(fig.number)
     session.save()
-    assert (tmp_path / "01_x/figures/line.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "01_x/figures/line.png").read_bytes() == picture.data
+    assert picture.data.startswith(b"\x89PNG")
+    assert picture.alt == "A line"
 
 
 def test_rejected_rows_are_there_without_save(tmp_path):
