@@ -193,9 +193,12 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
 @click.option("--model", default="ease", show_default=True, help="A model of kpay_lab.recommend.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the model.")
 @click.option("--k", type=click.IntRange(1, 1000), default=10, show_default=True)
+@click.option(
+    "--ids", type=click.Choice(["keep", "pseudonymise"]), default="keep", help="Of users."
+)
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
 def recommend(
-    data: Path, dataset: str, model: str, settings: tuple[str, ...], k: int, output: Path
+    data: Path, dataset: str, model: str, settings: tuple[str, ...], k: int, ids: str, output: Path
 ) -> None:
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
@@ -209,13 +212,14 @@ def recommend(
     from kpay_lab.recommend.choose import build_model
     from kpay_lab.report.files import write_bytes
     from kpay_lab.report.profile import read_yaml
+    from kpay_lab.report.session import safe_csv
 
     pairs = (setting.partition("=") for setting in settings)
     chosen = build_model(model, {key: read_yaml(text, f"--set {key}") for key, _, text in pairs})
-    log = admit(load(dataset, data))
+    log = admit(load(dataset, data, ids=ids))
     lists = recommend_for_all(log.tables, chosen, k, interest_of=interest_matrix)
     as_csv = output.suffix == ".csv"
-    write_bytes(output, lists.to_csv(index=False).encode() if as_csv else lists.to_parquet())
+    write_bytes(output, safe_csv(lists) if as_csv else lists.to_parquet())
     for note in log.notes:
         click.echo(note, err=True)
     click.echo(f"{output}: {lists['user_id'].nunique():,} users, {len(lists):,} rows")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +124,14 @@ def _environment(scratch: Path) -> dict[str, str]:
         "PYTHONUTF8": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+    fixed["KPAY_PRIVACY_KEY"] = os.environ.get("KPAY_PRIVACY_KEY") or _random_key()
     return kept | THREADS | fixed
+
+
+@cache
+def _random_key() -> str:
+    """Make the key of pseudonyms that the notebooks of this process share; it is never written."""
+    return secrets.token_hex(32)
 
 
 _FOREIGN = ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "MPLBACKEND", "PYTHONSTARTUP")

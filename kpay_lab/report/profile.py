@@ -70,6 +70,8 @@ def read_profile(folder: Path, name: str) -> Profile:
     content = read_yaml(path.read_text(encoding="utf-8"), path.name) or {}
     blocks = dict(content) if isinstance(content, dict) else {"": None}
     notebooks, shared = blocks.pop("notebooks", None), blocks.pop("shared", None) or {}
+    if isinstance(shared, dict) and isinstance(blocks.get("privacy"), dict):
+        shared |= blocks.pop("privacy")  # ids, min_group: shared parameters under a telling name
     wrong = [key for key, block in blocks.items() if not isinstance(block, dict | None)]
     if wrong or not isinstance(shared, dict) or not isinstance(notebooks, list | None):
         place = wrong[0] if wrong else "notebooks or shared"

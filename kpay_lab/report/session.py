@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Scalar = bool | int | float | str | None
 
 NAME = re.compile(r"[\w@+.-]+")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = tuple("=+-@＝＋－＠\t\r\n")
 
 
 class Session:
@@ -112,7 +112,7 @@ class Session:
         if _checked_name(name).endswith(".parquet"):
             self._keep(f"tables/{name}", frame.to_parquet())
             return None
-        self._keep(f"tables/{name.removesuffix('.csv')}.csv", _csv(frame))
+        self._keep(f"tables/{name.removesuffix('.csv')}.csv", safe_csv(frame))
         return frame
 
     def rejected(self, rows: "pd.DataFrame") -> Path:
@@ -121,7 +121,7 @@ class Session:
         It is written at once: a log too broken to go on with still leaves its evidence.
         """
         path = self.output_dir / "rejected" / f"{self.notebook}.csv"
-        write_bytes(path, _csv(rows))
+        write_bytes(path, safe_csv(rows))
         return path
 
     def data_files(self, paths: Iterable[str | Path]) -> None:
@@ -198,7 +198,8 @@ def _scalar(key: str, value: Any) -> Scalar:
     raise ValueError(f"metric {key!r} is a {type(value).__name__}; it must be one number or text")
 
 
-def _csv(frame: "pd.DataFrame") -> bytes:
+def safe_csv(frame: "pd.DataFrame") -> bytes:
+    """Write CSV in which no text, nor any column's name, runs as a formula in a spreadsheet."""
     if not all(name is None for name in frame.index.names):
         frame = frame.reset_index()
     safe = frame.rename(columns=_neutral)
@@ -216,4 +217,4 @@ def _neutral(cell: Any) -> Any:
     """
     if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS):
         return cell
-    return cell if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", cell) else f"'{cell}"
+    return cell if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", cell) else f"'{cell}"
