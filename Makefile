@@ -15,7 +15,7 @@ help: ## list the targets
 $(READY): requirements.lock pyproject.toml
 ifneq ($(UV),)
 	"$(UV)" venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" "$(UV)" pip install --quiet --no-deps -r requirements.lock
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" "$(UV)" pip install --quiet --no-deps --compile-bytecode -r requirements.lock
 	VIRTUAL_ENV="$(CURDIR)/$(VENV)" "$(UV)" pip install --quiet --no-deps -e .
 else
 	$(PYTHON) -m venv $(VENV)
