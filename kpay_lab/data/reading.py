@@ -75,7 +75,9 @@ class Rejected:
         return written
 
 
-def read_tables(folder: str | Path, on_bad_rows: str = "quarantine") -> tuple[Tables, Rejected]:
+def read_tables(
+    folder: str | Path, on_bad_rows: str = "quarantine", *, events: pd.DataFrame | None = None
+) -> tuple[Tables, Rejected]:
     """Read the tables of a folder and set bad rows aside.
 
     A clean CSV file is read with Arrow; any complaint sends its table to the exact way,
@@ -87,6 +89,8 @@ def read_tables(folder: str | Path, on_bad_rows: str = "quarantine") -> tuple[Ta
         The folder, or the one file of events.
     on_bad_rows : {"quarantine", "fail"}
         Set bad rows aside, or raise one error that lists them.
+    events : DataFrame, optional
+        Stands in for the folder's events, whose files then stay shut.
 
     Returns
     -------
@@ -103,6 +107,9 @@ def read_tables(folder: str | Path, on_bad_rows: str = "quarantine") -> tuple[Ta
     frames: dict[str, pd.DataFrame] = {}
     rows, counts, notes = [], [], []
     sources = find_sources(folder)
+    if events is not None:
+        frames["events"] = events
+        del sources["events"]
     for table in (name for name in READING_ORDER if name in sources):
         known = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
         parts, checked = _read_one(table, sources[table], known)
@@ -116,7 +123,7 @@ def read_tables(folder: str | Path, on_bad_rows: str = "quarantine") -> tuple[Ta
         if checked.ignored:
             notes.append(f"{table}: the columns {', '.join(checked.ignored)} are not used")
     rejected = Rejected(
-        pd.concat(rows, ignore_index=True),
+        pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=ROW_COLUMNS),
         pd.DataFrame(counts, columns=COUNT_COLUMNS),
         tuple(notes),
     )

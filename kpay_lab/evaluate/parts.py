@@ -24,7 +24,11 @@ def default_split(tables: Tables) -> str:
 
 
 def rows_to_train(
-    events: pd.DataFrame, how: str, train_share: float | None = None, legacy_seed: int = 42
+    events: pd.DataFrame,
+    how: str,
+    train_share: float | None = None,
+    legacy_seed: int = 42,
+    cut: pd.Timestamp | None = None,
 ) -> tuple[np.ndarray, pd.Timestamp | None]:
     """Mark the events to learn from.
 
@@ -40,6 +44,8 @@ def rows_to_train(
         By default 0.8 for ``time`` and ``random_per_user``, else 0.75.
     legacy_seed : int
         Seed of NumPy's legacy generator, which drew the splits of Microsoft Recommenders.
+    cut : Timestamp, optional
+        The moment for ``time`` itself, where ``train_share`` must not choose it.
 
     Returns
     -------
@@ -53,8 +59,9 @@ def rows_to_train(
     n = len(events)
     if how == "time":
         times = event_times(events)
-        cut = np.sort(times)[min(int(share * n), n - 1)]
-        return times < cut, pd.Timestamp(cut).tz_localize("UTC")
+        if cut is None:
+            cut = pd.Timestamp(np.sort(times)[min(int(share * n), n - 1)]).tz_localize("UTC")
+        return times < cut.tz_localize(None).to_datetime64(), cut
     if how == "leave_last_out":
         order = np.argsort(event_times(events), kind="stable")
         return events["user_id"].iloc[order].duplicated(keep="last").sort_index().to_numpy(), None

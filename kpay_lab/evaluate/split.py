@@ -100,6 +100,7 @@ def make_split(
     how: str = "time",
     train_share: float | None = None,
     legacy_seed: int = 42,
+    cut: pd.Timestamp | None = None,
     relevant: str = "any",
     threshold: float = 0.5,
     candidate_kinds: Sequence[str] | None = None,
@@ -112,7 +113,7 @@ def make_split(
     ----------
     interest_of : callable, Tables -> InterestMatrix
         Weighs the training part, and the test part where ``relevant="interest"``.
-    how, train_share, legacy_seed
+    how, train_share, legacy_seed, cut
         See :func:`kpay_lab.evaluate.parts.rows_to_train`.
     relevant : {"any", "interest", "purchase"}
         Any test event; test-part interest above ``threshold``; an order after the cut.
@@ -132,7 +133,7 @@ def make_split(
     _check("relevant", relevant, ("any", "interest", "purchase"))
     _check("cold_items", cold_items, ("drop", "count", "recommend"))
     tables = tables.with_events(tables.events.reset_index(drop=True))
-    in_train, cut = rows_to_train(tables.events, how, train_share, legacy_seed)
+    in_train, cut = rows_to_train(tables.events, how, train_share, legacy_seed, cut)
     train, held_back = training_tables(tables, in_train, cut), tables.events[~in_train]
     leakage_gate(train, held_back, cut)
     ids = tables.ids("user_id"), tables.ids("item_id")
@@ -216,8 +217,8 @@ def _report(
     return SplitReport(
         how=how,
         relevant=relevant,
-        train_events=len(train.events),
-        test_events=len(held_back),
+        train_events=_n_events(train.events),
+        test_events=_n_events(held_back),
         users=int(np.count_nonzero(np.diff(test.indptr))),
         pairs=test.nnz,
         already_seen=dropped[0],
@@ -228,3 +229,8 @@ def _report(
         leakage=global_leakage(train.events, held_back),
         fingerprint=digest.hexdigest(),
     )
+
+
+def _n_events(events: pd.DataFrame) -> int:
+    """Count events, or what a compact log has added up."""
+    return int(events["n_events"].sum()) if "n_events" in events else len(events)

@@ -46,7 +46,8 @@ def pair_totals(
 
     With a half-life every event counts :math:`2^{-(t_0 - t) / h}` instead of 1, where
     :math:`t_0` is ``as_of``: old behaviour fades. Sums and ``n_events`` fade; the largest
-    duration, progress and the number of ratings do not.
+    duration, progress and the number of ratings do not. Totals of totals are totals: where
+    ``events`` hold ``n_events`` and ``n_ratings`` (`streaming.compact_log`), those add up.
 
     Parameters
     ----------
@@ -85,6 +86,9 @@ def pair_totals(
             pairs[name], known = _sum(events[name], place, len(keys), fade)
             if name == "rating":
                 pairs["n_ratings"] = known
+    for name in ("n_events", "n_ratings"):
+        if name in events:
+            pairs[name] = _sum(events[name], place, len(keys), fade)[0].astype(events[name].dtype)
     for name in LARGEST:
         if name in events:
             pairs[name] = _largest(_numbers(events[name]), place, len(keys))

@@ -1,0 +1,157 @@
+"""Which engine adds up the log: pandas in memory, Polars over Parquet files, Spark on a cluster.
+
+Every engine enters at the same arrow, pair totals, and everything after is the same code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.data import Loaded, load
+from kpay_lab.data.privacy import pseudonymise, with_consent
+from kpay_lab.data.reading import find_sources, read_tables
+from kpay_lab.data.tables import Tables
+from kpay_lab.interest.streaming import (
+    EventLog,
+    ParquetLog,
+    check_values,
+    compact_log,
+    moment_at,
+)
+
+if TYPE_CHECKING:
+    from kpay_lab.data.simulate import WorldSpec
+
+ENGINES = ("memory", "polars", "spark")
+TRAIN_SHARE = 0.8  # of the events, as the split by time has it
+
+
+@dataclass(frozen=True)
+class Log:
+    """A loaded log and, where it came as totals, the moment that parts them.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        Its events are events, or one row a pair and side of the cut: a compact log.
+    cut : Timestamp, optional
+    """
+
+    loaded: Loaded
+    cut: pd.Timestamp | None = None
+
+
+def load_log(
+    dataset: str,
+    data_dir: str | Path | None,
+    spec: "WorldSpec | None" = None,
+    *,
+    engine: str = "memory",
+    spark_master: str = "local[*]",
+    exchange: str = "",
+    since: str = "",
+    until: str = "",
+    half_life_days: float | None = None,
+    duplicates: str = "keep",
+    ids: str = "keep",
+) -> Log:
+    """Load a log whole, or only its totals where another engine adds them up.
+
+    Parameters
+    ----------
+    dataset, data_dir, spec, duplicates, ids
+        As in `data.load`. Another engine than memory reads one's own ``tables``, the events
+        in Parquet; the other tables are small and read as ever.
+    engine : {"memory", "polars", "spark"}
+    spark_master, exchange : str
+        See `kpay_lab.spark.connect` and `kpay_lab.spark.SparkLog`.
+    since, until : str
+        Window of the totals; `admission.admit` then cuts the other tables alike.
+    half_life_days : float, optional
+        Fades the totals; events in memory are faded later, by `totals.pair_totals`.
+
+    Raises
+    ------
+    ValueError
+        If the engine is unknown, or asked for what totals cannot give.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; it must be one of {', '.join(ENGINES)}")
+    if engine == "memory":
+        return Log(load(dataset, data_dir, spec, duplicates=duplicates, ids=ids))
+    if dataset != "tables" or not data_dir:
+        raise ValueError(f"engine {engine} reads Parquet: set dataset to tables, and data_dir")
+    if duplicates != "keep":
+        raise ValueError(f"engine {engine} cannot compare whole events; set duplicates to keep")
+    paths = find_sources(data_dir)["events"]
+    if other := [path.name for path in paths if path.suffix != ".parquet"]:
+        raise ValueError(f"engine {engine} reads Parquet alone; convert {', '.join(other)}")
+    log = _open(engine, paths, spark_master, exchange)
+    window = {"since": _moment(since), "until": _moment(until)}
+    found = _read_totals(Path(data_dir), log, window, half_life_days)
+    if ids == "pseudonymise":
+        tables = pseudonymise(found.loaded.tables)
+        found = replace(found, loaded=replace(found.loaded, tables=tables))
+    return found
+
+
+def _moment(text: str) -> pd.Timestamp | None:
+    return pd.to_datetime(text, utc=True) if text else None
+
+
+def _open(engine: str, paths: Sequence[Path], spark_master: str, exchange: str) -> EventLog:
+    if engine == "polars":
+        return ParquetLog.open(paths)
+    from kpay_lab.spark import SparkLog, connect
+
+    return SparkLog.open(connect(spark_master), [str(path) for path in paths], exchange)
+
+
+def _read_totals(
+    folder: Path, log: EventLog, window: dict[str, Any], half_life_days: float | None
+) -> Log:
+    """Read the small tables, have the events added up, and say what that means."""
+    n_read = check_values(log)
+    nothing = pd.DataFrame({"user_id": [], "item_id": []}, dtype="str")
+    tables, rejected = read_tables(folder, events=nothing)
+    known, n_known = _only_known(log, tables)
+    row = pd.DataFrame([("events", n_read, n_known, n_read - n_known)])
+    counts = pd.concat([row.set_axis(rejected.counts.columns, axis=1), rejected.counts])
+    rejected = replace(rejected, counts=counts.reset_index(drop=True))
+    agreed = with_consent(tables)[0].users
+    if agreed is not None:
+        known = known.only("user_id", agreed["user_id"])
+    cut = moment_at(known, TRAIN_SHARE, **window) if "time" in log.columns else None
+    compact = compact_log(known, cut=cut, half_life_days=half_life_days, **window)
+    tables = tables.with_events(_as_events(compact, tables))
+    sides = "" if cut is None else f", apart before and from {cut:%Y-%m-%d %H:%M} UTC on"
+    notes = [
+        f"{compact['n_rows'].sum():,} events were added up to {len(compact):,} totals{sides}; "
+        "a row of the events is the total of a user and an item, with the last time they met"
+    ]
+    if half_life_days:
+        notes.append("the totals are faded, the counts of events too")
+    files = tuple(path for parts in find_sources(folder).values() for path in parts)
+    return Log(Loaded(tables, rejected, notes=(*notes, *rejected.notes), files=files), cut)
+
+
+def _only_known(log: EventLog, tables: Tables) -> tuple[EventLog, int]:
+    """Leave out events of ids that the users or items table lacks, as reading does."""
+    for frame, name in ((tables.users, "user_id"), (tables.items, "item_id")):
+        if frame is not None:
+            log = log.only(name, frame[name])
+    return log, int(log.query("SELECT COUNT(*) AS n FROM log")["n"].item())
+
+
+def _as_events(compact: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Fill the durations of single events, which `weighting.with_durations` no longer sees."""
+    if "duration" in compact and tables.items is not None and "duration" in tables.items:
+        listed = compact["item_id"].map(tables.items.set_index("item_id")["duration"])
+        partly = (compact["n_durations"] > 0) & (compact["n_durations"] < compact["n_rows"])
+        longest = np.fmax(compact["duration"], listed)
+        compact = compact.assign(duration=compact["duration"].mask(partly, longest))
+    return compact.drop(columns=["n_rows", "n_durations", "later"], errors="ignore")

@@ -1,0 +1,109 @@
+"""The schemas of a log's Parquet files: checked together, and brought to one form."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+import polars.exceptions
+
+from kpay_lab import columns as c
+from kpay_lab.interest.totals import LARGEST, SUMMED
+
+WANTED = {
+    "user_id": ("text", "number"),
+    "item_id": ("text", "number"),
+    "timestamp": ("time",),
+    **dict.fromkeys((*SUMMED, *LARGEST), ("number",)),
+}
+
+
+def known_columns(header: Sequence[str]) -> dict[str, list[str]]:
+    """Name the columns of a file that totals use: design's name → the file's names for it.
+
+    >>> known_columns(["uid", "内容", "play_time", "colour"])
+    {'user_id': ['uid'], 'item_id': ['内容'], 'watch_time': ['play_time']}
+    """
+    found: dict[str, list[str]] = {}
+    for name in header:
+        known = c.ALIASES.get(name.strip().lower(), name.strip().lower())
+        if known in WANTED:
+            found.setdefault(known, []).append(name)
+    return found
+
+
+def schema_faults(file: str, kinds: Mapping[str, str]) -> list[str]:
+    """Say what is wrong with the columns of a file.
+
+    Parameters
+    ----------
+    file : str
+    kinds : mapping
+        Column → ``text``, ``number``, ``time``, ``nothing`` or the name of another type.
+    """
+    names = known_columns(list(kinds))
+    faults = [
+        f"{file} has no column {name}" for name in ("user_id", "item_id") if name not in names
+    ]
+    for name, given in names.items():
+        if len(given) > 1:
+            faults.append(f"{file} names {name} more than once: {', '.join(given)}")
+        kind = kinds[given[0]]
+        if kind not in (*WANTED[name], "nothing"):
+            wanted = " or ".join(WANTED[name])
+            faults.append(f"{file}: {given[0]} is of type {kind}; it must hold {wanted}")
+    return faults
+
+
+def normalised(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Scan Parquet files below each other in the form of `streaming.EventLog`.
+
+    A column that only some files have is null in the others.
+
+    Raises
+    ------
+    ValueError
+        Naming every file that is no Parquet or has faults in its schema.
+    """
+    schemas, faults = [], []
+    for path in paths:
+        try:
+            schemas.append(pl.read_parquet_schema(path))
+        except (pl.exceptions.ComputeError, OSError) as error:
+            faults.append(f"{path.name} cannot be read as Parquet ({error})")
+            continue
+        kinds = {name: _kind(dtype) for name, dtype in schemas[-1].items()}
+        faults += schema_faults(path.name, kinds)
+    if faults or not paths:
+        raise ValueError("; ".join(faults) or "there is no Parquet file of events")
+    held = {name for schema in schemas for name in known_columns(list(schema))}
+    parts = [
+        pl.scan_parquet(path).select(_columns(schema, held))
+        for path, schema in zip(paths, schemas, strict=True)
+    ]
+    return pl.concat(parts).with_row_index("place")
+
+
+def _kind(dtype: pl.DataType) -> str:
+    if dtype.is_numeric() or dtype == pl.Boolean:
+        return "number"
+    if dtype.is_temporal() and dtype not in (pl.Time, pl.Duration):
+        return "time"
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        return "text"
+    return "nothing" if dtype == pl.Null else str(dtype)
+
+
+def _columns(schema: Mapping[str, pl.DataType], held: set[str]) -> list[pl.Expr]:
+    """Write each column held by any file in its one type, null where this file lacks it."""
+    given = {name: pl.col(names[0]) for name, names in known_columns(list(schema)).items()}
+    forms = []
+    for name in (name for name in WANTED if name in held):
+        column = given.get(name, pl.lit(None))
+        if name == "timestamp":
+            moments = column if name in given else column.cast(pl.Datetime("us"))
+            forms.append(moments.dt.epoch("us").alias("time"))
+        elif name in ("user_id", "item_id"):
+            forms.append(column.cast(pl.String).replace("", None).alias(name))
+        else:
+            forms.append(column.cast(pl.Float64).fill_nan(None).alias(name))
+    return forms

@@ -1,0 +1,254 @@
+"""Pair totals of a log larger than memory: one SQL query, answered by whoever holds the log.
+
+The query is the same for every engine, so that there is one calculation: Polars streams it
+over Parquet files here, Spark spreads it over a cluster in `kpay_lab.spark`. What comes back
+is a *compact log*, one row a pair, which the rest of the workbench takes for events.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from kpay_lab.data.checking import requirement
+from kpay_lab.interest import totals
+from kpay_lab.interest.parquet import normalised
+from kpay_lab.interest.totals import LARGEST, SUMMED, PairTotals
+
+HOUR = 3_600_000_000  # microseconds
+
+
+class EventLog(Protocol):
+    """Events somewhere, as an SQL table ``log``.
+
+    Its columns are ``user_id`` and ``item_id`` (text), ``time`` (microseconds since 1970, UTC),
+    ``place`` (grows in file order) and the measures of `totals`, each null where not known.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the files hold."""
+        ...
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """Answer a query about ``log``, rows in the query's order."""
+        ...
+
+    def only(self, column: str, ids: pd.Series) -> Self:
+        """Keep the events whose ``user_id`` or ``item_id`` is among some ids."""
+        ...
+
+
+@dataclass(frozen=True)
+class ParquetLog:
+    """Parquet files, streamed by Polars: memory grows with the answer, not with the log.
+
+    Parameters
+    ----------
+    frame : polars.LazyFrame
+    columns : tuple of str
+    """
+
+    frame: pl.LazyFrame
+    columns: tuple[str, ...]
+
+    @classmethod
+    def open(cls, paths: Sequence[str | Path]) -> "ParquetLog":
+        """Look at the files' schemas; no row is read.
+
+        Raises
+        ------
+        ValueError
+            If a file is no Parquet, lacks an id or holds a column of the wrong type: all
+            such faults at once.
+        """
+        frame = normalised([Path(path) for path in paths])
+        return cls(frame, tuple(frame.collect_schema().names()))
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """Answer with Polars' streaming engine."""
+        return pl.SQLContext(log=self.frame).execute(sql).collect(engine="streaming").to_pandas()
+
+    def only(self, column: str, ids: pd.Series) -> Self:
+        """Join with the ids, which must be unique."""
+        known = pl.LazyFrame({column: ids.to_numpy(dtype=object)}, schema={column: pl.String})
+        return replace(self, frame=self.frame.join(known, on=column, how="semi"))
+
+
+def pair_totals(
+    log: EventLog,
+    *,
+    users: pd.Index | None = None,
+    items: pd.Index | None = None,
+    half_life_days: float | None = None,
+    as_of: pd.Timestamp | None = None,
+) -> PairTotals:
+    """Add up a log by (user, item) as `totals.pair_totals` does, without loading it.
+
+    Memory is bounded by the number of distinct pairs. Sums are added in another order, so
+    the last digits of a float may differ.
+    """
+    compact = compact_log(log, half_life_days=half_life_days, as_of=as_of)
+    return totals.pair_totals(compact, users=users, items=items)
+
+
+def compact_log(
+    log: EventLog,
+    *,
+    since: pd.Timestamp | None = None,
+    until: pd.Timestamp | None = None,
+    cut: pd.Timestamp | None = None,
+    half_life_days: float | None = None,
+    as_of: pd.Timestamp | None = None,
+) -> pd.DataFrame:
+    """Return one row a pair, or with a ``cut`` one for each side of it the pair has events on.
+
+    Totals of totals are totals: ``totals.pair_totals`` gives the same for the compact log
+    as for the events.
+
+    Parameters
+    ----------
+    log : EventLog
+    since, until : Timestamp, optional
+        Only events in [since, until).
+    cut : Timestamp, optional
+        Events before it and events from it on are added up apart.
+    half_life_days, as_of
+        As in `totals.pair_totals`; the sums come back faded.
+
+    Returns
+    -------
+    DataFrame
+        Ids, ``n_rows`` (events added up), ``n_events`` (the same, faded), the measures,
+        ``n_ratings``, ``n_durations`` and the last ``timestamp``. Rows stand in the order
+        of their first event, so that ids keep their order of first appearance.
+    """
+    window = _window(log, since, until)
+    fade = None if half_life_days is None else _fade(log, window, half_life_days, as_of)
+    return _typed(log.query(totals_query(log.columns, window=window, cut=cut, fade=fade)))
+
+
+def totals_query(
+    columns: Sequence[str], *, window: str = "", cut: pd.Timestamp | None = None, fade: str | None
+) -> str:
+    """Write the query of `compact_log`, in the SQL that Polars and Spark share.
+
+    >>> print(totals_query(["user_id", "item_id", "watch_time"], fade=None))
+    SELECT user_id, item_id, COUNT(*) AS n_rows, COUNT(*) AS n_events,
+    CASE WHEN COUNT(watch_time) > 0 THEN SUM(watch_time) END AS watch_time
+    FROM log GROUP BY user_id, item_id ORDER BY MIN(place)
+    """
+    keys = "user_id, item_id" + (", later" if cut is not None else "")
+    later = f", time >= {_micros(cut)} AS later" if cut is not None else ""
+    faded = f", {fade} AS fade" if fade else ""
+    source = f"(SELECT *{later}{faded} FROM log {window}) AS events" if later or faded else "log"
+    times = " * fade" if fade else ""
+    chosen = ["COUNT(*) AS n_rows", "SUM(fade) AS n_events" if fade else "COUNT(*) AS n_events"]
+    for name in (name for name in SUMMED if name in columns):
+        total = f"CASE WHEN COUNT({name}) > 0 THEN SUM({name}{times}) END"
+        chosen.append(f"{total} AS {name}")
+    chosen += [f"MAX({name}) AS {name}" for name in LARGEST if name in columns]
+    counted = {"rating": "n_ratings", "duration": "n_durations"}
+    chosen += [f"COUNT({name}) AS {counted[name]}" for name in counted if name in columns]
+    if "time" in columns:
+        chosen.append("MAX(time) AS time")
+    where = window if source == "log" else ""
+    selected = ",\n".join([f"SELECT {keys}, {chosen[0]}, {chosen[1]}", *chosen[2:]])
+    return f"{selected}\nFROM {source} {where}GROUP BY {keys} ORDER BY MIN(place)"
+
+
+def check_values(log: EventLog) -> int:
+    """Count the events and refuse a log with values that cannot be.
+
+    Raises
+    ------
+    ValueError
+        If there is no event, an id or some time is missing, or a measure is out of its
+        range: all such faults at once. Single rows are not set aside here; `kpay check`
+        names them.
+    """
+    measures = [name for name in (*SUMMED, *LARGEST) if name in log.columns]
+    counted = ["user_id", "item_id", *({"time"} & set(log.columns))]
+    asked = [f"COUNT({name}) AS n_{name}" for name in counted]
+    asked += [f"{end}({name}) AS {end}_{name}" for end in ("MIN", "MAX") for name in measures]
+    found = log.query(f"SELECT COUNT(*) AS n, {', '.join(asked)} FROM log").iloc[0]
+    faults = [] if found["n"] else ["there is none"]
+    for name in counted:
+        if missing := int(found["n"] - found[f"n_{name}"]):
+            faults.append(f"{missing:,} have no {'timestamp' if name == 'time' else name}")
+    for name in measures:
+        most = 1.0 if name == "progress" else np.finfo(np.float64).max
+        for value in (found[f"MIN_{name}"], found[f"MAX_{name}"]):
+            if not pd.isna(value) and not 0 <= value <= most:
+                faults.append(f"{name} is {value:g} somewhere; {requirement('events', name)}")
+    if faults:
+        raise ValueError(f"events: {'; '.join(faults)} (`kpay check` names the rows)")
+    return int(found["n"])
+
+
+def moment_at(
+    log: EventLog,
+    share: float,
+    since: pd.Timestamp | None = None,
+    until: pd.Timestamp | None = None,
+) -> pd.Timestamp:
+    """Return the time at position int(share n) of the events in order of time.
+
+    Events are counted by the hour, then by the moment within the one hour that holds the
+    position: memory is bounded by hours and moments, not by events.
+    """
+    window, hour = _window(log, since, until), f"time - time % {HOUR}"
+    hours = log.query(f"SELECT {hour} AS moment, COUNT(*) AS n FROM log {window}GROUP BY {hour}")
+    n = int(hours["n"].sum())
+    moment, left = _position(hours, min(int(share * n), n - 1))
+    inside = f"{window or 'WHERE '}{'AND ' if window else ''}{hour} = {moment} "
+    moments = log.query(f"SELECT time AS moment, COUNT(*) AS n FROM log {inside}GROUP BY time")
+    return pd.Timestamp(_position(moments, left)[0], unit="us", tz="UTC")
+
+
+def _position(counts: pd.DataFrame, place: int) -> tuple[int, int]:
+    """Return the moment that holds a position, and the position among its own events."""
+    counts = counts.sort_values("moment", ignore_index=True)
+    upto = counts["n"].cumsum().to_numpy()
+    row = int(np.searchsorted(upto, place, side="right"))
+    return int(counts["moment"].iloc[row]), place - int(upto[row] - counts["n"].iloc[row])
+
+
+def _window(log: EventLog, since: pd.Timestamp | None, until: pd.Timestamp | None) -> str:
+    bounds = [f"time >= {_micros(since)}"] if since is not None else []
+    bounds += [f"time < {_micros(until)}"] if until is not None else []
+    if bounds and "time" not in log.columns:
+        raise ValueError("the events have no timestamp; leave since and until empty")
+    return f"WHERE {' AND '.join(bounds)} " if bounds else ""
+
+
+def _fade(log: EventLog, window: str, half_life_days: float, as_of: pd.Timestamp | None) -> str:
+    if half_life_days <= 0:
+        raise ValueError(f"half_life_days is {half_life_days}; it must be more than 0")
+    if "time" not in log.columns:
+        raise ValueError("half_life_days needs a timestamp column; leave it out for this log")
+    if as_of is None:
+        start = log.query(f"SELECT MAX(time) AS last FROM log {window}")["last"].item()
+    else:
+        start = _micros(as_of)
+    half_life = half_life_days * 24 * HOUR
+    return f"COALESCE(POWER(2, CAST(time - {start:.0f} AS DOUBLE) / {half_life:.0f}), 0)"
+
+
+def _micros(moment: pd.Timestamp) -> int:
+    return moment.value // 1000
+
+
+def _typed(compact: pd.DataFrame) -> pd.DataFrame:
+    """Give the answer the dtypes of events."""
+    measured = [name for name in (*SUMMED, *LARGEST, "n_ratings") if name in compact]
+    compact = compact.astype(dict.fromkeys(measured, np.float64))
+    if "time" in compact:
+        micros = compact.pop("time").fillna(np.iinfo(np.int64).min).astype(np.int64)
+        stamps = micros.to_numpy().astype("datetime64[us]")
+        compact["timestamp"] = pd.DatetimeIndex(stamps, tz="UTC")
+    return compact

@@ -1,0 +1,92 @@
+"""A log read as totals leads to the same split as the log read whole."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.data.admission import admit
+from kpay_lab.engines import load_log
+from kpay_lab.evaluate.split import make_split
+from kpay_lab.interest.weighting import interest_matrix
+
+WINDOW = {"since": "2026-01-10", "until": "2026-01-25"}
+
+
+@pytest.fixture(scope="module")
+def folder(small_world, tmp_path_factory):
+    """The simulated log as Parquet parts, shuffled, with missing durations and a stranger."""
+    tables, _ = small_world
+    folder = tmp_path_factory.mktemp("log")
+    for name in ("users", "items", "orders"):
+        getattr(tables, name).to_parquet(folder / f"{name}.parquet")
+    (folder / "events").mkdir()
+    events = tables.events.sample(frac=1, random_state=0, ignore_index=True)
+    events.loc[::7, "duration"] = np.nan
+    events.loc[5, "user_id"] = "stranger"
+    for number, rows in enumerate(np.array_split(np.arange(len(events)), 4)):
+        events.iloc[rows].to_parquet(folder / "events" / f"part-{number}.parquet", index=False)
+    return folder
+
+
+def read(folder, engine, **window):
+    log = load_log("tables", folder, engine=engine, **window)
+    return log.cut, admit(log.loaded, **window)
+
+
+@pytest.mark.parametrize("window", [{}, WINDOW])
+@pytest.mark.parametrize("relevant", ["any", "purchase", "interest"])
+def test_the_split_is_the_same(folder, window, relevant):
+    cut, streamed = read(folder, "polars", **window)
+    _, whole = read(folder, "memory", **window)
+    asked = {"how": "time", "relevant": relevant, "cold_items": "recommend"}
+    found = make_split(streamed.tables, interest_matrix, cut=cut, **asked)
+    expected = make_split(whole.tables, interest_matrix, **asked)
+    assert found.report.cut == expected.report.cut
+    assert found.report.train_events == expected.report.train_events
+    for name in ("users", "items"):
+        ours, theirs = (getattr(part.train.interest, name) for part in (found, expected))
+        pd.testing.assert_index_equal(ours, theirs)
+    gap = found.train.interest.values - expected.train.interest.values
+    assert np.abs(gap.data).max(initial=0.0) < 1e-12
+    for name in ("test", "seen"):
+        assert (getattr(found, name) != getattr(expected, name)).nnz == 0
+    assert np.array_equal(found.candidates, expected.candidates)
+
+
+def test_rows_left_out_are_counted_alike(folder):
+    for engine in ("memory", "polars"):
+        counts = read(folder, engine)[1].rejected.counts.set_index("table")
+        assert counts.loc["events", "rejected"] == 1
+        assert counts.loc["events", "read"] == counts.loc["events", "good"] + 1
+
+
+def test_the_page_is_told_what_a_row_is(folder):
+    notes = " ".join(read(folder, "polars")[1].notes)
+    assert "a row of the events is the total of a user and an item" in notes
+
+
+def test_pseudonyms_reach_totals(folder):
+    users = load_log("tables", folder, engine="polars", ids="pseudonymise").loaded.tables.ids(
+        "user_id"
+    )
+    assert users.str.fullmatch("p[0-9a-f]{32}").all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"engine": "duck"}, "it must be one of memory, polars, spark"),
+        ({"dataset": "simulated"}, "set dataset to tables"),
+        ({"duplicates": "drop"}, "set duplicates to keep"),
+    ],
+)
+def test_what_totals_cannot_give_is_refused(folder, asked, words):
+    chosen = {"dataset": "tables", "data_dir": folder, "engine": "polars"} | asked
+    with pytest.raises(ValueError, match=words):
+        load_log(**chosen)
+
+
+def test_only_parquet_is_streamed(tmp_path):
+    (tmp_path / "events.csv").write_text("user_id,item_id\nu,a\n")
+    with pytest.raises(ValueError, match=r"convert events\.csv"):
+        load_log("tables", tmp_path, engine="polars")
