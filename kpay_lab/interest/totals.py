@@ -77,24 +77,29 @@ def pair_totals(
     """
     user, users = _encode(events["user_id"], users)
     item, items = _encode(events["item_id"], items)
-    keys, place = np.unique(user * len(items) + item, return_inverse=True)
+    keys, order, first = _by_pair(user * len(items) + item)
     fade = _fade(events, half_life_days, as_of)
+    fade = None if fade is None else fade[order]
+    n_events = np.diff(first, append=len(order))
     pairs = {"user": keys // len(items), "item": keys % len(items)}
-    pairs["n_events"] = np.bincount(place, weights=fade, minlength=len(keys))
-    for name in SUMMED:
-        if name in events:
-            pairs[name], known = _sum(events[name], place, len(keys), fade)
-            if name == "rating":
-                pairs["n_ratings"] = known
-    for name in ("n_events", "n_ratings"):
-        if name in events:
-            pairs[name] = _sum(events[name], place, len(keys), fade)[0].astype(events[name].dtype)
-    for name in LARGEST:
-        if name in events:
-            pairs[name] = _largest(_numbers(events[name]), place, len(keys))
+    pairs["n_events"] = n_events if fade is None else np.add.reduceat(fade, first)
+    for name in (name for name in SUMMED if name in events):
+        values = _numbers(events[name])[order]
+        count = n_events
+        if (unknown := np.isnan(values)).any():
+            values[unknown] = 0.0
+            count = n_events - np.add.reduceat(unknown.astype(np.int64), first)
+        total = _sum(values, first, fade)
+        pairs[name] = total if count is n_events else np.where(count > 0, total, np.nan)
+        if name == "rating":
+            pairs["n_ratings"] = count.astype(np.float64)
+    for name in (name for name in ("n_events", "n_ratings") if name in events):
+        pairs[name] = _sum(events[name].to_numpy()[order], first, fade).astype(events[name].dtype)
+    for name in (name for name in LARGEST if name in events):
+        pairs[name] = np.fmax.reduceat(_numbers(events[name])[order], first)
     if "timestamp" in events:
-        pairs["last_seen"] = _last_seen(events["timestamp"], place, len(keys))
-    return PairTotals(pd.DataFrame(pairs), users, items)
+        pairs["last_seen"] = _last_seen(events["timestamp"], order, first)
+    return PairTotals(pd.DataFrame(pairs, copy=False), users, items)
 
 
 def _encode(ids: pd.Series, index: pd.Index | None) -> tuple[np.ndarray, pd.Index]:
@@ -127,29 +132,33 @@ def _fade(
     return np.exp2(-age.to_numpy(dtype=np.float64, na_value=np.inf) / half_life_days)
 
 
-def _sum(
-    column: pd.Series, place: np.ndarray, n_pairs: int, fade: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum by pair, NaN where no event gives a value; and how many give one."""
-    values = _numbers(column)
-    known = ~np.isnan(values)
-    weights = np.where(known, values, 0.0)
-    if fade is not None:
-        weights *= fade
-    count = np.bincount(place, weights=known, minlength=n_pairs)
-    total = np.bincount(place, weights=weights, minlength=n_pairs)
-    return np.where(count > 0, total, np.nan), count
+def _by_pair(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort the events by pair: the pairs, the events in their order, where each pair begins.
+
+    Key and position share one 64-bit number where they fit: sorting plain numbers is several
+    times faster than sorting positions by key. Either way file order stays within a pair.
+    """
+    n, largest = len(keys), int(keys.max(initial=0))
+    bits = n.bit_length()
+    if largest.bit_length() + bits < 64:
+        keys <<= bits
+        keys |= np.arange(n)
+        keys.sort()
+        order = keys & ((1 << bits) - 1)
+        keys >>= bits
+    else:
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[first], order, first
 
 
-def _largest(values: np.ndarray, place: np.ndarray, n_pairs: int) -> np.ndarray:
-    largest = np.full(n_pairs, np.nan)
-    np.fmax.at(largest, place, values)
-    return largest
+def _sum(values: np.ndarray, first: np.ndarray, fade: np.ndarray | None) -> np.ndarray:
+    return np.add.reduceat(values if fade is None else values * fade, first)
 
 
-def _last_seen(moments: pd.Series, place: np.ndarray, n_pairs: int) -> pd.DatetimeIndex:
+def _last_seen(moments: pd.Series, order: np.ndarray, first: np.ndarray) -> pd.DatetimeIndex:
     """The latest time by pair; a missing time is the smallest integer and so never wins."""
-    latest = np.full(n_pairs, np.iinfo(np.int64).min)
     micros = moments.dt.tz_convert(None).to_numpy(dtype="datetime64[us]").astype(np.int64)
-    np.maximum.at(latest, place, micros)
+    latest = np.maximum.reduceat(micros[order], first)
     return pd.DatetimeIndex(latest.astype("datetime64[us]"), tz="UTC")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
@@ -182,14 +182,15 @@ def interest_matrix(
     ValueError
         If the weighting is unknown or the log lacks what it needs.
     """
-    users = tables.ids("user_id") if users is None else users
-    items = tables.ids("item_id") if items is None else items
     events = with_durations(tables)
     totals = pair_totals(events, users=users, items=items, half_life_days=half_life_days)
-    weights = weights or InterestWeights()
-    values = _weigh(totals, weighting, weights, _bought(tables, users, items))
-    cells = (totals.pairs["user"].to_numpy(), totals.pairs["item"].to_numpy())
-    matrix = coo_array((values, cells), shape=(len(users), len(items))).tocsr()
+    rest = tables.with_events(tables.events.head(0))
+    users = _every_id(totals.users, rest) if users is None else users
+    items = _every_id(totals.items, rest) if items is None else items
+    values = _weigh(totals, weighting, weights or InterestWeights(), _bought(tables, users, items))
+    starts = np.searchsorted(totals.pairs["user"], np.arange(len(users) + 1))
+    cells = values, totals.pairs["item"].to_numpy(), starts
+    matrix = csr_array(cells, shape=(len(users), len(items)))
     if weighting == "bm25":
         from implicit.nearest_neighbours import bm25_weight
 
@@ -205,6 +206,11 @@ def with_durations(tables: Tables) -> pd.DataFrame:
     looked_up = events["item_id"].map(items.set_index("item_id")["duration"])
     own = events["duration"].fillna(looked_up) if "duration" in events else looked_up
     return events.assign(duration=own.astype(np.float64))
+
+
+def _every_id(logged: pd.Index, rest: Tables) -> pd.Index:
+    """The ids of the log, then those that only the other tables know: `Tables.ids`."""
+    return logged.append(rest.ids(str(logged.name)).difference(logged, sort=False))
 
 
 def _bought(tables: Tables, users: pd.Index, items: pd.Index) -> csr_array | None:
