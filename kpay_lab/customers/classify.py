@@ -85,18 +85,9 @@ def judge_classifiers(
         If fewer than two labels are left, or a label has fewer than two users.
     """
     X, y = _labelled(features, outcome)
-    X_train, X_test, y_train, y_test = train_test_split(
-        X, y, test_size=0.3, stratify=y, random_state=0
-    )
-    fitted: dict[str, list[np.ndarray]] = {name: [] for name in classifiers(0)}
-    labels = np.unique(y)
-    for seed in seeds:
-        drawn = np.random.default_rng(seed).integers(0, len(X_train), len(X_train))
-        for name, model in classifiers(seed).items():
-            model.fit(X_train.iloc[drawn], y_train.iloc[drawn])
-            proba = pd.DataFrame(model.predict_proba(X_test), columns=model.classes_)
-            fitted[name].append(proba.reindex(columns=labels, fill_value=0.0).to_numpy())
-    truth = y_test.to_numpy()
+    train, test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+    truth, labels = y_test.to_numpy(), np.unique(y)
+    fitted = _fit_over_seeds(train, test, y_train, labels, seeds)
     rows = {name: _judge(truth, labels, probas) for name, probas in fitted.items()}
     table = pd.DataFrame(rows).T.rename_axis("model")
     common = int(np.argmax([(truth == label).sum() for label in labels]))
@@ -111,6 +102,24 @@ def judge_classifiers(
         reliability=table[["Brier", "calibration error"]],
         curves=curves,
     )
+
+
+def _fit_over_seeds(
+    X_train: pd.DataFrame,
+    X_test: pd.DataFrame,
+    y_train: pd.Series,
+    labels: np.ndarray,
+    seeds: Sequence[int],
+) -> dict[str, list[np.ndarray]]:
+    """Return each model's probabilities of ``labels`` for the test users, one array a seed."""
+    fitted: dict[str, list[np.ndarray]] = {name: [] for name in classifiers(0)}
+    for seed in seeds:
+        drawn = np.random.default_rng(seed).integers(0, len(X_train), len(X_train))
+        for name, model in classifiers(seed).items():
+            model.fit(X_train.iloc[drawn], y_train.iloc[drawn])
+            proba = pd.DataFrame(model.predict_proba(X_test), columns=model.classes_)
+            fitted[name].append(proba.reindex(columns=labels, fill_value=0.0).to_numpy())
+    return fitted
 
 
 def fitted_tree(

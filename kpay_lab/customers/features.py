@@ -60,7 +60,7 @@ def user_features(
     cut : Timestamp, optional
         None uses the whole log.
     leave_out : tuple of str
-        Columns of users that must not enter, such as the outcome to be predicted.
+        Columns of users that must not enter, such as the outcome.
 
     Returns
     -------
@@ -77,9 +77,8 @@ def user_features(
         clicks = past.exposures.groupby("user_id")["clicked"].mean()
         parts.append(clicks.astype(float).reindex(users).rename("click rate").to_frame())
     if past.users is not None:
-        people = past.users.set_index("user_id").drop(
-            columns=[*leave_out, "consent"], errors="ignore"
-        )
+        hidden = [*leave_out, "consent"]
+        people = past.users.set_index("user_id").drop(columns=hidden, errors="ignore")
         parts.append(people.reindex(users))
     return pd.concat(parts, axis=1)
 

@@ -26,7 +26,9 @@ class SegmentTerms(TransformerMixin, BaseEstimator):
     Different kinds of user answer differently to a price; a linear model needs the product
     of the two written down. Memberships are softmax(−d² / 4) of the distances d to k-means
     centres of the standardised profile. The groups are a basis, not types: a few too many
-    cost little under the penalty, too few lose what kinds of user differ in.
+    cost little under the penalty, too few lose what kinds of user differ in. Six had the
+    smallest log loss on the last quarter of the *training* rows of the simulated worlds of
+    seeds 1 to 3, no page's; 4 to 12 differ by less than 0.0003.
     """
 
     levers = ("log price", "treatment")
@@ -66,11 +68,11 @@ def conversion_models(seed: int = 0, n_groups: int = 6) -> dict[str, Pipeline]:
             max_depth=6, min_samples_leaf=0.002, random_state=seed
         ),
         "random forest": RandomForestClassifier(
-            30, min_samples_leaf=40, max_samples=0.3, random_state=seed
+            20, min_samples_leaf=40, max_samples=0.3, random_state=seed
         ),
         "gradient boosting": HistGradientBoostingClassifier(
-            learning_rate=0.08,
-            max_iter=100,
+            learning_rate=0.12,
+            max_iter=60,
             max_leaf_nodes=8,
             min_samples_leaf=100,
             l2_regularization=10,

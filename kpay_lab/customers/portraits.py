@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.base import ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, silhouette_score
@@ -14,6 +13,7 @@ from kpay_lab.customers.features import log_lift, main_group
 from kpay_lab.data.tables import Tables
 
 METHODS = ("kmeans", "mixture")
+COLUMNS = ["k", "silhouette", "null_mean", "null_sd", "null_max", "stability"]
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,13 @@ def find_segments(
     n_shuffles: int = 6,
     least_stability: float = 0.9,
 ) -> Segments:
-    """Group users, with the largest k that is both stable and real.
+    """Group users, with the largest k that is both stable and real (Ben-Hur et al., 2002).
 
     Stable: the mean adjusted Rand index between the grouping and those learned from
     bootstrap samples is at least ``least_stability``. Real: the silhouette lies more than
     three standard deviations above, and above the largest of, that of data whose columns
-    were shuffled one by one. Without such a k the answer is one group.
+    were shuffled one by one. Without such a k the answer is one group. One long cloud is told
+    from two by neither test, so look at the map.
 
     Parameters
     ----------
@@ -69,32 +70,26 @@ def find_segments(
     ------
     ValueError
         If the method is unknown, a value is missing, or users are fewer than groups.
-
-    References
-    ----------
-    Ben-Hur, Elisseeff & Guyon (2002), A stability based method for discovering structure.
-    Shuffled columns keep each feature's own shape but also lose correlation: one long
-    cloud is told from two clouds by neither test, so look at the map.
     """
     values = _standardised(features, method, max(ks))
     shuffled = [rng.permuted(values, axis=0) for _ in range(n_shuffles)]
     drawn = rng.integers(0, len(values), (n_resamples, len(values)))
     seed, sample = int(rng.integers(2**31)), rng.permutation(len(values))[:1000]
-    rows, groupings = [], {}
+    rows, groupings = [], {1: np.zeros(len(values), int)}
     for k in ks:
-        labels = groupings[k] = _fit(values, k, method, seed).predict(values)
-        stability = [
-            adjusted_rand_score(labels, _fit(values[draw], k, method, seed).predict(values))
+        labels = groupings[k] = _group(values, values, k, method, seed)
+        stable = [
+            adjusted_rand_score(labels, _group(values[draw], values, k, method, seed))
             for draw in drawn
         ]
-        null = [_silhouette(noise, k, method, seed, sample) for noise in shuffled]
-        rows.append((k, _score(values, labels, sample), *_null(null), float(np.mean(stability))))
-    columns = ["k", "silhouette", "null_mean", "null_sd", "null_max", "stability"]
-    table = pd.DataFrame(rows, columns=columns)
+        null = [_score(x, _group(x, x, k, method, seed), sample) for x in shuffled]
+        spread = np.mean(null), np.std(null, ddof=1), max(null), np.mean(stable)
+        rows.append((k, _score(values, labels, sample), *map(float, spread)))
+    table = pd.DataFrame(rows, columns=COLUMNS)
     bar = np.maximum(table["null_mean"] + 3 * table["null_sd"], table["null_max"])
     table["accepted"] = (table["stability"] >= least_stability) & (table["silhouette"] > bar)
     k = int(table.loc[table["accepted"], "k"].max()) if table["accepted"].any() else 1
-    return _describe(features, values, groupings.get(k, np.zeros(len(values), int)), table)
+    return _describe(features, values, groupings[k], table)
 
 
 def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:
@@ -150,18 +145,13 @@ def _standardised(features: pd.DataFrame, method: str, most: int) -> np.ndarray:
     return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
 
-def _fit(values: np.ndarray, k: int, method: str, seed: int) -> ClusterMixin:
-    start = KMeans(k, n_init=2, random_state=seed).fit(values)
-    if method == "kmeans":
-        return start
-    means = start.cluster_centers_
-    return GaussianMixture(
-        k, covariance_type="diag", means_init=means, reg_covar=1e-3, random_state=seed
-    ).fit(values)
-
-
-def _silhouette(values: np.ndarray, k: int, method: str, seed: int, sample: np.ndarray) -> float:
-    return _score(values, _fit(values, k, method, seed).predict(values), sample)
+def _group(learned: np.ndarray, values: np.ndarray, k: int, method: str, seed: int) -> np.ndarray:
+    """Return the groups of ``values`` under k groups learned from ``learned``."""
+    model = KMeans(k, n_init=2, random_state=seed).fit(learned)
+    if method == "mixture":
+        options = {"covariance_type": "diag", "reg_covar": 1e-3, "random_state": seed}
+        model = GaussianMixture(k, means_init=model.cluster_centers_, **options).fit(learned)
+    return model.predict(values)
 
 
 def _score(values: np.ndarray, labels: np.ndarray, sample: np.ndarray) -> float:
@@ -169,10 +159,6 @@ def _score(values: np.ndarray, labels: np.ndarray, sample: np.ndarray) -> float:
     labels = labels[sample]
     several = 1 < len(np.unique(labels)) < len(labels)
     return float(silhouette_score(values[sample], labels)) if several else -1.0
-
-
-def _null(scores: list[float]) -> tuple[float, float, float]:
-    return float(np.mean(scores)), float(np.std(scores, ddof=1)), max(scores)
 
 
 def _describe(

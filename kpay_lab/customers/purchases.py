@@ -61,14 +61,7 @@ def make_dataset(
         If there is no orders (or exposures) table, exposures do not say what was purchased,
         the cut or the end of the horizon is outside the log, or no row is left.
     """
-    needed = {"course": "orders", "exposure": "exposures"}.get(unit)
-    if needed is None:
-        raise ValueError(f"unit is {unit!r}; choose course or exposure")
-    log = getattr(tables, needed)
-    if log is None:
-        raise ValueError(f"there is no {needed} table; purchases per {unit} cannot be predicted")
-    if unit == "exposure" and "purchased" not in log:
-        raise ValueError("exposures have no column purchased; use unit='course'")
+    log = _log(tables, unit)
     first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
     start, stop = cut + gap, cut + gap + horizon
     if not first < cut < stop <= last + pd.Timedelta(days=1):
@@ -86,6 +79,19 @@ def make_dataset(
         raise ValueError(f"no {unit} row between {start} and {stop}; choose another cut")
     names = rows.columns.intersection(["user_id", "item_id", "moment", "exposure"], sort=False)
     return PurchaseData(_features(rows, tables), y, rows[names])
+
+
+def _log(tables: Tables, unit: str) -> pd.DataFrame:
+    """Return the table that says what was purchased, row by row of the unit."""
+    needed = {"course": "orders", "exposure": "exposures"}.get(unit)
+    if needed is None:
+        raise ValueError(f"unit is {unit!r}; choose course or exposure")
+    log = getattr(tables, needed)
+    if log is None:
+        raise ValueError(f"there is no {needed} table; purchases per {unit} cannot be predicted")
+    if unit == "exposure" and "purchased" not in log:
+        raise ValueError("exposures have no column purchased; use unit='course'")
+    return log
 
 
 def leaky(data: PurchaseData) -> PurchaseData:

@@ -204,7 +204,7 @@ def test_conversion_is_drawn(halves, fitted):
     test = halves[1]
     predicted = predictions(fitted, test)
     model = fitted["logistic regression"]
-    table = importances(model, test, n_repeats=1, n_rows=300)
+    table = importances(model, test, rng=rng(), n_repeats=1, n_rows=300)
     assert set(table["feature"]) == set(test.X)
     uplift = t_learner(*halves)
     curve = dependence(model, test, "log price")
