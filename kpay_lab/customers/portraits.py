@@ -53,23 +53,11 @@ def find_segments(
 ) -> Segments:
     """Group users, with the largest k that is both stable and real (Ben-Hur et al., 2002).
 
-    Stable: the mean adjusted Rand index between the grouping and those learned from
-    bootstrap samples is at least ``least_stability``. Real: the silhouette lies more than
-    three standard deviations above, and above the largest of, that of data whose columns
-    were shuffled one by one. Without such a k the answer is one group. One long cloud is told
-    from two by neither test, so look at the map.
-
-    Parameters
-    ----------
-    features : DataFrame (n_users, n_features)
-        Numbers without gaps, index user_id; standardised here.
-    method : {"kmeans", "mixture"}
-        k-means, or a Gaussian mixture with diagonal covariances started from it.
-
-    Raises
-    ------
-    ValueError
-        If the method is unknown, a value is missing, or users are fewer than groups.
+    ``features`` (n_users, n_features) are numbers without gaps by user_id, standardised here;
+    ``method`` is ``kmeans`` or ``mixture`` (Gaussians started from k-means). Stable and real
+    are defined in `_accepted`; without such a k the answer is one group. One long cloud is
+    told from two by neither test, so look at the map. Raises ValueError if the method is
+    unknown, a value is missing, or users are fewer than groups.
     """
     values = _standardised(features, method, max(ks))
     shuffled = [rng.permuted(values, axis=0) for _ in range(n_shuffles)]
@@ -85,9 +73,7 @@ def find_segments(
         null = [_score(x, _group(x, x, k, method, seed), sample) for x in shuffled]
         spread = np.mean(null), np.std(null, ddof=1), max(null), np.mean(stable)
         rows.append((k, _score(values, labels, sample), *map(float, spread)))
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    bar = np.maximum(table["null_mean"] + 3 * table["null_sd"], table["null_max"])
-    table["accepted"] = (table["stability"] >= least_stability) & (table["silhouette"] > bar)
+    table = _accepted(pd.DataFrame(rows, columns=COLUMNS), least_stability)
     k = int(table.loc[table["accepted"], "k"].max()) if table["accepted"].any() else 1
     return _describe(features, values, groupings[k], table)
 

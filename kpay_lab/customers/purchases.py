@@ -58,8 +58,7 @@ def make_dataset(
     Raises
     ------
     ValueError
-        If there is no orders (or exposures) table, exposures do not say what was purchased,
-        the cut or the end of the horizon is outside the log, or no row is left.
+        If a table or column is missing, the window is outside the log, or no row is left.
     """
     log = _log(tables, unit)
     first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
