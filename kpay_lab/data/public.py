@@ -1,4 +1,4 @@
-"""Public data sets as tables: MovieLens, MOOCCubeX, KuaiRand and OULAD.
+"""Public data sets as tables: MovieLens, MOOCCubeX, KuaiRand, OULAD, and a catalogue of Udemy.
 
 A reader keeps the original row order, gives times in UTC and lengths in seconds, and
 states in a note what it decided.
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import ItemSchema, Tables
 
 PRESENTATIONS = ("2013B", "2013J", "2014B", "2014J")
 
@@ -159,6 +159,25 @@ def oulad(folder: Path) -> PublicData:
         f"imd_band is missing for {users['imd_band'].isna().sum():,} students",
     )
     return PublicData(tables, notes, files)
+
+
+def udemy(folder: str | Path) -> pd.DataFrame:
+    """Read a catalogue of paid courses of Udemy as an items table; there is no log with it.
+
+    A course listed twice under one id is kept once.
+    """
+    (path,) = _files(Path(folder), "udemy_courses.csv")
+    courses = pd.read_csv(path, dtype={"course_id": "str"}).drop_duplicates("course_id")
+    table = {
+        "item_id": courses["course_id"],
+        "kind": "course",
+        "title": courses["course_title"].str.strip(),
+        "category": courses["subject"],
+        "price": courses["price"].astype("float64"),
+        "duration": courses["content_duration"] * 3600,
+        "published_at": pd.to_datetime(courses["published_timestamp"], utc=True).dt.as_unit("us"),
+    }
+    return ItemSchema.validate(pd.DataFrame(table).reset_index(drop=True))
 
 
 def _files(folder: Path, *names: str) -> tuple[Path, ...]:

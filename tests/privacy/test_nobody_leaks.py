@@ -1,0 +1,141 @@
+"""Plant ids and a key, run the notebooks, and look for them in everything a run leaves."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kpay_lab.data.tables import Tables
+from kpay_lab.data.truth import write_tables
+
+KEY = "the-planted-key-of-the-privacy-test"
+USER = "planted-user-"
+PHONE = "+86-555-01"
+SECRETS = re.compile(f"{USER}|{re.escape(PHONE)}|{KEY}|{base64.b64encode(KEY.encode()).decode()}")
+FOR_MACHINES = {"rejected/01_data_exploration.csv"}
+
+
+@pytest.fixture(scope="module")
+def log(small_world, tmp_path_factory):
+    """The small world with telling ids, a phone number each, and three rows to be set aside."""
+    folder = tmp_path_factory.mktemp("log")
+    frames = dict(small_world[0].present())
+    for name, frame in frames.items():
+        changed = {}
+        if "user_id" in frame:
+            changed["user_id"] = USER + frame["user_id"].astype("str")
+        if "session_id" in frame:
+            changed["session_id"] = changed["user_id"] + "-" + frame["session_id"]
+        frames[name] = frame.assign(**changed)
+    numbers = pd.Series(range(len(frames["users"]))).astype(str)
+    frames["users"]["phone"] = PHONE + numbers.str.zfill(3)
+    write_tables(Tables(**frames), folder)
+    columns = len(frames["events"].columns) - 2
+    with (folder / "events.csv").open("a") as events:
+        events.write(f"{USER}u99999,i0001{',' * columns}\n{USER}u00001,i0001\n")
+        events.write(f'"{USER}u00002,never closed\n')
+    return folder
+
+
+def run(log: Path, output: Path, pattern: str, *settings: str) -> tuple[Path, str]:
+    """Run the notebooks that read a log; return the run's folder and what was printed."""
+    names = [path.stem for path in sorted(Path("notebooks").glob(pattern))]
+    command = [sys.executable, "-m", "kpay_lab", "run", *names, "--profile", "smoke"]
+    command += ["--data", str(log), "--output", str(output), *settings]
+    environment = os.environ | {"KPAY_PRIVACY_KEY": KEY}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=1200, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return (output / "latest").resolve(), done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def kept(log, tmp_path_factory):
+    return run(log, tmp_path_factory.mktemp("kept"), "0[1-6]*.ipynb")
+
+
+@pytest.fixture(scope="module")
+def masked(log, tmp_path_factory):
+    return run(log, tmp_path_factory.mktemp("masked"), "0[1-6]*.ipynb", "--set", "ids=pseudonymise")
+
+
+def readable(path: Path) -> str:
+    """Return everything in a file that could name somebody, as text."""
+    if path.suffix == ".png":
+        with Image.open(path) as picture:
+            return str(picture.info)
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+        return frame.to_csv() + str(frame.attrs)
+    return path.read_text(encoding="utf-8")
+
+
+def leaks(folder: Path) -> set[str]:
+    """Return the files of a run that hold a planted id, phone number or key."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".html", ".ipynb", ".json", ".csv", ".png", ".yaml"}
+    found = {path for path in files if SECRETS.search(readable(path))}
+    return {path.relative_to(folder).as_posix() for path in found}
+
+
+def test_the_first_notebook_shows_nobody(log, tmp_path):
+    folder, printed = run(log, tmp_path, "01*.ipynb")
+    assert leaks(folder) == FOR_MACHINES
+    assert not SECRETS.search(printed + (folder / "index.html").read_text(encoding="utf-8"))
+    assert str(log) not in (folder / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_with_ids_kept_only_files_for_machines_carry_them(kept):
+    folder, printed = kept
+    found = leaks(folder)
+    assert found >= FOR_MACHINES
+    assert all(name in FOR_MACHINES or name.endswith(".parquet") for name in found)
+    assert any(name.endswith("recommendations.parquet") for name in found)
+    for path in (*folder.rglob("*.parquet"), *(folder / "rejected").iterdir()):
+        assert KEY not in readable(path) and PHONE not in readable(path)
+    assert not SECRETS.search(printed)
+
+
+@pytest.mark.slow
+def test_with_pseudonyms_nothing_carries_an_id_or_the_key(masked):
+    folder, printed = masked
+    assert leaks(folder) == set()
+    assert not SECRETS.search(printed)
+    lists = pd.read_parquet(next(folder.rglob("recommendations.parquet")))
+    assert lists["user_id"].str.fullmatch("p[0-9a-f]{32}").all()
+
+
+@pytest.mark.slow
+def test_no_result_depends_on_what_an_id_looks_like(kept, masked):
+    """Bootstrap draws follow the order of the ids, so only what is not drawn must agree."""
+    ours, theirs = (json.loads((run[0] / "metrics.json").read_text()) for run in (kept, masked))
+    drawn = re.compile(r"/(low|high)$|^aa/")
+    for name, metrics in ours.items():
+        fixed = {key: value for key, value in metrics.items() if not drawn.search(key)}
+        assert fixed == pytest.approx({key: theirs[name][key] for key in fixed}, rel=1e-9), name
+
+
+def test_a_run_without_a_key_shares_a_random_one(monkeypatch):
+    from kpay_lab.report.process import _environment
+
+    monkeypatch.setenv("KPAY_PRIVACY_KEY", "")
+    first, second = (_environment(Path("/tmp"))["KPAY_PRIVACY_KEY"] for _ in range(2))
+    assert first == second and len(first) == 64
+    monkeypatch.setenv("KPAY_PRIVACY_KEY", KEY)
+    assert _environment(Path("/tmp"))["KPAY_PRIVACY_KEY"] == KEY
+
+
+def test_every_notebook_that_reads_a_log_asks_about_ids():
+    for path in Path("notebooks").glob("*.ipynb"):
+        source = path.read_text(encoding="utf-8")
+        if "data_dir or None" in source:
+            assert "ids: str" in source and "ids=ids" in source, path.name
