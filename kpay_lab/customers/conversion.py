@@ -21,7 +21,7 @@ def fit_models(
     later: PurchaseData | None = None,
     *,
     names: Sequence[str] | None = None,
-    n_groups: int = 6,
+    n_groups: int = 4,
     seed: int = 0,
 ) -> dict[str, BaseEstimator]:
     """Fit the base rate and the models; with a later slice also calibrate them there (Platt).

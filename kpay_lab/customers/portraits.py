@@ -131,6 +131,18 @@ def _standardised(features: pd.DataFrame, method: str, most: int) -> np.ndarray:
     return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
 
+def _accepted(table: pd.DataFrame, least_stability: float) -> pd.DataFrame:
+    """Mark the ks whose groups are stable and real.
+
+    Stable: the mean adjusted Rand index between the grouping and those learned from
+    bootstrap samples is at least ``least_stability``. Real: the silhouette lies more than
+    three standard deviations above, and above the largest of, that of shuffled columns.
+    """
+    bar = np.maximum(table["null_mean"] + 3 * table["null_sd"], table["null_max"])
+    stable = table["stability"] >= least_stability
+    return table.assign(accepted=stable & (table["silhouette"] > bar))
+
+
 def _group(learned: np.ndarray, values: np.ndarray, k: int, method: str, seed: int) -> np.ndarray:
     """Return the groups of ``values`` under k groups learned from ``learned``."""
     model = KMeans(k, n_init=2, random_state=seed).fit(learned)

@@ -50,10 +50,10 @@ def make_dataset(
     Parameters
     ----------
     unit : {"course", "exposure"}
-        ``course``: a row for each user and course that met before the cut (directly or
-        through a promotion) and is not yet owned; every moment is the cut; the label is
-        an order. ``exposure``: a row for each exposure in the label window; it is its own
-        cut, so its moment is its time − gap, and the label is its ``purchased``.
+        ``course``: a row for each user and course that met before the cut (directly or by a
+        promotion) and is not yet owned; its moment is the cut, its label an order.
+        ``exposure``: a row for each exposure in the label window; its moment is its own
+        time − gap, its label its ``purchased``.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def make_dataset(
         y = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(bought).astype(int)
     if rows.empty:
         raise ValueError(f"no {unit} row between {start} and {stop}; choose another cut")
-    names = rows.columns.intersection(["user_id", "item_id", "moment", "exposure"], sort=False)
+    names = [n for n in ("user_id", "item_id", "moment", "exposure") if n in rows]
     return PurchaseData(_features(rows, tables), y, rows[names])
 
 

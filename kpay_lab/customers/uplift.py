@@ -23,7 +23,7 @@ def t_learner(
     test: PurchaseData,
     *,
     model: str = "logistic regression",
-    n_groups: int = 6,
+    n_groups: int = 4,
     seed: int = 0,
 ) -> Uplift:
     """Fit one model to treated and one to untreated rows; the effect is their difference.
