@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install report lab test test-all lint format lock clean
+.PHONY: help install report lab test test-all test-browser lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -38,6 +38,9 @@ test: $(READY) ## run the tests (slow, spark and browser tests apart)
 test-all: $(READY) ## run every test, the slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadfile -m ""
 
+test-browser: $(READY) ## run the tests in a real browser (needs Chromium on the PATH)
+	$(BIN)/python -m pytest -m browser tests/browser
+
 lint: $(READY) ## check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -46,7 +49,7 @@ lint: $(READY) ## check format, style and types
 format: $(READY) ## let ruff rewrite what it can, and strip outputs from the notebooks
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/nbstripout notebooks/*.ipynb
+	$(BIN)/nbstripout notebooks/*.ipynb notebooks/solutions/*.ipynb
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --no-emit-index-url --no-header --no-annotate --quiet --upgrade -o requirements.lock
