@@ -2,8 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +24,28 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 TABLES = click.Path(exists=True, path_type=Path)
+PROFILE = click.option("--profile", default="default", show_default=True, help="Of params/.")
+SETTINGS = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="YAML; may repeat."
+)
+DATA = click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set.")
+OUTPUT = click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]")
+RESUME = click.option(
+    "--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed."
+)
+JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=min(os.cpu_count() or 1, 4),
+    show_default="one a core, at most 4",
+    help="Notebooks at a time.",
+)
+TIMEOUT = click.option(
+    "--timeout", type=click.FloatRange(1, 1e7), default=1800, help="Seconds a notebook."
+)
+CELL_TIMEOUT = click.option(
+    "--cell-timeout", type=click.FloatRange(1, 1e7), default=900, help="Seconds a cell."
+)
 # The tables each public data set has; simulated and read data answer for themselves.
 PUBLIC_TABLES = {
     "movielens": {"events", "items", "users"},
@@ -36,55 +62,153 @@ def kpay() -> None:
     """From a behaviour log to a reproducible report."""
 
 
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def added(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return added
+
+
 @kpay.command()
 @click.argument("notebooks", nargs=-1)
-@click.option("--profile", default="default", show_default=True, help="A file of params/.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="YAML; may repeat.")
-@click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=min(os.cpu_count() or 1, 4),
-    show_default="one a core, at most 4",
-    help="Notebooks at a time.",
-)
-@click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]")
-@click.option("--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed.")
-@click.option("--timeout", type=click.FloatRange(1), default=1800, help="Seconds a notebook.")
-@click.option("--cell-timeout", type=click.FloatRange(1), default=900, help="Seconds a cell.")
-def run(resume: Path | None, jobs: int, timeout: float, cell_timeout: float, **plan: Any) -> None:
-    """Run notebooks and make their report."""
-    from kpay_lab.report.runner import Limits
-
-    work = _resumed(resume, **plan) if resume else _planned(**plan)
-    signal.signal(signal.SIGTERM, _interrupt)
-    good = work.execute(Limits(jobs, timeout, cell_timeout))
-    click.echo(f"report: {work.folder / 'index.html'}")
-    sys.exit(0 if good else 1)
-
-
-def _planned(
+@_options(PROFILE, SETTINGS, DATA, OUTPUT, RESUME, JOBS, TIMEOUT, CELL_TIMEOUT)
+def run(
     notebooks: tuple[str, ...],
     profile: str,
     settings: tuple[str, ...],
     data: Path | None,
     output: Path | None,
-) -> "Run":
-    from kpay_lab.report.files import project_root
+    resume: Path | None,
+    **limits: Any,
+) -> None:
+    """Run notebooks and make their report."""
+    stop = _stoppable()
     from kpay_lab.report.profile import resolve
     from kpay_lab.report.runner import start
 
-    root = project_root()
-    known, values = _project(profile)
-    names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
-    parameters = resolve(known, names, values.reading(data, root), settings)
-    return start(known, parameters, profile, output or root / "outputs", _tables_of)
+    if resume:
+        work = _resumed(resume)
+    else:
+        known, values, root = _project(profile, data)
+        names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
+        parameters = resolve(known, names, values, settings)
+        work = start(known, parameters, profile, output or root / "outputs", _tables_of)
+    code = _execute(work, stop, limits)
+    click.echo(f"report: {work.folder / 'index.html'}")
+    sys.exit(code)
 
 
-def _resumed(folder: Path, **plan: Any) -> "Run":
+@kpay.command()
+@click.argument("notebook", required=False)
+@click.option("--grid", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="YAML: parameter: [values]; all combinations run.")  # fmt: skip
+@click.option("--metric", "metrics", multiple=True, help="A key or pattern to show; may repeat.")
+@_options(PROFILE, SETTINGS, DATA, OUTPUT, RESUME, JOBS, TIMEOUT, CELL_TIMEOUT)
+def sweep(
+    notebook: str | None,
+    grid: Path | None,
+    metrics: tuple[str, ...],
+    profile: str,
+    settings: tuple[str, ...],
+    data: Path | None,
+    output: Path | None,
+    resume: Path | None,
+    **limits: Any,
+) -> None:
+    """Run one notebook with many parameter sets; one table and picture of the results."""
+    stop = _stoppable()
+    from kpay_lab.report.profile import resolve
+    from kpay_lab.report.runner import start
+    from kpay_lab.report.sweep import read_grid
+
+    if resume:
+        work = _resumed(resume)
+    elif not notebook or not grid:
+        raise click.UsageError("name a notebook and its --grid FILE, or --resume SWEEP")
+    else:
+        known, values, root = _project(profile, data)
+        name = Path(notebook).stem
+        base = resolve(known, [name], values, settings)[name]
+        sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
+        for key, one in sets.items():
+            click.echo(f"{key}: {json.dumps(one, ensure_ascii=False)}")
+        parameters = {key: base | one for key, one in sets.items()}
+        place = output or root / "outputs" / "sweeps"
+        work = start(known, parameters, f"sweep-{name}", place, _tables_of)
+        work.manifest.metrics = list(metrics)
+    code = _execute(work, stop, limits)
+    click.echo(f"report: {work.folder / 'index.html'}")
+    sys.exit(code)
+
+
+@kpay.command()
+@click.argument("folder", metavar="RUN", type=EXISTING)
+@click.option("--rtol", type=click.FloatRange(0, 1), help="[default: exact, or 1e-9 elsewhere]")
+@_options(JOBS, TIMEOUT, CELL_TIMEOUT)
+def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
+    """Run a run again and tell what differs; exit 0 only when the metrics are equal."""
+    stop = _stoppable()
+    from kpay_lab.report import verify as verifying
+    from kpay_lab.report.runner import start
+
+    manifest = verifying.read_finished(folder)
+    scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
+    known = _project(None)[0]
+    again = start(known, manifest.parameters, manifest.profile, scratch, _tables_of)
+    if (code := _execute(again, stop, limits)) == 130:
+        sys.exit(code)
+    verdict = verifying.verify(folder, again.folder, rtol)
+    click.echo(verdict)
+    if verdict.equal:
+        shutil.rmtree(scratch)
+    else:
+        click.echo(f"the rerun: {again.folder / 'index.html'}")
+    sys.exit(0 if verdict.equal else 1)
+
+
+@kpay.command()
+@click.argument("first", metavar="RUN_A", type=EXISTING)
+@click.argument("second", metavar="RUN_B", type=EXISTING)
+@click.option("-o", "--output", type=FILE, help="The page.  [default: beside RUN_B]")
+def compare(first: Path, second: Path, output: Path | None) -> None:
+    """Put two runs side by side on a page."""
+    from kpay_lab.report.compare import compare as compared
+    from kpay_lab.report.files import write_text
+
+    first, second = first.resolve(), second.resolve()
+    output = output or second.parent / f"compare-{first.name}-{second.name}.html"
+    write_text(output, compared(first, second))
+    click.echo(f"page: {output}")
+
+
+def _stoppable() -> threading.Event:
+    """Return what a signal to end sets, so that a run ends in order instead of anywhere."""
+    stop = threading.Event()
+    for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(sent) != signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(sent, lambda *_: stop.set())
+    return stop
+
+
+def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
+    """Run what is pending and return the exit code."""
+    from kpay_lab.report.runner import Limits
+
+    work.stop = stop
+    work.execute(Limits(**limits))
+    return {"ok": 0, "interrupted": 130}.get(work.manifest.status, 1)
+
+
+def _resumed(folder: Path) -> "Run":
     from kpay_lab.report.runner import resume
 
-    given = [key for key in ("notebooks", "settings", "data", "output") if plan[key]]
+    context = click.get_current_context()
+    fixed = ("notebooks", "notebook", "grid", "metrics", "profile", "settings", "data", "output")
+    typed = click.core.ParameterSource.COMMANDLINE
+    given = [key for key in fixed if context.params.get(key)]
+    given = [key for key in given if context.get_parameter_source(key) == typed]
     if given:
         raise click.UsageError(f"--resume takes a run up as it was; leave out {', '.join(given)}")
     if not (folder / "manifest.json").is_file():
@@ -92,8 +216,10 @@ def _resumed(folder: Path, **plan: Any) -> "Run":
     return resume(folder.resolve(), _project(None)[0])
 
 
-def _project(profile: str | None) -> "tuple[dict[str, Notebook], Profile]":
-    """Return the project's notebooks and a profile."""
+def _project(
+    profile: str | None, data: Path | None = None
+) -> "tuple[dict[str, Notebook], Profile, Path]":
+    """Return the project's notebooks, a profile, and the project's folder."""
     from kpay_lab.report.files import project_root
     from kpay_lab.report.params import read_notebooks
     from kpay_lab.report.profile import Profile, read_profile
@@ -102,8 +228,8 @@ def _project(profile: str | None) -> "tuple[dict[str, Notebook], Profile]":
     if not (root / "notebooks").is_dir():
         raise click.UsageError(f"there is no notebooks/ in {root}; run kpay inside the project")
     known = read_notebooks(root / "notebooks")
-    empty = Profile("", None, {}, {})
-    return known, read_profile(root / "params", profile) if profile else empty
+    chosen = read_profile(root / "params", profile) if profile else Profile("", None, {}, {})
+    return known, chosen.reading(data, root), root
 
 
 def _tables_of(parameters: dict[str, Any]) -> set[str]:
@@ -119,30 +245,27 @@ def _tables_of(parameters: dict[str, Any]) -> set[str]:
 @kpay.command("list")
 def list_() -> None:
     """List notebooks with their parameters, and profiles."""
-    from kpay_lab.report.files import project_root
-
-    for name, notebook in _project(None)[0].items():
+    known, _, root = _project(None)
+    for name, notebook in known.items():
         click.echo(f"{name}  {notebook.title}")
         for parameter in notebook.parameters.values():
             click.echo(f"    {parameter}")
-    profiles = sorted(path.stem for path in (project_root() / "params").glob("*.yaml"))
+    profiles = sorted(path.stem for path in (root / "params").glob("*.yaml"))
     click.echo(f"profiles: {', '.join(profiles)}")
 
 
 @kpay.command()
 @click.argument("notebook")
-@click.option("--profile", default="default", show_default=True, help="A file of params/.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="YAML; may repeat.")
+@_options(PROFILE, SETTINGS)
 def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     """Print a notebook's parameters as flat YAML, for ``papermill … -f``."""
     import yaml
 
-    from kpay_lab.report.files import project_root
     from kpay_lab.report.profile import resolve
 
-    known, chosen = _project(profile)
+    known, chosen, _ = _project(profile)
     name = Path(notebook).stem
-    values = resolve(known, [name], chosen.reading(None, project_root()), settings)[name]
+    values = resolve(known, [name], chosen, settings)[name]
     values.pop("output_dir")
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
 
@@ -191,7 +314,7 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
 @click.option("--data", type=TABLES, required=True, help="A folder of tables, or of --dataset.")
 @click.option("--dataset", default="tables", show_default=True, help="How to read it.")
 @click.option("--model", default="ease", show_default=True, help="A model of kpay_lab.recommend.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the model.")
+@SETTINGS
 @click.option("--k", type=click.IntRange(1, 1000), default=10, show_default=True)
 @click.option(
     "--ids", type=click.Choice(["keep", "pseudonymise"]), default="keep", help="Of users."
@@ -223,10 +346,6 @@ def recommend(
     for note in log.notes:
         click.echo(note, err=True)
     click.echo(f"{output}: {lists['user_id'].nunique():,} users, {len(lists):,} rows")
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> None:

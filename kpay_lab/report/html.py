@@ -18,6 +18,7 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.markup import SCHEME, Markup
 
+Metrics = dict[str, dict[str, Any]]  # notebook -> key -> value, as metrics.json holds them
 SKIPPED = {"injected-parameters", "papermill-error-cell-tag"}
 PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
 
@@ -31,7 +32,7 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
         for cell in notebook.cells
         if not SKIPPED & set(cell.metadata.get("tags", [])) and cell.source.strip()
     ]
-    return _render(
+    return render(
         "page.html.j2",
         name=name,
         entry=manifest.notebooks[name],
@@ -42,7 +43,7 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     )
 
 
-def index(folder: Path, manifest: Manifest, metrics: dict[str, dict[str, Any]]) -> str:
+def index(folder: Path, manifest: Manifest, metrics: Metrics) -> str:
     """Return the run's first page: status, key figures, pictures, parameters at a glance."""
     cards = [
         {
@@ -65,7 +66,7 @@ def index(folder: Path, manifest: Manifest, metrics: dict[str, dict[str, Any]]) 
     }
     packages = manifest.environment.get("packages", {})
     versions = {name: packages[name] for name in PACKAGES.split() if name in packages}
-    return _render(
+    return render(
         "index.html.j2",
         manifest=manifest,
         cards=cards,
@@ -117,11 +118,16 @@ def _pictures(folder: Path, figures: list[dict[str, Any]]) -> list[dict[str, str
     return [
         {
             "words": figure["words"] or figure["name"].replace("_", " "),
-            "source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(),
+            "source": picture_source(path.read_bytes()),
         }
         for figure in chosen
         if (path := folder / "figures" / f"{figure['name']}.png").is_file()
     ]
+
+
+def picture_source(png: bytes) -> str:
+    """Return a picture as the address of an ``img`` that needs no file beside the page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _shared(parameters: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -174,6 +180,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """Fill a template; no address is left in what comes out."""
     text = _environment().get_template(template).render(**values)
     return SCHEME.sub("", re.sub(r"\n\s*\n+", "\n", text) if template == "index.html.j2" else text)

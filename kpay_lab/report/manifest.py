@@ -49,6 +49,7 @@ class Manifest:
     data: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    metrics: list[str] = field(default_factory=list)  # patterns of those a sweep shows
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` whole."""

@@ -68,16 +68,19 @@ def read_profile(folder: Path, name: str) -> Profile:
         known = sorted(file.stem for file in folder.glob("*.yaml"))
         raise ParameterError([f"there is no profile {name!r} in {folder}{hint(name, known)}"])
     content = read_yaml(path.read_text(encoding="utf-8"), path.name) or {}
-    blocks = dict(content) if isinstance(content, dict) else {"": None}
-    notebooks, shared = blocks.pop("notebooks", None), blocks.pop("shared", None) or {}
-    if isinstance(shared, dict) and isinstance(blocks.get("privacy"), dict):
-        shared |= blocks.pop("privacy")  # ids, min_group: shared parameters under a telling name
-    wrong = [key for key, block in blocks.items() if not isinstance(block, dict | None)]
-    if wrong or not isinstance(shared, dict) or not isinstance(notebooks, list | None):
-        place = wrong[0] if wrong else "notebooks or shared"
-        raise ParameterError([f"{path.name}: {place} must be a list of names or a mapping"])
-    chosen = None if notebooks is None else tuple(str(notebook) for notebook in notebooks)
-    return Profile(name, chosen, shared, {key: block or {} for key, block in blocks.items()})
+    if not isinstance(content, dict):
+        raise ParameterError([f"{path.name}: it must be a mapping of blocks"])
+    notebooks = content.pop("notebooks", None)
+    blocks = {key: {} if block is None else block for key, block in content.items()}
+    wrong = [key for key, block in blocks.items() if not isinstance(block, dict)]
+    if wrong or not isinstance(notebooks, list | None):
+        raise ParameterError(
+            [f"{path.name}: {(*wrong, 'notebooks')[0]} must be a list of names or a mapping"]
+        )
+    # ids, min_group: shared parameters under a telling name
+    shared = blocks.pop("shared", {}) | blocks.pop("privacy", {})
+    chosen = None if notebooks is None else tuple(map(str, notebooks))
+    return Profile(name, chosen, shared, blocks)
 
 
 def resolve(

@@ -1,12 +1,14 @@
 """A run: each notebook in its own process, the pages, the index and the manifest."""
 
+import fcntl
 import json
 import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +17,8 @@ from typing import Any, TextIO
 import nbformat
 import yaml
 
-from kpay_lab.report.files import project_root, sha256, to_json, write_text
-from kpay_lab.report.html import index, page
+from kpay_lab.report.files import project_root, sha256, to_json, write_bytes, write_text
+from kpay_lab.report.html import Metrics, index, page
 from kpay_lab.report.manifest import DONE, Entry, Manifest, environment, now, output_hashes
 from kpay_lab.report.params import Notebook
 from kpay_lab.report.process import Outcome, execute
@@ -34,8 +36,9 @@ class Limits:
 class Progress:
     """One line that moves on a terminal; plain lines elsewhere."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self.stream, self.moving = stream, stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.moving = self.stream.isatty()
         self._lock, self._cells = threading.Lock(), dict[str, str]()
 
     def cell(self, name: str, number: int, of: int) -> None:
@@ -55,71 +58,101 @@ class Progress:
             self.stream.flush()
 
 
+def _summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
+    """Make the files that tell of a whole run, or of a sweep."""
+    if any("/" in name for name in manifest.notebooks):
+        from kpay_lab.report.sweep import summary
+
+        return summary(folder, manifest, metrics)
+    return {"index.html": index(folder, manifest, metrics).encode()}
+
+
 @dataclass
 class Run:
-    """One run's folder and everything that happens in it."""
+    """One run's folder and everything that happens in it.
+
+    A name is a notebook's own, or ``<set>/<notebook>`` where one notebook runs several
+    times; its files lie under that path.
+    """
 
     folder: Path
     notebooks: Mapping[str, Notebook]
     manifest: Manifest
     progress: Progress = field(default_factory=Progress)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def execute(self, limits: Limits) -> bool:
         """Run what is pending; return whether no notebook failed.
 
-        A failed notebook does not keep the others from running. On an interrupt the
-        children are ended, the manifest says *interrupted*, and the exception goes on.
+        A failed notebook does not keep the others from running. Once ``stop`` is set, or
+        on an exception, the children are ended and the manifest says *interrupted*.
+
+        Raises
+        ------
+        ValueError
+            If another process is at work on this run.
         """
-        entries = self.manifest.notebooks
-        pending = [name for name, entry in entries.items() if entry.status not in DONE]
-        for name, entry in entries.items():
-            if entry.status in DONE:
-                self.progress.line(name, f"{entry.status} {entry.reason}".strip())
-        self.manifest.status = "running"
-        self.manifest.write(self.folder)
-        try:
-            with ThreadPoolExecutor(limits.jobs) as pool:
-                futures = [pool.submit(self._one, name, limits) for name in pending]
-                try:
-                    for future in futures:
-                        future.result()
-                except BaseException:
-                    self._stop.set()
-                    pool.shutdown(cancel_futures=True)
-                    raise
-        finally:
-            self._finish()
+        with _alone(self.folder):
+            for name, entry in self.manifest.notebooks.items():
+                if entry.status in DONE:
+                    self.progress.line(name, f"{entry.status} {entry.reason}".strip())
+            for path in self.folder.rglob(".*.tmp"):  # what a killed runner was writing
+                path.unlink()
+            (self.folder / "index.html").unlink(missing_ok=True)  # it tells of the last try
+            try:
+                self.manifest.status = "running"
+                self.manifest.write(self.folder)
+                self._all(limits)
+            finally:
+                self._finish()
         return self.manifest.status == "ok"
 
+    def _all(self, limits: Limits) -> None:
+        entries = self.manifest.notebooks
+        with ThreadPoolExecutor(limits.jobs) as pool:
+            try:
+                for future in [
+                    pool.submit(self._one, name, limits)
+                    for name, entry in entries.items()
+                    if entry.status not in DONE
+                ]:
+                    future.result()
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+
     def _one(self, name: str, limits: Limits) -> None:
-        if self._stop.is_set():
+        if self.stop.is_set():
             return
-        self._clear(name)
         if not self.progress.moving:
             self.progress.line(name, "started")
-        outcome = execute(
-            self.notebooks[name].path,
-            self.manifest.parameters[name] | {"output_dir": str(self.folder)},
-            timeout=limits.timeout,
-            cell_timeout=limits.cell_timeout,
-            stop=self._stop,
-            on_cell=lambda number, of: self.progress.cell(name, number, of),
-        )
-        entry = self.manifest.notebooks[name]
-        with self._lock:  # pages are drawn one at a time
-            try:
+        entry, entries = self.manifest.notebooks[name], self.manifest.notebooks.values()
+        try:
+            self._clear(name)
+            outcome = execute(
+                self.notebooks[name].path,
+                self.manifest.parameters[name] | {"output_dir": str((self.folder / name).parent)},
+                timeout=limits.timeout,
+                cell_timeout=limits.cell_timeout,
+                stop=self.stop,
+                on_cell=lambda number, of: self.progress.cell(name, number, of),
+            )
+            with self._lock:  # pages are drawn one at a time
                 self._keep(name, outcome)
-            except Exception as error:  # the other notebooks go on
-                entry.status = "failed"
-                entry.reason = f"its page cannot be made: {type(error).__name__}: {error}"
-        words = f"{entry.status} after {outcome.seconds:.1f} s"
-        self.progress.line(name, words + (f" ({entry.reason})" if entry.reason else ""))
+        except Exception as error:  # the other notebooks go on
+            entry.status = "failed"
+            entry.reason = f"its page cannot be made: {type(error).__name__}: {error}"
+        reason = f" ({entry.reason})" if entry.reason else ""
+        done = sum(one.status != "pending" for one in entries)
+        words = f"{entry.status} after {entry.seconds:.1f} s, {done} of {len(entries)}{reason}"
+        self.progress.line(name, words)
 
     def _clear(self, name: str) -> None:
         """Remove what an earlier, failed try left behind."""
-        for path in (*self.folder.glob(f".{name}.*"), self.folder / name):
+        whole = self.folder / name
+        for path in (*whole.parent.glob(f".{whole.name}.*"), whole):
             shutil.rmtree(path, ignore_errors=True)
         for ending in (".ipynb", ".failed.ipynb", ".html"):
             (self.folder / f"{name}{ending}").unlink(missing_ok=True)
@@ -142,18 +175,26 @@ class Run:
         self.manifest.write(self.folder)
 
     def _finish(self) -> None:
-        for entry in self.manifest.notebooks.values():
-            if entry.status in ("pending", "running"):
+        """Write what tells of the run as a whole; the manifest even if the rest fails."""
+        entries = self.manifest.notebooks.values()
+        for entry in entries:
+            if entry.status == "pending":
                 entry.status = "interrupted"
-        statuses = {entry.status for entry in self.manifest.notebooks.values()}
+        statuses = {entry.status for entry in entries}
         worst = [status for status in ("interrupted", "failed") if status in statuses]
-        self.manifest.status = worst[0] if worst else "ok"
         self.manifest.finished = now()
-        metrics = self._metrics()
-        write_text(self.folder / "metrics.json", to_json(metrics))
-        write_text(self.folder / "index.html", index(self.folder, self.manifest, metrics))
-        self.manifest.outputs = output_hashes(self.folder)
-        self.manifest.write(self.folder)
+        self.manifest.status = worst[0] if worst else "ok"
+        try:
+            metrics = self._metrics()
+            files = {"metrics.json": to_json(metrics).encode()}
+            for name, content in (files | _summary(self.folder, self.manifest, metrics)).items():
+                write_bytes(self.folder / name, content)
+        except BaseException:
+            self.manifest.status = worst[0] if worst else "failed"
+            raise
+        finally:
+            self.manifest.outputs = output_hashes(self.folder)
+            self.manifest.write(self.folder)
         if self.manifest.status == "ok":
             _point(self.folder.parent / "latest", self.folder.name)
 
@@ -179,26 +220,24 @@ def start(
     ``tables_of`` returns the tables that a notebook with these parameters will find; one
     that needs another table is *not applicable* and no kernel is started for it.
     """
-    kept = {name: _without_output(values) for name, values in parameters.items()}
-    entries = {name: _entry(notebooks[name], tables_of(values)) for name, values in kept.items()}
+    hidden = {"output_dir"}
+    kept = {n: {k: v for k, v in p.items() if k not in hidden} for n, p in parameters.items()}
+    chosen = named(kept, notebooks)
+    entries = {name: _entry(chosen[name], tables_of(values)) for name, values in kept.items()}
     folder = _new_folder(output, profile)
     manifest = Manifest(profile=profile, parameters=kept, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
-    manifest.write(folder)
     as_profile = {"notebooks": list(kept), **kept}
     text = yaml.safe_dump(as_profile, sort_keys=False, allow_unicode=True)
     write_text(folder / "params.yaml", text)
-    return Run(folder, notebooks, manifest)
+    manifest.write(folder)
+    return Run(folder, chosen, manifest)
 
 
 def resume(folder: Path, notebooks: Mapping[str, Notebook]) -> Run:
     """Take a run up again: what is missing or failed becomes pending."""
     manifest = Manifest.read(folder)
-    gone = [name for name in manifest.notebooks if name not in notebooks]
-    if gone:
-        raise ValueError(f"{folder.name} ran {', '.join(gone)}, which notebooks/ no longer has")
-    for path in folder.rglob(".*.tmp"):  # what a killed runner was writing
-        path.unlink()
+    notebooks = named(manifest.notebooks, notebooks)
     for name, entry in manifest.notebooks.items():
         whole = all((folder / f"{name}{ending}").is_file() for ending in (".ipynb", ".html"))
         if entry.status != "not applicable" and not (entry.status == "ok" and whole):
@@ -207,16 +246,20 @@ def resume(folder: Path, notebooks: Mapping[str, Notebook]) -> Run:
     return Run(folder, notebooks, manifest)
 
 
+def named(names: Iterable[str], notebooks: Mapping[str, Notebook]) -> dict[str, Notebook]:
+    """Return the notebook of each name of a run (``<set>/<notebook>`` in a sweep)."""
+    found = {name: name.rpartition("/")[2] for name in names}
+    if gone := sorted({stem for stem in found.values() if stem not in notebooks}):
+        raise ValueError(f"the run has {', '.join(gone)}, which notebooks/ no longer has")
+    return {name: notebooks[stem] for name, stem in found.items()}
+
+
 def _entry(notebook: Notebook, tables: set[str]) -> Entry:
     entry = Entry(source_sha256=sha256(notebook.path), title=notebook.title)
     lacking = [table for table in notebook.needs if table not in tables]
     if lacking:
         entry.status, entry.reason = "not applicable", f"no {' and no '.join(lacking)} table"
     return entry
-
-
-def _without_output(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != "output_dir"}
 
 
 def _new_folder(output: Path, profile: str) -> Path:
@@ -239,3 +282,14 @@ def _point(link: Path, target: str) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(target)
     beside.replace(link)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from the same run; the lock ends with the process."""
+    with (folder / "params.yaml").open("r+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process is at work on {folder}; let it end") from None
+        yield

@@ -147,7 +147,7 @@ def test_profile_file(project):
     (folder / "code.yaml").write_text("shared: !!python/object/apply:os.getcwd []\n")
     for name, message in (
         ("twice", "the key 'k' appears twice in the mapping at line 2"),
-        ("shape", "notebooks or shared must be"),
+        ("shape", "shared must be"),
         ("code", "could not determine a constructor"),
         ("goood", "did you mean 'good'"),
     ):

@@ -180,7 +180,7 @@ def test_a_page_that_cannot_be_made_fails_its_notebook_only(project, monkeypatch
     entry = Manifest.read(run.folder).notebooks["01_a"]
     assert entry.reason == "its page cannot be made: ZeroDivisionError: division by zero"
     (run.folder / ".index.html.x.tmp").touch()
-    resume(run.folder, run.notebooks)
+    assert not resume(run.folder, run.notebooks).execute(Limits())
     assert not list(run.folder.glob(".*"))
     with pytest.raises(ValueError, match="ran 01_a, which notebooks/ no longer has"):
         resume(run.folder, {})

@@ -1,0 +1,128 @@
+"""One notebook with many parameter sets: a run whose names are ``<set>/<notebook>``."""
+
+import io
+import itertools
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib import font_manager, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from noto_cjk_sans_otc import FONT_PATH
+
+from kpay_lab.report.html import Metrics, picture_source, render
+from kpay_lab.report.manifest import Manifest
+from kpay_lab.report.params import Notebook, ParameterError, hint
+from kpay_lab.report.profile import read_yaml
+from kpay_lab.report.session import safe_csv
+
+MOST = 6  # metrics that are drawn
+LINES = 10  # in one picture, else no legend
+
+
+def read_grid(path: Path, notebook: Notebook) -> list[dict[str, Any]]:
+    """Return every combination of a grid, ``{k: [5, 10], seed: [0, 1]}``, or of a list of grids.
+
+    Raises
+    ------
+    ParameterError
+        With every unknown key, empty list and value that the notebook would refuse.
+    """
+    content = read_yaml(path.read_text(encoding="utf-8"), path.name)
+    grids = content if isinstance(content, list) and content else [content]
+    problems = []
+    for grid in grids:
+        for key, values in grid.items() if isinstance(grid, dict) and grid else [("it", None)]:
+            if not isinstance(values, list) or not values:
+                problems.append(f"{path.name}: {key} must be a parameter with a list of values")
+            elif key not in notebook.parameters or key == "output_dir":
+                near = hint(str(key), set(notebook.parameters) - {"output_dir"})
+                problems.append(f"{path.name}: unknown parameter {key!r}{near}")
+            else:
+                for position, value in enumerate(values):
+                    try:
+                        values[position] = notebook.parameters[key].checked(value)
+                    except ValueError as error:
+                        problems.append(f"{path.name}: {error}")
+    if problems:
+        raise ParameterError(problems)
+    return [
+        dict(zip(grid, values, strict=True))
+        for grid in grids
+        for values in itertools.product(*grid.values())
+    ]
+
+
+def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
+    """Return a sweep's ``index.html``, ``sweep.csv`` (every metric) and ``sweep.png``."""
+    names, entries = list(manifest.notebooks), list(manifest.notebooks.values())
+    sets = pd.DataFrame(manifest.parameters).T.loc[names].map(_cell)
+    sets = sets.loc[:, sets.nunique() > 1]
+    facts = {"status": [e.status for e in entries], "seconds": [e.seconds for e in entries]}
+    values = pd.DataFrame([metrics.get(name, {}) for name in names], index=names)
+    shown = [key for key in values if any(fnmatch(key, one) for one in manifest.metrics)]
+    if not manifest.metrics:
+        marked = {note["key"] for entry in entries for note in entry.headlines}
+        shown = [key for key in values if key in marked]
+    telling = values.nunique() > 1  # a number that every set shares needs no picture
+    drawn = [k for k in shown if telling[k] and pd.api.types.is_numeric_dtype(values[k])][:MOST]
+    picture = _draw(sets.infer_objects(), values, drawn) if drawn and len(sets.columns) else None
+    table = pd.concat([sets, pd.DataFrame(facts, index=names), values], axis=1)
+    page = render(
+        "sweep.html.j2",
+        manifest=manifest,
+        columns=[*sets, "status", "seconds", *shown],
+        rows=table.astype(object).where(table.notna(), None).to_dict("index"),
+        varied=list(sets),
+        pages={name for name in names if (folder / f"{name}.html").is_file()},
+        picture=picture_source(picture) if picture else None,
+    )
+    files = {"index.html": page.encode(), "sweep.csv": safe_csv(table.rename_axis("set"))}
+    return files | ({"sweep.png": picture} if picture else {})
+
+
+def _cell(value: Any) -> Any:
+    return str(value) if isinstance(value, list | dict) else value
+
+
+def _draw(sets: pd.DataFrame, values: pd.DataFrame, drawn: list[str]) -> bytes:
+    """Draw each metric over the parameter of most values, a line for each rest of the set.
+
+    It is plain matplotlib, for all it draws are finished numbers of ``metrics.json``.
+    """
+    across = sets.nunique().idxmax()
+    rest = [key for key in sets if key != across]
+    font_manager.fontManager.addfont(str(FONT_PATH))  # the letters of Chinese values
+    with rc_context({"font.family": ["DejaVu Sans", "Noto Sans CJK JP"], "font.size": 9}):
+        n_rows = -(-len(drawn) // 2)
+        figure = Figure(figsize=(9.0, 2.8 * n_rows), layout="constrained")
+        panels = figure.subplots(n_rows, min(len(drawn), 2), squeeze=False).ravel()
+        for panel, key in itertools.zip_longest(panels, drawn):
+            if key is None:
+                panel.set_axis_off()
+                continue
+            groups = sets.groupby(rest, sort=False).groups if rest else {"": sets.index}
+            for label, members in groups.items():
+                _line(panel, sets.loc[members, across], values, key, label)
+            panel.set_title(key, loc="left")
+            panel.set_xlabel(across)
+            panel.spines[["top", "right"]].set_visible(False)
+        if rest and len(groups) <= LINES:
+            panels[0].legend(title=", ".join(rest), frameon=False)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=144)
+    return picture.getvalue()
+
+
+def _line(panel: Axes, across: pd.Series, values: pd.DataFrame, key: str, label: Any) -> None:
+    """Draw one line of a metric, with its interval where there is one."""
+    across = across.sort_values() if pd.api.types.is_numeric_dtype(across) else across.astype(str)
+    own = values.loc[across.index]
+    label = ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+    (line,) = panel.plot(across.to_numpy(), own[key].to_numpy(), marker="o", label=label)
+    ends = [f"{key}/low", f"{key}/high"]
+    if set(ends) <= set(own):
+        low, high = own[ends].astype(float).to_numpy().T
+        panel.vlines(across.to_numpy(), low, high, colors=line.get_color(), alpha=0.6)

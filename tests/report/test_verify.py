@@ -1,0 +1,237 @@
+"""A run again, two runs side by side, one notebook with many parameters: with real runs."""
+
+import json
+import os
+import re
+import shutil
+
+import pandas as pd
+import pytest
+
+from kpay_lab.cli import main
+from kpay_lab.report.compare import Row, Side, compare
+from kpay_lab.report.manifest import Manifest
+from kpay_lab.report.verify import verify
+from tests.report.conftest import new_project
+
+CELL = """
+from pathlib import Path
+from matplotlib.figure import Figure
+from kpay_lab.report.session import Session
+session = Session("01_a", output_dir=output_dir)
+total = sum(int(x) for x in Path(data_file).read_text().split())
+session.metric("total", total * k, headline="k times the total")
+session.metric("total/low", total * k - 0.5)
+session.metric("total/high", total * k + 0.5)
+session.metric("third", k / 3)
+session.metric("names", "<script>")
+figure = Figure()
+figure.subplots().plot([0, k])
+session.figure("line", figure)
+session.figure("same", Figure())
+session.data_files([data_file])
+session.save()
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a project and its runs with k = 1 and k = 2."""
+    project = new_project(tmp_path_factory.mktemp("verify"))
+    data_file = project.root / "数据 1.csv"
+    data_file.write_text("1\n2\n")
+    shared = f"shared: {{data_file: {json.dumps(str(data_file))}}}\n"
+    (project.root / "params/default.yaml").write_text(shared)
+    project.write("01_a", CELL, parameters='k: int = 1  # times [1, 9]\ndata_file: str = ""')
+    kpay = caller(project.root)
+    for k in (1, 2):
+        assert kpay("run", "--set", f"k={k}")[0] == 0
+    first, second = sorted(path for path in (project.root / "outputs").glob("2*"))
+    return kpay, first, second, data_file
+
+
+def caller(root):
+    def call(*arguments):
+        os.chdir(root)
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as error:
+            return error.code, ""
+        return 0, ""
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def _back(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # so that pytest restores the folder afterwards
+
+
+def test_a_run_reproduces_exactly(made, capsys):
+    kpay, first, _, _ = made
+    assert kpay("verify", first)[0] == 0
+    out = capsys.readouterr().out
+    assert "compared exactly (same processor, Python and packages)" in out
+    assert out.endswith("\nequal\n")
+    assert "changed" not in re.sub("changed code.*", "", out)
+
+
+def test_changed_input_is_named_and_exit_1(made, capsys):
+    kpay, first, _, data_file = made
+    data_file.write_text("1\n3\n")
+    try:
+        assert kpay("verify", first)[0] == 1
+    finally:
+        data_file.write_text("1\n2\n")
+    out = capsys.readouterr().out
+    assert f"changed input file {data_file}: " in out
+    assert "01_a total: 3 → 4\n" in out
+    assert "01_a third" not in out
+    assert "\nnot equal\n" in out
+    rerun = re.search(r"the rerun: (.*)/index.html", out)[1]
+    shutil.rmtree(rerun)
+
+
+def changed(folder, copy, **environment):
+    """Copy a run, its environment changed."""
+    shutil.copytree(folder, copy)
+    manifest = Manifest.read(copy)
+    manifest.environment |= environment
+    manifest.write(copy)
+    return copy
+
+
+def test_other_packages_are_named_and_compared_with_a_tolerance(made, tmp_path):
+    _, first, _, _ = made
+    packages = Manifest.read(first).environment["packages"] | {"numpy": "1.0"}
+    other = changed(first, tmp_path / "other", packages=packages)
+    path = other / "metrics.json"
+    path.write_text(path.read_text().replace(repr(1 / 3), repr((1 + 5e-10) / 3)))
+    found = verify(first, other)
+    assert found.equal
+    assert found.rule == "with rtol 1e-09 (other packages)"
+    assert found.surroundings == [line for line in found.surroundings if "package numpy: " in line]
+    strict = verify(first, other, rtol=1e-10)
+    assert [line.split(":")[0] for line in strict.metrics] == ["01_a third"]
+    assert strict.rule == "with rtol 1e-10 (as asked; other packages)"
+    same = changed(first, tmp_path / "same")
+    (same / "metrics.json").write_text(path.read_text())
+    assert not verify(first, same).equal  # to the last bit here
+
+
+def test_metrics_that_come_and_go(made, tmp_path):
+    _, first, _, _ = made
+    other = changed(first, tmp_path / "other")
+    metrics = json.loads((first / "metrics.json").read_text())
+    metrics["01_a"]["new"] = metrics["01_a"].pop("third")
+    metrics["01_a"]["total"] = 3.0  # an int before
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    lines = verify(first, other).metrics
+    assert lines == ["01_a new: only in the rerun", "01_a third: only in the run"]
+
+
+def test_a_run_that_did_not_end_is_refused(made, tmp_path, capsys):
+    kpay, first, _, _ = made
+    other = changed(first, tmp_path / "other")
+    manifest = Manifest.read(other)
+    manifest.status = "running"
+    manifest.write(other)
+    for command in (["verify", other], ["compare", first, other]):
+        assert kpay(*command)[0] == 2
+        assert (
+            "did not come to its end (running); first kpay run --resume" in capsys.readouterr().err
+        )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "beyond"),
+    [
+        (Side(1.0, 0.9, 1.1), Side(1.2, 1.1, 1.3), False),  # they touch
+        (Side(1.0, 0.9, 1.1), Side(1.3, 1.2, 1.4), True),
+        (Side(1.3, 1.2, 1.4), Side(1.0, 0.9, 1.1), True),
+        (Side(1.0, 0.9, 1.1), Side(1.2), True),
+        (Side(1.05), Side(1.0, 0.9, 1.1), False),
+        (Side(1.0), Side(9.0), False),
+        (Side(True), Side(False), False),
+        (Side("a", 0.0, 1.0), Side("b", 2.0, 3.0), False),
+        (Side(1.0, 0.9, 1.1), None, False),
+        (Side(None), Side(1.0, 0.9, 1.1), False),
+    ],
+)
+def test_beyond_the_intervals(first, second, beyond):
+    assert Row("a", first, second).beyond is beyond
+    assert Row("a", second, first).beyond is beyond
+
+
+def test_two_runs_side_by_side(made, capsys, tmp_path):
+    kpay, first, second, _ = made
+    page = tmp_path / "页 1.html"
+    assert kpay("compare", first, second, "-o", page)[0] == 0
+    assert str(page) in capsys.readouterr().out
+    text = page.read_text()
+    assert text == compare(first, second)
+    assert "2 of 3 metrics differ, 1 beyond their intervals" in text
+    (marked,) = re.findall(r'<tr class="beyond">.*?</tr>', text)
+    assert "total" in marked
+    assert "[2.5, 3.5]" in marked
+    assert "[5.5, 6.5]" in marked
+    assert text.count("<img") == 3  # two lines, and once what is the same
+    assert "&lt;script&gt;" in text
+    assert not re.search(r"<script|https?:|src=\"(?!data:)", text)
+
+
+def test_a_sweep_is_one_table_and_one_picture(made, capsys, tmp_path):
+    kpay, _, _, data_file = made
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("k: [1, 2, 4]\n")
+    assert kpay("sweep", "01_a", "--grid", grid, "--metric", "t*", "--jobs", 2)[0] == 0
+    said = capsys.readouterr()
+    assert '003/01_a: {"k": 4}' in said.out
+    assert "3 of 3" in said.err
+    folder = data_file.parent / "outputs/sweeps/latest"
+    table = pd.read_csv(folder / "sweep.csv")
+    assert table["k"].tolist() == [1, 2, 4]
+    assert table["total"].tolist() == [3, 6, 12]
+    assert table["status"].tolist() == ["ok"] * 3
+    assert (folder / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    text = (folder / "index.html").read_text()
+    assert "[11.5, 12.5]" in text
+    assert 'href="002/01_a.html"' in text
+    assert 'href="../index.html"' in (folder / "002/01_a.html").read_text()
+    assert set(Manifest.read(folder).outputs) >= {"sweep.csv", "sweep.png", "index.html"}
+
+
+def test_a_sweep_is_resumed_where_it_stopped(made, capsys):
+    kpay, _, _, data_file = made
+    folder = (data_file.parent / "outputs/sweeps/latest").resolve()
+    (folder / "002/01_a.html").unlink()
+    before = (folder / "001/01_a.ipynb").stat().st_mtime_ns
+    assert kpay("sweep", "--resume", folder)[0] == 0
+    assert (folder / "002/01_a.html").is_file()
+    assert (folder / "001/01_a.ipynb").stat().st_mtime_ns == before
+    assert len(pd.read_csv(folder / "sweep.csv")) == 3
+    assert "002/01_a: started" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kk: [1]", "unknown parameter 'kk'; did you mean 'k'?"),
+        ("k: 3", "k must be a parameter with a list of values"),
+        ("k: []", "k must be a parameter with a list of values"),
+        ("k: [10]", "k is 10; it must be a number from 1 to 9"),
+        ("output_dir: [a]", "unknown parameter 'output_dir'"),
+        ("k: [1]\nk: [2]", "the key 'k' appears twice"),
+        ("", "it must be a parameter with a list of values"),
+        ("[1, 2]", "it must be a parameter with a list of values"),
+        ("k: !!python/object:os.system [1]", "could not determine a constructor"),
+    ],
+)
+def test_a_bad_grid_is_one_line_and_exit_2(made, capsys, tmp_path, text, message):
+    kpay, first, _, _ = made
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(text)
+    before = sorted(first.parent.rglob("*"))
+    assert kpay("sweep", "01_a", "--grid", grid)[0] == 2
+    assert message in capsys.readouterr().err
+    assert sorted(first.parent.rglob("*")) == before
