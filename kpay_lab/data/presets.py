@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
 
 import numpy as np
+import yaml
 
 
 @dataclass(frozen=True)
@@ -54,117 +57,18 @@ PERSUASION = {"live": 0.9, "short_video": -0.6}
 LESSONS = {"course": 8, "book": 5, "report": 3}
 # Median length of the whole in seconds.
 SECONDS = {"course": 10800, "book": 14400, "report": 2400, "live": 3600, "short_video": 50}
-HOSTS = (
-    "Li Na",
-    "Wang Lei",
-    "Zhang Min",
-    "Liu Yang",
-    "Chen Jing",
-    "Yang Fan",
-    "Zhao Lin",
-    "Wu Xin",
-)
+_NAMES = "Li Na, Wang Lei, Zhang Min, Liu Yang, Chen Jing, Yang Fan, Zhao Lin, Wu Xin"
+HOSTS = tuple(_NAMES.split(", "))
 BRANDS = ("Lantern", "Bluebridge", "Maple House", "Openfield", "Stillwater", "Nine Rivers")
 OCCUPATIONS = ("student", "engineer", "teacher", "manager", "sales", "freelancer", "retired")
 
 
-def _topics(text: str) -> dict[str, tuple[str, ...]]:
-    rows = (line.split(":") for line in text.strip().splitlines())
-    return {topic.strip(): tuple(words.split()) for topic, words in rows}
+def _field(topics: dict[str, str], **rest: Any) -> Field:
+    return Field({name: tuple(words.split()) for name, words in topics.items()}, **rest)
 
 
-FIELDS = {
-    "online-education": Field(
-        _topics("""
-            Python: variables loops functions classes pandas plots scraping automation
-            Mathematics: algebra equations geometry proofs probability statistics sampling inference
-            English: grammar vocabulary spelling reading pronunciation listening dialogue interviews
-            Data science: regression features trees validation networks embeddings images language
-            Writing: essays structure argument style fiction characters plot scenes
-            History: dynasties emperors archives archaeology revolutions empires trade diplomacy
-            Physics: motion forces energy waves atoms quanta relativity particles
-            Economics: markets prices demand inflation investing bonds stocks budgeting
-        """),
-        {"course": 0.35, "report": 0.08, "book": 0.12, "live": 0.17, "short_video": 0.28},
-        {"course": 199, "report": 59, "book": 39},
-        0.021,
-    ),
-    "vocational-training": Field(
-        _topics("""
-            Accounting: ledgers invoices payroll tax audit consolidation forecasting controls
-            Welding: torches joints metals safety robotics seams inspection certificates
-            Nursing: hygiene wounds medication patients geriatrics rehabilitation triage ethics
-            Software: coding debugging testing databases servers containers deployment monitoring
-            Logistics: warehouses packing routes fleets customs imports contracts incoterms
-            Catering: knives sauces baking menus service wine costing suppliers
-            Design: typography colour layout logos prototypes interfaces research usability
-            Teaching: lessons blackboards classrooms discipline exams curricula parents tutoring
-        """),
-        {"course": 0.45, "report": 0.05, "book": 0.10, "live": 0.20, "short_video": 0.20},
-        {"course": 599, "report": 79, "book": 49},
-        0.017,
-    ),
-    "hobbies": Field(
-        _topics("""
-            Photography: lenses light portraits landscapes editing filters printing albums
-            Guitar: chords strumming tuning ballads solos scales amplifiers blues
-            Gardening: seeds soil compost vegetables orchids pruning bonsai balconies
-            Cooking: noodles dumplings broth spices bread cakes pastry chocolate
-            Painting: sketching pencils shading perspective watercolour brushes oils canvas
-            Chess: openings gambits tactics forks endgames pawns strategy tournaments
-            Yoga: breathing stretching balance postures meditation relaxation mantras retreats
-            Knitting: needles yarn stitches scarves patterns sweaters crochet lace
-        """),
-        {"course": 0.28, "report": 0.03, "book": 0.17, "live": 0.20, "short_video": 0.32},
-        {"course": 99, "report": 29, "book": 35},
-        0.025,
-    ),
-    "consumer-goods": Field(
-        _topics("""
-            Kitchen: pans knives kettles blenders storage jars cutlery aprons
-            Skin care: cleanser serum moisturiser sunscreen masks toner fragrance lipstick
-            Tea: green oolong black jasmine teapots cups strainers gifts
-            Home: lamps cushions curtains rugs shelves baskets hooks mirrors
-            Sports: shoes shorts shirts socks dumbbells mats ropes bottles
-            Electronics: chargers cables batteries speakers headphones keyboards cameras tripods
-            Children: puzzles blocks crayons dolls strollers bibs blankets cots
-            Snacks: nuts seeds raisins mango crackers biscuits chocolate candy
-        """),
-        {"other": 0.50, "report": 0.02, "book": 0.03, "live": 0.20, "short_video": 0.25},
-        {"other": 89, "report": 19, "book": 29},
-        0.034,
-    ),
-    "consulting": Field(
-        _topics("""
-            Strategy: positioning competitors growth portfolios mergers valuation governance boards
-            Marketing: segments campaigns channels branding pricing loyalty research surveys
-            Finance: cashflow budgets funding loans derivatives hedging risk treasury
-            People: hiring onboarding appraisal salaries culture conflict coaching succession
-            Operations: processes waste quality suppliers capacity scheduling automation maintenance
-            Law: contracts liability disputes arbitration patents trademarks privacy compliance
-            Digital: cloud migration platforms data dashboards models governance security
-            Sustainability: carbon emissions energy reporting packaging recycling sourcing audits
-        """),
-        {"course": 0.25, "report": 0.25, "book": 0.10, "live": 0.22, "short_video": 0.18},
-        {"course": 1500, "report": 800, "book": 99},
-        0.013,
-    ),
-    "health": Field(
-        _topics("""
-            Nutrition: protein vegetables vitamins fibre recipes diets fasting sugar
-            Sleep: insomnia routines bedtime melatonin dreams naps snoring apnoea
-            Fitness: squats lunges pushups strength running intervals endurance marathon
-            Mind: stress anxiety worry calm therapy journaling attention mindfulness
-            Heart: cholesterol pressure salt arteries rhythm exercise recovery screening
-            Back: spine posture lifting discs stretching massage chairs pain
-            Pregnancy: trimester cravings birth midwives infants feeding colic weaning
-            Ageing: bones falls balance memory hearing vision joints carers
-        """),
-        {"course": 0.33, "report": 0.10, "book": 0.17, "live": 0.15, "short_video": 0.25},
-        {"course": 149, "report": 49, "book": 42},
-        0.022,
-    ),
-}
+_TEXT = files("kpay_lab.data").joinpath("fields.yaml").read_text(encoding="utf-8")
+FIELDS = {name: _field(**given) for name, given in yaml.safe_load(_TEXT).items()}
 
 
 @dataclass(frozen=True)
