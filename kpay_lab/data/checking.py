@@ -3,7 +3,7 @@
 The schemas of `tables` are the rules; this module only puts them into words.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +13,16 @@ import pandera.errors
 import pyarrow as pa
 
 from kpay_lab import columns as c
-from kpay_lab.data.splitting import TEXT, RawRows
+from kpay_lab.data.splitting import TEXT, RawRows, shown
 from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS
 from kpay_lab.data.values import extra_column, typed_column
 
 UNITS = {"watch_time": " seconds", "duration": " seconds"}
-PROBLEM_COLUMNS = ["row", "column", "value", "reason"]
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The good rows, typed; and the problems, ``row`` being the position in the input."""
+    """The good rows, typed; and the problems: row (its position), column, value, reason."""
 
     good: pd.DataFrame
     problems: pd.DataFrame
@@ -33,8 +32,6 @@ class Checked:
 def requirement(table: str, column: str) -> str:
     """Say in words what the schema asks of a column.
 
-    Examples
-    --------
     >>> requirement("events", "watch_time")
     'it must be 0 or more seconds'
     """
@@ -54,119 +51,96 @@ def requirement(table: str, column: str) -> str:
     return "it must be yes or no" if dtype == "boolean" else "it must not be empty"
 
 
-def name_columns(table: str, raw: RawRows) -> tuple[dict[str, pa.Array], tuple[str, ...]]:
-    """Give the header's cells the design's names; return the columns and what is ignored.
-
-    Raises
-    ------
-    ValueError
-        If a required column is absent, a column occurs twice, or the encoding had to be
-        guessed and a name is unknown; all such problems of the file at once.
-    """
-    rules = SCHEMAS[table].to_schema().columns
-    names = [c.ALIASES.get(name.strip().lower(), name.strip()) for name in raw.header]
-    names = [name.lower() if name.lower() in rules else name for name in names]
-    unknown = [name for name in names if name not in rules]
-    kept = [name for name in names if name in rules or (table == "users" and name)]
-    missing = [name for name, rule in rules.items() if rule.required and name not in names]
-    faults = [f"it has no column {name}" for name in missing]
-    faults += [
-        f"it names {name} more than once" for name in sorted(set(kept)) if kept.count(name) > 1
-    ]
-    if raw.guessed and unknown:
-        faults.append(f"it is not UTF-8 and its columns {unknown} are not known; save it as UTF-8")
-    if faults:
-        raise ValueError(f"{raw.file}: {'; '.join(faults)} (its columns: {', '.join(raw.header)})")
-    cells = {name: cell for name, cell in zip(names, raw.cells, strict=True) if name in kept}
-    return cells, tuple(name for name in names if name not in kept)
-
-
 def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Series]) -> Checked:
-    """Type and check the rows of a table.
+    """Type and check the rows of a table's files.
 
-    Parameters
-    ----------
-    table : str
-        One of events, items, users, orders, exposures.
-    parts : sequence of RawRows
-        Its files, in order.
-    known : mapping
-        For ``user_id`` and ``item_id`` the ids that exist, where their table is given.
+    ``known`` holds the ids that exist, for ``user_id`` and ``item_id`` where given.
     """
-    named = [name_columns(table, part) for part in parts]
+    named = [_name_columns(table, part) for part in parts]
     texts = _stack([cells for cells, _ in named], [len(part) for part in parts])
     rules = SCHEMAS[table].to_schema().columns
-    frame, found = {}, []
-    for column in sorted(texts, key=lambda name: list(rules).index(name) if name in rules else 99):
+    frame: dict[str, Any] = {}
+    found = []
+    for column in (name for name in dict.fromkeys([*rules, *texts]) if name in texts):
         if column not in rules:
             frame[column] = extra_column(texts[column])
             continue
         typed = typed_column(texts[column], str(rules[column].dtype), column)
         frame[column] = typed.values
-        found.append(_problems(np.flatnonzero(typed.bad), column, requirement(table, column)))
+        found.append(_problems(typed.bad, column, requirement(table, column)))
     data = pd.DataFrame(frame)
     found += [*_schema_problems(table, data), *_unknown_ids(table, data, known)]
     problems = pd.concat(found).drop_duplicates(["row", "column"])
-    keep = np.ones(len(data), dtype=bool)
-    keep[problems["row"]] = False
+    keep = ~np.isin(np.arange(len(data)), problems["row"])
     if table in PRIMARY_KEYS:
-        twice = data[PRIMARY_KEYS[table]].where(keep).duplicated().to_numpy() & keep
-        reason = "an earlier row has it already"
-        problems = pd.concat(
-            [problems, _problems(np.flatnonzero(twice), PRIMARY_KEYS[table], reason)]
-        )
+        key = PRIMARY_KEYS[table]
+        twice = data[key].where(keep).duplicated().to_numpy() & keep
+        problems = pd.concat([problems, _problems(twice, key, "an earlier row has it already")])
         keep &= ~twice
     problems = problems.sort_values("row", kind="stable")
-    problems["value"] = [
-        texts[column][row].as_py()
-        for row, column in zip(problems["row"], problems["column"], strict=True)
-    ]
+    cells = zip(problems["column"], problems["row"], strict=True)
+    problems.insert(2, "value", [texts[column][row].as_py() for column, row in cells])
     ignored = tuple(dict.fromkeys(name for _, names in named for name in names if name))
     good = data if keep.all() else data[keep].reset_index(drop=True)
-    return Checked(good, problems[PROBLEM_COLUMNS], ignored)
+    return Checked(good, problems, ignored)
+
+
+def _name_columns(table: str, raw: RawRows) -> tuple[dict[str, pa.Array], list[str]]:
+    """Give the header's cells the design's names; return the columns and the names not used.
+
+    All problems of the header are one error: a required column is absent, a column occurs
+    twice, or the encoding had to be guessed and a name is unknown.
+    """
+    rules = SCHEMAS[table].to_schema().columns
+    names = [c.ALIASES.get(name.strip().lower(), name.strip()) for name in raw.header]
+    names = [name.lower() if name.lower() in rules else name for name in names]
+    kept = [name for name in names if name in rules or (table == "users" and name)]
+    missing = [name for name, rule in rules.items() if rule.required and name not in names]
+    faults = [f"it has no column {name}" for name in missing]
+    twice = sorted(name for name in set(kept) if kept.count(name) > 1)
+    faults += [f"it names {shown(name)} more than once" for name in twice]
+    if raw.guessed and not rules.keys() >= set(names):
+        unknown = shown(", ".join(name for name in names if name not in rules))
+        faults.append(f"it is not UTF-8 and its columns {unknown} are not known; save it as UTF-8")
+    if faults:
+        header = shown(", ".join(raw.header), 200)
+        raise ValueError(f"{raw.file}: {'; '.join(faults)} (its columns: {header})")
+    cells = {name: cell for name, cell in zip(names, raw.cells, strict=True) if name in kept}
+    return cells, [name for name in names if name not in kept]
 
 
 def _stack(parts: Sequence[Mapping[str, pa.Array]], sizes: Sequence[int]) -> dict[str, pa.Array]:
     """Put the parts of a table below each other; '' where a part lacks a column."""
-    names = dict.fromkeys(name for part in parts for name in part)
+    sized = list(zip(parts, sizes, strict=True))
     blank = pa.scalar("", TEXT)
     return {
-        name: pa.concat_arrays(
-            [
-                part.get(name, pa.repeat(blank, size))
-                for part, size in zip(parts, sizes, strict=True)
-            ]
-        )
-        for name in names
+        name: pa.concat_arrays([part.get(name, pa.repeat(blank, size)) for part, size in sized])
+        for name in dict.fromkeys(name for part in parts for name in part)
     }
 
 
-def _problems(rows: Any, column: str, reason: str) -> pd.DataFrame:
-    return pd.DataFrame({"row": rows, "column": column, "reason": reason}).astype({"row": "int64"})
+def _problems(bad: np.ndarray, column: str, reason: str) -> pd.DataFrame:
+    return pd.DataFrame({"row": np.flatnonzero(bad), "column": column, "reason": reason})
 
 
-def _schema_problems(table: str, data: pd.DataFrame) -> list[pd.DataFrame]:
+def _schema_problems(table: str, data: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Ask the schema; uniqueness is judged later, among the good rows."""
     try:
         SCHEMAS[table].validate(data, lazy=True)
     except pandera.errors.SchemaErrors as error:
         cases = error.failure_cases
         cases = cases[cases["index"].notna() & (cases["check"] != "field_uniqueness")]
-        return [
-            _problems(rows["index"], str(column), requirement(table, str(column)))
-            for column, rows in cases.groupby("column")
-        ]
-    return []
+        for column, rows in cases.groupby("column"):
+            bad = np.isin(data.index, rows["index"].astype("int64"))
+            yield _problems(bad, str(column), requirement(table, str(column)))
 
 
 def _unknown_ids(
     table: str, data: pd.DataFrame, known: Mapping[str, pd.Series]
-) -> list[pd.DataFrame]:
+) -> Iterator[pd.DataFrame]:
     """Find rows that name a user or an item which its own table lacks."""
-    found = []
     for column, ids in known.items():
         if column in data and PRIMARY_KEYS.get(table) != column:
-            unknown = data[column].notna() & ~data[column].isin(ids)
+            unknown = (data[column].notna() & ~data[column].isin(ids)).to_numpy()
             reason = f"the {column.removesuffix('_id')}s table has no such {column}"
-            found.append(_problems(np.flatnonzero(unknown), column, reason))
-    return found
+            yield _problems(unknown, column, reason)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data.checking import Checked, check_rows
-from kpay_lab.data.splitting import SUFFIXES, RawRows, split_file
+from kpay_lab.data.splitting import SUFFIXES, RawRows, shown, split_file
 from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
@@ -41,60 +41,27 @@ class Rejected:
     counts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COUNT_COLUMNS))
     notes: tuple[str, ...] = ()
 
-    @property
-    def share(self) -> float:
-        """Largest share of rejected rows among the tables; 0 without rows."""
-        shares = self.counts["rejected"] / self.counts["read"].where(self.counts["read"] > 0)
-        return float(shares.fillna(0.0).max()) if len(shares) else 0.0
-
     def messages(self) -> list[str]:
         """Say each problem in a sentence: place, value, remedy."""
         return [
             f"{row.file} row {row.line}: "
-            + (
-                f"{row.column} is {row.value or 'empty'}; {row.reason}"
-                if row.column
-                else row.reason
-            )
+            + (f"{row.column} is {shown(row.value) or 'empty'}; " if row.column else "")
+            + row.reason
             for row in self.rows.itertuples()
         ]
-
-    def write(self, folder: str | Path) -> list[Path]:
-        """Write ``<table>.csv`` for each table with problems; return the files.
-
-        A cell that a spreadsheet would take for a formula gets an apostrophe in front.
-        """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        for table, rows in self.rows.groupby("table"):
-            texts = rows.drop(columns="table").astype("str")
-            safe = texts.replace(r"^(?=[=+\-@\t\r])", "'", regex=True)
-            written.append(folder / f"{table}.csv")
-            safe.to_csv(written[-1], index=False)
-        return written
 
 
 def read_tables(
     folder: str | Path, on_bad_rows: str = "quarantine", *, events: pd.DataFrame | None = None
 ) -> tuple[Tables, Rejected]:
-    """Read the tables of a folder and set bad rows aside.
-
-    A clean CSV file is read with Arrow; any complaint sends its table to the exact way,
-    which knows physical lines. Both judge the same texts by the same rules.
+    """Read the tables of a folder, or of its one file of events, and set bad rows aside.
 
     Parameters
     ----------
-    folder : str or Path
-        The folder, or the one file of events.
     on_bad_rows : {"quarantine", "fail"}
         Set bad rows aside, or raise one error that lists them.
     events : DataFrame, optional
         Stands in for the folder's events, whose files then stay shut.
-
-    Returns
-    -------
-    Tables, Rejected
 
     Raises
     ------
@@ -104,31 +71,24 @@ def read_tables(
     """
     if on_bad_rows not in ("quarantine", "fail"):
         raise ValueError(f"on_bad_rows is {on_bad_rows!r}; it must be 'quarantine' or 'fail'")
-    frames: dict[str, pd.DataFrame] = {}
-    rows, counts, notes = [], [], []
+    frames = {} if events is None else {"events": events}
+    rows, counts, notes = [pd.DataFrame(columns=ROW_COLUMNS)], [], []
     sources = find_sources(folder)
-    if events is not None:
-        frames["events"] = events
-        del sources["events"]
-    for table in (name for name in READING_ORDER if name in sources):
+    for table in (name for name in READING_ORDER if name in sources and name not in frames):
         known = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
-        parts, checked = _read_one(table, sources[table], known)
-        found = _located(table, parts, checked.problems)
-        n_read = sum(len(part) + len(part.broken) for part in parts)
+        checked, found, n_read = _read_one(table, sources[table], known)
         n_rejected = len(found.drop_duplicates(["file", "line"]))
         assert len(checked.good) + n_rejected == n_read, f"{table}: a row was lost"
         frames[table] = checked.good
         rows.append(found)
         counts.append((table, n_read, len(checked.good), n_rejected))
         if checked.ignored:
-            notes.append(f"{table}: the columns {', '.join(checked.ignored)} are not used")
-    rejected = Rejected(
-        pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=ROW_COLUMNS),
-        pd.DataFrame(counts, columns=COUNT_COLUMNS),
-        tuple(notes),
-    )
-    if on_bad_rows == "fail" and len(rejected.rows):
-        raise ValueError(_listing(rejected))
+            names = ", ".join(map(shown, checked.ignored))
+            notes.append(f"{table}: the columns {names} are not used")
+    found = pd.concat(rows, ignore_index=True)
+    rejected = Rejected(found, pd.DataFrame(counts, columns=COUNT_COLUMNS), tuple(notes))
+    if on_bad_rows == "fail" and len(found):
+        raise ValueError(_listing(rejected.messages()))
     return Tables(**frames), rejected
 
 
@@ -174,41 +134,41 @@ def _parts(path: Path) -> list[Path]:
 
 def _read_one(
     table: str, paths: Sequence[Path], known: dict[str, pd.Series]
-) -> tuple[list[RawRows], Checked]:
-    """Read a table the quick way, and again exactly if there is any complaint."""
+) -> tuple[Checked, pd.DataFrame, int]:
+    """Read a table: what is good, the rows set aside with their places, how many were read.
+
+    A clean CSV file goes the quick way; any complaint sends the whole table the exact way,
+    which knows physical lines. Both judge the same texts by the same rules.
+    """
     for exactly in (False, True):
         parts = [part for path in paths if (part := split_file(path, exactly=exactly)) is not None]
         if len(parts) == len(paths):
             checked = check_rows(table, parts, known)
             if exactly or checked.problems.empty:
                 break
-    return parts, checked
+    n_read = sum(len(part) + len(part.broken) for part in parts)
+    return checked, _located(table, parts, checked.problems), n_read
 
 
 def _located(table: str, parts: Sequence[RawRows], problems: pd.DataFrame) -> pd.DataFrame:
     """Give each problem its file and line, and add the lines that are no rows."""
     starts = np.cumsum([0, *(len(part) for part in parts)])
-    rows = problems["row"].to_numpy()
-    part_of = np.searchsorted(starts, rows, side="right") - 1
-    located = [
-        (table, parts[part].file, parts[part].lines[row - starts[part]], column, value, reason)
+    part_of = np.searchsorted(starts, problems["row"], side="right") - 1
+    rows = [
+        (part, parts[part].lines[row - starts[part]], column, value, reason)
         for part, (row, column, value, reason) in zip(
             part_of, problems.itertuples(index=False, name=None), strict=True
         )
     ]
-    located += [
-        (table, part.file, broken.line, broken.column, broken.value, broken.reason)
-        for part in parts
-        for broken in part.broken
-    ]
-    order = {part.file: position for position, part in enumerate(parts)}
-    located.sort(key=lambda row: (order[row[1]], row[2]))
+    for number, part in enumerate(parts):
+        rows += [(number, line, "", text, reason) for line, text, reason in part.broken]
+    rows.sort(key=lambda row: row[:2])
+    located = [(table, parts[number].file, *rest) for number, *rest in rows]
     return pd.DataFrame(located, columns=ROW_COLUMNS)
 
 
-def _listing(rejected: Rejected) -> str:
+def _listing(messages: list[str]) -> str:
     """List the problems, the first of them in full, and count the rest."""
-    messages = rejected.messages()
     rest = len(messages) - MOST_LISTED
     more = [f"... and {rest} more"] if rest > 0 else []
     return "\n".join([f"{len(messages)} problems:", *messages[:MOST_LISTED], *more])

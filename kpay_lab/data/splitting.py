@@ -4,13 +4,13 @@ No value is judged here. Every cell becomes text ('' where nothing is written), 
 CSV, JSON lines and Parquet pass through the same checks afterwards.
 """
 
+import codecs
 import csv
 import io
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +19,26 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
-from kpay_lab.data.decoding import decode
-
 TEXT = pa.large_string()
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 # Cells in quotes without a quote or a line end inside, standing alone between separators.
 SIMPLE_QUOTES = re.compile(r'(?<![^,\r\n])"[^"\r\n]*"(?![^,\r\n])')
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A line that is no row: too many or too few fields, or not readable at all."""
-
-    line: int
-    column: str
-    value: str
-    reason: str
+ROWS_A_BLOCK = 50_000
+Broken = tuple[int, str, str]
 
 
 @dataclass(frozen=True)
 class RawRows:
     """The rows of one file as text, one array a header cell.
 
-    ``lines`` holds the physical line of each row (for Parquet the row number), or
-    None after the quick way, which does not count lines.
+    ``lines`` holds the physical line of each row (the row's number in Parquet), or None
+    after the quick way; ``broken`` what is no row: line, text, reason; ``guessed`` says
+    that the encoding was.
     """
 
     file: str
@@ -57,29 +53,55 @@ class RawRows:
 
 
 def split_file(path: Path, *, exactly: bool) -> RawRows | None:
-    """Split a file into rows of text.
+    """Split a .csv, .parquet, .jsonl or .ndjson file into rows of text.
 
-    Parameters
-    ----------
-    path : Path
-        A .csv, .parquet, .jsonl or .ndjson file.
-    exactly : bool
-        False asks for the quick way of CSV, which returns None on any complaint.
+    The quick way of CSV (``exactly=False``) returns None on any complaint.
 
     Raises
     ------
     ValueError
         If the file has no header, is not text, or is not Parquet.
     """
-    if path.suffix.lower() == ".parquet":
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
         return _split_parquet(path)
     text, guessed = decode(path.read_bytes(), path.name)
     if not text.strip():
         raise ValueError(f"{path.name} is empty; its first line must name the columns")
-    if path.suffix.lower() != ".csv":
+    if suffix != ".csv":
         return _split_json_lines(text, path.name)
     split = _split_csv_exactly if exactly else _split_csv_quickly
     return split(text, path.name, guessed)
+
+
+def decode(raw: bytes, file: str) -> tuple[str, bool]:
+    """Turn bytes into text (a byte-order mark decides, else UTF-8, else GB18030).
+
+    The second value says that GB18030 was guessed: it gives a meaning to almost any bytes,
+    so the reader then asks for known column names.
+
+    Examples
+    --------
+    >>> decode("用户,内容".encode("gb18030"), "events.csv")
+    ('用户,内容', True)
+    """
+    marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), None)
+    for encoding in [marked] if marked else ["utf-8", "gb18030"]:
+        try:
+            return raw.decode(encoding), encoding == "gb18030"
+        except UnicodeDecodeError:
+            continue
+    raise ValueError(f"{file} is neither UTF-8 nor GB18030 text; save it as UTF-8")
+
+
+def shown(text: str, length: int = 60) -> str:
+    r"""Return a text as a message may show it: short, on one line, without control characters.
+
+    >>> shown("red\x1b[31m\n"), shown("x" * 99, 5)
+    ('red\\x1b[31m\\n', 'xxxxx… (99 letters)')
+    """
+    start = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[:length])
+    return start if len(text) <= length else f"{start}… ({len(text):,} letters)"
 
 
 def _split_csv_quickly(text: str, file: str, guessed: bool) -> RawRows | None:
@@ -108,62 +130,58 @@ def _split_csv_exactly(text: str, file: str, guessed: bool) -> RawRows:
     _, header, problem = next(records)
     if problem:
         raise ValueError(f"{file} row 1: {problem}; the first line must name the columns")
-    rows: list[list[str]] = []
-    lines: list[int] = []
+    blocks, rows, lines = [[pa.array([], TEXT) for _ in header]], list[list[str]](), []
     broken: list[Broken] = []
-    blocks: list[list[pa.Array]] = []
     for line, fields, fault in records:
         if fault or len(fields) != len(header):
             ragged = f"the line has {len(fields)} fields, but the header has {len(header)}"
-            broken.append(Broken(line, "", ",".join(fields), fault or ragged))
+            broken.append((line, ",".join(fields), fault or ragged))
             continue
         rows.append(fields)
         lines.append(line)
-        if len(rows) == 50_000:
+        if len(rows) == ROWS_A_BLOCK:
             blocks.append([pa.array(cells, TEXT) for cells in zip(*rows, strict=True)])
-            rows = []
-    rows_left = zip(*rows, strict=True) if rows else [[] for _ in header]
-    blocks.append([pa.array(cells, TEXT) for cells in rows_left])
+            rows.clear()
+    if rows:
+        blocks.append([pa.array(cells, TEXT) for cells in zip(*rows, strict=True)])
     cells = [pa.concat_arrays(column) for column in zip(*blocks, strict=True)]
     return RawRows(file, header, cells, np.array(lines, dtype=np.int64), tuple(broken), guessed)
 
 
 def _records(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
-    """Yield (first physical line, fields, problem) of each record; blank lines are none."""
+    """Yield (first physical line, fields, problem) of each record; blank lines are none.
+
+    A quote never closed, or closed in the middle of a field, costs its own line only:
+    reading goes on with the next one.
+    """
     start = 0
-    reader = csv.reader(iter(lines), strict=True)
-    while True:
-        first = start + reader.line_num + 1
+    while start < len(lines):
+        reader = csv.reader((lines[n] for n in range(start, len(lines))), strict=True)
+        first = start + 1
         try:
-            fields = next(reader)
-        except StopIteration:
+            for fields in reader:
+                if fields:
+                    yield first, fields, ""
+                first = start + reader.line_num + 1
             return
         except csv.Error as error:
             yield first, [lines[first - 1].rstrip("\r\n")], f"its quotes are broken: {error}"
-            if "end of data" in str(error):  # a quote never closed costs its own line only
-                start = first
-                reader = csv.reader(islice(lines, start, None), strict=True)
-        else:
-            if fields:
-                yield first, fields, ""
+            start = first
 
 
 def _split_json_lines(text: str, file: str) -> RawRows:
     """Split JSON lines; numbers stay as written and null is ''."""
-    rows: list[dict[str, str]] = []
-    lines: list[int] = []
+    rows: dict[int, dict[str, str]] = {}
     broken: list[Broken] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(_json_row(line))
-            lines.append(number)
-        except (ValueError, RecursionError) as error:
-            broken.append(Broken(number, "", line.strip(), f"not a JSON row: {error}"))
-    header = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [pa.array([row.get(name, "") for row in rows], TEXT) for name in header]
-    return RawRows(file, header, cells, np.array(lines, dtype=np.int64), tuple(broken))
+        if line.strip():
+            try:
+                rows[number] = _json_row(line)
+            except (ValueError, RecursionError) as error:
+                broken.append((number, line.strip(), f"not a JSON row: {error}"))
+    header = list(dict.fromkeys(name for row in rows.values() for name in row))
+    cells = [pa.array([row.get(name, "") for row in rows.values()], TEXT) for name in header]
+    return RawRows(file, header, cells, np.array([*rows], dtype=np.int64), tuple(broken))
 
 
 def _json_row(line: str) -> dict[str, str]:
@@ -171,12 +189,12 @@ def _json_row(line: str) -> dict[str, str]:
     row = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
     if not isinstance(row, dict):
         raise ValueError("it must be an object of names and values")
-    return {name: _json_text(name, value) for name, value in row.items()}
+    return {_json_text(name, name): _json_text(name, value) for name, value in row.items()}
 
 
 def _json_text(name: str, value: Any) -> str:
     if isinstance(value, list | dict):
-        raise ValueError(f"{name} must be a text, a number, true, false or null")
+        raise ValueError(f"{shown(name)} must be a text, a number, true, false or null")
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else value
     text.encode()  # half a surrogate pair is no text: UnicodeEncodeError, a ValueError
     return text
@@ -187,9 +205,10 @@ def _split_parquet(path: Path) -> RawRows:
     try:
         table = pq.read_table(path, partitioning=None)
         columns = [column.cast(TEXT).fill_null("") for column in table.columns]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, OSError) as error:
+        reason = shown(str(error), 200)
         raise ValueError(
-            f"{path.name} cannot be read as Parquet of plain values: {error}"
+            f"{path.name} cannot be read as Parquet of plain values: {reason}"
         ) from None
     cells = [pa.concat_arrays(column.chunks or [pa.array([], TEXT)]) for column in columns]
     return RawRows(path.name, table.column_names, cells, np.arange(1, table.num_rows + 1))
