@@ -1,5 +1,8 @@
-"""What many tests share: the tiny hand-made world, a small simulated one, and the real data."""
+"""What many tests share: small worlds, the real data, and runs of the notebooks."""
 
+import fcntl
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +10,7 @@ import pytest
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.tiny import tiny_world
+from tests.running import Run, kpay_run
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 
@@ -36,6 +40,25 @@ def small_world():
     from kpay_lab.data.simulate import WorldSpec, simulate
 
     return simulate(WorldSpec(n_users=200, n_items=60, n_days=30, seed=0))
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory) -> Callable[[str], Run]:
+    """Return a function: notebook -> its smoke run, made once for all tests and workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-gw") else base
+
+    def run(notebook: str) -> Run:
+        output = shared / f"smoke 报告 {notebook}"
+        with (shared / f"{notebook}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not output.exists():
+                kpay_run(output, notebook, "--profile", "smoke")
+        folder = (output / "latest").resolve(strict=True)
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        return folder, metrics[notebook]
+
+    return run
 
 
 def utc(*texts: str) -> pd.Series:

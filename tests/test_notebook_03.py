@@ -1,34 +1,24 @@
 """Notebook 03 by running it: what its metrics say must fit together."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from kpay_lab.data import Loaded
 from kpay_lab.data.admission import admit
 from kpay_lab.data.simulate import WorldSpec, simulate
+from tests.running import kpay_run
 
-ROOT = Path(__file__).parents[1]
 NAME = "03_user_portraits"
 LEARNED = ("naive_Bayes", "decision_tree", "random_forest")
 
 
 def run(folder, *arguments):
-    command = [sys.executable, "-m", "kpay_lab", "run", NAME, "--output", str(folder)]
-    done = subprocess.run(
-        [*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    (result,) = (path for path in folder.iterdir() if path.name != "latest")
-    return result, json.loads((result / "metrics.json").read_text())[NAME]
+    result, metrics = kpay_run(folder, NAME, *arguments)
+    return result, metrics.get(NAME)
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("runs"), "--profile", "smoke")
+def smoke(smoke_run):
+    return smoke_run(NAME)
 
 
 def test_users_are_those_who_consented_and_came(smoke):

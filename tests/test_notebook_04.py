@@ -1,33 +1,24 @@
 """Notebook 04 by running it: what its metrics say must fit together."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from kpay_lab.data.simulate import WorldSpec, simulate
+from tests.running import kpay_run
 
-ROOT = Path(__file__).parents[1]
 NAME = "04_model_comparison"
 
 
 def run(folder, *arguments):
-    command = [sys.executable, "-m", "kpay_lab.cli", "run", NAME, "--output", str(folder)]
-    done = subprocess.run(
-        [*command, *arguments], check=False, cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    (result,) = (path for path in folder.iterdir() if path.name != "latest")
-    metrics = json.loads((result / "metrics.json").read_text())[NAME]
-    return result, metrics
+    result, metrics = kpay_run(folder, NAME, *arguments)
+    return result, metrics.get(NAME)
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("runs"), "--profile", "smoke")
+def smoke(smoke_run):
+    return smoke_run(NAME)
 
 
 def test_every_interval_holds_its_mean(smoke):

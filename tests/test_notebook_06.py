@@ -1,35 +1,28 @@
 """Notebooks 06 and 07 (case B) by running them: what their metrics say must fit together."""
 
-import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.running import kpay_run
+
 NAME = "06_experiments"
 POLICIES = ("uniform", "popularity", "content", "ease")
 
 
-def run(folder, *arguments):
-    command = [sys.executable, "-m", "kpay_lab.cli", "run", *arguments, "--output", str(folder)]
-    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr + done.stdout
-    result = (folder / "latest").resolve()
-    return result, json.loads((result / "metrics.json").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def smoke(smoke_run):
+    return smoke_run(NAME)
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
-    return run(folder, NAME, "07_case_study", "--profile", "smoke")
+def case(smoke_run):
+    return smoke_run("07_case_study")
 
 
 @pytest.fixture(scope="module")
 def metrics(smoke):
-    return smoke[1][NAME]
+    return smoke[1]
 
 
 def test_every_interval_holds_its_estimate(metrics):
@@ -73,8 +66,8 @@ def test_bandits_and_the_loop_leave_their_traces(smoke, metrics):
     assert {"aa", "effects", "power", "regret", "three_ways", "coverage", "feedback"} <= pictures
 
 
-def test_case_b_is_played_to_its_end(smoke):
-    found = smoke[1]["07_case_study"]
+def test_case_b_is_played_to_its_end(case):
+    _, found = case
     assert found["case_b/audience"] >= 10
     low, high = found["case_b/coupon/low"], found["case_b/coupon/high"]
     assert low < found["case_b/coupon"] < high
@@ -82,15 +75,15 @@ def test_case_b_is_played_to_its_end(smoke):
     assert found["case_b/order/expected revenue"] > 0
 
 
-def test_no_user_is_on_a_page(smoke):
-    for name in (NAME, "07_case_study"):
-        page = (smoke[0] / f"{name}.html").read_text(encoding="utf-8")
+def test_no_user_is_on_a_page(smoke, case):
+    for folder, name in ((smoke[0], NAME), (case[0], "07_case_study")):
+        page = (folder / f"{name}.html").read_text(encoding="utf-8")
         assert not re.search(r"\bu0\d{4}\b", page)
 
 
 def test_cookie_cats_is_stopped_by_its_sample_ratio(real_data, tmp_path):
     folder = real_data("cookie-cats")
-    _, metrics = run(tmp_path, "--profile", "cookie-cats", "--data", str(folder))
+    _, metrics = kpay_run(tmp_path, "--profile", "cookie-cats", "--data", str(folder))
     found = metrics[NAME]
     assert found["srm/pvalue"] == pytest.approx(0.0086, abs=5e-5)  # 44,700 against 45,489
     assert found["srm/passed"] is False
@@ -103,7 +96,7 @@ def test_cookie_cats_is_stopped_by_its_sample_ratio(real_data, tmp_path):
 @pytest.mark.slow
 def test_open_bandit_is_judged_from_the_other_log(real_data, tmp_path):
     folder = real_data("obd-small")
-    _, metrics = run(tmp_path, "--profile", "open-bandit", "--data", str(folder))
+    _, metrics = kpay_run(tmp_path, "--profile", "open-bandit", "--data", str(folder))
     found = metrics[NAME]
     assert found["open_bandit/bts, men/own"] == 69 / 10_000
     assert found["open_bandit/random, women/own"] == 46 / 10_000
@@ -119,7 +112,7 @@ def test_read_tables_are_analysed_without_a_truth(tmp_path):
     tables, _ = simulate(WorldSpec(n_users=150, n_items=40, n_days=30))
     write_tables(tables, tmp_path / "mine", format="parquet")
     given = ["--data", str(tmp_path / "mine"), "--set", "n_slots=500", "--set", "min_events=100"]
-    _, metrics = run(tmp_path / "runs", NAME, "--profile", "smoke", *given)
+    _, metrics = kpay_run(tmp_path / "runs", NAME, "--profile", "smoke", *given)
     found = metrics[NAME]
     assert found["ab/units"] > 50 and found["ess/ease"] > 0
     assert not [key for key in found if key.startswith(("truth/", "three_ways/", "feedback/"))]

@@ -2,33 +2,23 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from kpay_lab.interest.ledger import worked_ledger
+from tests.running import kpay_run
 
 NOTEBOOKS = ("01_data_exploration", "02_interest_matrix", "07_case_study")
 
 
-def run(folder: Path, *arguments: str) -> Path:
-    """Run `kpay run` and return the run's folder."""
-    command = [sys.executable, "-m", "kpay_lab", "run", "--output", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return (folder / "latest").resolve()
-
-
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("smoke 报告"), *NOTEBOOKS, "--profile", "smoke")
+def smoke(smoke_run):
+    return {name: smoke_run(name) for name in NOTEBOOKS}
 
 
 @pytest.fixture(scope="module")
 def metrics(smoke):
-    return json.loads((smoke / "metrics.json").read_text(encoding="utf-8"))
+    return {name: found for name, (_, found) in smoke.items()}
 
 
 def test_the_ledger_reaches_the_metrics(metrics):
@@ -59,8 +49,9 @@ def test_the_matrix_is_what_the_log_supports(metrics):
 
 
 def test_pages_stand_alone_and_say_nothing_of_anyone(smoke):
-    for name in (*NOTEBOOKS, "index"):
-        page = (smoke / f"{name}.html").read_text(encoding="utf-8")
+    pages = [folder / f"{name}.html" for name, (folder, _) in smoke.items()]
+    for path in (*pages, *(folder / "index.html" for folder, _ in smoke.values())):
+        page = path.read_text(encoding="utf-8")
         assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)
         assert not re.search(r"\bu0\d{4}\b", page), "a simulated user id is on the page"
         text = re.sub(r"<(script|style|svg|code|pre).*?</\1>", "", page, flags=re.S)
@@ -68,21 +59,25 @@ def test_pages_stand_alone_and_say_nothing_of_anyone(smoke):
 
 
 def test_the_manifest_tells_what_ran(smoke):
-    manifest = json.loads((smoke / "manifest.json").read_text(encoding="utf-8"))
-    assert all(entry["status"] == "ok" for entry in manifest["notebooks"].values())
-    assert manifest["environment"]["packages"]["pandas"].startswith("3.")
+    for folder, _ in smoke.values():
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        assert [entry["status"] for entry in manifest["notebooks"].values()] == ["ok"]
+        assert manifest["environment"]["packages"]["pandas"].startswith("3.")
 
 
 def test_the_same_parameters_give_the_same_bytes(smoke, tmp_path):
-    again = run(tmp_path, NOTEBOOKS[1], "--profile", "smoke")
-    ours, theirs = (folder / NOTEBOOKS[1] / "metrics.json" for folder in (smoke, again))
+    once, (again, _) = (
+        smoke[NOTEBOOKS[1]][0],
+        kpay_run(tmp_path, NOTEBOOKS[1], "--profile", "smoke"),
+    )
+    ours, theirs = (folder / NOTEBOOKS[1] / "metrics.json" for folder in (once, again))
     assert ours.read_bytes() == theirs.read_bytes()
 
 
 @pytest.mark.slow
 def test_a_whole_profile_twice_gives_the_same_bytes(tmp_path):
-    one, two = (run(tmp_path / name, "--profile", "smoke") for name in ("one", "two"))
-    assert (one / "metrics.json").read_bytes() == (two / "metrics.json").read_bytes()
+    one, two = (kpay_run(tmp_path / name, "--profile", "smoke")[1] for name in ("one", "two"))
+    assert one == two
 
 
 @pytest.mark.slow
@@ -95,6 +90,6 @@ def test_a_whole_profile_twice_gives_the_same_bytes(tmp_path):
     ],
 )
 def test_public_logs_become_reports(real_data, tmp_path, profile, name):
-    folder = run(tmp_path, *NOTEBOOKS[:2], "--profile", profile, "--data", str(real_data(name)))
-    found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    chosen = ("--profile", profile, "--data", str(real_data(name)))
+    _, found = kpay_run(tmp_path, *NOTEBOOKS[:2], *chosen)
     assert found["02_interest_matrix"]["pairs"] <= found["01_data_exploration"]["events/rows"]
