@@ -4,7 +4,7 @@ Every engine enters at the same arrow, pair totals, and everything after is the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,21 +30,6 @@ ENGINES = ("memory", "polars", "spark")
 TRAIN_SHARE = 0.8  # of the events, as the split by time has it
 
 
-@dataclass(frozen=True)
-class Log:
-    """A loaded log and, where it came as totals, the moment that parts them.
-
-    Parameters
-    ----------
-    loaded : Loaded
-        Its events are events, or one row a pair and side of the cut: a compact log.
-    cut : Timestamp, optional
-    """
-
-    loaded: Loaded
-    cut: pd.Timestamp | None = None
-
-
 def load_log(
     dataset: str,
     data_dir: str | Path | None,
@@ -58,7 +43,7 @@ def load_log(
     half_life_days: float | None = None,
     duplicates: str = "keep",
     ids: str = "keep",
-) -> Log:
+) -> tuple[Loaded, pd.Timestamp | None]:
     """Load a log whole, or only its totals where another engine adds them up.
 
     Parameters
@@ -74,6 +59,12 @@ def load_log(
     half_life_days : float, optional
         Fades the totals; events in memory are faded later, by `totals.pair_totals`.
 
+    Returns
+    -------
+    Loaded, cut
+        Totals come as a compact log, and with times they are parted at the moment ``cut``,
+        the one that a split by time of the events would choose. In memory it is None.
+
     Raises
     ------
     ValueError
@@ -82,7 +73,7 @@ def load_log(
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; it must be one of {', '.join(ENGINES)}")
     if engine == "memory":
-        return Log(load(dataset, data_dir, spec, duplicates=duplicates, ids=ids))
+        return load(dataset, data_dir, spec, duplicates=duplicates, ids=ids), None
     if dataset != "tables" or not data_dir:
         raise ValueError(f"engine {engine} reads Parquet: set dataset to tables, and data_dir")
     if duplicates != "keep":
@@ -92,11 +83,10 @@ def load_log(
         raise ValueError(f"engine {engine} reads Parquet alone; convert {', '.join(other)}")
     log = _open(engine, paths, spark_master, exchange)
     window = {"since": _moment(since), "until": _moment(until)}
-    found = _read_totals(Path(data_dir), log, window, half_life_days)
+    found, cut = _read_totals(Path(data_dir), log, window, half_life_days)
     if ids == "pseudonymise":
-        tables = pseudonymise(found.loaded.tables)
-        found = replace(found, loaded=replace(found.loaded, tables=tables))
-    return found
+        found = replace(found, tables=pseudonymise(found.tables))
+    return found, cut
 
 
 def _moment(text: str) -> pd.Timestamp | None:
@@ -113,7 +103,7 @@ def _open(engine: str, paths: Sequence[Path], spark_master: str, exchange: str) 
 
 def _read_totals(
     folder: Path, log: EventLog, window: dict[str, Any], half_life_days: float | None
-) -> Log:
+) -> tuple[Loaded, pd.Timestamp | None]:
     """Read the small tables, have the events added up, and say what that means."""
     n_read = check_values(log)
     nothing = pd.DataFrame({"user_id": [], "item_id": []}, dtype="str")
@@ -131,12 +121,13 @@ def _read_totals(
     sides = "" if cut is None else f", apart before and from {cut:%Y-%m-%d %H:%M} UTC on"
     notes = [
         f"{compact['n_rows'].sum():,} events were added up to {len(compact):,} totals{sides}; "
-        "a row of the events is the total of a user and an item, with the last time they met"
+        "a row of the events is the total of a user and an item, with the last time they met; "
+        "single steps (sessions, what came next) are not known"
     ]
     if half_life_days:
         notes.append("the totals are faded, the counts of events too")
     files = tuple(path for parts in find_sources(folder).values() for path in parts)
-    return Log(Loaded(tables, rejected, notes=(*notes, *rejected.notes), files=files), cut)
+    return Loaded(tables, rejected, notes=(*notes, *rejected.notes), files=files), cut
 
 
 def _only_known(log: EventLog, tables: Tables) -> tuple[EventLog, int]:

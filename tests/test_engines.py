@@ -29,8 +29,8 @@ def folder(small_world, tmp_path_factory):
 
 
 def read(folder, engine, **window):
-    log = load_log("tables", folder, engine=engine, **window)
-    return log.cut, admit(log.loaded, **window)
+    log, cut = load_log("tables", folder, engine=engine, **window)
+    return cut, admit(log, **window)
 
 
 @pytest.mark.parametrize("window", [{}, WINDOW])
@@ -66,9 +66,8 @@ def test_the_page_is_told_what_a_row_is(folder):
 
 
 def test_pseudonyms_reach_totals(folder):
-    users = load_log("tables", folder, engine="polars", ids="pseudonymise").loaded.tables.ids(
-        "user_id"
-    )
+    log, _ = load_log("tables", folder, engine="polars", ids="pseudonymise")
+    users = log.tables.ids("user_id")
     assert users.str.fullmatch("p[0-9a-f]{32}").all()
 
 
