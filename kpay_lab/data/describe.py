@@ -13,14 +13,8 @@ from kpay_lab.data.tables import Tables
 class LongTail:
     """How unevenly attention is spread over items (or activity over users).
 
-    Parameters
-    ----------
-    counts : int array
-        Events of each id, largest first.
-    gini : float
-        0 if all have the same number of events, towards 1 if one has them all.
-    head_share : float
-        Share of all events that the busiest tenth of the ids holds.
+    ``counts`` are the events of each id, largest first; ``gini`` is 0 if all are equal and
+    towards 1 if one id has them all; ``head_share`` is what the busiest tenth holds.
     """
 
     counts: np.ndarray
@@ -36,8 +30,6 @@ def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
     with the counts in rising order (Gini, 1912). Ids of the universe without an event count
     as 0, so that a catalogue nobody watches shows.
 
-    Examples
-    --------
     >>> tail = long_tail(pd.Series(["a", "a", "a", "b"]))
     >>> tail.counts, tail.gini
     (array([3, 1]), 0.25)
@@ -49,107 +41,44 @@ def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
     n, total = len(rising), rising.sum()
     gini = float(((2 * np.arange(1, n + 1) - n - 1) * rising).sum() / (n * total))
     falling = rising[::-1]
-    head = falling[: max(1, n // 10)].sum() / total
-    return LongTail(falling, gini, float(head))
+    return LongTail(falling, gini, float(falling[: max(1, n // 10)].sum() / total))
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """Activity in time, in the time zone asked for.
-
-    Parameters
-    ----------
-    by_day : Series
-        Events a day, days without events as 0.
-    by_hour : DataFrame of shape (7, 24)
-        Mean events an hour, rows Monday to Sunday, columns hour 0 to 23.
-    """
+    """Events ``by_day`` (0 on days without), and the mean of each hour: Monday to Sunday × 24."""
 
     by_day: pd.Series
     by_hour: pd.DataFrame
 
 
 def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:
-    """Count events by day and by hour of the week.
-
-    Raises
-    ------
-    ValueError
-        If the events have no timestamp column.
-    """
+    """Count events by day and by hour of the week; without timestamps it is a ValueError."""
     if "timestamp" not in events:
         raise ValueError("activity in time needs a timestamp column in events; this log has none")
     local = events["timestamp"].dropna().dt.tz_convert(time_zone)
     by_day = local.dt.floor("D").value_counts().sort_index()
     days = pd.date_range(by_day.index.min(), by_day.index.max(), freq="D")
-    by_day = by_day.reindex(days, fill_value=0)
-    hours = pd.crosstab(local.dt.dayofweek, local.dt.hour)
+    hours = pd.crosstab(local.dt.day_of_week, local.dt.hour)
     hours = hours.reindex(index=range(7), columns=range(24), fill_value=0)
-    n_weekdays = days.dayofweek.value_counts().reindex(range(7)).to_numpy()[:, None]
-    by_hour = hours / np.where(n_weekdays > 0, n_weekdays, 1)
+    n_weekdays = days.day_of_week.value_counts().reindex(range(7), fill_value=0).clip(lower=1)
+    by_hour = hours.div(n_weekdays, axis=0)
     by_hour.index = pd.Index(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], name="weekday")
-    by_hour.columns.name = "hour"
-    return Rhythm(by_day, by_hour)
+    return Rhythm(by_day.reindex(days, fill_value=0), by_hour.rename_axis(columns="hour"))
 
 
 def watched_share(events: pd.DataFrame, items: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the share of the duration watched in each event, and the item's kind.
+    """Return ``share`` of the duration watched (above 1: a replay) and ``kind`` of each event.
 
-    Returns
-    -------
-    DataFrame
-        Columns ``share`` (above 1 for replays) and ``kind`` (``all`` where unknown); only
-        events whose watch time and duration are known. Empty where none is.
+    Only events whose watch time and duration are known; the kind is ``all`` where no item
+    has one.
     """
-    if not {"watch_time", "duration"} <= set(events):
-        return pd.DataFrame({"share": [], "kind": []})
+    both = events.reindex(columns=["watch_time", "duration"])
     kind = pd.Series("all", events.index)
     if items is not None and "kind" in items:
         kind = events["item_id"].map(items.set_index("item_id")["kind"]).fillna("other")
-    share = events["watch_time"] / events["duration"].where(events["duration"] > 0)
+    share = both["watch_time"] / both["duration"].where(both["duration"] > 0)
     return pd.DataFrame({"share": share, "kind": kind}).dropna()
-
-
-def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
-    """Count users and events by a group of users and a group of items.
-
-    Parameters
-    ----------
-    tables : Tables
-    user_column : str
-        A column of ``users``; ages become bands of ten years.
-    item_column : str
-        A column of ``items``; of a category such as ``Drama|War`` the first part counts.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``<user_column>``, ``<item_column>``, ``n_users``, ``n_events``, one row a
-        pair of groups. Small groups are not yet suppressed.
-
-    Raises
-    ------
-    ValueError
-        If a table or column is missing.
-    """
-    groups = {}
-    for name, column in (("users", user_column), ("items", item_column)):
-        frame = getattr(tables, name)
-        if frame is None or column not in frame:
-            raise ValueError(f"who watches what needs the column {column} in {name}")
-        groups[name] = frame.set_index(frame.columns[frame.columns == f"{name[:-1]}_id"][0])[column]
-    users, items = groups["users"], groups["items"].str.split("|").str[0]
-    if user_column == "age":
-        users = age_band(users)
-    joined = pd.DataFrame(
-        {
-            "user_id": tables.events["user_id"],
-            user_column: tables.events["user_id"].map(users),
-            item_column: tables.events["item_id"].map(items),
-        }
-    ).dropna()
-    grouped = joined.groupby([user_column, item_column], observed=True)["user_id"]
-    return grouped.agg(n_users="nunique", n_events="size").reset_index()
 
 
 def telling_columns(tables: Tables) -> tuple[str, str] | None:
@@ -161,17 +90,39 @@ def telling_columns(tables: Tables) -> tuple[str, str] | None:
     return (by_user[0], by_item[0]) if by_user and by_item else None
 
 
+def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
+    """Count users and events by a group of users and a group of items.
+
+    Ages become bands of ten years; of a category such as ``Drama|War`` the first part
+    counts. Small groups are not yet suppressed.
+
+    Returns
+    -------
+    DataFrame
+        ``<user_column>, <item_column>, n_users, n_events``, one row a pair of groups.
+    """
+    groups = {}
+    for name, key, column in (("users", "user_id", user_column), ("items", "item_id", item_column)):
+        frame = getattr(tables, name)
+        if frame is None or column not in frame:
+            raise ValueError(f"who watches what needs the column {column} in {name}")
+        values = frame.set_index(key)[column]
+        values = age_band(values) if column == "age" else values.str.split("|").str[0]
+        groups[column] = tables.events[key].map(values)
+    joined = pd.DataFrame({"user_id": tables.events["user_id"], **groups}).dropna()
+    grouped = joined.groupby([user_column, item_column], observed=True)["user_id"]
+    return grouped.agg(n_users="nunique", n_events="size").reset_index()
+
+
 def group_shares(table: pd.DataFrame, *, minimum: int, most: int = 12) -> pd.DataFrame:
     """Turn the counts of `who_watches_what` into each user group's shares, small groups hidden.
 
     Parameters
     ----------
-    table : DataFrame
-        Of `who_watches_what`: user group, item group, n_users, n_events.
     minimum : int
         Smallest number of users a cell may show.
     most : int
-        Keep the item groups with the most events, and as many user groups.
+        Keep the groups of items, and of users, with the most events.
 
     Returns
     -------
@@ -192,11 +143,9 @@ def group_shares(table: pd.DataFrame, *, minimum: int, most: int = 12) -> pd.Dat
 def age_band(ages: pd.Series) -> pd.Series:
     """Put ages into bands of ten years, as text; unknown stays unknown.
 
-    Examples
-    --------
     >>> age_band(pd.Series([7.0, 34.0, 82.0])).tolist()
     ['0-9', '30-39', '80+']
     """
-    edges = [*range(0, 90, 10), np.inf]
     names = [f"{low}-{low + 9}" for low in range(0, 80, 10)] + ["80+"]
-    return pd.cut(ages, edges, right=False, labels=names).astype("str").where(ages.notna())
+    bands = pd.cut(ages, [*range(0, 90, 10), np.inf], right=False, labels=names)
+    return bands.astype("str").where(ages.notna())

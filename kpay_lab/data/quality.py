@@ -18,49 +18,39 @@ class QualityReport:
 
     Parameters
     ----------
-    missing : DataFrame
-        table, column, missing, share.
-    outliers : DataFrame
-        table, column, low, high, outliers: values outside the fences of `fences`. Where
-        half of all values are equal there is no rule, and outliers is missing.
+    columns : DataFrame
+        table, column, missing, share, low, high, outliers: how many values are missing, and
+        how many lie outside `fences`; NA where there is no such rule.
     duplicates : DataFrame
         table, rows, duplicates: rows equal to an earlier row in every column.
-    times : DataFrame
-        table, column, first, last.
     replay_share : float
         Share of events watched longer than they last, among those with both; else NaN.
     """
 
-    missing: pd.DataFrame
-    outliers: pd.DataFrame
+    columns: pd.DataFrame
     duplicates: pd.DataFrame
-    times: pd.DataFrame
     replay_share: float
 
 
 def quality_report(tables: Tables) -> QualityReport:
-    """Count missing values, outliers, exact duplicates and replays; give the time ranges."""
-    missing, outliers, duplicates, times = [], [], [], []
+    """Count missing values, outliers, exact duplicates and replays."""
+    columns, duplicates = [], []
     for name, frame in tables.present().items():
         duplicates.append((name, len(frame), int(frame.duplicated().sum())))
         for column, values in frame.items():
-            absent = int(values.isna().sum())
-            missing.append((name, column, absent, absent / len(frame) if len(frame) else 0.0))
-            if isinstance(values.dtype, pd.DatetimeTZDtype):
-                times.append((name, column, values.min(), values.max()))
-            elif pd.api.types.is_float_dtype(values) or values.dtype.kind in "iu":
-                low, high = fences(values)
-                outside = (values < low) | (values > high)
-                n_outside = int(outside.sum()) if high > low else pd.NA
-                outliers.append((name, column, low, high, n_outside))
+            missing = int(values.isna().sum())
+            low, high = fences(values) if values.dtype.kind in "fiu" else (np.nan, np.nan)
+            outside = int(((values < low) | (values > high)).sum()) if high > low else pd.NA
+            share = missing / len(frame) if len(frame) else 0.0
+            columns.append((name, column, missing, share, low, high, outside))
+    names = "table column missing share low high outliers"
+    both = tables.events.reindex(columns=["watch_time", "duration"]).dropna()
+    both = both[both["duration"] > 0]
+    replays = float((both["watch_time"] > both["duration"]).mean()) if len(both) else np.nan
     return QualityReport(
-        pd.DataFrame(missing, columns=["table", "column", "missing", "share"]),
-        pd.DataFrame(outliers, columns=["table", "column", "low", "high", "outliers"]).astype(
-            {"outliers": "Int64"}
-        ),
+        pd.DataFrame(columns, columns=names.split(" ")).astype({"outliers": "Int64"}),
         pd.DataFrame(duplicates, columns=["table", "rows", "duplicates"]),
-        pd.DataFrame(times, columns=["table", "column", "first", "last"]),
-        _replay_share(tables.events),
+        replays,
     )
 
 
@@ -69,8 +59,6 @@ def fences(values: pd.Series) -> tuple[float, float]:
 
     Source: J. W. Tukey, *Exploratory Data Analysis*, 1977 ("far out").
 
-    Examples
-    --------
     >>> fences(pd.Series([1.0, 2.0, 3.0, 4.0, 5.0]))
     (-4.0, 10.0)
     """
@@ -82,12 +70,8 @@ def fences(values: pd.Series) -> tuple[float, float]:
 
 def deduplicate(tables: Tables) -> Tables:
     """Keep the first of exactly equal rows in events, orders and exposures."""
-    kept = {
-        name: frame.drop_duplicates(ignore_index=True)
-        for name, frame in tables.present().items()
-        if name in ("events", "orders", "exposures")
-    }
-    return replace(tables, **kept)
+    logs = {n: f for n, f in tables.present().items() if n in ("events", "orders", "exposures")}
+    return replace(tables, **{n: f.drop_duplicates(ignore_index=True) for n, f in logs.items()})
 
 
 def repair(tables: Tables) -> Tables:
@@ -134,13 +118,7 @@ REPAIRS: dict[str, Callable[[Tables], Tables]] = {
 
 
 def apply_repairs(tables: Tables, rules: Sequence[str]) -> Tables:
-    """Apply the named rules one after the other; none unless it is named.
-
-    Raises
-    ------
-    ValueError
-        If a rule is unknown.
-    """
+    """Apply the named rules one after the other; an unknown one is a ValueError."""
     for rule in rules:
         if rule not in REPAIRS:
             raise ValueError(f"repair rule {rule!r} is unknown; choose among {', '.join(REPAIRS)}")
@@ -154,43 +132,24 @@ def preview_repairs(tables: Tables, rules: Sequence[str] = tuple(REPAIRS)) -> pd
     Returns
     -------
     DataFrame
-        rule, table, column, changed, missing_before, missing_after, rows_before,
-        rows_after. Column '' counts removed rows; a rule without effect has one row of 0.
+        rule, table, column, changed: cells changed, or rows removed where the column is '';
+        a rule without effect has one row of 0.
     """
     found = []
     for rule in rules:
         after = apply_repairs(tables, [rule]).present()
         changes = [
-            (rule, name, *change)
+            (rule, name, column, changed)
             for name, frame in tables.present().items()
-            for change in _changes(frame, after[name])
+            for column, changed in _changes(frame, after[name]).items()
         ]
-        n = len(tables.events)
-        found += changes or [(rule, "events", "", 0, 0, 0, n, n)]
-    names = "rule table column changed missing_before missing_after rows_before rows_after"
-    return pd.DataFrame(found, columns=names.split())
+        found += changes or [(rule, "events", "", 0)]
+    return pd.DataFrame(found, columns=["rule", "table", "column", "changed"])
 
 
-def _changes(
-    before: pd.DataFrame, after: pd.DataFrame
-) -> list[tuple[str, int, int, int, int, int]]:
-    """Compare two states of a table: rows removed, or cells changed by column."""
-    sizes = (len(before), len(after))
-    if sizes[0] != sizes[1]:
-        return [("", sizes[0] - sizes[1], 0, 0, *sizes)]
-    found = []
-    for column in before:
-        old, new = before[column], after[column]
-        same = old.eq(new).fillna(False).astype(bool) | (old.isna() & new.isna())
-        gaps = (int(old.isna().sum()), int(new.isna().sum()))
-        if not same.all():
-            found.append((str(column), int((~same).sum()), *gaps, *sizes))
-    return found
-
-
-def _replay_share(events: pd.DataFrame) -> float:
-    if not {"watch_time", "duration"} <= set(events):
-        return float("nan")
-    both = events[["watch_time", "duration"]].dropna()
-    both = both[both["duration"] > 0]
-    return float((both["watch_time"] > both["duration"]).mean()) if len(both) else float("nan")
+def _changes(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, int]:
+    """Compare two states of a table: cells changed by column, or rows removed as column ''."""
+    if len(before) != len(after):
+        return {"": len(before) - len(after)}
+    unequal = before.ne(after).fillna(True).astype(bool) & ~(before.isna() & after.isna())
+    return {str(column): int(changed) for column, changed in unequal.sum().items() if changed}

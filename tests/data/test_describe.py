@@ -1,0 +1,42 @@
+"""Who watches what, and when, on a log small enough to count by hand."""
+
+import pandas as pd
+import pytest
+
+from kpay_lab.data.describe import group_shares, rhythm, watched_share, who_watches_what
+from kpay_lab.data.tables import Tables
+
+
+@pytest.fixture
+def log():
+    events = pd.DataFrame({"user_id": list("aabbc"), "item_id": list("xyxxz")})
+    items = pd.DataFrame({"item_id": list("xyz"), "category": ["Drama|War", "War", None]})
+    users = pd.DataFrame({"user_id": list("abc"), "age": [20.0, 29.0, 31.0]})
+    return Tables.validated(events=events, items=items, users=users)
+
+
+def test_pairs_of_groups_are_counted_and_small_ones_hidden(log):
+    counted = who_watches_what(log, "age", "category")
+    assert counted.values.tolist() == [["20-29", "Drama", 2, 3], ["20-29", "War", 1, 1]]
+    assert group_shares(counted, minimum=1).values.tolist() == [[3 / 4, 1 / 4]]
+    assert group_shares(counted, minimum=2).isna().values.tolist() == [[True, True]]
+    with pytest.raises(ValueError, match="needs the column gender in users"):
+        who_watches_what(log, "gender", "category")
+
+
+def test_the_week_is_counted_in_the_time_zone_asked_for():
+    times = pd.to_datetime(["2024-01-01 23:30", "2024-01-03 00:00", "2024-01-08 23:45"], utc=True)
+    pulse = rhythm(pd.DataFrame({"timestamp": times}), "Asia/Shanghai")
+    assert pulse.by_day.tolist() == [1, 1, 0, 0, 0, 0, 0, 1]  # Tuesday 2nd to Tuesday 9th
+    assert pulse.by_hour.loc["Tue", 7] == 2 / 2 and pulse.by_hour.loc["Wed", 8] == 1
+    assert pulse.by_hour.to_numpy().sum() == 2
+    with pytest.raises(ValueError, match="needs a timestamp column"):
+        rhythm(pd.DataFrame({"user_id": ["a"]}))
+
+
+def test_a_share_needs_a_watch_time_and_a_duration():
+    events = pd.DataFrame(
+        {"item_id": list("xyx"), "watch_time": [5.0, 3.0, None], "duration": [10.0, 0.0, 10.0]}
+    )
+    assert watched_share(events).values.tolist() == [[0.5, "all"]]
+    assert watched_share(events[["item_id"]]).empty
