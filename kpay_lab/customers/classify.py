@@ -11,7 +11,6 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.impute import SimpleImputer
-from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_recall_fscore_support
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
@@ -20,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from kpay_lab.customers.calibration import calibration_curve, calibration_error
+from kpay_lab.customers.importances import importances
 
 BASE = "base rate"
 
@@ -152,7 +152,9 @@ def stability_over_time(windows: Sequence[tuple[pd.DataFrame, pd.Series]]) -> pd
     return pd.DataFrame(rows, columns=["step", "model", "accuracy", "agreement"])
 
 
-def feature_weights(features: pd.DataFrame, outcome: pd.Series, *, seed: int = 0) -> pd.DataFrame:
+def feature_weights(
+    features: pd.DataFrame, outcome: pd.Series, *, rng: np.random.Generator
+) -> pd.DataFrame:
     """Weigh each feature three ways, best first by permutation.
 
     Returns
@@ -164,13 +166,12 @@ def feature_weights(features: pd.DataFrame, outcome: pd.Series, *, seed: int = 0
         standard deviations.
     """
     X, y = _labelled(features, outcome)
+    seed = int(rng.integers(2**31))
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=0.3, stratify=y, random_state=seed
     )
     model = classifiers(seed)["random forest"].fit(X_train, y_train)
-    shuffled = permutation_importance(
-        model, X_test, y_test, scoring="neg_log_loss", n_repeats=3, random_state=seed
-    )
+    shuffled = importances(model, X_test, y_test, rng=rng).set_index("feature")
     text = X.select_dtypes(exclude="number").columns
     codes = X.assign(**{name: pd.factorize(X[name])[0] for name in text})
     codes = codes.fillna(codes.median())
@@ -180,11 +181,10 @@ def feature_weights(features: pd.DataFrame, outcome: pd.Series, *, seed: int = 0
                 codes, y, discrete_features=codes.columns.isin(text), random_state=seed
             ),
             "forest": _by_source(model, list(X)),
-            "permutation": shuffled.importances_mean,
-            "sd": shuffled.importances_std,
         },
         index=pd.Index(list(X), name="feature"),
     )
+    table[["permutation", "sd"]] = shuffled[["importance", "sd"]]
     table["selected"] = table["permutation"] > 2 * table["sd"]
     return table.sort_values("permutation", ascending=False)
 

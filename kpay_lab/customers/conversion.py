@@ -171,32 +171,6 @@ def suspicious_features(data: PurchaseData, *, threshold: float = 0.9) -> pd.Dat
     return table.reset_index().assign(suspicious=lambda t: t["auc"] > threshold)
 
 
-def importances(
-    model: BaseEstimator,
-    data: PurchaseData,
-    *,
-    rng: np.random.Generator,
-    n_repeats: int = 3,
-    n_rows: int = 2000,
-) -> pd.DataFrame:
-    """Log loss added by shuffling a column: feature, importance, sd, largest first.
-
-    All columns of a repeat share one shuffle, so that the model is asked once a repeat.
-    """
-    rows = np.sort(rng.permutation(len(data.y))[:n_rows])
-    X, y = data.X.iloc[rows], data.y[rows]
-    whole = log_losses(y, model.predict_proba(X)[:, 1]).mean()
-    added = []
-    for _ in range(n_repeats):
-        order = rng.permutation(len(X))
-        scrambled = [X.assign(**{name: X[name].iloc[order].array}) for name in X]
-        p = model.predict_proba(pd.concat(scrambled))[:, 1].reshape(X.shape[1], len(X))
-        added.append(log_losses(y, p).mean(axis=1) - whole)
-    table = pd.DataFrame({"feature": list(X), "importance": np.mean(added, axis=0)})
-    table["sd"] = np.std(added, axis=0)
-    return table.sort_values("importance", ascending=False, ignore_index=True)
-
-
 def dependence(model: BaseEstimator, data: PurchaseData, feature: str) -> pd.DataFrame:
     """Mean predicted probability as one number is set to each of 12 values: value, probability."""
     sample = data.X.iloc[:: max(1, len(data.X) // 1000)]

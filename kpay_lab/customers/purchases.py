@@ -52,20 +52,19 @@ def make_dataset(
     unit : {"course", "exposure"}
         ``course``: a row for each user and course that met before the cut (directly or by a
         promotion) and is not yet owned; its moment is the cut, its label an order.
-        ``exposure``: a row for each exposure in the label window; its moment is its own
-        time − gap, its label its ``purchased``.
+        ``exposure``: a row for each exposure in the window; moment: its own time − gap.
 
     Raises
     ------
     ValueError
-        If a table or column is missing, the window is outside the log, or no row is left.
+        If a table or column is missing, the window leaves the log, or no row is in it.
     """
     log = _log(tables, unit)
-    first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
+    first, last = tables.events["timestamp"].agg(["min", "max"])
     start, stop = cut + gap, cut + gap + horizon
     if not first < cut < stop <= last + pd.Timedelta(days=1):
         raise ValueError(f"cut {cut} to {stop} is outside the log; it runs from {first} to {last}")
-    window = log[(log["timestamp"] > start) & (log["timestamp"] <= stop)]
+    window = log[log["timestamp"].between(start, stop, inclusive="right")]
     if unit == "exposure":
         rows = window.rename(columns={"timestamp": "moment"}).reset_index(names="exposure")
         rows["hour"], rows["moment"] = rows["moment"].dt.hour, rows["moment"] - gap
@@ -76,7 +75,7 @@ def make_dataset(
         y = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(bought).astype(int)
     if rows.empty:
         raise ValueError(f"no {unit} row between {start} and {stop}; choose another cut")
-    names = [n for n in ("user_id", "item_id", "moment", "exposure") if n in rows]
+    names = [name for name in rows if name in ("user_id", "item_id", "moment", "exposure")]
     return PurchaseData(_features(rows, tables), y, rows[names])
 
 

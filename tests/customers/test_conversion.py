@@ -3,13 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.conversion import (
     dependence,
     fit_models,
-    importances,
     judge,
     lift_curve,
     net_prices,
@@ -18,6 +17,7 @@ from kpay_lab.customers.conversion import (
     shuffled_labels,
     suspicious_features,
 )
+from kpay_lab.customers.importances import importances
 from kpay_lab.customers.models import BASE
 from kpay_lab.customers.purchases import PurchaseData, history, leaky, make_dataset
 from kpay_lab.customers.uplift import (
@@ -200,11 +200,30 @@ def test_revenue_is_net_of_refunds():
     assert net_prices(items, orders).tolist() == pytest.approx([10 * 0.9, 20 * 0.9, 10 * 0.9])
 
 
+def test_importances_equal_one_column_at_a_time(halves, fitted):
+    model, test = fitted["logistic regression"], halves[1]
+    table = importances(model, test.X, test.y, rng=rng(), n_repeats=2, n_rows=300)
+    draw = rng()
+    rows = np.sort(draw.permutation(len(test.y))[:300])
+    X, y = test.X.iloc[rows], test.y[rows]
+    whole = log_loss(y, model.predict_proba(X))
+    added = {name: [] for name in X}
+    for order in (draw.permutation(300), draw.permutation(300)):
+        for name in X:
+            scrambled = X.assign(**{name: X[name].iloc[order].array})
+            added[name].append(log_loss(y, model.predict_proba(scrambled)) - whole)
+    by_name = table.set_index("feature").loc[list(X)]
+    slow = np.array(list(added.values()))
+    assert by_name["importance"].to_numpy() == pytest.approx(slow.mean(axis=1), abs=1e-12)
+    assert by_name["sd"].to_numpy() == pytest.approx(slow.std(axis=1, ddof=1), abs=1e-12)
+    assert slow.any()
+
+
 def test_conversion_is_drawn(halves, fitted):
     test = halves[1]
     predicted = predictions(fitted, test)
     model = fitted["logistic regression"]
-    table = importances(model, test, rng=rng(), n_repeats=1, n_rows=300)
+    table = importances(model, test.X, test.y, rng=rng(), n_repeats=1, n_rows=300)
     assert set(table["feature"]) == set(test.X)
     uplift = t_learner(*halves)
     curve = dependence(model, test, "log price")

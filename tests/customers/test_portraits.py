@@ -106,7 +106,7 @@ def test_classifiers_beat_the_base_rate_where_there_is_something_to_learn():
     assert judged.reliability.loc[BASE, "Brier"] == pytest.approx(2 / 3, abs=0.02)
     assert (judged.reliability["Brier"].drop(BASE) < 0.2).all()
     assert len(judged.per_class) == 4 * 3
-    weights = feature_weights(features, outcome)
+    weights = feature_weights(features, outcome, rng=rng())
     assert set(weights.index[:3]) == {"a", "b", "c"}
     assert not weights.loc["d", "selected"]
     steps = stability_over_time([(features, outcome), (features + 0.1, outcome)])
@@ -161,7 +161,7 @@ def test_portraits_are_drawn(small_world):
         plot_profiles(segments),
         plot_map(segment_map(features, segments), segments),
         plot_tags(interest_tags(tables)["tag"].value_counts().reset_index()),
-        plot_feature_weights(feature_weights(features, pd.Series(truth).astype(str))),
+        plot_feature_weights(feature_weights(features, pd.Series(truth).astype(str), rng=rng())),
         plot_calibration(judged.curves),
         plot_readable_tree(tree),
     ]
