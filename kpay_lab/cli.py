@@ -8,43 +8,40 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from kpay_lab import __version__
+from kpay_lab.report.files import write_bytes, write_text
+from kpay_lab.report.profile import read_project, read_yaml, resolve
 
 if TYPE_CHECKING:
-    from kpay_lab.report.params import Notebook
-    from kpay_lab.report.profile import Profile
     from kpay_lab.report.runner import Run
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+GRID = click.Path(exists=True, dir_okay=False, path_type=Path)
 TABLES = click.Path(exists=True, path_type=Path)
+SECONDS = click.FloatRange(1, 1e7)
+CORES = min(os.cpu_count() or 1, 4)
 PROFILE = click.option("--profile", default="default", show_default=True, help="Of params/.")
-SETTINGS = click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="YAML; may repeat."
+SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="May repeat.")
+PLAN = (
+    PROFILE,
+    SET,
+    click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set."),
+    click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]"),
+    click.option("--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed."),
 )
-DATA = click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set.")
-OUTPUT = click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]")
-RESUME = click.option(
-    "--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed."
-)
-JOBS = click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=min(os.cpu_count() or 1, 4),
-    show_default="one a core, at most 4",
-    help="Notebooks at a time.",
-)
-TIMEOUT = click.option(
-    "--timeout", type=click.FloatRange(1, 1e7), default=1800, help="Seconds a notebook."
-)
-CELL_TIMEOUT = click.option(
-    "--cell-timeout", type=click.FloatRange(1, 1e7), default=900, help="Seconds a cell."
+LIMITS = (
+    click.option("--jobs", type=click.IntRange(1, 64), default=CORES, help="Notebooks at a time."),
+    click.option("--timeout", type=SECONDS, default=1800, help="Seconds a notebook."),
+    click.option("--cell-timeout", type=SECONDS, default=900, help="Seconds a cell."),
 )
 # The tables each public data set has; simulated and read data answer for themselves.
 PUBLIC_TABLES = {
@@ -63,109 +60,52 @@ def kpay() -> None:
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def added(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return added
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
 @kpay.command()
 @click.argument("notebooks", nargs=-1)
-@_options(PROFILE, SETTINGS, DATA, OUTPUT, RESUME, JOBS, TIMEOUT, CELL_TIMEOUT)
-def run(
-    notebooks: tuple[str, ...],
-    profile: str,
-    settings: tuple[str, ...],
-    data: Path | None,
-    output: Path | None,
-    resume: Path | None,
-    **limits: Any,
-) -> None:
+@_options(*PLAN, *LIMITS)
+def run(**given: Any) -> None:
     """Run notebooks and make their report."""
-    stop = _stoppable()
-    from kpay_lab.report.profile import resolve
-    from kpay_lab.report.runner import start
-
-    if resume:
-        work = _resumed(resume)
-    else:
-        known, values, root = _project(profile, data)
-        names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
-        parameters = resolve(known, names, values, settings)
-        work = start(known, parameters, profile, output or root / "outputs", _tables_of)
-    code = _execute(work, stop, limits)
-    click.echo(f"report: {work.folder / 'index.html'}")
-    sys.exit(code)
+    _report(_planned, **given)
 
 
 @kpay.command()
 @click.argument("notebook", required=False)
-@click.option("--grid", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="YAML: parameter: [values]; all combinations run.")  # fmt: skip
+@click.option("--grid", type=GRID, help="YAML, parameter: [values]; all combinations run.")
 @click.option("--metric", "metrics", multiple=True, help="A key or pattern to show; may repeat.")
-@_options(PROFILE, SETTINGS, DATA, OUTPUT, RESUME, JOBS, TIMEOUT, CELL_TIMEOUT)
-def sweep(
-    notebook: str | None,
-    grid: Path | None,
-    metrics: tuple[str, ...],
-    profile: str,
-    settings: tuple[str, ...],
-    data: Path | None,
-    output: Path | None,
-    resume: Path | None,
-    **limits: Any,
-) -> None:
+@_options(*PLAN, *LIMITS)
+def sweep(**given: Any) -> None:
     """Run one notebook with many parameter sets; one table and picture of the results."""
-    stop = _stoppable()
-    from kpay_lab.report.profile import resolve
-    from kpay_lab.report.runner import start
-    from kpay_lab.report.sweep import read_grid
+    from kpay_lab.report.sweep import plan
 
-    if resume:
-        work = _resumed(resume)
-    elif not notebook or not grid:
+    if not given["resume"] and not (given["notebook"] and given["grid"]):
         raise click.UsageError("name a notebook and its --grid FILE, or --resume SWEEP")
-    else:
-        known, values, root = _project(profile, data)
-        name = Path(notebook).stem
-        base = resolve(known, [name], values, settings)[name]
-        sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
-        for key, one in sets.items():
-            click.echo(f"{key}: {json.dumps(one, ensure_ascii=False)}")
-        parameters = {key: base | one for key, one in sets.items()}
-        place = output or root / "outputs" / "sweeps"
-        work = start(known, parameters, f"sweep-{name}", place, _tables_of)
-        work.manifest.metrics = list(metrics)
-    code = _execute(work, stop, limits)
-    click.echo(f"report: {work.folder / 'index.html'}")
-    sys.exit(code)
+    _report(lambda **settings: plan(tables_of=_tables_of, **settings), **given)
 
 
 @kpay.command()
 @click.argument("folder", metavar="RUN", type=EXISTING)
 @click.option("--rtol", type=click.FloatRange(0, 1), help="[default: exact, or 1e-9 elsewhere]")
-@_options(JOBS, TIMEOUT, CELL_TIMEOUT)
+@_options(*LIMITS)
 def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     """Run a run again and tell what differs; exit 0 only when the metrics are equal."""
     stop = _stoppable()
     from kpay_lab.report import verify as verifying
     from kpay_lab.report.runner import start
 
-    manifest = verifying.read_finished(folder)
+    before, known = verifying.read_finished(folder), read_project()[0]
     scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
-    known = _project(None)[0]
-    again = start(known, manifest.parameters, manifest.profile, scratch, _tables_of)
-    if (code := _execute(again, stop, limits)) == 130:
-        sys.exit(code)
+    again = start(known, before.parameters, before.profile, scratch, _tables_of)
+    if _execute(again, stop, limits) == 130:
+        sys.exit(130)
     verdict = verifying.verify(folder, again.folder, rtol)
     click.echo(verdict)
     if verdict.equal:
         shutil.rmtree(scratch)
     else:
-        click.echo(f"the rerun: {again.folder / 'index.html'}")
-    sys.exit(0 if verdict.equal else 1)
+        _leave(f"the rerun: {again.folder / 'index.html'}", 1)
 
 
 @kpay.command()
@@ -175,12 +115,29 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
 def compare(first: Path, second: Path, output: Path | None) -> None:
     """Put two runs side by side on a page."""
     from kpay_lab.report.compare import compare as compared
-    from kpay_lab.report.files import write_text
 
     first, second = first.resolve(), second.resolve()
     output = output or second.parent / f"compare-{first.name}-{second.name}.html"
     write_text(output, compared(first, second))
     click.echo(f"page: {output}")
+
+
+def _report(plan: "Callable[..., Run]", resume: Path | None, **given: Any) -> NoReturn:
+    """Run what is planned, or take up what was left, and end with the exit code."""
+    stop = _stoppable()
+    limits = {key: given.pop(key) for key in ("jobs", "timeout", "cell_timeout")}
+    source = click.get_current_context().get_parameter_source
+    if resume:
+        if new := [k for k in given if given[k] and source(k) == ParameterSource.COMMANDLINE]:
+            raise click.UsageError(f"--resume takes a run up as it was; leave out {', '.join(new)}")
+        from kpay_lab.report.runner import resume as resumed
+
+        work = resumed(resume.resolve(), read_project()[0])
+    else:
+        work = plan(**given)
+    code = _execute(work, stop, limits)
+    click.echo(f"report: {work.folder / 'index.html'}")
+    sys.exit(code)
 
 
 def _stoppable() -> threading.Event:
@@ -193,7 +150,6 @@ def _stoppable() -> threading.Event:
 
 
 def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
-    """Run what is pending and return the exit code."""
     from kpay_lab.report.runner import Limits
 
     work.stop = stop
@@ -201,35 +157,13 @@ def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
     return {"ok": 0, "interrupted": 130}.get(work.manifest.status, 1)
 
 
-def _resumed(folder: Path) -> "Run":
-    from kpay_lab.report.runner import resume
+def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any) -> "Run":
+    from kpay_lab.report.runner import start
 
-    context = click.get_current_context()
-    fixed = ("notebooks", "notebook", "grid", "metrics", "profile", "settings", "data", "output")
-    typed = click.core.ParameterSource.COMMANDLINE
-    given = [key for key in fixed if context.params.get(key)]
-    given = [key for key in given if context.get_parameter_source(key) == typed]
-    if given:
-        raise click.UsageError(f"--resume takes a run up as it was; leave out {', '.join(given)}")
-    if not (folder / "manifest.json").is_file():
-        raise click.UsageError(f"{folder} is not a run: it has no manifest.json")
-    return resume(folder.resolve(), _project(None)[0])
-
-
-def _project(
-    profile: str | None, data: Path | None = None
-) -> "tuple[dict[str, Notebook], Profile, Path]":
-    """Return the project's notebooks, a profile, and the project's folder."""
-    from kpay_lab.report.files import project_root
-    from kpay_lab.report.params import read_notebooks
-    from kpay_lab.report.profile import Profile, read_profile
-
-    root = project_root()
-    if not (root / "notebooks").is_dir():
-        raise click.UsageError(f"there is no notebooks/ in {root}; run kpay inside the project")
-    known = read_notebooks(root / "notebooks")
-    chosen = read_profile(root / "params", profile) if profile else Profile("", None, {}, {})
-    return known, chosen.reading(data, root), root
+    known, values, root = read_project(profile, data)
+    names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
+    parameters = resolve(known, names, values, settings)
+    return start(known, parameters, profile, output or root / "outputs", _tables_of)
 
 
 def _tables_of(parameters: dict[str, Any]) -> set[str]:
@@ -245,7 +179,7 @@ def _tables_of(parameters: dict[str, Any]) -> set[str]:
 @kpay.command("list")
 def list_() -> None:
     """List notebooks with their parameters, and profiles."""
-    known, _, root = _project(None)
+    known, _, root = read_project()
     for name, notebook in known.items():
         click.echo(f"{name}  {notebook.title}")
         for parameter in notebook.parameters.values():
@@ -256,16 +190,14 @@ def list_() -> None:
 
 @kpay.command()
 @click.argument("notebook")
-@_options(PROFILE, SETTINGS)
+@PROFILE
+@SET
 def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     """Print a notebook's parameters as flat YAML, for ``papermill … -f``."""
     import yaml
 
-    from kpay_lab.report.profile import resolve
-
-    known, chosen, _ = _project(profile)
-    name = Path(notebook).stem
-    values = resolve(known, [name], chosen, settings)[name]
+    known, chosen, _ = read_project(profile)
+    (values,) = resolve(known, [Path(notebook).stem], chosen, settings).values()
     values.pop("output_dir")
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
 
@@ -279,8 +211,7 @@ def check(folder: Path, as_json: bool) -> None:
 
     _, rejected = read_tables(folder)
     if as_json:
-        rows = rejected.rows.to_dict("records")
-        counts = rejected.counts.to_dict("records")
+        counts, rows = (frame.to_dict("records") for frame in (rejected.counts, rejected.rows))
         answer = {"tables": counts, "rejected": rows, "notes": rejected.notes}
         click.echo(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
         return
@@ -314,11 +245,9 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
 @click.option("--data", type=TABLES, required=True, help="A folder of tables, or of --dataset.")
 @click.option("--dataset", default="tables", show_default=True, help="How to read it.")
 @click.option("--model", default="ease", show_default=True, help="A model of kpay_lab.recommend.")
-@SETTINGS
+@SET
 @click.option("--k", type=click.IntRange(1, 1000), default=10, show_default=True)
-@click.option(
-    "--ids", type=click.Choice(["keep", "pseudonymise"]), default="keep", help="Of users."
-)
+@click.option("--ids", type=click.Choice(["keep", "pseudonymise"]), default="keep", help="Users'.")
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
 def recommend(
     data: Path, dataset: str, model: str, settings: tuple[str, ...], k: int, ids: str, output: Path
@@ -326,18 +255,16 @@ def recommend(
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"{output} must end in .csv or .parquet")
-    if wrong := [setting for setting in settings if "=" not in setting]:
+    pairs = [setting.partition("=") for setting in settings]
+    if wrong := [key for key, equals, _ in pairs if not equals]:
         raise click.UsageError(f"--set {wrong[0]}: write key=value")
     from kpay_lab.data import load
     from kpay_lab.data.admission import admit
     from kpay_lab.evaluate.lists import recommend_for_all
     from kpay_lab.interest.weighting import interest_matrix
     from kpay_lab.recommend.choose import build_model
-    from kpay_lab.report.files import write_bytes
-    from kpay_lab.report.profile import read_yaml
     from kpay_lab.report.session import safe_csv
 
-    pairs = (setting.partition("=") for setting in settings)
     chosen = build_model(model, {key: read_yaml(text, f"--set {key}") for key, _, text in pairs})
     log = admit(load(dataset, data, ids=ids))
     lists = recommend_for_all(log.tables, chosen, k, interest_of=interest_matrix)
@@ -354,7 +281,7 @@ def main(arguments: list[str] | None = None) -> None:
     Anything unexpected is one line and exit 1; ``KPAY_DEBUG=1`` shows the traceback.
     """
     try:
-        kpay.main(arguments, prog_name="kpay", standalone_mode=False)
+        kpay.main(arguments or sys.argv[1:] or ["--help"], prog_name="kpay", standalone_mode=False)
     except click.ClickException as error:
         _leave(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
@@ -368,10 +295,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _leave(message: str, code: int) -> NoReturn:
-    for line in message.splitlines():
-        click.echo(f"kpay: {line}", err=True)
+    click.echo("\n".join(f"kpay: {line}" for line in message.splitlines()), err=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

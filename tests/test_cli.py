@@ -1,9 +1,10 @@
 """The command line: right use works, wrong use is clear lines and exit 2."""
 
 import json
-import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from kpay_lab.cli import main
+from kpay_lab.report.profile import _Loader
 
 CELL = 'k: int = 10  # list length [1, 1000]\noutput_dir: str = "outputs/interactive"  # results'
 
@@ -54,7 +56,20 @@ def kpay(capsys):
         (["run", "--jobs", "0"], "0 is not in the range"),
         (["run", "--resume", "params"], "params is not a run: it has no manifest.json"),
         (["run", "01_a", "--resume", "params"], "leave out notebooks"),
+        (["run", "--profile", "default", "--resume", "params"], "leave out profile"),
+        (["run", "--timeout", "0"], "0.0 is not in the range"),
+        (["params"], "Missing argument 'NOTEBOOK'"),
         (["params", "01_b"], "did you mean '01_a'?"),
+        (["verify", "params"], "params is not a run: it has no manifest.json"),
+        (["verify", "params", "--rtol", "2"], "2.0 is not in the range"),
+        (["compare", "params"], "Missing argument 'RUN_B'"),
+        (["compare", "params", "notebooks"], "params is not a run: it has no manifest.json"),
+        (["sweep"], "name a notebook and its --grid FILE, or --resume SWEEP"),
+        (["sweep", "01_a", "--grid", "nowhere"], "'nowhere' does not exist"),
+        (["sweep", "01_b", "--grid", "params/default.yaml"], "did you mean '01_a'?"),
+        (["sweep", "01_a", "--grid", "params/default.yaml"], "shared must be a parameter with a"),
+        (["sweep", "--resume", "params", "--metric", "a"], "leave out metrics"),
+        (["list", "--frob"], "No such option"),
         (["check", "nowhere"], "'nowhere' does not exist"),
         (["check", "params"], "params holds no events"),
         (["simulate", "params"], "params is not empty"),
@@ -76,7 +91,7 @@ def test_all_problems_of_the_parameters_are_said(project, kpay):
 
 
 def test_outside_of_a_project(kpay, tmp_path, monkeypatch):
-    monkeypatch.setattr("kpay_lab.report.files.project_root", lambda: tmp_path)
+    monkeypatch.setattr("kpay_lab.report.profile.project_root", lambda: tmp_path)
     code, _, err = kpay("list")
     assert code == 2
     assert "there is no notebooks/" in err
@@ -117,17 +132,39 @@ def test_simulate_then_check(project, kpay):
     assert "events.csv row" in kpay("check", "log")[1]
 
 
-def test_help_is_quick():
-    def seconds():
-        begun = os.times().children_user
-        subprocess.run([sys.executable, "-m", "kpay_lab.cli", "--help"], check=True, stdout=-3)
-        return os.times().children_user - begun
+HEAVY = ["numpy", "pandas", "matplotlib", "scipy", "polars", "nbconvert", "nbformat", "papermill"]
 
-    assert min(seconds() for _ in range(3)) < 0.5
+
+@pytest.mark.parametrize("statement", ["import kpay_lab", "from kpay_lab.cli import main; main()"])
+def test_neither_the_package_nor_its_help_imports_what_is_slow(statement):
+    code = f"""import atexit, sys
+atexit.register(lambda: print("HEAVY", sorted(set({HEAVY}) & set(sys.modules))))
+{statement}"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_pickle_is_nowhere():
+    root = Path(__file__).parents[1]
+    files = [
+        *root.glob("kpay_lab/**/*.py"),
+        *root.glob("notebooks/**/*.ipynb"),
+        *root.glob("*/*.py"),
+    ]
+    loader = r"\b(c?[Pp]ickle|joblib|shelve|marshal|dill)\b|allow_pickle=True|yaml\.\w*load\("
+    said = {
+        (path.name, line.strip())
+        for path in files
+        if path != Path(__file__)
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(loader, line)
+    }
+    assert said == {("profile.py", "return yaml.load(text, Loader=_Loader)")}  # the safe loader
+    assert issubclass(_Loader, yaml.SafeLoader)
 
 
 def test_the_unexpected_is_one_line_and_exit_1(kpay, monkeypatch):
-    monkeypatch.setattr("kpay_lab.cli._project", lambda _: {}[1])
+    monkeypatch.setattr("kpay_lab.cli.read_project", lambda: {}[1])
     code, _, err = kpay("list")
     assert (code, err) == (1, "kpay: KeyError: 1 (KPAY_DEBUG=1 shows where)\n")
     monkeypatch.setenv("KPAY_DEBUG", "1")

@@ -58,7 +58,9 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Read a run's manifest back."""
+        """Read a run's manifest back; raises ValueError where there is none."""
+        if not (folder / "manifest.json").is_file():
+            raise ValueError(f"{folder} is not a run: it has no manifest.json")
         content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         content.pop("seeds")
         content["notebooks"] = {

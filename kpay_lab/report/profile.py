@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from kpay_lab.report.params import Notebook, ParameterError, hint
+from kpay_lab.report.files import project_root
+from kpay_lab.report.params import Notebook, ParameterError, hint, read_notebooks
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,18 @@ def read_yaml(text: str, place: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise ParameterError([f"{place}: {' '.join(str(error).split())}"]) from None
+
+
+def read_project(
+    profile: str | None = None, data: Path | None = None
+) -> tuple[dict[str, Notebook], Profile, Path]:
+    """Return the project's notebooks, one of its profiles reading ``data``, and its folder."""
+    root = project_root()
+    if not (root / "notebooks").is_dir():
+        raise ParameterError([f"there is no notebooks/ in {root}; run kpay inside the project"])
+    known = read_notebooks(root / "notebooks")
+    chosen = read_profile(root / "params", profile) if profile else Profile("", None, {}, {})
+    return known, chosen.reading(data, root), root
 
 
 def read_profile(folder: Path, name: str) -> Profile:

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import json
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,31 @@ from noto_cjk_sans_otc import FONT_PATH
 from kpay_lab.report.html import Metrics, picture_source, render
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, ParameterError, hint
-from kpay_lab.report.profile import read_yaml
+from kpay_lab.report.profile import read_project, read_yaml, resolve
+from kpay_lab.report.runner import Run, start
 from kpay_lab.report.session import safe_csv
 
 MOST = 6  # metrics that are drawn
 LINES = 10  # in one picture, else no legend
+
+
+def plan(
+    notebook: str, grid: Path, metrics: Iterable[str], profile: str, settings: Iterable[str],
+    data: Path | None, output: Path | None, tables_of: Callable[[dict[str, Any]], set[str]],
+) -> Run:  # fmt: skip
+    """Start the run of a grid's sets over a profile and settings; say which number is which."""
+    known, values, root = read_project(profile, data)
+    name = Path(notebook).stem
+    base = resolve(known, [name], values, settings)[name]
+    sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
+    parameters = {key: base | one for key, one in sets.items()}
+    run = start(
+        known, parameters, f"sweep-{name}", output or root / "outputs" / "sweeps", tables_of
+    )
+    run.manifest.metrics = list(metrics)
+    for key, one in sets.items():
+        run.progress.line(key, json.dumps(one, ensure_ascii=False))
+    return run
 
 
 def read_grid(path: Path, notebook: Notebook) -> list[dict[str, Any]]:

@@ -40,8 +40,6 @@ def read_finished(folder: Path) -> Manifest:
     ValueError
         If the folder holds no run, or one that was cut off.
     """
-    if not (folder / "manifest.json").is_file():
-        raise ValueError(f"{folder} is not a run: it has no manifest.json")
     manifest = Manifest.read(folder)
     if manifest.status not in ("ok", "failed"):
         remedy = f"kpay run --resume {folder}"

@@ -186,7 +186,7 @@ def test_a_sweep_is_one_table_and_one_picture(made, capsys, tmp_path):
     grid.write_text("k: [1, 2, 4]\n")
     assert kpay("sweep", "01_a", "--grid", grid, "--metric", "t*", "--jobs", 2)[0] == 0
     said = capsys.readouterr()
-    assert '003/01_a: {"k": 4}' in said.out
+    assert '003/01_a: {"k": 4}' in said.err
     assert "3 of 3" in said.err
     folder = data_file.parent / "outputs/sweeps/latest"
     table = pd.read_csv(folder / "sweep.csv")
