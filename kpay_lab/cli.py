@@ -248,10 +248,11 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
 @SET
 @click.option("--k", type=click.IntRange(1, 1000), default=10, show_default=True)
 @click.option("--ids", type=click.Choice(["keep", "pseudonymise"]), default="keep", help="Users'.")
+@click.option("--reviewed-only", is_flag=True, help="Leave out items not marked as reviewed.")
+@click.option("--verified-only", is_flag=True, help="Leave out items of unverified authors.")
+@click.option("--min-rating", type=float, help="Leave out items with a lower mean rating.")
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
-def recommend(
-    data: Path, dataset: str, model: str, settings: tuple[str, ...], k: int, ids: str, output: Path
-) -> None:
+def recommend(output: Path, settings: tuple[str, ...], k: int, ids: str, **only: Any) -> None:
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"{output} must end in .csv or .parquet")
@@ -265,11 +266,11 @@ def recommend(
     from kpay_lab.recommend.choose import build_model
     from kpay_lab.report.session import safe_csv
 
+    model, dataset, data = only.pop("model"), only.pop("dataset"), only.pop("data")
     chosen = build_model(model, {key: read_yaml(text, f"--set {key}") for key, _, text in pairs})
     log = admit(load(dataset, data, ids=ids))
-    lists = recommend_for_all(log.tables, chosen, k, interest_of=interest_matrix)
-    as_csv = output.suffix == ".csv"
-    write_bytes(output, safe_csv(lists) if as_csv else lists.to_parquet())
+    lists = recommend_for_all(log.tables, chosen, k, interest_of=interest_matrix, **only)
+    write_bytes(output, safe_csv(lists) if output.suffix == ".csv" else lists.to_parquet())
     for note in log.notes:
         click.echo(note, err=True)
     click.echo(f"{output}: {lists['user_id'].nunique():,} users, {len(lists):,} rows")

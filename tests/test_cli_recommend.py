@@ -126,3 +126,15 @@ def test_a_failed_write_leaves_the_old_file(log, recommend, tmp_path, monkeypatc
     assert code == 1 and "No space left" in err
     assert [path.name for path in tmp_path.iterdir()] == ["lists.csv"]
     assert output.read_text() == "old"
+
+
+def test_only_trusted_content_is_listed_under_pseudonyms(log, recommend, tmp_path, small_world):
+    output = tmp_path / "lists.parquet"
+    only = ("--reviewed-only", "--verified-only", "--min-rating", 3, "--ids", "pseudonymise")
+    assert recommend("--data", log, "--k", 3, *only, "-o", output)[0] == 0
+    lists, tables = pd.read_parquet(output), small_world[0]
+    assert lists["user_id"].str.fullmatch("p[0-9a-f]{32}").all()
+    marks = tables.items.set_index("item_id")[["reviewed", "author_verified"]]
+    assert marks.loc[lists["item_id"]].all(axis=None) and not marks.all(axis=None)
+    ratings = tables.events.groupby("item_id")["rating"].mean()
+    assert not (ratings.reindex(lists["item_id"]) < 3).any()

@@ -1,5 +1,7 @@
 """The lists themselves, as a table for machines: who is shown what, in which place, and why."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,7 @@ COLD = "popular with everybody"
 
 
 def recommend_for_all(
-    tables: Tables, model: Recommender, k: int, *, interest_of: InterestOf
+    tables: Tables, model: Recommender, k: int, *, interest_of: InterestOf, **only: Any
 ) -> pd.DataFrame:
     """Let a model learn from the whole log and list k items for every user.
 
@@ -24,6 +26,8 @@ def recommend_for_all(
     Parameters
     ----------
     interest_of : callable, Tables -> InterestMatrix
+    only
+        What else `candidate_items` asks of an item, such as ``reviewed_only=True``.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def recommend_for_all(
     train = Training(interest, tables)
     fitted = WithFallback(model=model).fit(train)
     users = np.arange(len(interest.users))
-    candidates = candidate_items(tables, interest.items) & trained_items(interest.values)
+    candidates = candidate_items(tables, interest.items, **only) & trained_items(interest.values)
     top = top_k(fitted, users, k, exclude=interest.values, candidates=candidates)
     why = explain_lists(top, model, train)
     why[fitted.cold_ | isinstance(model, Popularity)] = COLD

@@ -1,4 +1,4 @@
-"""Which items may be recommended at all."""
+"""Which items may be recommended at all: kinds that can be sold, and content that is trusted."""
 
 from collections.abc import Sequence
 
@@ -14,26 +14,22 @@ def candidate_items(
     *,
     kinds: Sequence[str] | None = None,
     reviewed_only: bool = False,
+    verified_only: bool = False,
     min_rating: float | None = None,
 ) -> np.ndarray:
     """Mark the items that may appear in a list: bool of shape (n_items,).
 
     Parameters
     ----------
-    tables : Tables
     items : pandas.Index
         The item ids, in order of position.
     kinds : sequence of str, optional
         By default the kinds of which an item has a price (what can be sold), else all.
-    reviewed_only : bool
-        Leave out what is not marked as reviewed; a missing mark counts as not reviewed.
+    reviewed_only, verified_only : bool
+        Leave out what is not ``reviewed``, or whose author is not ``author_verified``; a
+        missing mark counts as no.
     min_rating : float, optional
         Leave out items with a lower mean rating; an item without ratings stays.
-
-    Raises
-    ------
-    ValueError
-        If a filter needs a column that the tables lack.
     """
     allowed = np.ones(len(items), dtype=bool)
     known = pd.DataFrame(index=items)
@@ -43,12 +39,12 @@ def candidate_items(
         kinds = known.loc[known["price"].notna(), "kind"].dropna().unique()
     if kinds is not None and len(kinds):
         allowed &= _column(known, "items", "kind").isin(kinds).to_numpy()
-    if reviewed_only:
-        allowed &= _column(known, "items", "reviewed").eq(True).fillna(False).to_numpy(dtype=bool)
+    for asked, mark in ((reviewed_only, "reviewed"), (verified_only, "author_verified")):
+        if asked:
+            allowed &= _column(known, "items", mark).eq(True).fillna(False).to_numpy(dtype=bool)
     if min_rating is not None:
-        ratings = _column(tables.events, "events", "rating")
-        means = ratings.groupby(tables.events["item_id"]).mean().reindex(items)
-        allowed &= ~(means < min_rating).to_numpy()
+        means = _column(tables.events, "events", "rating").groupby(tables.events["item_id"]).mean()
+        allowed &= ~(means.reindex(items) < min_rating).to_numpy()
     return allowed
 
 

@@ -44,6 +44,9 @@ def test_unreviewed_and_badly_rated_items_are_left_out():
     tables = shop(reviewed=pd.array([True, None, False, True], dtype="boolean"))
     reviewed = candidate_items(tables, IDS, reviewed_only=True)
     assert reviewed.tolist() == [True, False, False, True]
+    known = shop(author_verified=pd.array([True, False, None, True], dtype="boolean"))
+    verified = candidate_items(known, IDS, verified_only=True)
+    assert verified.tolist() == [True, False, False, True]
     assert candidate_items(tables, IDS, min_rating=3).tolist() == [False, True, True, True]
 
 
