@@ -1,12 +1,15 @@
 """What a simulation hands over: the truth behind a log, and the log as files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kpay_lab.data.tables import Tables
+
+FORMATS = ("csv", "parquet", "jsonl")
+OF_EXPOSURES = ("purchase_probability", "treatment_effect", "propensity")
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,7 @@ class GroundTruth:
     Parameters
     ----------
     users, items : pandas.Index
-        Labels of the rows and columns below.
-    interest : float32 array (n_users, n_items)
+        Labels of the rows and columns of ``interest``, float32 (n_users, n_items).
     segment : int array (n_users,)
         Position in ``presets.SEGMENTS``.
     purchase_probability : float array (n_exposures,)
@@ -35,54 +37,47 @@ class GroundTruth:
     treatment_effect: np.ndarray
     propensity: np.ndarray
 
+    def take(self, rows: np.ndarray) -> "GroundTruth":
+        """Keep what is known of some of the exposures."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in OF_EXPOSURES})
+
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder/truth/``, which no reader opens, and return that path."""
         path = Path(folder) / "truth"
         path.mkdir(parents=True, exist_ok=True)
         np.save(path / "interest.npy", self.interest, allow_pickle=False)
-        names = ("purchase_probability", "treatment_effect", "propensity")
-        exposures = pd.DataFrame({name: getattr(self, name) for name in names})
-        exposures.to_parquet(path / "exposures.parquet")
-        users = pd.DataFrame({"user_id": self.users, "segment": self.segment})
-        users.to_parquet(path / "users.parquet")
-        pd.DataFrame({"item_id": self.items}).to_parquet(path / "items.parquet")
+        frames = {
+            "exposures": {name: getattr(self, name) for name in OF_EXPOSURES},
+            "users": {"user_id": self.users, "segment": self.segment},
+            "items": {"item_id": self.items},
+        }
+        for name, columns in frames.items():
+            pd.DataFrame(columns).to_parquet(path / f"{name}.parquet")
         return path
 
 
 def write_tables(
     tables: Tables, folder: str | Path, truth: GroundTruth | None = None, format: str = "csv"
 ) -> list[Path]:
-    """Write ``events.csv``, ``items.csv`` … (times in ISO 8601, UTC) and ``truth/`` if given.
+    """Write ``events.csv`` … (or parquet, jsonl; times in ISO 8601, UTC), ``truth/`` if given.
 
-    Parameters
-    ----------
-    format : {"csv", "parquet", "jsonl"}
-
-    Returns
-    -------
-    list of Path
-        The files of the tables, in the schema's order.
+    Returns the files of the tables, in the schema's order.
     """
-    if format not in ("csv", "parquet", "jsonl"):
-        raise ValueError(f"format is {format!r}; choose csv, parquet or jsonl")
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}; choose one of {', '.join(FORMATS)}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths = {name: folder / f"{name}.{format}" for name in tables.present()}
     for name, frame in tables.present().items():
-        path = folder / f"{name}.{format}"
+        times = frame.select_dtypes("datetimetz")
+        iso = {n: time.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for n, time in times.items()}
         if format == "parquet":
-            frame.to_parquet(path, index=False)
+            frame.to_parquet(paths[name], index=False)
         elif format == "csv":
-            _iso(frame).to_csv(path, index=False)
+            frame.assign(**iso).to_csv(paths[name], index=False)
         else:
-            _iso(frame).to_json(path, orient="records", lines=True, force_ascii=False)
-        paths.append(path)
+            text = frame.assign(**iso)
+            text.to_json(paths[name], orient="records", lines=True, force_ascii=False)
     if truth is not None:
         truth.save(folder)
-    return paths
-
-
-def _iso(frame: pd.DataFrame) -> pd.DataFrame:
-    """Write times as text."""
-    times = frame.select_dtypes("datetimetz")
-    return frame.assign(**{n: t.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for n, t in times.items()})
+    return list(paths.values())
