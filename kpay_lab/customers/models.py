@@ -61,9 +61,7 @@ def conversion_models(seed: int = 0, n_groups: int = 4) -> dict[str, Pipeline]:
     means; gaps are filled by the median and marked. The logistic regression alone gets
     `SegmentTerms`, with ``n_groups`` groups.
     """
-    models = {
-        BASE: DummyClassifier(strategy="prior"),
-        "logistic regression": LogisticRegression(C=0.02, solver="newton-cholesky"),
+    trees = {
         "decision tree": DecisionTreeClassifier(
             max_depth=6, min_samples_leaf=0.002, random_state=seed
         ),
@@ -79,11 +77,11 @@ def conversion_models(seed: int = 0, n_groups: int = 4) -> dict[str, Pipeline]:
             random_state=seed,
         ),
     }
+    linear = LogisticRegression(C=0.02, solver="newton-cholesky")
     return {
-        name: make_pipeline(
-            *_encoding(seed, n_groups if name == "logistic regression" else 0), model
-        )
-        for name, model in models.items()
+        BASE: make_pipeline(DummyClassifier(strategy="prior")),
+        "logistic regression": make_pipeline(_encoder(seed, n_groups), StandardScaler(), linear),
+        **{name: make_pipeline(_encoder(seed), tree) for name, tree in trees.items()},
     }
 
 
@@ -91,7 +89,7 @@ def _segment_columns(X: pd.DataFrame) -> list[str]:
     return [name for name in X if name.startswith(PROFILE) or name in SegmentTerms.levers]
 
 
-def _encoding(seed: int, n_groups: int) -> tuple[ColumnTransformer, StandardScaler]:
+def _encoder(seed: int, n_groups: int = 0) -> ColumnTransformer:
     def texts(many: bool) -> object:
         def choose(X: pd.DataFrame) -> list[str]:
             text = X.select_dtypes(exclude="number")
@@ -109,4 +107,4 @@ def _encoding(seed: int, n_groups: int) -> tuple[ColumnTransformer, StandardScal
     ]
     if n_groups:
         steps.append(("segment", SegmentTerms(n_groups, seed), _segment_columns))
-    return ColumnTransformer(steps), StandardScaler()
+    return ColumnTransformer(steps)
