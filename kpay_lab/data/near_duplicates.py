@@ -8,13 +8,7 @@ BLOCK = 256  # rows compared at a time, so that memory stays at 256 × n_items
 
 
 def item_texts(items: pd.DataFrame) -> pd.Series:
-    """Join title and description of each item, by ``item_id``; items without a word are left out.
-
-    Raises
-    ------
-    ValueError
-        If the items have neither column.
-    """
+    """Join title and description of each item, by ``item_id``; leave out items without a word."""
     columns = [name for name in ("title", "description") if name in items]
     if not columns:
         raise ValueError("near-duplicates need the column title or description in items")
@@ -36,8 +30,6 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
     ----------
     texts : Series of str
         Indexed by item id.
-    threshold : float
-        In (0, 1]; near 1 only copies are found.
 
     Returns
     -------
@@ -46,8 +38,6 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
 
     Source: Manning, Raghavan, Schütze, *Introduction to Information Retrieval*, 2008, ch. 6.
 
-    Examples
-    --------
     >>> texts = pd.Series({"a": "Python for all", "b": "python for all!", "c": "瑜伽入门"})
     >>> near_duplicates(texts, threshold=0.8)[["item_id", "other_id"]].values.tolist()
     [['a', 'b']]
@@ -63,7 +53,7 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
             for row, other in np.argwhere(cosine >= threshold - 1e-9):
                 if start + row < other:
                     found.append((start + row, other, min(1.0, cosine[row, other])))
-    ids = texts.index.to_numpy()
-    pairs = [(ids[one], ids[other], similarity) for one, other, similarity in found]
-    table = pd.DataFrame(pairs, columns=["item_id", "other_id", "similarity"])
+    table = pd.DataFrame(found, columns=["item_id", "other_id", "similarity"])
+    for column in ("item_id", "other_id"):
+        table[column] = texts.index.to_numpy()[table[column].astype(int)]
     return table.sort_values("similarity", ascending=False, kind="stable", ignore_index=True)

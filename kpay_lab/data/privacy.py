@@ -26,14 +26,7 @@ def pseudonyms(ids: pd.Series) -> pd.Series:
     """Replace ids by the first 128 bits of HMAC-SHA-256(key, id); missing stays missing.
 
     The key is the environment variable ``KPAY_PRIVACY_KEY``; without one, the pseudonyms
-    of this process have a random key and can never be linked to another's.
-
-    Raises
-    ------
-    ValueError
-        If the key has fewer than 16 characters, so that it could be guessed.
-
-    Source: RFC 2104.
+    of this process have a random key and can never be linked to another's. Source: RFC 2104.
     """
     key = os.environ.get(KEY_VARIABLE) or _random_key()
     if len(key) < SHORTEST_KEY:
@@ -65,15 +58,9 @@ def suppress_small_groups(
     A total less what is shown gives the hidden groups together: while these are fewer than
     ``minimum`` people, the next smallest group is hidden too. An empty group names nobody.
 
-    Parameters
-    ----------
-    within : str or sequence of str, optional
-        The columns that name a total; by default the whole table is one.
-    hide : sequence of str, optional
-        Columns to blank beside the count; by default every numeric one.
+    ``within`` names the columns of a total (by default the whole table is one), ``hide``
+    what to blank beside the count (by default every number).
 
-    Examples
-    --------
     >>> groups = pd.DataFrame({"age": ["18-24", "25-34", "35-44"], "n": [3, 12, 40]})
     >>> suppress_small_groups(groups, "n", 5)["n"].tolist()
     [<NA>, <NA>, 40]

@@ -38,28 +38,25 @@ def movielens(folder: Path) -> PublicData:
     users = pd.read_csv(files[1], sep="|", names=people, dtype=str)
     users["age"] = users["age"].astype("float64")
     genres = pd.read_csv(files[3], sep="|", names=["genre", "number"])["genre"].tolist()
-    films = pd.read_csv(
-        files[2], sep="|", encoding="latin-1", header=None, dtype={0: str, 1: str, 2: str}
-    )
+    texts = dict.fromkeys((0, 1, 2), str)
+    films = pd.read_csv(files[2], sep="|", encoding="latin-1", header=None, dtype=texts)
     flags = films.iloc[:, 5:].to_numpy() == 1
-    items = pd.DataFrame(
-        {
-            "item_id": films[0],
-            "title": films[1],
-            "category": ["|".join(np.array(genres)[row]) for row in flags],
-            "published_at": pd.to_datetime(films[2], format="%d-%b-%Y", utc=True).dt.as_unit("us"),
-        }
-    )
+    columns = {
+        "item_id": films[0],
+        "title": films[1],
+        "category": ["|".join(np.array(genres)[row]) for row in flags],
+        "published_at": pd.to_datetime(films[2], format="%d-%b-%Y", utc=True).dt.as_unit("us"),
+    }
+    items = pd.DataFrame(columns)
     events["rating"] = events["rating"].astype("float64")
     note = f"films without a date: {items['published_at'].isna().sum()}"
     return PublicData(Tables.validated(events=events, items=items, users=users), (note,), files)
 
 
 def mooccubex(folder: Path) -> PublicData:
-    """Read course enrolments of MOOCCubeX in its prepared parts, and the course profiles.
+    """Read course enrolments of MOOCCubeX, train and test ``part``, and the course profiles.
 
-    ``events.part`` says which part (train or test) an enrolment belongs to. There are no
-    time stamps, and only users with 60 to 300 courses are in the sample.
+    There are no time stamps, and only users with 60 to 300 courses are in the sample.
 
     Source: J. Yu et al., *MOOCCubeX*, CIKM 2021; parts by the GEAR-Rec repository.
     """
@@ -69,13 +66,8 @@ def mooccubex(folder: Path) -> PublicData:
     user_names, item_names = (_id_map(path) for path in files[2:4])
     parts = [_enrolments(path) for path in files[:2]]
     users, items = (np.concatenate(ids) for ids in zip(*parts, strict=True))
-    events = pd.DataFrame(
-        {
-            "user_id": user_names[users],
-            "item_id": item_names[items],
-            "part": np.repeat(["train", "test"], [len(ids) for ids, _ in parts]),
-        }
-    )
+    part = np.repeat(["train", "test"], [len(ids) for ids, _ in parts])
+    log = {"user_id": user_names[users], "item_id": item_names[items], "part": part}
     courses = pd.read_json(files[4], lines=True, dtype=False)
     catalogue = {"item_id": courses["original_id"].astype("str"), "kind": "course"}
     for column, source in (("title", "name"), ("description", "about")):
@@ -91,47 +83,40 @@ def mooccubex(folder: Path) -> PublicData:
         "the log has no time stamps; the given train and test parts are in events.part; "
         f"{table['category'].isna().sum():,} of {len(table):,} courses name no field of study"
     )
-    return PublicData(Tables.validated(events=events, items=table), (note,), files)
+    return PublicData(Tables.validated(events=pd.DataFrame(log), items=table), (note,), files)
 
 
 def kuairand(folder: Path) -> PublicData:
-    """Read explicit short-video feedback of KuaiRand-27K.
-
-    ``like_count`` is the label (1 liked, 0 disliked), comments and forwards are marks.
-    A duration of 0 means *unknown* and becomes missing; a watch time above the duration
-    is a replay and stays.
+    """Read explicit short-video feedback of KuaiRand-27K; a duration of 0 means *unknown*.
 
     Source: C. Gao et al., *KuaiRand*, CIKM 2022.
     """
     files = _files(folder, "processed_standard_kcore_15.tsv")
     log = pd.read_csv(files[0], sep="\t", dtype={"user_id": str, "video_id": str})
-    events = pd.DataFrame(
-        {
-            "user_id": log["user_id"],
-            "item_id": log["video_id"],
-            "timestamp": _utc(log["time_ms"], "ms"),
-            "watch_time": log["play_time_ms"] / 1000,
-            "duration": log["duration_ms"].where(log["duration_ms"] > 0) / 1000,
-            "like_count": log["label"].astype("Int64"),
-            "comment_count": log["is_comment"].astype("Int64"),
-            "share_count": log["is_forward"].astype("Int64"),
-        }
-    )
+    events = {
+        "user_id": log["user_id"],
+        "item_id": log["video_id"],
+        "timestamp": _utc(log["time_ms"], "ms"),
+        "watch_time": log["play_time_ms"] / 1000,
+        "duration": log["duration_ms"].where(log["duration_ms"] > 0) / 1000,
+        "like_count": log["label"].astype("Int64"),
+        "comment_count": log["is_comment"].astype("Int64"),
+        "share_count": log["is_forward"].astype("Int64"),
+    }
     zero = (log["duration_ms"] == 0).sum()
     notes = (
         f"{log.duplicated().sum():,} rows of the file repeat an earlier one in every column",
         f"{zero:,} of {len(log):,} durations are 0 and were read as missing",
         "every row carries an explicit like or dislike, so a like is no rare event here",
     )
-    return PublicData(Tables.validated(events=events), notes, files)
+    return PublicData(Tables.validated(events=pd.DataFrame(events)), notes, files)
 
 
 def oulad(folder: Path) -> PublicData:
     """Read Open University learners: one event an enrolment, one row a student.
 
-    An item is a module's presentation such as ``AAA-2013J``. A student's columns,
-    ``final_result`` among them, are those of the latest presentation (file order decides
-    between modules of the same one).
+    An item is a module's presentation such as ``AAA-2013J``; a student's columns are those
+    of the latest one (file order decides between modules).
 
     Source: J. Kuzilek et al., *Open University Learning Analytics dataset*, 2017.
     """
@@ -147,11 +132,8 @@ def oulad(folder: Path) -> PublicData:
     users["n_enrolments"] = users["user_id"].map(info["user_id"].value_counts())
     items = info[["item_id", "code_module"]].drop_duplicates("item_id")
     items = items.rename(columns={"code_module": "category"}).assign(kind="course")
-    tables = Tables.validated(
-        events=info[["user_id", "item_id"]],
-        items=items.reset_index(drop=True),
-        users=users.reset_index(drop=True),
-    )
+    items, users = items.reset_index(drop=True), users.reset_index(drop=True)
+    tables = Tables.validated(events=info[["user_id", "item_id"]], items=items, users=users)
     several = int((users["n_enrolments"] > 1).sum())
     notes = (
         f"{several:,} of {len(users):,} students enrolled more than once; their columns are "

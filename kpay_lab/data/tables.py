@@ -107,11 +107,7 @@ PRIMARY_KEYS = {"users": "user_id", "items": "item_id"}
 
 @dataclass(frozen=True)
 class Tables:
-    """The validated tables of one log; an absent table is None.
-
-    Functions of the workbench take ``Tables`` or arrays, never an unchecked frame.
-    File order is kept in every table.
-    """
+    """The validated tables of one log, in file order; an absent table is None."""
 
     events: pd.DataFrame
     items: pd.DataFrame | None = None
@@ -121,19 +117,9 @@ class Tables:
 
     @classmethod
     def validated(cls, **frames: pd.DataFrame | None) -> "Tables":
-        """Check each frame against its schema and make the tables.
-
-        Raises
-        ------
-        pandera.errors.SchemaErrors
-            If a frame breaks its schema; all problems are listed at once.
-        """
-        checked = {
-            name: SCHEMAS[name].validate(frame, lazy=True)
-            for name, frame in frames.items()
-            if frame is not None
-        }
-        return cls(**checked)
+        """Check each frame against its schema, or raise all problems at once (SchemaErrors)."""
+        given = {name: frame for name, frame in frames.items() if frame is not None}
+        return cls(**{name: SCHEMAS[name].validate(f, lazy=True) for name, f in given.items()})
 
     def with_events(self, events: pd.DataFrame) -> "Tables":
         """Return the same tables with other events (a filter or a part of a split)."""
@@ -147,8 +133,7 @@ class Tables:
     def ids(self, column: str) -> pd.Index:
         """Return every id of ``user_id`` or ``item_id`` in order of first appearance.
 
-        Events come first, so that ids are numbered as in the log; ids that only the
-        other tables know (cold users and items) follow.
+        Those of the events come first; ids that only other tables know (cold ones) follow.
         """
         found = [frame[column] for frame in self.present().values() if column in frame]
         return pd.Index(pd.concat([ids.drop_duplicates() for ids in found]).unique(), name=column)
@@ -157,15 +142,8 @@ class Tables:
 def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:
     """Keep what happened in ``[since, until)``; items and users stay whole.
 
-    Parameters
-    ----------
-    since, until : str, optional
-        ISO dates or times, UTC where no offset is written; until itself is outside.
-
-    Raises
-    ------
-    ValueError
-        If a bound is no ISO time, events have no time stamps, or no event is inside.
+    The bounds are ISO dates or times, UTC where no offset is written. It is a ValueError if
+    one is not, if the events have no time stamps, or if none is inside.
     """
     if not since and not until:
         return tables

@@ -27,21 +27,12 @@ class Typed:
 
 
 def typed_column(texts: pa.Array, dtype: str, column: str) -> Typed:
-    """Give the texts of one column their dtype.
+    """Give the texts of one column the dtype of its schema.
 
     Blank text is missing. A number is written in ASCII digits, perhaps with a sign, a
-    decimal point and an exponent; ``nan``, ``inf``, ``1_000`` and ``１２`` are none.
+    decimal point and an exponent; ``nan``, ``inf``, ``1_000`` and ``１２`` are none. A
+    ``comment_count`` may also say 有 (1) or 无 (0).
 
-    Parameters
-    ----------
-    texts : pyarrow.LargeStringArray of length n
-    dtype : str
-        As in the schema: a string dtype, float64, Int64, boolean or datetime64[us, UTC].
-    column : str
-        Its name; ``comment_count`` may also say 有 (1) or 无 (0).
-
-    Examples
-    --------
     >>> found = typed_column(pa.array(["3", "inf", ""], pa.large_string()), "float64", "watch_time")
     >>> found.values, found.bad
     (array([ 3., nan, nan]), array([False,  True, False]))
