@@ -151,15 +151,16 @@ def test_pickle_is_nowhere():
         *root.glob("notebooks/**/*.ipynb"),
         *root.glob("*/*.py"),
     ]
-    loader = r"\b(c?[Pp]ickle|joblib|shelve|marshal|dill)\b|allow_pickle=True|yaml\.\w*load\("
+    forbidden = r"\b(to_|read_)?c?pickle\b|import (joblib|shelve|marshal|dill)\b|allow_pickle=True"
+    loader = rf"{forbidden}|yaml\.((full|unsafe)_)?load\((?!.*_Loader)"
     said = {
         (path.name, line.strip())
         for path in files
         if path != Path(__file__)
         for line in path.read_text(encoding="utf-8").splitlines()
-        if re.search(loader, line)
+        if re.search(loader, line, re.IGNORECASE)
     }
-    assert said == {("profile.py", "return yaml.load(text, Loader=_Loader)")}  # the safe loader
+    assert not said
     assert issubclass(_Loader, yaml.SafeLoader)
 
 

@@ -6,9 +6,11 @@ does not judge: whether the notebook succeeded is read from what it left behind.
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,15 @@ from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from papermill.execute import execute_notebook  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
+from kpay_lab.report.process import GRACE, sweep  # noqa: E402
+
 
 def main(task_file: str) -> int:
     """Run the notebook a task file describes; return 0 if Python raised nothing."""
     task = json.loads(Path(task_file).read_text(encoding="utf-8"))
-    events = Path(task["events"])
+    events, alone = Path(task["events"]), threading.Event()
     signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=_follow_parent, args=(events.parent, alone), daemon=True).start()
     papermill_engines.register("kpay", _announcing(events))
     config = Config()
     config.KernelManager.transport = "ipc"  # no port for others to connect to
@@ -47,6 +51,10 @@ def main(task_file: str) -> int:
     except Exception as error:
         _append(events, {"error": _one_line(error)})
         return 1
+    finally:
+        if alone.is_set():
+            sweep(events.parent, spare=os.getpid())
+            shutil.rmtree(events.parent, ignore_errors=True)
     return 0
 
 
@@ -82,10 +90,13 @@ def _stop(*_: Any) -> None:
     raise SystemExit(143)
 
 
-def _follow_parent() -> None:
+def _follow_parent(scratch: Path, alone: threading.Event) -> None:
     """End with the runner, even a killed one: the pipe it holds open then closes."""
     os.read(0, 1)  # returns when the pipe closes, for nothing is ever sent
+    alone.set()  # nobody else is left to end what the notebook started
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    sweep(scratch)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from nbconvert.filters import Highlight2HTML, strip_ansi
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
+from kpay_lab.report.language import SPOKEN, translate
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.markup import SCHEME, Markup
 
@@ -27,6 +28,8 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     """Return one notebook's page: the story first, its code behind a toggle."""
     markup = Markup()
     notebook, _ = CoalesceStreamsPreprocessor().preprocess(copy.deepcopy(notebook), {})
+    language = manifest.parameters[name].get("language", SPOKEN)
+    translate(notebook, name, language)
     cells = [
         _cell(cell, markup)
         for cell in notebook.cells
@@ -35,6 +38,7 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     return render(
         "page.html.j2",
         name=name,
+        language=language,
         entry=manifest.notebooks[name],
         manifest=manifest,
         parameters=manifest.parameters[name],
@@ -93,8 +97,6 @@ def _output(output: nbformat.NotebookNode, markup: Markup) -> dict[str, str]:
         trace = "\n".join(output.traceback) or f"{output.ename}: {output.evalue}"
         return {"kind": "error", "html": markup.printed(strip_ansi(trace))}
     data = output.data
-    if "application/vnd.jupyter.widget-view+json" in data:
-        return {"kind": "note", "html": "Interactive: open the notebook in JupyterLab."}
     for kind in ("image/svg+xml", "image/png", "image/jpeg"):
         if kind in data:
             raw = data[kind]
@@ -104,6 +106,8 @@ def _output(output: nbformat.NotebookNode, markup: Markup) -> dict[str, str]:
             size = f' width="{int(shown["width"])}"' if "width" in shown else ""
             alt = escape(shown.get("alt", "figure"))
             return {"kind": "picture", "html": f'<img src="{source}" alt="{alt}"{size}>'}
+    if "application/vnd.jupyter.widget-view+json" in data:
+        return {"kind": "note", "html": "Interactive: open the notebook in JupyterLab."}
     if "text/html" in data:
         return {"kind": "frame", "html": markup.clean(data["text/html"])}
     for kind in ("text/markdown", "text/latex"):

@@ -68,7 +68,7 @@ def execute(
         status = "interrupted" if stop.is_set() and reason else "failed" if reason else "ok"
         return Outcome(status, reason, time.monotonic() - started, notebook)
     finally:
-        _sweep(scratch)
+        sweep(scratch)
         shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -161,8 +161,8 @@ def _fault(events: list[dict[str, Any]], notebook: nbformat.NotebookNode | None,
     place = max((event["cell"] for event in events if "cell" in event), default=0)
     if raised:
         return f"cell {place}: {raised[-1]}" if place else raised[-1]
-    if notebook is None:
-        return f"the process ended with code {code} and left no readable notebook"
+    if notebook is None or code < 0:
+        return f"the process ended with code {code} in cell {place}"
     for number, cell in enumerate(notebook.cells, start=1):
         tags = cell.metadata.get("tags", [])
         if cell.cell_type != "code" or not cell.source.strip() or "skip-execution" in tags:
@@ -175,9 +175,9 @@ def _fault(events: list[dict[str, Any]], notebook: nbformat.NotebookNode | None,
     return f"the process ended with code {code}" if code else ""
 
 
-def _sweep(scratch: Path) -> None:
+def sweep(scratch: Path, spare: int = 0) -> None:
     """End whatever still carries this notebook's private folder in its environment."""
-    left = [process for process in psutil.process_iter() if _belongs(process, scratch)]
+    left = [one for one in psutil.process_iter() if one.pid != spare and _belongs(one, scratch)]
     for process in left:
         try:
             process.kill()

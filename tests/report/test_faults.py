@@ -1,0 +1,264 @@
+"""Faults, really made: after each, whole files, no orphan, an honest status, and a resume."""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import psutil
+import pytest
+import yaml
+
+from kpay_lab.report.manifest import Manifest
+
+SAVE = """
+import time
+from kpay_lab.report.session import Session
+session = Session("01_save", output_dir=output_dir)
+session.metric("one", 1)
+session.record("text", "x" * 50_000)
+time.sleep(0.3)
+session.save()
+"""
+WAIT = "import os, time\nopen({flag!r} + '-seen', 'w')\nwhile os.path.exists({flag!r}):\n    time.sleep(0.1)"
+pytestmark = pytest.mark.slow  # each runs kpay several times
+KPAY = [sys.executable, "-c", "from kpay_lab.cli import main; main()"]
+
+
+class Shop:
+    """A project whose every process can be found by a mark in its environment."""
+
+    def __init__(self, project):
+        self.project, self.root = project, project.root
+        self.mark = uuid.uuid4().hex
+        self.outputs = self.root / "输出 目录"
+        (self.root / "params/default.yaml").write_text("shared: {}\n")
+
+    def start(self, *arguments, **options):
+        command = [*KPAY, "run", *map(str, arguments)]
+        if "--resume" not in arguments:
+            command += ["--output", str(self.outputs)]
+        environment = os.environ | {"KPAY_TEST_MARK": self.mark}
+        self.log = self.root / "log"
+        with self.log.open("w") as stream:
+            return subprocess.Popen(
+                command, cwd=self.root, env=environment, stdout=stream, stderr=stream, **options
+            )
+
+    def run(self, *arguments, **options):
+        return self.start(*arguments, **options).wait(300)
+
+    def processes(self, word=""):
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("KPAY_TEST_MARK") == self.mark:
+                    found += [process] * any(word in part for part in process.cmdline())
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    def until(self, condition, seconds=120):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def folders(self):
+        return sorted(self.outputs.glob("2*")) if self.outputs.is_dir() else []
+
+    def status(self):
+        return Manifest.read(self.folders()[-1]).status
+
+    def check(self, patience=0):
+        """Assert that nothing is half written and nobody is left."""
+        self.until(lambda: not self.processes(), seconds=patience + 0.1)
+        tasks = Path("/tmp").glob("kpay-*/task.json")
+        assert not [
+            task for task in tasks if str(self.root) in json.loads(task.read_text())["source"]
+        ]
+        for path in self.outputs.rglob("*"):
+            if path.is_file() and not path.name.startswith("."):
+                READERS[path.suffix](path)
+
+    def resumes(self):
+        """Assert that a resume ends well and leaves nothing hidden."""
+        folder = self.folders()[-1]
+        assert self.run("--resume", folder) == 0, self.log.read_text()
+        assert self.status() == "ok"
+        assert json.loads((folder / "metrics.json").read_text())["01_save"] == {"one": 1}
+        assert not list(folder.rglob(".*"))
+        self.check()
+
+
+def ends_with(ending):
+    def read(path):
+        assert path.read_bytes().rstrip().endswith(ending), path
+
+    return read
+
+
+READERS = {
+    ".json": lambda path: json.loads(path.read_text("utf-8")),
+    ".yaml": lambda path: yaml.safe_load(path.read_text("utf-8")),
+    ".ipynb": lambda path: nbformat.validate(nbformat.read(path, as_version=4)),
+    ".html": ends_with(b"</html>"),
+}
+
+
+@pytest.fixture
+def shop(project):
+    project.write("01_save", SAVE)
+    return Shop(project)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_a_runner_killed_at_ten_random_moments(shop, sent):
+    shop.project.write("02_more", "import time", "time.sleep(1)", "print('文' * 5000)")
+    begun = time.monotonic()
+    assert shop.run("--jobs", 2) == 0
+    whole = time.monotonic() - begun
+    shop.check()
+    seen = []
+    for moment in np.random.default_rng(0).uniform(0, whole, 10):
+        before = len(shop.folders())
+        runner = shop.start("--jobs", 2)
+        time.sleep(moment)
+        runner.send_signal(sent)
+        code = runner.wait(60)
+        shop.check(patience=20 if sent == signal.SIGKILL else 0)
+        if len(shop.folders()) == before:  # it had not begun
+            assert code in (-sent, 130)
+            continue
+        manifest = shop.folders()[-1] / "manifest.json"
+        assert manifest.is_file() or code == -signal.SIGKILL
+        if not manifest.is_file():
+            continue
+        seen.append(shop.status())
+        ended = {0: ["ok"], 130: ["interrupted"], -signal.SIGKILL: ["running", "ok"]}
+        assert seen[-1] in ended[code], shop.log.read_text()
+        shop.resumes()
+    assert set(seen) & {"interrupted", "running"}
+
+
+@pytest.mark.parametrize("victim", ["ipykernel_launcher", "kpay_lab.report.execute"])
+def test_a_killed_kernel_or_child(shop, victim):
+    flag = shop.root / "flag"
+    flag.touch()
+    shop.project.write("02_wait", WAIT.format(flag=str(flag)))
+    runner = shop.start("--jobs", 1)
+    shop.until((shop.root / "flag-seen").exists)
+    (process,) = shop.processes(victim)
+    process.kill()
+    assert runner.wait(60) == 1
+    shop.check()
+    entries = Manifest.read(shop.folders()[-1]).notebooks
+    assert (entries["01_save"].status, entries["02_wait"].status) == ("ok", "failed")
+    said = {"ipykernel_launcher": "DeadKernelError", "kpay_lab.report.execute": "code -9"}
+    assert said[victim] in entries["02_wait"].reason
+    flag.unlink()
+    shop.resumes()
+
+
+@pytest.mark.parametrize("limit", [3_000, 12_000, 40_000])
+def test_a_full_disk(shop, limit):
+    """A limit on a file's size stands for it: writing on then fails in the same way."""
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    assert shop.run(preexec_fn=limited) == 1
+    assert "File too large" in shop.log.read_text()
+    assert "Traceback" not in shop.log.read_text()
+    shop.check()
+    (folder,) = shop.folders()
+    if (folder / "manifest.json").is_file():
+        assert shop.status() == "failed"
+        shop.resumes()
+    else:
+        assert limit == 3_000
+        assert shop.run() == 0
+
+
+def without_override():
+    """Let permission bits bite root too: drop CAP_DAC_OVERRIDE for the next program."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP; refused to others than root
+
+
+@pytest.fixture
+def bound(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    tried = subprocess.run(["touch", closed / "x"], preexec_fn=without_override, check=False)
+    if tried.returncode == 0:
+        pytest.skip("this user may write anywhere, and cannot give that up")
+    return without_override
+
+
+def test_outputs_that_cannot_be_written(shop, bound):
+    shop.outputs.mkdir(mode=0o555)
+    assert shop.run(preexec_fn=bound) == 1
+    (line,) = shop.log.read_text().splitlines()
+    assert "Permission denied" in line
+    assert str(shop.outputs) in line
+    shop.check()
+    shop.outputs.chmod(0o755)
+    assert shop.run(preexec_fn=bound) == 0
+
+
+def test_outputs_that_turn_read_only(shop, bound):
+    flag = shop.root / "flag"
+    flag.touch()
+    closing = f"import os\nif os.path.exists({str(flag)!r}):\n    os.chmod(output_dir, 0o555)"
+    shop.project.write("02_close", closing)
+    assert shop.run("--jobs", 1, preexec_fn=bound) == 1
+    assert "Permission denied" in shop.log.read_text().splitlines()[-1]
+    shop.check()
+    (folder,) = shop.folders()
+    assert shop.status() == "running"  # the last thing that could be written
+    flag.unlink()
+    folder.chmod(0o700)
+    shop.resumes()
+
+
+def test_two_runs_at_once_and_two_on_one_folder(shop):
+    flag = shop.root / "flag"
+    flag.touch()
+    shop.project.write("02_wait", WAIT.format(flag=str(flag)))
+    runners = [shop.start("--jobs", 2) for _ in range(2)]
+    shop.until(lambda: len(shop.processes("ipykernel_launcher")) == 4)
+    refused = subprocess.run(
+        [*KPAY, "run", "--resume", shop.folders()[0]],
+        cwd=shop.root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "another process is at work on" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    flag.unlink()
+    assert [runner.wait(120) for runner in runners] == [0, 0]
+    assert len(shop.folders()) == 2
+    one, two = (folder / "metrics.json" for folder in shop.folders())
+    assert one.read_bytes() == two.read_bytes()
+    assert (shop.outputs / "latest").resolve() in shop.folders()
+    shop.check()
+
+
+def test_200_000_lines(shop):
+    shop.project.write("02_talk", "for i in range(200_000):\n    print('line', i)")
+    assert shop.run("02_talk") == 0
+    shop.check()
+    (folder,) = shop.folders()
+    page = (folder / "02_talk.html").read_text()
+    assert "199,600 lines left out" in page
+    assert "line 199999" in page
+    assert len(page) < 100_000
+    (cell,) = nbformat.read(folder / "02_talk.ipynb", as_version=4).cells[-1:]
+    assert "".join(output.text for output in cell.outputs).count("\n") == 200_000
