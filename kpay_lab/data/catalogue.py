@@ -17,8 +17,7 @@ N_HIDDEN = 3  # traits that no column of the tables shows
 class People:
     """The users table as a log shows it and, by row, what is true of each user.
 
-    ``activity`` is sessions a day up to a constant, ``tastes`` and ``kind_liking`` are
-    latent, (n_users, n_traits) and (n_users, n_kinds).
+    ``activity`` is sessions a day up to a constant, ``tastes`` (n_users, n_traits).
     """
 
     table: pd.DataFrame
@@ -35,9 +34,8 @@ class Catalogue:
     """The items table in order of publication and, by row, what is true of each item.
 
     ``offer`` is the position of what is bought (the promoted item, else the item itself),
-    ``price`` its price, ``persuasion`` the log-odds of buying that host and kind add,
-    ``appeal`` log-popularity, ``published`` seconds from the start of the log,
-    ``lesson_length`` seconds of one of the ``lessons``.
+    ``price`` its price, ``persuasion`` the log-odds that host and kind add, ``appeal``
+    log-popularity; ``published`` (from the start) and ``lesson_length`` are seconds.
     """
 
     table: pd.DataFrame
@@ -107,11 +105,11 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     quality = 0.35 * rng.standard_normal(n) + 0.15 * appeal
     lessons = np.array([p.LESSONS.get(k, 1) for k in kind])
     seconds = np.array([p.SECONDS.get(k, 120) for k in kind]) * np.exp(rng.normal(0, 0.35, n))
-    typical = np.array([field.prices.get(k, np.nan) for k in kind])
-    price = np.maximum(np.rint(typical * np.exp(rng.normal(0, 0.45, n))), 2) - 0.1
+    price = np.array([field.prices.get(k, np.nan) for k in kind]) * np.exp(rng.normal(0, 0.45, n))
+    price = np.maximum(np.rint(price), 2) - 0.1
     published = np.sort(rng.uniform(-2 * spec.n_days, 0.85 * spec.n_days, n)) * DAY
     published[0] = -2 * spec.n_days * DAY
-    table = _described(field, kind, topic, theme, host, rng).assign(
+    table = _described(field, np.c_[topic, theme, host], kind, rng).assign(
         price=price,
         duration=np.ceil(seconds / lessons) * lessons,
         published_at=moments(published),
@@ -148,21 +146,17 @@ def _offers(priced: np.ndarray, appeal: np.ndarray, rng: np.random.Generator) ->
 
 
 def _described(
-    field: p.Field,
-    kind: np.ndarray,
-    topic: np.ndarray,
-    theme: np.ndarray,
-    host: np.ndarray,
-    rng: np.random.Generator,
+    field: p.Field, about: np.ndarray, kind: np.ndarray, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Write title and description with the words of each item's theme."""
+    """Write title and description with the words of each item's (topic, theme, host)."""
     rows, topics = [], list(field.topics.items())
-    for i, (k, t, h) in enumerate(zip(kind, topic, host, strict=True)):
-        name, words = topics[t][0], np.array(topics[t][1]).reshape(2, 4)
-        own, other = rng.permutation(words[theme[i]]), rng.permutation(words[1 - theme[i]])
+    for i, (k, (topic, theme, host)) in enumerate(zip(kind, about, strict=True)):
+        name, words = topics[topic][0], np.array(topics[topic][1]).reshape(2, 4)
+        own, other = rng.permutation(words[theme]), rng.permutation(words[1 - theme])
         title = f"{name} {k.replace('_', ' ')}: {own[0]} and {own[1]}"
-        text = f"{p.HOSTS[h]} on {own[0]}, {own[1]}, {own[2]} and some {other[0]}."
-        rows.append((f"i{i:04d}", k, title, text, name, rng.choice(p.BRANDS), p.HOSTS[h]))
+        text = f"{p.HOSTS[host]} on {own[0]}, {own[1]}, {own[2]} and some {other[0]}."
+        brand = rng.choice(p.BRANDS)
+        rows.append((f"i{i:04d}", k, title, text, name, brand, p.HOSTS[host]))
     names = ["item_id", "kind", "title", "description", "category", "brand", "host"]
     return pd.DataFrame(rows, columns=names).astype("str")
 

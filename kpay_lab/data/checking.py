@@ -35,7 +35,7 @@ def requirement(table: str, column: str) -> str:
     >>> requirement("events", "watch_time")
     'it must be 0 or more seconds'
     """
-    rule = SCHEMAS[table].to_schema().columns[column]
+    rule = SCHEMAS[table].columns[column]
     dtype = str(rule.dtype)
     bounds = {check.name: check.statistics for check in rule.checks}
     if "isin" in bounds:
@@ -58,7 +58,7 @@ def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Seri
     """
     named = [_name_columns(table, part) for part in parts]
     texts = _stack([cells for cells, _ in named], [len(part) for part in parts])
-    rules = SCHEMAS[table].to_schema().columns
+    rules = SCHEMAS[table].columns
     frame: dict[str, Any] = {}
     found = []
     for column in (name for name in dict.fromkeys([*rules, *texts]) if name in texts):
@@ -91,7 +91,7 @@ def _name_columns(table: str, raw: RawRows) -> tuple[dict[str, pa.Array], list[s
     All problems of the header are one error: a required column is absent, a column occurs
     twice, or the encoding had to be guessed and a name is unknown.
     """
-    rules = SCHEMAS[table].to_schema().columns
+    rules = SCHEMAS[table].columns
     names = [c.ALIASES.get(name.strip().lower(), name.strip()) for name in raw.header]
     names = [name.lower() if name.lower() in rules else name for name in names]
     kept = [name for name in names if name in rules or (table == "users" and name)]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.tables import ItemSchema, Tables
+from kpay_lab.data.tables import SCHEMAS, Tables
 
 PRESENTATIONS = ("2013B", "2013J", "2014B", "2014J")
 
@@ -159,7 +159,7 @@ def udemy(folder: str | Path) -> pd.DataFrame:
         "duration": courses["content_duration"] * 3600,
         "published_at": pd.to_datetime(courses["published_timestamp"], utc=True).dt.as_unit("us"),
     }
-    return ItemSchema.validate(pd.DataFrame(table).reset_index(drop=True))
+    return SCHEMAS["items"].validate(pd.DataFrame(table).reset_index(drop=True))
 
 
 def _files(folder: Path, *names: str) -> tuple[Path, ...]:

@@ -197,36 +197,26 @@ def _tables(world: World, events: pd.DataFrame, orders: pd.DataFrame, feed: pd.D
     """Put labels for positions, times for seconds, and pass the door."""
     events = events.sort_values(["time", "user"], kind="stable", ignore_index=True)
     counts = ["like_count", "comment_count", "share_count", "question_count"]
-    events = _labelled(world, events, events["item"]).assign(
+    log = _labelled(world, events, events["item"]).assign(
         watch_time=events["watch_time"],
         duration=world.items.lesson_length[events["item"]],
         **{name: events[name].fillna(0).astype("Int64") for name in counts},
-        progress=events["progress"],
-        rating=events["rating"],
+        **events[["progress", "rating"]],
         source_item_id=_labels(world.items.table["item_id"], events["source"]),
         session_id=("s" + events["session"].astype(str)).astype("str"),
     )
-    treatment = feed["treated"].astype("Int64").where(feed["running"])
     exposures = _labelled(world, feed, feed["item"]).assign(
         position=feed["position"].astype("Int64"),
         propensity=feed["propensity"],
-        treatment=treatment,
+        treatment=feed["treated"].astype("Int64").where(feed["running"]),
         policy=pd.Series("popularity+interest+random", feed.index, dtype="str"),
-        clicked=feed["clicked"].astype("Int64"),
-        purchased=feed["purchased"].astype("Int64"),
+        **feed[["clicked", "purchased"]].astype("Int64"),
     )
     paid = _labelled(world, orders, orders["offer"]).assign(
-        amount=orders["amount"],
-        refund_amount=orders["refund_amount"],
-        refunded_at=moments(orders["refunded_at"]),
+        **orders[["amount", "refund_amount"]], refunded_at=moments(orders["refunded_at"])
     )
-    return Tables.validated(
-        events=events,
-        items=world.items.table,
-        users=world.users.table,
-        orders=paid,
-        exposures=exposures,
-    )
+    people, items = world.users.table, world.items.table
+    return Tables.validated(events=log, items=items, users=people, orders=paid, exposures=exposures)
 
 
 def _labels(names: pd.Series, positions: pd.Series) -> pd.Series:

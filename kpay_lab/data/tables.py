@@ -12,97 +12,66 @@ from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
-from pandera.typing import Series
 
 from kpay_lab import columns as c
 
 UTC_TIME = pd.DatetimeTZDtype("us", "UTC")
 
 
-class EventSchema(pa.DataFrameModel):
-    """What a user did with an item: one row per view, visit or rating."""
-
-    user_id: Series[str] = pa.Field(str_length={"min_value": 1})
-    item_id: Series[str] = pa.Field(str_length={"min_value": 1})
-    timestamp: Series[UTC_TIME] | None = pa.Field(nullable=True)
-    watch_time: Series[float] | None = pa.Field(ge=0, nullable=True)
-    duration: Series[float] | None = pa.Field(ge=0, nullable=True)
-    like_count: Series[pd.Int64Dtype] | None = pa.Field(ge=0, nullable=True)
-    comment_count: Series[pd.Int64Dtype] | None = pa.Field(ge=0, nullable=True)
-    share_count: Series[pd.Int64Dtype] | None = pa.Field(ge=0, nullable=True)
-    question_count: Series[pd.Int64Dtype] | None = pa.Field(ge=0, nullable=True)
-    progress: Series[float] | None = pa.Field(
-        in_range={"min_value": 0, "max_value": 1}, nullable=True
-    )
-    rating: Series[float] | None = pa.Field(ge=0, nullable=True)
-    source_item_id: Series[str] | None = pa.Field(nullable=True)
-    session_id: Series[str] | None = pa.Field(nullable=True)
-    part: Series[str] | None = pa.Field(isin=("train", "test"), nullable=True)
-
-
-class ItemSchema(pa.DataFrameModel):
-    """A piece of content: a course, report or book, or the live or video that sells it."""
-
-    item_id: Series[str] = pa.Field(str_length={"min_value": 1}, unique=True)
-    kind: Series[str] | None = pa.Field(isin=c.KINDS, nullable=True)
-    title: Series[str] | None = pa.Field(nullable=True)
-    description: Series[str] | None = pa.Field(nullable=True)
-    category: Series[str] | None = pa.Field(nullable=True)
-    brand: Series[str] | None = pa.Field(nullable=True)
-    host: Series[str] | None = pa.Field(nullable=True)
-    price: Series[float] | None = pa.Field(ge=0, nullable=True)
-    duration: Series[float] | None = pa.Field(ge=0, nullable=True)
-    published_at: Series[UTC_TIME] | None = pa.Field(nullable=True)
-    promotes: Series[str] | None = pa.Field(nullable=True)
-    reviewed: Series[pd.BooleanDtype] | None = pa.Field(nullable=True)
-    author_verified: Series[pd.BooleanDtype] | None = pa.Field(nullable=True)
-
-
-class UserSchema(pa.DataFrameModel):
-    """A person; any further column is kept."""
-
-    user_id: Series[str] = pa.Field(str_length={"min_value": 1}, unique=True)
-    age: Series[float] | None = pa.Field(ge=0, nullable=True)
-    gender: Series[str] | None = pa.Field(nullable=True)
-    occupation: Series[str] | None = pa.Field(nullable=True)
-    consent: Series[pd.BooleanDtype] | None = pa.Field(nullable=True)
-
-
-class OrderSchema(pa.DataFrameModel):
-    """A purchase; money in the account's currency."""
-
-    user_id: Series[str] = pa.Field(str_length={"min_value": 1})
-    item_id: Series[str] = pa.Field(str_length={"min_value": 1})
-    timestamp: Series[UTC_TIME]
-    amount: Series[float] = pa.Field(ge=0)
-    refund_amount: Series[float] | None = pa.Field(ge=0, nullable=True)
-    refunded_at: Series[UTC_TIME] | None = pa.Field(nullable=True)
-
-
-class ExposureSchema(pa.DataFrameModel):
-    """An item was shown to a user, at a position, with a probability, under a policy."""
-
-    user_id: Series[str] = pa.Field(str_length={"min_value": 1})
-    item_id: Series[str] = pa.Field(str_length={"min_value": 1})
-    timestamp: Series[UTC_TIME]
-    position: Series[pd.Int64Dtype] | None = pa.Field(ge=1, nullable=True)
-    propensity: Series[float] | None = pa.Field(
-        in_range={"min_value": 0, "max_value": 1}, nullable=True
-    )
-    treatment: Series[pd.Int64Dtype] | None = pa.Field(isin=[0, 1], nullable=True)
-    policy: Series[str] | None = pa.Field(nullable=True)
-    clicked: Series[pd.Int64Dtype] | None = pa.Field(isin=[0, 1], nullable=True)
-    purchased: Series[pd.Int64Dtype] | None = pa.Field(isin=[0, 1], nullable=True)
-
-
-SCHEMAS: dict[str, Any] = {
-    "events": EventSchema,
-    "items": ItemSchema,
-    "users": UserSchema,
-    "orders": OrderSchema,
-    "exposures": ExposureSchema,
+# A column has one dtype and one rule, whatever its table.
+TYPES: dict[str, Any] = {
+    "user_id item_id source_item_id session_id promotes": str,
+    "kind title description category brand host gender occupation policy part": str,
+    "timestamp published_at refunded_at": UTC_TIME,
+    "watch_time duration progress rating price age amount refund_amount propensity": float,
+    "like_count comment_count share_count question_count": pd.Int64Dtype(),
+    "position treatment clicked purchased": pd.Int64Dtype(),
+    "reviewed author_verified consent": pd.BooleanDtype(),
+}
+RULES = {
+    "kind": pa.Check.isin(c.KINDS),
+    "part": pa.Check.isin(("train", "test")),
+    "progress propensity": pa.Check.in_range(0, 1),
+    "watch_time duration rating price age amount refund_amount": pa.Check.ge(0),
+    "like_count comment_count share_count question_count": pa.Check.ge(0),
+    "position": pa.Check.ge(1),
+    "treatment clicked purchased": pa.Check.isin([0, 1]),
+}
+REQUIRED = {
+    "events": "user_id item_id",
+    "items": "item_id",
+    "users": "user_id",
+    "orders": "user_id item_id timestamp amount",
+    "exposures": "user_id item_id timestamp",
+}
+OPTIONAL = {
+    "events": "timestamp watch_time duration like_count comment_count share_count question_count "
+    "progress rating source_item_id session_id part",
+    "items": "kind title description category brand host price duration published_at promotes "
+    "reviewed author_verified",
+    "users": "age gender occupation consent",  # any further column is kept
+    "orders": "refund_amount refunded_at",
+    "exposures": "position propensity treatment policy clicked purchased",
 }
 PRIMARY_KEYS = {"users": "user_id", "items": "item_id"}
+
+
+def _column(table: str, name: str) -> pa.Column:
+    needed = name in REQUIRED[table].split()
+    dtype = next(dtype for names, dtype in TYPES.items() if name in names.split())
+    checks = [rule for names, rule in RULES.items() if name in names.split()]
+    if needed and dtype is str:
+        checks.append(pa.Check.str_length(min_value=1))
+    unique = PRIMARY_KEYS.get(table) == name
+    return pa.Column(dtype, checks, nullable=not needed, required=needed, unique=unique)
+
+
+SCHEMAS = {
+    table: pa.DataFrameSchema(
+        {name: _column(table, name) for name in f"{REQUIRED[table]} {OPTIONAL[table]}".split()}
+    )
+    for table in REQUIRED
+}
 
 
 @dataclass(frozen=True)

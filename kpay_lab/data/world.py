@@ -23,16 +23,7 @@ from kpay_lab.data.presets import EXAMINATION, FIELDS, WorldSpec
 
 @dataclass(frozen=True)
 class World:
-    """Everything that is true.
-
-    Parameters
-    ----------
-    users, items : People, Catalogue
-    interest : float32 array (n_users, n_items)
-        True degree of interest in (0, 1).
-    intercept : float
-        ``b`` above, set so that the logging policy reaches the field's purchase rate.
-    """
+    """Everything that is true: ``interest`` float32 (n_users, n_items), ``intercept`` *b* above."""
 
     spec: WorldSpec
     users: People
@@ -85,14 +76,11 @@ def _intercept(world: World) -> float:
 def logging_policy(world: World, exploration: float = 0.2) -> np.ndarray:
     r"""Probability with which the log's own policy shows each item to each user.
 
-    .. math:: \pi(i|u) = (1 - \epsilon) \operatorname{softmax}_i(a_i + 0.5 \operatorname{logit}
+    .. math:: \pi(i|u) = (1 - \epsilon) \operatorname{softmax}_i(a_i + 1.1 \operatorname{logit}
         I_{ui}) + \epsilon / n
 
-    Returns
-    -------
-    float array (n_users, n_items)
-        Over the whole catalogue. Before an item is published its share goes to the
-        others in proportion.
+    Float (n_users, n_items), over the whole catalogue: before an item is published its share
+    goes to the others in proportion.
     """
     pull = np.exp(world.items.appeal + 1.1 * logit(world.interest.astype(float)))
     pull /= pull.sum(axis=1, keepdims=True)
@@ -116,13 +104,8 @@ def purchase_probability(
 ) -> np.ndarray:
     """Probability that showing an item sells its offer to a user who does not own it.
 
-    Parameters
-    ----------
-    users, items : int arrays (n,)
-    treated : 0/1 array (n,) or scalar
-        Whether the user holds a coupon.
-    positions : int array (n,) or scalar
-        Place in the list, from 1.
+    All arrays are (n,): positions of users and items, 1 where the user holds a coupon
+    (``treated``), the place in the list from 1.
     """
     log_odds = world.intercept + _purchase_log_odds(world, users, items)
     bought = expit(log_odds + np.asarray(treated) * world.users.coupon_pull[users])
@@ -147,8 +130,7 @@ def react(
 ) -> Reactions:
     """Play what happens when items are shown: open, watch, interact, buy, learn, rate, refund.
 
-    A purchase needs a click. Ownership is the caller's to keep: who owns an offer
-    does not buy it again.
+    A purchase needs a click; that nobody buys an offer twice is the caller's to see to.
     """
     click = click_probability(world, users, items, positions)
     buy = purchase_probability(world, users, items, treated, positions) / click
