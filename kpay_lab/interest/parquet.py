@@ -1,14 +1,17 @@
 """The schemas of a log's Parquet files: checked together, and brought to one form."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
 import polars.exceptions
+import pyarrow.parquet as pq
 
 from kpay_lab import columns as c
 from kpay_lab.interest.totals import LARGEST, SUMMED
 
+BATCH = 4_000_000  # events added up at once: under a gigabyte
 WANTED = {
     "user_id": ("text", "number"),
     "item_id": ("text", "number"),
@@ -54,8 +57,8 @@ def schema_faults(file: str, kinds: Mapping[str, str]) -> list[str]:
     return faults
 
 
-def normalised(paths: Sequence[Path]) -> pl.LazyFrame:
-    """Scan Parquet files below each other in the form of `streaming.EventLog`.
+def batches(paths: Sequence[Path]) -> list[pl.LazyFrame]:
+    """Scan Parquet files in the form of `streaming.EventLog`, a bounded number of events each.
 
     A column that only some files have is null in the others.
 
@@ -76,11 +79,28 @@ def normalised(paths: Sequence[Path]) -> pl.LazyFrame:
     if faults or not paths:
         raise ValueError("; ".join(faults) or "there is no Parquet file of events")
     held = {name for schema in schemas for name in known_columns(list(schema))}
-    parts = [
-        pl.scan_parquet(path).select(_columns(schema, held))
-        for path, schema in zip(paths, schemas, strict=True)
+    pieces = []
+    for path, schema in zip(paths, schemas, strict=True):
+        n, scan = pq.read_metadata(path).num_rows, pl.scan_parquet(path)
+        for start in range(0, max(n, 1), BATCH):
+            piece = scan.slice(start, BATCH).select(_columns(schema, held))
+            pieces.append((piece, min(BATCH, n - start)))
+    return _together(pieces)
+
+
+def _together(pieces: Sequence[tuple[pl.LazyFrame, int]]) -> list[pl.LazyFrame]:
+    """Put pieces below each other while a batch has room, and number their rows throughout."""
+    found: list[tuple[list[pl.LazyFrame], int]] = []
+    for piece, n in pieces:
+        if found and found[-1][1] + n <= BATCH:
+            found[-1] = ([*found[-1][0], piece], found[-1][1] + n)
+        else:
+            found.append(([piece], n))
+    starts = accumulate((n for _, n in found), initial=0)
+    return [
+        pl.concat(parts).with_row_index("place", offset=start)
+        for (parts, _), start in zip(found, starts, strict=False)
     ]
-    return pl.concat(parts).with_row_index("place")
 
 
 def _kind(dtype: pl.DataType) -> str:

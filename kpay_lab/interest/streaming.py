@@ -16,7 +16,7 @@ import polars as pl
 
 from kpay_lab.data.checking import requirement
 from kpay_lab.interest import totals
-from kpay_lab.interest.parquet import normalised
+from kpay_lab.interest.parquet import batches
 from kpay_lab.interest.totals import LARGEST, SUMMED, PairTotals
 
 HOUR = 3_600_000_000  # microseconds
@@ -34,8 +34,12 @@ class EventLog(Protocol):
         """The columns that the files hold."""
         ...
 
-    def query(self, sql: str) -> pd.DataFrame:
-        """Answer a query about ``log``, rows in the query's order."""
+    def query(self, sql: str, again: str | None = None) -> pd.DataFrame:
+        """Answer a query about ``log``, rows in the query's order.
+
+        ``again`` makes one answer of two, one below the other as ``log``: an engine may
+        then work through the log in parts.
+        """
         ...
 
     def only(self, column: str, ids: pd.Series) -> Self:
@@ -49,11 +53,12 @@ class ParquetLog:
 
     Parameters
     ----------
-    frame : polars.LazyFrame
+    parts : tuple of polars.LazyFrame
+        The log in batches of events.
     columns : tuple of str
     """
 
-    frame: pl.LazyFrame
+    parts: tuple[pl.LazyFrame, ...]
     columns: tuple[str, ...]
 
     @classmethod
@@ -66,17 +71,30 @@ class ParquetLog:
             If a file is no Parquet, lacks an id or holds a column of the wrong type: all
             such faults at once.
         """
-        frame = normalised([Path(path) for path in paths])
-        return cls(frame, tuple(frame.collect_schema().names()))
+        parts = batches([Path(path) for path in paths])
+        return cls(tuple(parts), tuple(parts[0].collect_schema().names()))
 
-    def query(self, sql: str) -> pd.DataFrame:
-        """Answer with Polars' streaming engine."""
-        return pl.SQLContext(log=self.frame).execute(sql).collect(engine="streaming").to_pandas()
+    def query(self, sql: str, again: str | None = None) -> pd.DataFrame:
+        """Answer with Polars' streaming engine, with ``again`` batch by batch.
+
+        In one go its group-by would keep a note on most events of a log of many pairs.
+        """
+        if again is None:
+            return _collect(sql, pl.concat(self.parts)).to_pandas()
+        answer = _collect(sql, self.parts[0])
+        for part in self.parts[1:]:
+            answer = _collect(again, pl.concat([answer, _collect(sql, part)]).lazy())
+        return answer.to_pandas()
 
     def only(self, column: str, ids: pd.Series) -> Self:
         """Join with the ids, which must be unique."""
         known = pl.LazyFrame({column: ids.to_numpy(dtype=object)}, schema={column: pl.String})
-        return replace(self, frame=self.frame.join(known, on=column, how="semi"))
+        kept = (part.join(known, on=column, how="semi") for part in self.parts)
+        return replace(self, parts=tuple(kept))
+
+
+def _collect(sql: str, log: pl.LazyFrame) -> pl.DataFrame:
+    return pl.SQLContext(log=log).execute(sql).collect(engine="streaming")
 
 
 def pair_totals(
@@ -129,36 +147,49 @@ def compact_log(
     """
     window = _window(log, since, until)
     fade = None if half_life_days is None else _fade(log, window, half_life_days, as_of)
-    return _typed(log.query(totals_query(log.columns, window=window, cut=cut, fade=fade)))
+    first = totals_query(log.columns, window=window, cut=cut, fade=fade)
+    again = totals_query(log.columns, cut=cut, again=True)
+    return _typed(log.query(first, again))
 
 
 def totals_query(
-    columns: Sequence[str], *, window: str = "", cut: pd.Timestamp | None = None, fade: str | None
+    columns: Sequence[str],
+    *,
+    window: str = "",
+    cut: pd.Timestamp | None = None,
+    fade: str | None = None,
+    again: bool = False,
 ) -> str:
     """Write the query of `compact_log`, in the SQL that Polars and Spark share.
 
-    >>> print(totals_query(["user_id", "item_id", "watch_time"], fade=None))
+    With ``again`` the one that adds up its answers: what was counted is summed.
+
+    >>> print(totals_query(["user_id", "item_id", "watch_time"]))
     SELECT user_id, item_id, COUNT(*) AS n_rows, COUNT(*) AS n_events,
-    CASE WHEN COUNT(watch_time) > 0 THEN SUM(watch_time) END AS watch_time
-    FROM log GROUP BY user_id, item_id ORDER BY MIN(place)
+    CASE WHEN COUNT(watch_time) > 0 THEN SUM(watch_time) END AS watch_time,
+    MIN(place) AS place
+    FROM log GROUP BY user_id, item_id ORDER BY place
     """
-    keys = "user_id, item_id" + (", later" if cut is not None else "")
-    later = f", time >= {_micros(cut)} AS later" if cut is not None else ""
-    faded = f", {fade} AS fade" if fade else ""
-    source = f"(SELECT *{later}{faded} FROM log {window}) AS events" if later or faded else "log"
     times = " * fade" if fade else ""
-    chosen = ["COUNT(*) AS n_rows", "SUM(fade) AS n_events" if fade else "COUNT(*) AS n_events"]
+    chosen = {"n_rows": "COUNT(*)", "n_events": "SUM(fade)" if fade else "COUNT(*)"}
     for name in (name for name in SUMMED if name in columns):
-        total = f"CASE WHEN COUNT({name}) > 0 THEN SUM({name}{times}) END"
-        chosen.append(f"{total} AS {name}")
-    chosen += [f"MAX({name}) AS {name}" for name in LARGEST if name in columns]
-    counted = {"rating": "n_ratings", "duration": "n_durations"}
-    chosen += [f"COUNT({name}) AS {counted[name]}" for name in counted if name in columns]
-    if "time" in columns:
-        chosen.append("MAX(time) AS time")
-    where = window if source == "log" else ""
-    selected = ",\n".join([f"SELECT {keys}, {chosen[0]}, {chosen[1]}", *chosen[2:]])
-    return f"{selected}\nFROM {source} {where}GROUP BY {keys} ORDER BY MIN(place)"
+        chosen[name] = f"CASE WHEN COUNT({name}) > 0 THEN SUM({name}{times}) END"
+    chosen |= {name: f"MAX({name})" for name in (*LARGEST, "time") if name in columns}
+    for name, counted in (("rating", "n_ratings"), ("duration", "n_durations")):
+        if name in columns:
+            chosen[counted] = f"COUNT({name})"
+    if again:
+        chosen |= {name: f"SUM({name})" for name in chosen if name.startswith("n_")}
+    chosen["place"] = "MIN(place)"
+    keys, source = "user_id, item_id", f"log {window}"
+    if cut is not None or fade:
+        later = f", time >= {_micros(cut)} AS later" if cut is not None and not again else ""
+        faded = f", {fade} AS fade" if fade else ""
+        keys += ", later" if cut is not None else ""
+        source = f"(SELECT *{later}{faded} FROM log {window}) AS events "
+    terms = [f"{term} AS {name}" for name, term in chosen.items()]
+    selected = ",\n".join([", ".join([keys, *terms[:2]]), *terms[2:]])
+    return f"SELECT {selected}\nFROM {source}GROUP BY {keys} ORDER BY place"
 
 
 def check_values(log: EventLog) -> int:
@@ -247,6 +278,7 @@ def _typed(compact: pd.DataFrame) -> pd.DataFrame:
     """Give the answer the dtypes of events."""
     measured = [name for name in (*SUMMED, *LARGEST, "n_ratings") if name in compact]
     compact = compact.astype(dict.fromkeys(measured, np.float64))
+    compact = compact.drop(columns="place", errors="ignore")
     if "time" in compact:
         micros = compact.pop("time").fillna(np.iinfo(np.int64).min).astype(np.int64)
         stamps = micros.to_numpy().astype("datetime64[us]")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpay_lab.interest import totals
+from kpay_lab.interest import parquet, totals
 from kpay_lab.interest.streaming import (
     ParquetLog,
     check_values,
@@ -16,6 +16,12 @@ from kpay_lab.interest.streaming import (
 )
 
 START = pd.Timestamp("2024-03-01", tz="UTC")
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    """So that every log here is added up in several batches, files cut in two among them."""
+    monkeypatch.setattr(parquet, "BATCH", 50)
 
 
 def write(folder, events, n_parts=3):
