@@ -1,11 +1,14 @@
 """One look for every picture: type, colours, sizes, and letters for Chinese text."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from noto_cjk_sans_otc import FONT_PATH
 
 PALETTE = ("#2563a8", "#d9772b", "#3a8f5c", "#b0413e", "#7a5ba6", "#8a6d4b", "#c75d94", "#6b7280")
@@ -68,6 +71,18 @@ def new_figure(
         n_rows, n_cols, figsize=(width, height * n_rows), squeeze=False, **options
     )
     return figure, list(axes.ravel())
+
+
+def relabel(figure: Figure, words: Mapping[str, str]) -> Figure:
+    """Exchange the labels of a finished figure, such as for another language's."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if not words.keys().isdisjoint(labels):
+                axis.set_ticks(axis.get_ticklocs(), [words.get(text, text) for text in labels])
+    for artist in figure.findobj(Text):
+        artist.set_text(words.get(artist.get_text(), artist.get_text()))
+    return figure
 
 
 def shorten(text: object, length: int = 28) -> str:

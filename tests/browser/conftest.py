@@ -48,6 +48,7 @@ def report(tmp_path_factory):
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
     """A copy of the notebooks in which the smoke parameters stand below the defaults."""
+    from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
     folder = tmp_path_factory.mktemp("project")
@@ -56,8 +57,8 @@ def project(tmp_path_factory):
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         command = [sys.executable, "-m", "kpay_lab", "params", path.stem, "--profile", "smoke"]
         values = yaml.safe_load(subprocess.check_output(command, cwd=ROOT, text=True))
-        notebook = nbformat.read(path, 4)
-        nbformat.write(parameterize_notebook(notebook, values), folder / "notebooks" / path.name)
+        notebook = parameterize_notebook(load_notebook_node(str(path)), values)
+        nbformat.write(notebook, folder / "notebooks" / path.name)
     return folder
 
 

@@ -1,0 +1,92 @@
+"""Notebook 07: sliders that move, a picture where they cannot, and a Chinese page."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from kpay_lab.interest.published import WORKED_CASE
+from kpay_lab.plots.case import plot_verdicts, plot_what_if
+from kpay_lab.plots.interactive import Interactive
+from kpay_lab.plots.style import relabel
+from kpay_lab.report.language import labels, translation
+
+ROOT = Path(__file__).parents[1]
+NAME = "07_case_study"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+CELLS = nbformat.read(ROOT / "notebooks" / f"{NAME}.ipynb", 4).cells
+
+
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def test_what_can_be_saved_by_other_values():
+    printed = plot_what_if(0.5, *WORKED_CASE.weights, 22.5)
+    assert titles(printed) == ["P: 0 / 4", "S: 0 / 4", "C: 4 / 4"]
+    # 0.5 + 0.3 = 0.8; with w3 = 0: 0.8 * 0.8 + 0.32 * 0.5 = 0.8 and 0.8 * 0.3 + 0.32 * 0.5 = 0.4
+    saved = plot_what_if(0.3, 0.8, 0.32, 0.0, 25.0)
+    assert titles(saved) == ["P: 1 / 4", "S: 4 / 4", "C: 3 / 4"]
+
+
+def test_a_slider_redraws_and_a_picture_stands_in():
+    sliders = {"mu": (0, 1, 0.1, 0.5), "threshold": (0, 30, 0.5, 22.5)}
+    sliders |= dict.fromkeys(("w1", "w2", "w3"), (-1, 1, 0.01, 0.3))
+    what_if = Interactive(plot_what_if, sliders, {"P: 1 / 4": "P：1 / 4"})
+    assert titles(what_if.figure(mu=0.3))[0] == "P：1 / 4"
+    bundle = what_if._repr_mimebundle_()
+    assert bundle["image/png"].startswith("iVBORw0KGgo") and "model_id" in bundle[WIDGET]
+
+
+def test_labels_change_on_axes_titles_and_ticks():
+    import pandas as pd
+
+    figure = plot_verdicts(pd.Series({"reproduced": 2, "cannot_be": 28}))
+    relabel(figure, labels(NAME, "zh"))
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["不可能", "重现"]
+    assert titles(figure) == ["各结论下的印刷数字"]
+
+
+@pytest.mark.parametrize(
+    "cell", [c for c in CELLS if c.cell_type == "markdown"], ids=lambda c: c.id
+)
+def test_every_cell_is_translated_with_its_formulas_and_code(cell):
+    chinese = translation(NAME, "zh")[cell.id]
+    assert re.search("[一-鿿]", chinese)
+    for pattern in (r"\$[^$]+\$", r"`[^`]+`", r"(?m)^#+ ", r"(?m)^- |^\d\. |^\|"):
+        ours, theirs = (re.findall(pattern, text) for text in (cell.source, chinese))
+        assert sorted(map(str.strip, ours)) == sorted(map(str.strip, theirs)), pattern
+
+
+def test_no_translation_is_left_over_or_missing():
+    assert translation(NAME, "en") == {}
+    ids = {cell.id for cell in CELLS if cell.cell_type == "markdown"}
+    assert set(translation(NAME, "zh")) == ids | {"words"}
+    with pytest.raises(ValueError, match=r"language is 'fr', but there is no .*07_case_study.md"):
+        translation(NAME, "fr")
+
+
+@pytest.fixture(scope="module")
+def chinese(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    command = [sys.executable, "-m", "kpay_lab", "run", NAME, "--profile", "smoke"]
+    command += ["--set", "language=zh", "--output", str(folder)]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return (folder / "latest").resolve()
+
+
+def test_the_page_is_chinese_and_shows_the_picture_of_the_sliders(chinese):
+    page = (chinese / f"{NAME}.html").read_text(encoding="utf-8")
+    assert '<html lang="zh">' in page
+    assert "算例复核" in page and "我们学到了什么" in page
+    assert "The naive answer first" not in page and "How sure are we?" not in page
+    assert "open the notebook in JupyterLab" not in page
+    assert "观看时长" in page and page.count("<svg") > 20
+    found = json.loads((chinese / "metrics.json").read_text(encoding="utf-8"))[NAME]
+    assert found["S/u_1/v_1"] == 6.55  # the numbers speak every language
