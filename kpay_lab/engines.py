@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data import Loaded, load
-from kpay_lab.data.privacy import pseudonymise, with_consent
+from kpay_lab.data import Loaded, load, without_ids
+from kpay_lab.data.privacy import with_consent
 from kpay_lab.data.reading import find_sources, read_tables
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.streaming import (
@@ -84,9 +84,7 @@ def load_log(
     log = _open(engine, paths, spark_master, exchange)
     window = {"since": _moment(since), "until": _moment(until)}
     found, cut = _read_totals(Path(data_dir), log, window, half_life_days)
-    if ids == "pseudonymise":
-        found = replace(found, tables=pseudonymise(found.tables))
-    return found, cut
+    return (without_ids(found) if ids == "pseudonymise" else found), cut
 
 
 def _moment(text: str) -> pd.Timestamp | None:

@@ -18,7 +18,7 @@ from kpay_lab.data.tables import Tables, window
 if TYPE_CHECKING:
     from kpay_lab.data.simulate import GroundTruth, WorldSpec
 
-__all__ = ["DATASETS", "Loaded", "Rejected", "Tables", "load", "read_tables", "window"]
+__all__ = ["Loaded", "Tables", "load", "read_tables", "window", "without_ids"]
 
 PUBLIC = {
     "movielens": public.movielens,
@@ -31,18 +31,9 @@ DATASETS = ("simulated", "tables", *PUBLIC)
 
 @dataclass(frozen=True)
 class Loaded:
-    """What `load` found.
+    """What `load` found: tables, rows set aside, sentences for the page, and the files read.
 
-    Parameters
-    ----------
-    rejected : Rejected
-        Rows set aside while reading; empty for simulated and public data.
-    truth : GroundTruth or None
-        What the simulator knows; only tests and cells tagged ``oracle`` look at it.
-    notes : tuple of str
-        Sentences that belong beside any result.
-    files : tuple of Path
-        The data files read, for their hashes.
+    ``truth`` is what the simulator knows; only tests and cells tagged ``oracle`` look at it.
     """
 
     tables: Tables
@@ -85,7 +76,7 @@ def load(
         raise ValueError(f"dataset {dataset} needs data_dir, the folder of its files")
     found = _simulated(spec) if dataset == "simulated" else _read(dataset, Path(data_dir or ""))
     found = _settle_duplicates(found, duplicates)
-    return _without_ids(found) if ids == "pseudonymise" else found
+    return without_ids(found) if ids == "pseudonymise" else found
 
 
 def _choose(name: str, value: str, *choices: str) -> None:
@@ -123,19 +114,15 @@ def _settle_duplicates(found: Loaded, duplicates: str) -> Loaded:
     return replace(found, tables=tables, notes=(*found.notes, note))
 
 
-def _without_ids(found: Loaded) -> Loaded:
+def without_ids(found: Loaded) -> Loaded:
     """Put pseudonyms for the ids in the tables, the truth and the rows set aside."""
     rows, truth = found.rejected.rows, found.truth
     personal = rows["column"].isin(PERSONAL) & (rows["value"] != "")
     value = rows["value"].mask(personal, pseudonyms(rows["value"]))
     value = value.mask(rows["column"] == "", "")  # a line that is no row may hold an id anywhere
+    rejected = replace(found.rejected, rows=rows.assign(value=value))
     if truth is not None:
         truth = replace(truth, users=pd.Index(pseudonyms(truth.users.to_series())))
-    note = "ids of users and sessions were replaced by pseudonyms"
-    return replace(
-        found,
-        tables=pseudonymise(found.tables),
-        rejected=replace(found.rejected, rows=rows.assign(value=value)),
-        truth=truth,
-        notes=(*found.notes, note),
-    )
+    notes = (*found.notes, "ids of users and sessions were replaced by pseudonyms")
+    tables = pseudonymise(found.tables)
+    return replace(found, tables=tables, rejected=rejected, truth=truth, notes=notes)
