@@ -28,7 +28,10 @@ session.record("text", "x" * 50_000)
 time.sleep(0.3)
 session.save()
 """
-WAIT = "import os, time\nopen({flag!r} + '-seen', 'w')\nwhile os.path.exists({flag!r}):\n    time.sleep(0.1)"
+WAIT = """import os, time
+open({flag!r} + "-seen", "w")
+while os.path.exists({flag!r}):
+    time.sleep(0.1)"""
 pytestmark = pytest.mark.slow  # each runs kpay several times
 KPAY = [sys.executable, "-c", "from kpay_lab.cli import main; main()"]
 
