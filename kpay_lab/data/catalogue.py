@@ -94,14 +94,14 @@ def _people_table(segment: np.ndarray, rng: np.random.Generator) -> pd.DataFrame
 
 def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     """Draw the items in order of publication; a promotion takes the traits of its offer."""
-    field, n = p.FIELDS[spec.field], spec.n_items
+    field, n, m = p.FIELDS[spec.field], spec.n_items, p.N_TOPICS
     kind = rng.choice(list(field.kinds), n, p=list(field.kinds.values()))
     kind[: max(5, n // 20)] = next(iter(field.prices))  # something must be on sale at first
     appeal = rng.normal(0, 1.18, n)
     offer = _offers(np.isin(kind, list(field.prices)), appeal, rng)
-    topic = rng.choice(p.N_TOPICS, n, p=np.linspace(1.3, 0.7, p.N_TOPICS) / p.N_TOPICS)[offer]
+    topic = rng.choice(m, n, p=np.linspace(1.3, 0.7, m) / m)[offer]
     theme = rng.integers(0, 2, n)[offer]
-    host = (topic + (rng.random(n) < 0.25) * rng.integers(1, p.N_TOPICS, n)) % p.N_TOPICS
+    host = (topic + (rng.random(n) < 0.25) * rng.integers(1, m, n)) % m
     quality = 0.35 * rng.standard_normal(n) + 0.15 * appeal
     lessons = np.array([p.LESSONS.get(k, 1) for k in kind])
     seconds = np.array([p.SECONDS.get(k, 120) for k in kind]) * np.exp(rng.normal(0, 0.35, n))
@@ -117,13 +117,12 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
         reviewed=pd.array(rng.random(n) < 0.95, dtype="boolean"),
         author_verified=pd.array(rng.normal(quality, 0.5) > -0.5, dtype="boolean"),
     )
-    subject = np.eye(p.N_TOPICS)[topic], np.eye(2 * p.N_TOPICS)[2 * topic + theme]
-    traits = np.hstack([*subject, rng.standard_normal((n, N_HIDDEN))[offer]])
-    charm = 0.3 * rng.standard_normal(p.N_TOPICS)[host]
+    hidden = rng.standard_normal((n, N_HIDDEN))[offer]
+    charm = 0.3 * rng.standard_normal(m)[host]
     return Catalogue(
         table=table,
         kind=np.array([c.KINDS.index(k) for k in kind]),
-        traits=traits,
+        traits=np.hstack([np.eye(m)[topic], np.eye(2 * m)[2 * topic + theme], hidden]),
         quality=quality,
         appeal=appeal,
         offer=offer,
