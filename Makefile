@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install report lab test test-all test-browser lint format lock clean
+.PHONY: help install report lab test test-all test-browser test-spark spark-tests lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -41,6 +41,20 @@ test-all: $(READY) ## run every test, the slow ones too
 test-browser: $(READY) ## run the tests in a real browser (needs Chromium on the PATH)
 	$(BIN)/python -m pytest -m browser tests/browser
 
+test-spark: ## install pyspark into .venv-spark and run its tests on a cluster of this machine
+	$(MAKE) --no-print-directory VENV=.venv-spark spark-tests
+
+spark-tests: $(READY)
+ifneq ($(UV),)
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" "$(UV)" pip install --quiet -c requirements.lock -e ".[spark]"
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[spark]"
+endif
+	$(BIN)/python -m pytest tests/spark -m spark
+
+bench: $(READY) ## measure each step next to its peers and write benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/bench.py
+
 lint: $(READY) ## check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -55,6 +69,6 @@ lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --no-emit-index-url --no-header --no-annotate --quiet --upgrade -o requirements.lock
 
 clean: ## remove the environment, the caches and every output
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-spark build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find outputs -mindepth 1 ! -name .gitkeep -delete

@@ -1,0 +1,280 @@
+"""Past one machine: the same totals, and alternating least squares, on a Spark cluster.
+
+The only file that imports pyspark. Whatever is as long as the data travels through Parquet
+in the *exchange*, a folder that Spark's workers and this process both reach.
+"""
+
+import tempfile
+import uuid
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs
+import pyarrow.parquet as pq
+from pyspark.errors import PySparkException
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as fn
+from scipy.sparse import csr_array
+
+from kpay_lab.interest.parquet import WANTED, known_columns, schema_faults
+from kpay_lab.recommend.base import TopK, Training, trained_items
+
+KINDS = {"string": "text", "timestamp": "time", "timestamp_ntz": "time", "date": "time"}
+NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "boolean", "decimal")
+
+
+def connect(master: str = "local[*]") -> SparkSession:
+    """Return the session of a cluster, a running one where it is the same.
+
+    Parameters
+    ----------
+    master : str
+        ``local[*]`` for this machine's cores, ``spark://host:port`` for a standalone
+        cluster, ``sc://host:port`` for a Spark Connect server; another one as Spark has it.
+    """
+    builder = SparkSession.builder.appName("kpay_lab")
+    if master.startswith("sc://"):
+        builder = builder.remote(master)
+    else:
+        builder = builder.master(master).config("spark.ui.showConsoleProgress", False)
+    session = builder.getOrCreate()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    return session
+
+
+@dataclass(frozen=True)
+class SparkLog:
+    """Parquet that Spark reads, from any store it knows, as the log of `interest.streaming`.
+
+    Parameters
+    ----------
+    frame : pyspark.sql.DataFrame
+    columns : tuple of str
+    exchange : str
+        Folder or address for the answers; empty for a temporary folder of this machine,
+        which is enough where the workers run on it too.
+    """
+
+    frame: DataFrame
+    columns: tuple[str, ...]
+    exchange: str = ""
+
+    @classmethod
+    def open(cls, session: SparkSession, paths: Sequence[str], exchange: str = "") -> Self:
+        """Look at the schema; no row is read.
+
+        Raises
+        ------
+        ValueError
+            If the files are no Parquet, do not fit together, lack an id or hold a column of
+            the wrong type.
+        """
+        try:
+            raw = session.read.option("mergeSchema", True).parquet(*paths)
+            kinds = {name: _kind(dtype) for name, dtype in raw.dtypes}
+        except PySparkException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(f"Spark cannot read {paths[0]} and its like: {reason}") from error
+        if faults := schema_faults("the log", kinds):
+            raise ValueError("; ".join(faults))
+        given = {name: names[0] for name, names in known_columns(raw.columns).items()}
+        place = fn.struct("_metadata.file_path", "_metadata.row_index").alias("place")
+        chosen = [_column(name, given[name]) for name in WANTED if name in given]
+        frame = raw.select(*chosen, place)
+        return cls(frame, tuple(frame.columns), exchange)
+
+    def query(self, sql: str, again: str | None = None) -> pd.DataFrame:
+        """Have the cluster answer as a whole, and read the answer from the exchange."""
+        self.frame.createOrReplaceTempView("log")
+        answer = self.frame.sparkSession.sql(sql).drop("place")
+        return fetch(answer, self.exchange).to_pandas()
+
+    def only(self, column: str, ids: pd.Series) -> Self:
+        """Join with the ids, which must be unique."""
+        known = pa.table({column: pa.array(ids, pa.string())})
+        among = self.frame.sparkSession.createDataFrame(known)
+        return replace(self, frame=self.frame.join(fn.broadcast(among), column, "left_semi"))
+
+
+def _kind(dtype: str) -> str:
+    if dtype.partition("(")[0] in NUMBERS:
+        return "number"
+    return "nothing" if dtype == "void" else KINDS.get(dtype, dtype)
+
+
+def _column(name: str, given: str) -> Column:
+    column = fn.col(f"`{given}`")
+    if name == "timestamp":
+        return fn.unix_micros(column.cast("timestamp")).alias("time")
+    if name in ("user_id", "item_id"):
+        return fn.nullif(column.cast("string"), fn.lit("")).alias(name)
+    return fn.nullif(column.cast("double"), fn.lit(float("nan"))).alias(name)
+
+
+def fetch(frame: DataFrame, exchange: str = "") -> pa.Table:
+    """Have a frame written to the exchange, read it in its order, and clear it away.
+
+    Raises
+    ------
+    ValueError
+        If what the workers wrote cannot be seen from here.
+    """
+    files, folder = _new_folder(exchange)
+    frame.write.parquet(_address(files, folder))
+    try:
+        found = files.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
+        parts = sorted(info.path for info in found if info.path.endswith(".parquet"))
+        if not parts:
+            raise ValueError(
+                f"the workers' answer is not to be seen at {folder}; name a folder or store as "
+                "exchange that the workers and this machine both reach"
+            )
+        return ds.dataset(parts, filesystem=files, format="parquet").to_table()
+    finally:
+        _remove(files, folder)
+
+
+def send(session: SparkSession, table: pa.Table, exchange: str = "") -> "tuple[DataFrame, Sent]":
+    """Write a table to the exchange for Spark to read; it stays until ``Sent.remove``."""
+    files, folder = _new_folder(exchange)
+    files.create_dir(folder)
+    pq.write_table(table, f"{folder}/part-0.parquet", filesystem=files)
+    return session.read.parquet(_address(files, folder)), Sent(files, folder)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A folder in the exchange."""
+
+    files: pyarrow.fs.FileSystem
+    folder: str
+
+    def remove(self) -> None:
+        """Clear it away."""
+        _remove(self.files, self.folder)
+
+
+def _new_folder(exchange: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    files, folder = pyarrow.fs.FileSystem.from_uri(exchange or tempfile.gettempdir())
+    return files, f"{folder.rstrip('/')}/kpay-{uuid.uuid4().hex}"
+
+
+def _address(files: pyarrow.fs.FileSystem, folder: str) -> str:
+    """Name a folder so that Spark, whose default store may be another, takes the same one."""
+    return f"{'file' if files.type_name == 'local' else files.type_name}://{folder}"
+
+
+def _remove(files: pyarrow.fs.FileSystem, folder: str) -> None:
+    if files.get_file_info(folder).type is not pyarrow.fs.FileType.NotFound:
+        files.delete_dir(folder)
+
+
+@dataclass(kw_only=True)
+class SparkALS:
+    """Score by factors that Spark's MLlib has learned; see `recommend.als.ALS` for the idea.
+
+    Minimise Σ_ui c_ui (1[a_ui > 0] − x_u·y_i)² + reg (Σ n_u‖x_u‖² + Σ n_i‖y_i‖²) with
+    c_ui = 1 + alpha a_ui: other than in `ALS`, the penalty grows with the numbers n_u and
+    n_i of degrees stored, so ``reg`` is smaller. A cold user or item has factors 0.
+
+    References
+    ----------
+    Hu, Koren, Volinsky (2008), Collaborative filtering for implicit feedback datasets;
+    Zhou et al. (2008), Large-scale parallel collaborative filtering, for the penalty.
+    """
+
+    master: str = "local[*]"
+    exchange: str = ""
+    n_factors: int = 16
+    reg: float = 0.05
+    alpha: float = 5.0
+    n_iterations: int = 15
+    seed: int = 0
+
+    def fit(self, train: Training) -> Self:
+        """Send the degrees to Spark, have it learn, and fetch the factors."""
+        cells = train.interest.values.tocoo()
+        names = {"user": cells.row.astype(np.int32), "item": cells.col.astype(np.int32)}
+        table = pa.table({**names, "degree": cells.data})
+        degrees, sent = send(connect(self.master), table, self.exchange)
+        weakref.finalize(self, sent.remove)  # a worker that is lost has its part read again
+        als = ALS(
+            rank=self.n_factors,
+            maxIter=self.n_iterations,
+            regParam=self.reg,
+            alpha=self.alpha,
+            implicitPrefs=True,
+            userCol="user",
+            itemCol="item",
+            ratingCol="degree",
+            seed=self.seed,
+        )
+        self.model_ = als.fit(degrees)
+        n_users, n_items = train.interest.values.shape
+        self.user_factors_ = self._factors(self.model_.userFactors, n_users)
+        self.item_factors_ = self._factors(self.model_.itemFactors, n_items)
+        return self
+
+    def _factors(self, frame: DataFrame, n: int) -> np.ndarray:
+        found = fetch(frame, self.exchange)
+        factors = np.zeros((n, self.n_factors), dtype=np.float32)
+        values = found["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        factors[found["id"].to_numpy()] = values.reshape(-1, self.n_factors)
+        return factors
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Return the factors' product, in float32: (len(users), n_items)."""
+        return self.user_factors_[users] @ self.item_factors_.T
+
+    def top_k(
+        self, users: np.ndarray, k: int, *, exclude: csr_array, candidates: np.ndarray | None = None
+    ) -> TopK:
+        """Rank on the cluster (``recommendForAllUsers``): the lists of `recommend.base.top_k`.
+
+        For users and items too many to score here. MLlib withholds nothing, so lists are
+        asked for that are longer by the most anybody has to be spared.
+
+        Parameters
+        ----------
+        users, k, exclude, candidates
+            As in `recommend.base.top_k`.
+        """
+        barred = trained_items(exclude)
+        barred &= False if candidates is None else ~candidates
+        spared = int(np.diff(exclude.indptr).max(initial=0)) + int(barred.sum())
+        cells = exclude.tocoo()
+        seen = pa.table({"user": cells.row.astype(np.int32), "item": cells.col.astype(np.int32)})
+        session = connect(self.master)
+        withheld, sent = send(session, seen, self.exchange)
+        barred_items = session.createDataFrame(pa.table({"item": np.flatnonzero(barred)}))
+        lists = self.model_.recommendForAllUsers(min(k + spared, exclude.shape[1]))
+        lists = lists.select("user", fn.explode("recommendations").alias("one"))
+        lists = lists.select("user", "one.item", "one.rating")
+        lists = lists.join(withheld, ["user", "item"], "left_anti")
+        lists = lists.join(barred_items, "item", "left_anti")
+        order = Window.partitionBy("user").orderBy(fn.desc("rating"), "item")
+        ranked = lists.withColumn("place", fn.row_number().over(order) - 1).where(
+            fn.col("place") < k
+        )
+        found = fetch(ranked, self.exchange).to_pandas()
+        sent.remove()
+        return _lists(found, np.asarray(users, dtype=np.intp), k)
+
+
+def _lists(found: pd.DataFrame, users: np.ndarray, k: int) -> TopK:
+    """Put rows of user, place, item, rating into the lists of the users asked for."""
+    row = pd.Series(np.arange(len(users)), users).reindex(found["user"]).to_numpy()
+    asked = ~np.isnan(row)
+    cells = row[asked].astype(np.intp), found["place"].to_numpy()[asked]
+    items = np.full((len(users), k), -1)
+    scores = np.full((len(users), k), -np.inf, dtype=np.float32)
+    items[cells] = found["item"].to_numpy()[asked]
+    scores[cells] = found["rating"].to_numpy()[asked]
+    return TopK(users, items, scores)
