@@ -124,9 +124,30 @@ def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
     if len(items) != n:
         raise ValueError(f"{len(items)} lists for {n} rows of relevant items; pass equal rows")
     row_of = np.repeat(np.arange(n), np.diff(relevant.indptr))
-    wanted = row_of * n_items + relevant.indices
+    wanted = np.sort(np.append(row_of * n_items + relevant.indices, n * n_items))
     listed = np.arange(n)[:, None] * n_items + items
-    return np.isin(listed, wanted) & (items >= 0)
+    return (wanted[np.searchsorted(wanted, listed)] == listed) & (items >= 0)
+
+
+def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndarray, csr_array]:
+    """Turn tables of ids into the two inputs of :func:`per_user`, for lists made elsewhere.
+
+    ``recommended`` has ``user_id, item_id, rank`` (from 1), ``relevant`` ``user_id, item_id``.
+    Rows are the users in order of appearance, those with something to find first.
+
+    >>> lists = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "rank": [2, 1]})
+    >>> items, wanted = from_ids(lists, pd.DataFrame({"user_id": ["u"], "item_id": ["b"]}))
+    >>> find_hits(items, wanted)
+    array([[ True, False]])
+    """
+    n = len(relevant)
+    user, users = pd.factorize(pd.concat([relevant["user_id"], recommended["user_id"]]))
+    item, ids = pd.factorize(pd.concat([relevant["item_id"], recommended["item_id"]]))
+    rank = recommended["rank"].to_numpy()
+    lists = np.full((len(users), rank.max(initial=0)), -1)
+    lists[user[n:], rank - 1] = item[n:]
+    cells = np.ones(n), (user[:n], item[:n])
+    return lists, csr_array(cells, shape=(len(users), len(ids)))
 
 
 def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUser:

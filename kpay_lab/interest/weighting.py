@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, get_index_dtype
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
@@ -189,7 +189,8 @@ def interest_matrix(
     items = _every_id(totals.items, rest) if items is None else items
     values = _weigh(totals, weighting, weights or InterestWeights(), _bought(tables, users, items))
     starts = np.searchsorted(totals.pairs["user"], np.arange(len(users) + 1))
-    cells = values, totals.pairs["item"].to_numpy(), starts
+    kind = get_index_dtype(maxval=max(len(values), len(items)))
+    cells = values, totals.pairs["item"].to_numpy(kind), starts.astype(kind)
     matrix = csr_array(cells, shape=(len(users), len(items)))
     if weighting == "bm25":
         from implicit.nearest_neighbours import bm25_weight

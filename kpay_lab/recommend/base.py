@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 
-BATCH = 2048  # users scored at once: a few tens of megabytes for a few thousand items
+BATCH = 512  # users scored at once: few enough to rank while their scores are in the cache
 
 
 @dataclass(frozen=True)
@@ -84,29 +84,50 @@ def product(history: csr_array, weights: np.ndarray | csr_array) -> np.ndarray:
     return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
 
+def gram(rows: csr_array) -> np.ndarray:
+    """Multiply sparse rows with each other, X Xᵀ, into a plain array: what is below mirrored.
+
+    Strip by strip the sums stay in the cache, and the sparse product is never held whole.
+    """
+    n = rows.shape[0]
+    found = np.empty((n, n), dtype=rows.dtype)
+    strip = -(-n // 16) or 1
+    for start in range(0, n, strip):
+        below = (rows[start:] @ rows[start : start + strip].T).toarray()
+        found[start:, start : start + strip] = below
+        found[start : start + strip, start:] = below.T
+    return found
+
+
 def largest(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the positions of each row's k largest scores, best first, ties by position.
 
-    Partitioning finds the k-th largest value of a row; of the positions that tie on
-    it the first ones are kept. Only the k survivors are sorted.
+    The k-th largest of the maxima of groups is never above the k-th largest of all: few
+    scores reach this bound, they are found in one pass, and only they are sorted.
 
     Examples
     --------
     >>> largest(np.array([[1.0, 3.0, 2.0, 3.0, 2.0]]), 3)
     array([[1, 3, 2]])
     """
-    cut = scores.shape[1] - k
-    threshold = np.partition(scores, cut, axis=1)[:, cut, None]
-    keep = scores >= threshold
-    crowded = np.flatnonzero(keep.sum(axis=1) > k)
-    if len(crowded):
-        above = scores[crowded] > threshold[crowded]
-        ties = scores[crowded] == threshold[crowded]
-        room = k - above.sum(axis=1, keepdims=True)
-        keep[crowded] = above | (ties & (np.cumsum(ties, axis=1) <= room))
-    positions = np.nonzero(keep)[1].reshape(len(scores), k)
-    order = np.argsort(-np.take_along_axis(scores, positions, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(positions, order, axis=1)
+    n, width = scores.shape
+    size = min(20, width // (8 * k)) or 1
+    whole = width - width % size
+    maxima = scores[:, :whole].reshape(n, size, whole // size).max(axis=1)
+    maxima = np.hstack([maxima, scores[:, whole:]])
+    bound = np.partition(maxima, -k, axis=1)[:, -k]
+    place = np.flatnonzero(scores >= bound[:, None])
+    row, value = place // width, scores.ravel()[place]
+    tie = value == bound[row]
+    ties = np.cumsum(tie)
+    begins = np.searchsorted(row, np.arange(n))
+    few = ~tie | (ties - (ties - tie)[begins][row] <= k)  # k ties a row suffice
+    place, row, value = place[few], row[few], value[few]
+    column = np.arange(len(row)) - np.searchsorted(row, np.arange(n))[row]
+    most = max(k, column.max(initial=0) + 1)
+    kept, values = np.zeros((n, most), dtype=np.intp), np.full((n, most), np.inf)
+    kept[row, column], values[row, column] = place % width, -value
+    return np.take_along_axis(kept, np.argsort(values, axis=1, kind="stable")[:, :k], axis=1)
 
 
 def unit_range(scores: np.ndarray, among: np.ndarray) -> np.ndarray:
@@ -167,12 +188,12 @@ def _rank(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mask, cut and pad one batch; ``scores`` is a private copy and is overwritten."""
     n, n_items = scores.shape
-    if np.isnan(scores).any():
+    if np.isnan(scores.max(initial=-np.inf)):
         raise ValueError("the model scored NaN; a score must be a number for every item")
     if candidates is not None:
         if candidates.shape != (n_items,) or candidates.dtype != bool:
             raise ValueError(f"candidates must be {n_items} booleans, one for each item")
-        scores[:, ~candidates] = -np.inf
+        scores[:, np.flatnonzero(~candidates)] = -np.inf
     if seen is not None:
         scores[np.repeat(np.arange(n), np.diff(seen.indptr)), seen.indices] = -np.inf
     width = min(k, n_items)

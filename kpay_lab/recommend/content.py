@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from kpay_lab.recommend.base import TopK, Training, top_k
+from kpay_lab.recommend.base import TopK, Training, gram, top_k
 
 DESCRIPTION = ("category", "brand", "price", "title", "description")
 
@@ -42,7 +42,7 @@ class ContentBased:
         self.names_ = np.concatenate(names)
         self.features_ = csr_array(normalize(hstack(blocks, format="csr")))
         self.history_ = train.interest.values
-        self.item_weights_ = (self.features_ @ self.features_.T).toarray()
+        self.item_weights_ = gram(self.features_)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:

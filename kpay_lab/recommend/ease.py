@@ -6,7 +6,10 @@ from typing import Self
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from kpay_lab.recommend.base import Training
+from kpay_lab.recommend.base import Training, gram
+
+
+STRIP = 256  # columns mirrored at once: they fit the cache
 
 
 @dataclass(kw_only=True)
@@ -29,16 +32,20 @@ class EASE:
     def fit(self, train: Training) -> Self:
         """Invert the regularised Gram matrix by Cholesky."""
         self.history_ = train.interest.values.astype(self.dtype)
-        gram = (self.history_.T @ self.history_).toarray(order="F")
-        gram[np.diag_indices_from(gram)] += self.reg
-        factorise, invert = get_lapack_funcs(("potrf", "potri"), (gram,))
-        factor, failed = factorise(gram, lower=True, overwrite_a=True)
+        inner = gram(self.history_.T.tocsr()).T  # symmetric: now in LAPACK's order
+        inner[np.diag_indices_from(inner)] += self.reg
+        factorise, invert = get_lapack_funcs(("potrf", "potri"), (inner,))
+        factor, failed = factorise(inner, lower=True, overwrite_a=True)
         if failed:
             raise ValueError(f"EASE: reg={self.reg} leaves the matrix singular; raise reg")
-        lower, _ = invert(factor, lower=True, overwrite_c=True)
-        # Copying the triangle is exact; adding and subtracting triangles cancels in float32.
-        inverse = np.tril(lower) + np.tril(lower, -1).T
-        self.item_weights_ = inverse / -np.diag(inverse)
+        inverse, _ = invert(factor, lower=True, overwrite_c=True)
+        for start in range(0, len(inverse), STRIP):  # mirror the lower triangle, strip by strip
+            stop = start + STRIP
+            inverse[start:stop, stop:] = inverse[stop:, start:stop].T
+            square = inverse[start:stop, start:stop]
+            square[:] = np.tril(square) + np.tril(square, -1).T
+        self.item_weights_ = inverse.T  # symmetric: now in the order that products want
+        self.item_weights_ /= -np.diag(inverse)
         np.fill_diagonal(self.item_weights_, 0)
         return self
 

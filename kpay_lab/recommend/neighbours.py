@@ -5,8 +5,9 @@ from typing import Self
 
 import numpy as np
 from scipy.sparse import csr_array
+from sklearn.preprocessing import normalize
 
-from kpay_lab.recommend.base import Training, largest, product
+from kpay_lab.recommend.base import Training, gram, largest, product
 
 TIE_BREAK = 1e-9  # too little to reorder anything but equal similarities
 
@@ -25,12 +26,12 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     """
     if kind not in ("cosine", "jaccard"):
         raise ValueError(f"similarity is {kind!r}; choose cosine or jaccard")
-    if kind == "jaccard":
-        left, right = ((x != 0).astype(np.float64) for x in (left, right))
-    shared = (left @ right.T).toarray()
-    squares = [np.asarray(x.multiply(x).sum(axis=1)) for x in (left, right)]
-    jaccard = kind == "jaccard"
-    whole = np.add.outer(*squares) - shared if jaccard else np.sqrt(np.outer(*squares))
+    prepared = normalize if kind == "cosine" else lambda x: (x != 0).astype(np.float64)
+    same, left, right = left is right, prepared(left), prepared(right)
+    shared = gram(left) if same else product(left, right.T)
+    if kind == "cosine":
+        return shared
+    whole = np.add.outer(*(np.diff(x.indptr) for x in (left, right))) - shared
     return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
@@ -43,10 +44,10 @@ def nearest(
     """
     if n_neighbors is None or n_neighbors >= similar.shape[1]:
         return similar
-    cols = largest(similar * evidence, n_neighbors)
-    rows = np.repeat(np.arange(len(similar)), n_neighbors)
-    kept = (similar[rows, cols.ravel()], (rows, cols.ravel()))
-    return csr_array(kept, shape=similar.shape)
+    columns = largest(similar * evidence, n_neighbors)
+    kept = np.take_along_axis(similar, columns, axis=1).ravel()
+    begins = np.arange(len(similar) + 1) * n_neighbors
+    return csr_array((kept, columns.ravel(), begins), shape=similar.shape)
 
 
 @dataclass(kw_only=True)
@@ -70,7 +71,8 @@ class ItemNeighbours:
         if self.n_neighbors is not None:
             np.fill_diagonal(similar, 0)
         evidence = 1 - TIE_BREAK / (1 + np.diff(columns.indptr))
-        self.item_weights_ = nearest(similar, self.n_neighbors, evidence).T
+        kept = nearest(similar, self.n_neighbors, evidence)
+        self.item_weights_ = kept if kept is similar else kept.T.tocsr()
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
