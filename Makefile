@@ -55,6 +55,10 @@ endif
 bench: $(READY) ## measure each step next to its peers and write benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/bench.py
 
+.PHONY: bench
+bench: $(READY) ## measure each step next to its peers and write benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/bench.py
+
 lint: $(READY) ## check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

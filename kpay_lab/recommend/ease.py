@@ -8,7 +8,6 @@ from scipy.linalg import get_lapack_funcs
 
 from kpay_lab.recommend.base import Training, gram
 
-
 STRIP = 256  # columns mirrored at once: they fit the cache
 
 

@@ -1,0 +1,145 @@
+"""What was measured, kept as JSON beside the logs, and RESULTS.md made from all of it."""
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from logs import CACHE
+from table import GROWTH, STEPS, Step
+
+HERE = Path(__file__).parent
+KEPT = CACHE / "measured.json"
+PACKAGES = ("numpy", "scipy", "pandas", "polars", "pyarrow", "implicit")
+TITLES = (
+    "step | size | peer | peer s | ours s | ratio (spread) | aim | memory MB peer, ours | "
+    "ours ÷ floor | held together"
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The rounds of one step by way, and what its check said."""
+
+    step: Step
+    found: dict
+    checked: str
+
+
+def keep(line, repeats):
+    """Remember the medians and the spread of a step."""
+    middle = {
+        f"{way}_{key}": median(run[key] for run in runs)
+        for way, runs in line.found.items()
+        for key in ("cpu", "seconds", "extra")
+    }
+    rounds = zip(line.found["peer"], line.found["ours"], strict=True)
+    ratios = sorted(peer["cpu"] / ours["cpu"] for peer, ours in rounds)
+    spread = {"low": ratios[0], "high": ratios[-1], "repeats": repeats, "load": os.getloadavg()[0]}
+    _remember(f"{line.step.module}-{line.step.size}", middle | spread | {"checked": line.checked})
+
+
+def keep_growth(found, sizes):
+    """Remember and draw how the matrix step grows with the log."""
+    import matplotlib.pyplot as plt
+
+    _remember("growth", found)
+    millions = [sizes[size] for size in found]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for axis, key, unit in zip(axes, ("cpu", "peak"), ("seconds", "peak memory, MB"), strict=True):
+        axis.plot(millions, [found[size][key] for size in found], marker="o")
+        axis.set(xlabel="million events", ylabel=unit, xlim=(0, None), ylim=(0, None))
+        axis.grid(alpha=0.3)
+    figure.suptitle("From a Parquet log to the interest matrix, one thread")
+    figure.savefig(HERE.parent / "docs" / "growth.png", dpi=120)
+
+
+def write():
+    """Write RESULTS.md from all that was ever measured here."""
+    known = json.loads(KEPT.read_text())
+    lines = ["# Benchmarks", "", _about(), "", _machine(known), "", "## The table", ""]
+    lines += [f"| {TITLES} |", "|---" * (TITLES.count("|") + 1) + "|"]
+    done = [(step, known[key]) for step in STEPS if (key := f"{step.module}-{step.size}") in known]
+    lines += [_row(step, each) for step, each in done]
+    lines += [
+        "",
+        "Floors: " + "; ".join(dict.fromkeys(f"{s.name}: {s.floor}" for s in STEPS)) + ".",
+    ]
+    lines += ["", "## What was missed", ""]
+    misses = [f"- {miss}" for step, each in done for miss in _misses(step, each)]
+    lines += misses or ["Nothing: every line is at its aim."]
+    if "growth" in known:
+        lines += ["", "## Growth of the matrix step", "", "| million events | s | peak MB |"]
+        lines += ["|---|---|---|"]
+        for size, each in known["growth"].items():
+            lines.append(f"| {GROWTH[size]} | {each['cpu']:.1f} | {each['peak']:,.0f} |")
+        lines += ["", "![time and memory](../docs/growth.png)"]
+    (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _about():
+    return (
+        "`make bench` measures all of it anew and rewrites this page. Each measurement is a fresh "
+        "process at one thread; peer and ours alternate. Seconds are those of the processor "
+        "(median), which other work on the machine disturbs less than the clock; memory is the "
+        "peak above what imports and inputs hold. The logs are seeded: S 6,000 users × 3,700 "
+        "items, 1 million events; M 100,000 × 10,000, 10 million."
+    )
+
+
+def _machine(known):
+    loads = [each["load"] for each in known.values() if "load" in each]
+    rounds = sorted({each["repeats"] for each in known.values() if "repeats" in each})
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{_processor()}, {os.cpu_count()} cores, {_memory():.0f} GB; Python "
+        f"{platform.python_version()}, {packages}. Rounds: {', '.join(map(str, rounds))}. Load "
+        f"average while measuring: {min(loads):.1f} to {max(loads):.1f} (one is ours)."
+    )
+
+
+def _processor():
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _memory():
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+
+
+def _row(step, each):
+    ratio = each["peer_cpu"] / each["ours_cpu"]
+    floor = each["ours_cpu"] / each["floor_cpu"]
+    return (
+        f"| {step.name} | {step.size} | {step.peer} | {each['peer_cpu']:.2f} | "
+        f"{each['ours_cpu']:.2f} | **{ratio:.1f}** ({each['low']:.1f}–{each['high']:.1f}) | "
+        f"{_aims(step)} | {each['peer_extra']:.0f}, {each['ours_extra']:.0f} | {floor:.1f} | "
+        f"{each['checked']} |"
+    )
+
+
+def _aims(step):
+    aims = [f"{step.aim:g}×"]
+    aims += [f"memory ≤ {step.memory:.2g} of the peer's"] if step.memory else []
+    aims += [f"≤ {step.of_floor:g} floors"] if step.of_floor else []
+    return ", ".join(aims)
+
+
+def _misses(step, each):
+    shares = [("ratio", each["peer_cpu"] / each["ours_cpu"], step.aim, "least")]
+    shares.append(("memory share", each["ours_extra"] / each["peer_extra"], step.memory, "most"))
+    shares.append(("floors", each["ours_cpu"] / each["floor_cpu"], step.of_floor, "most"))
+    for what, value, aim, way in shares:
+        if aim and (value < aim if way == "least" else value > aim):
+            short = f"{what} {value:.2f}, aim at {way} {aim:.2g}"
+            yield f"{step.name} ({step.size}): {short}. {step.why}"
+
+
+def _remember(key, value):
+    known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    KEPT.write_text(json.dumps(known | {key: value}))

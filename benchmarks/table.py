@@ -1,0 +1,116 @@
+"""The steps, their aims, and why a step misses its aim where it does."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the table.
+
+    ``aim`` is the least ratio peer ÷ ours of the time; ``memory`` the largest share of the
+    peer's extra memory; ``of_floor`` the largest multiple of the floor's time. ``why`` says
+    what stands in the way where an aim is missed.
+    """
+
+    name: str
+    module: str
+    size: str
+    peer: str
+    floor: str
+    aim: float
+    memory: float | None = None
+    of_floor: float | None = None
+    peers: str = "peers"
+    why: str = ""
+
+
+STEPS = (
+    Step(
+        "Parquet log → interest matrix",
+        "matrix_parquet",
+        "M",
+        "pandas groupby + factorize + CSR",
+        "pyarrow reads the columns",
+        3,
+        of_floor=2.5,
+    ),
+    Step(
+        "log in memory → interest matrix",
+        "matrix_memory",
+        "M",
+        "pandas groupby + factorize + CSR",
+        "summing the measures",
+        3,
+        memory=1 / 3,
+    ),
+    Step(
+        "EASE, fit",
+        "ease",
+        "S",
+        "NumPy inverse in float64",
+        "one Cholesky factor",
+        2.8,
+        memory=0.5,
+    ),
+    Step(
+        "item neighbours, fit",
+        "neighbours",
+        "S",
+        "implicit CosineRecommender",
+        "sparse product XᵀX",
+        1,
+    ),
+    Step(
+        "top 10 from 64 factors",
+        "topk_factors",
+        "S",
+        "implicit recommend",
+        "bare matrix product",
+        2.5,
+    ),
+    Step(
+        "top 10 from 64 factors",
+        "topk_factors",
+        "M",
+        "implicit recommend",
+        "bare matrix product",
+        1.5,
+    ),
+    Step(
+        "top 10 from EASE",
+        "topk_ease",
+        "S",
+        "RecTools recommend",
+        "sparse product X B",
+        8,
+        peers="peers-rectools",
+        why="X B itself takes nearly all of our time: what is left to gain lies in the product.",
+    ),
+    Step(
+        "seven ranking metrics, 100,000 users",
+        "metrics",
+        "M",
+        "RecTools calc_metrics",
+        "reading every id once",
+        5,
+        peers="peers-rectools",
+    ),
+    Step(
+        "the same, next to five of them",
+        "metrics_recommenders",
+        "M",
+        "Microsoft Recommenders",
+        "reading every id once",
+        50,
+        peers="peers-rectools",
+    ),
+    Step(
+        "1,000 bootstrap resamples, 100,000 × 8",
+        "bootstrap",
+        "M",
+        "SciPy percentile bootstrap",
+        "drawing the rows",
+        5,
+    ),
+)
+GROWTH = {"1M": 1, "3M": 3, "M": 10, "30M": 30}  # millions of events
