@@ -52,9 +52,6 @@ else
 endif
 	$(BIN)/python -m pytest tests/spark -m spark
 
-bench: $(READY) ## measure each step next to its peers and write benchmarks/RESULTS.md
-	$(BIN)/python benchmarks/bench.py
-
 .PHONY: bench
 bench: $(READY) ## measure each step next to its peers and write benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/bench.py
