@@ -1,6 +1,6 @@
 """Rows of text → a typed table and the problems found: one set of rules for every format.
 
-The schemas of `tables` are the rules; this module only puts them into words.
+The schemas of `tables` are the rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +14,8 @@ import pyarrow as pa
 
 from kpay_lab import columns as c
 from kpay_lab.data.splitting import TEXT, RawRows, shown
-from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS
+from kpay_lab.data.tables import KIND_OF, PRIMARY_KEYS, SCHEMAS
 from kpay_lab.data.values import extra_column, typed_column
-
-UNITS = {"watch_time": " seconds", "duration": " seconds"}
 
 
 @dataclass(frozen=True)
@@ -27,28 +25,6 @@ class Checked:
     good: pd.DataFrame
     problems: pd.DataFrame
     ignored: tuple[str, ...] = ()
-
-
-def requirement(table: str, column: str) -> str:
-    """Say in words what the schema asks of a column.
-
-    >>> requirement("events", "watch_time")
-    'it must be 0 or more seconds'
-    """
-    rule = SCHEMAS[table].columns[column]
-    dtype = str(rule.dtype)
-    bounds = {check.name: check.statistics for check in rule.checks}
-    if "isin" in bounds:
-        return "it must be one of " + ", ".join(map(str, bounds["isin"]["allowed_values"]))
-    if "in_range" in bounds:
-        return "it must be between {min_value} and {max_value}".format(**bounds["in_range"])
-    if dtype.startswith("datetime"):
-        return "it must be an ISO time, unix seconds or milliseconds"
-    if "greater_than_or_equal_to" in bounds:
-        least = bounds["greater_than_or_equal_to"]["min_value"]
-        whole = "a whole number, " if dtype == "Int64" else ""
-        return f"it must be {whole}{least} or more{UNITS.get(column, '')}"
-    return "it must be yes or no" if dtype == "boolean" else "it must not be empty"
 
 
 def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Series]) -> Checked:
@@ -67,7 +43,7 @@ def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Seri
             continue
         typed = typed_column(texts[column], str(rules[column].dtype), column)
         frame[column] = typed.values
-        found.append(_problems(typed.bad, column, requirement(table, column)))
+        found.append(_problems(typed.bad, column, KIND_OF[column].words))
     data = pd.DataFrame(frame)
     found += [*_schema_problems(table, data), *_unknown_ids(table, data, known)]
     problems = pd.concat(found).drop_duplicates(["row", "column"])
@@ -132,7 +108,7 @@ def _schema_problems(table: str, data: pd.DataFrame) -> Iterator[pd.DataFrame]:
         cases = cases[cases["index"].notna() & (cases["check"] != "field_uniqueness")]
         for column, rows in cases.groupby("column"):
             bad = np.isin(data.index, rows["index"].astype("int64"))
-            yield _problems(bad, str(column), requirement(table, str(column)))
+            yield _problems(bad, str(column), KIND_OF[column].words)
 
 
 def _unknown_ids(

@@ -8,7 +8,7 @@ is absent, never filled.
 
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pandera.pandas as pa
@@ -18,25 +18,41 @@ from kpay_lab import columns as c
 UTC_TIME = pd.DatetimeTZDtype("us", "UTC")
 
 
-# A column has one dtype and one rule, whatever its table.
-TYPES: dict[str, Any] = {
-    "user_id item_id source_item_id session_id promotes": str,
-    "kind title description category brand host gender occupation policy part": str,
-    "timestamp published_at refunded_at": UTC_TIME,
-    "watch_time duration progress rating price age amount refund_amount propensity": float,
-    "like_count comment_count share_count question_count": pd.Int64Dtype(),
-    "position treatment clicked purchased": pd.Int64Dtype(),
-    "reviewed author_verified consent": pd.BooleanDtype(),
-}
-RULES = {
-    "kind": pa.Check.isin(c.KINDS),
-    "part": pa.Check.isin(("train", "test")),
-    "progress propensity": pa.Check.in_range(0, 1),
-    "watch_time duration rating price age amount refund_amount": pa.Check.ge(0),
-    "like_count comment_count share_count question_count": pa.Check.ge(0),
-    "position": pa.Check.ge(1),
-    "treatment clicked purchased": pa.Check.isin([0, 1]),
-}
+class Kind(NamedTuple):
+    """What a column may hold: its dtype, its rule, the rule in words, and who is of the kind."""
+
+    dtype: Any
+    rule: pa.Check | None
+    words: str
+    columns: str
+
+
+# A column is of one kind, whatever its table.
+KINDS = (
+    Kind(str, None, "it must not be empty", "user_id item_id source_item_id session_id promotes"),
+    Kind(str, None, "it must be text", "title description category brand host policy"),
+    Kind(str, None, "it must be text", "gender occupation"),
+    Kind(str, pa.Check.isin(c.KINDS), f"it must be one of {', '.join(c.KINDS)}", "kind"),
+    Kind(str, pa.Check.isin(("train", "test")), "it must be one of train, test", "part"),
+    Kind(
+        UTC_TIME, None, "it must be an ISO time, unix seconds or milliseconds",
+        "timestamp published_at refunded_at",
+    ),
+    Kind(float, pa.Check.ge(0), "it must be 0 or more seconds", "watch_time duration"),
+    Kind(float, pa.Check.ge(0), "it must be 0 or more", "rating price age amount refund_amount"),
+    Kind(float, pa.Check.in_range(0, 1), "it must be between 0 and 1", "progress propensity"),
+    Kind(
+        pd.Int64Dtype(), pa.Check.ge(0), "it must be a whole number, 0 or more",
+        "like_count comment_count share_count question_count",
+    ),
+    Kind(pd.Int64Dtype(), pa.Check.ge(1), "it must be a whole number, 1 or more", "position"),
+    Kind(
+        pd.Int64Dtype(), pa.Check.isin([0, 1]), "it must be one of 0, 1",
+        "treatment clicked purchased",
+    ),
+    Kind(pd.BooleanDtype(), None, "it must be yes or no", "reviewed author_verified consent"),
+)  # fmt: skip
+KIND_OF = {name: kind for kind in KINDS for name in kind.columns.split()}
 REQUIRED = {
     "events": "user_id item_id",
     "items": "item_id",
@@ -57,13 +73,10 @@ PRIMARY_KEYS = {"users": "user_id", "items": "item_id"}
 
 
 def _column(table: str, name: str) -> pa.Column:
-    needed = name in REQUIRED[table].split()
-    dtype = next(dtype for names, dtype in TYPES.items() if name in names.split())
-    checks = [rule for names, rule in RULES.items() if name in names.split()]
-    if needed and dtype is str:
-        checks.append(pa.Check.str_length(min_value=1))
+    kind, needed = KIND_OF[name], name in REQUIRED[table].split()
+    rule = pa.Check.str_length(min_value=1) if needed and kind.dtype is str else kind.rule
     unique = PRIMARY_KEYS.get(table) == name
-    return pa.Column(dtype, checks, nullable=not needed, required=needed, unique=unique)
+    return pa.Column(kind.dtype, rule, nullable=not needed, required=needed, unique=unique)
 
 
 SCHEMAS = {

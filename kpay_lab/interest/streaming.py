@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from kpay_lab.data.checking import requirement
+from kpay_lab.data.tables import KIND_OF
 from kpay_lab.interest import totals
 from kpay_lab.interest.parquet import batches
 from kpay_lab.interest.totals import LARGEST, SUMMED, PairTotals
@@ -215,7 +215,7 @@ def check_values(log: EventLog) -> int:
         most = 1.0 if name == "progress" else np.finfo(np.float64).max
         for value in (found[f"MIN_{name}"], found[f"MAX_{name}"]):
             if not pd.isna(value) and not 0 <= value <= most:
-                faults.append(f"{name} is {value:g} somewhere; {requirement('events', name)}")
+                faults.append(f"{name} is {value:g} somewhere; {KIND_OF[name].words}")
     if faults:
         raise ValueError(f"events: {'; '.join(faults)} (`kpay check` names the rows)")
     return int(found["n"])
