@@ -85,7 +85,7 @@ def lab(project, tmp_path_factory):
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_answered(f"{address}/api/status?token=t", server, home / "log")
-        yield f"{address}/lab/tree/notebooks/{{}}?token=t"
+        yield f"{address}/lab/tree/notebooks/{{}}?token=t&reset"
     finally:
         os.killpg(server.pid, signal.SIGTERM)  # the kernels too
         server.wait(30)

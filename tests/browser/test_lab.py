@@ -46,3 +46,16 @@ def test_run_all(page, lab, project, name):
     assert len(pictures) >= len(list((saved / "figures").glob("*.png"))) > 0
     assert min(pictures) > 100
     assert json.loads((saved / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_a_slider_draws_the_figure_anew(page, lab):
+    run_all(page, lab, "07_case_study")
+    panel = page.locator(".widget-interact")
+    assert panel.locator(".widget-slider").count() == 5
+    before = panel.locator("img").get_attribute("src")
+    number = panel.locator(".widget-readout").first
+    number.click()
+    number.fill("0.3")
+    number.press("Enter")
+    changed = "([node, old]) => node.querySelector('img') && node.querySelector('img').src !== old"
+    page.wait_for_function(changed, arg=[panel.element_handle(), before], timeout=60_000)
