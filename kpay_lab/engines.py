@@ -5,6 +5,7 @@ Every engine enters at the same arrow, pair totals, and everything after is the 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,8 @@ def _moment(text: str) -> pd.Timestamp | None:
 def _open(engine: str, paths: Sequence[Path], spark_master: str, exchange: str) -> EventLog:
     if engine == "polars":
         return ParquetLog.open(paths)
+    if find_spec("pyspark") is None:
+        raise ValueError("engine spark needs pyspark and Java 17: pip install 'kpay-lab[spark]'")
     from kpay_lab.spark import SparkLog, connect
 
     return SparkLog.open(connect(spark_master), [str(path) for path in paths], exchange)

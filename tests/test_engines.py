@@ -1,5 +1,7 @@
 """A log read as totals leads to the same split as the log read whole."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,3 +91,9 @@ def test_only_parquet_is_streamed(tmp_path):
     (tmp_path / "events.csv").write_text("user_id,item_id\nu,a\n")
     with pytest.raises(ValueError, match=r"convert events\.csv"):
         load_log("tables", tmp_path, engine="polars")
+
+
+@pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
+def test_a_missing_pyspark_is_named_with_its_remedy(folder):
+    with pytest.raises(ValueError, match=r"pip install 'kpay-lab\[spark\]'"):
+        load_log("tables", folder, engine="spark")
