@@ -15,7 +15,7 @@ import pytest
 from kpay_lab.data.tables import Tables
 from kpay_lab.data.truth import write_tables
 
-NOTEBOOKS = ("01_data_exploration", "03_user_portraits", "04_model_comparison")
+NOTEBOOKS = [path.stem for path in sorted(Path("notebooks").glob("0[1-6]*.ipynb"))]
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
