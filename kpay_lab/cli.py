@@ -95,7 +95,7 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     from kpay_lab.report import verify as verifying
     from kpay_lab.report.runner import start
 
-    before, known = verifying.read_finished(folder), read_project()[0]
+    before, known = verifying.read_finished(folder)[0], read_project()[0]
     scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
     again = start(known, before.parameters, before.profile, scratch, _tables_of)
     if _execute(again, stop, limits) == 130:

@@ -27,24 +27,25 @@ from kpay_lab.report.process import GRACE, sweep  # noqa: E402
 def main(task_file: str) -> int:
     """Run the notebook a task file describes; return 0 if Python raised nothing."""
     task = json.loads(Path(task_file).read_text(encoding="utf-8"))
-    events, alone = Path(task["events"]), threading.Event()
+    scratch, alone = Path(task_file).parent, threading.Event()
+    events = scratch / "events"
     signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_follow_parent, args=(events.parent, alone), daemon=True).start()
+    threading.Thread(target=_follow_parent, args=(scratch, alone), daemon=True).start()
     papermill_engines.register("kpay", _announcing(events))
     config = Config()
     config.KernelManager.transport = "ipc"  # no port for others to connect to
     # Else the sockets are named relative to the kernel's folder, and two kernels share them.
-    config.KernelManager.ip = str(events.parent / "kernel")
+    config.KernelManager.ip = str(scratch / "kernel")
     try:
         execute_notebook(
             task["source"],
-            task["target"],
+            str(scratch / "out.ipynb"),
             task["parameters"],
             engine_name="kpay",
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            cwd=task["folder"],
+            cwd=str(Path(task["source"]).parent),
             config=config,
             execution_timeout=task["cell_timeout"],
         )
@@ -53,8 +54,8 @@ def main(task_file: str) -> int:
         return 1
     finally:
         if alone.is_set():
-            sweep(events.parent, spare=os.getpid())
-            shutil.rmtree(events.parent, ignore_errors=True)
+            sweep(scratch, spare=os.getpid())
+            shutil.rmtree(scratch, ignore_errors=True)
     return 0
 
 

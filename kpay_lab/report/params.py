@@ -63,9 +63,8 @@ class Parameter:
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
-            raise ValueError(
-                f"{self.name} is {_shown(value)}; only finite numbers and text are taken"
-            ) from None
+            problem = f"{self.name} is {_shown(value)}; only finite numbers and text are taken"
+            raise ValueError(problem) from None
         for one in value if isinstance(value, list) else [value]:
             self._check_bounds(one)
         return value
@@ -98,13 +97,7 @@ class Notebook:
 
 
 def read_notebooks(folder: Path) -> dict[str, Notebook]:
-    """Read every notebook of a folder, without running any.
-
-    Raises
-    ------
-    ParameterError
-        If one has no `parameters` cell or a line of it breaks the grammar.
-    """
+    """Read every notebook of a folder; raises ParameterError where a cell breaks the grammar."""
     notebooks, problems = {}, []
     for path in sorted(folder.glob("*.ipynb")):
         try:
@@ -156,13 +149,9 @@ def read_parameters(source: str) -> dict[str, Parameter]:
 
 def _parameter(name: str, kind: str, value: ast.expr, comment: str) -> Parameter:
     parts = COMMENT.match(comment)
-    low, high = -math.inf, math.inf
-    choices: tuple[str, ...] = ()
-    if parts and parts["range"]:
-        low, high = (float(end) for end in parts["range"].split(","))
-    if parts and parts["choices"]:
-        choices = tuple(choice.strip() for choice in parts["choices"].split(","))
-    words = parts["help"] if parts else ""
+    words, bounds, listed = parts.groups() if parts else ("", None, None)
+    low, high = (float(end) for end in bounds.split(",")) if bounds else (-math.inf, math.inf)
+    choices = tuple(choice.strip() for choice in listed.split(",")) if listed else ()
     parameter = Parameter(name, kind, ast.literal_eval(value), words, low, high, choices)
     parameter.checked(parameter.default)
     return parameter

@@ -42,28 +42,19 @@ def execute(
     stop: threading.Event,
     on_cell: Callable[[int, int], None],
 ) -> Outcome:
-    """Run a notebook in its own process and return how it ended.
+    """Run a notebook in its own process; when this returns, none that it started is alive.
 
-    ``timeout`` is for the whole notebook, ``cell_timeout`` for each cell, in seconds. When
-    this returns, no process started by the notebook is alive.
+    ``timeout`` is for the whole notebook, ``cell_timeout`` for each cell, in seconds.
     """
     started = time.monotonic()
     # The kernel's sockets lie in here, and a socket's path has room for some 100 letters.
     short = "/tmp" if Path("/tmp").is_dir() else None
     scratch = Path(tempfile.mkdtemp(prefix="kpay-", dir=short))
-    target = scratch / "out.ipynb"
-    task = {
-        "source": str(source),
-        "target": str(target),
-        "events": str(scratch / "events"),
-        "parameters": parameters,
-        "folder": str(source.parent),
-        "cell_timeout": cell_timeout,
-    }
+    task = {"source": str(source), "parameters": parameters, "cell_timeout": cell_timeout}
     try:
         (scratch / "task.json").write_text(json.dumps(task, allow_nan=False), encoding="utf-8")
-        cut_off, code = _watch(scratch, started + timeout, timeout, stop, on_cell)
-        notebook = _read(target)
+        cut_off, code = _watch(scratch, timeout, stop, on_cell)
+        notebook = _read(scratch / "out.ipynb")
         reason = cut_off or _fault(_events(scratch), notebook, code)
         status = "interrupted" if stop.is_set() and reason else "failed" if reason else "ok"
         return Outcome(status, reason, time.monotonic() - started, notebook)
@@ -73,13 +64,10 @@ def execute(
 
 
 def _watch(
-    scratch: Path,
-    deadline: float,
-    timeout: float,
-    stop: threading.Event,
-    on_cell: Callable[[int, int], None],
+    scratch: Path, timeout: float, stop: threading.Event, on_cell: Callable[[int, int], None]
 ) -> tuple[str, int]:
     """Return why the child was cut off (nothing if it was not) and its exit code."""
+    deadline = time.monotonic() + timeout
     command = [sys.executable, "-m", "kpay_lab.report.execute", str(scratch / "task.json")]
     seen, cut_off = 0, ""
     with (scratch / "log").open("wb") as log:

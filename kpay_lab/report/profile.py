@@ -105,22 +105,14 @@ def resolve(
     """Return the parameters of each chosen notebook.
 
     The order is notebook default < profile's shared < profile's block < ``settings``
-    (``key=value`` or ``notebook.key=value``, the value in YAML).
-
-    Raises
-    ------
-    ParameterError
-        With every unknown key, wrong type, value out of range and wrong choice at once.
+    (``key=value`` or ``notebook.key=value``, the value in YAML). Raises ParameterError with
+    every unknown key, wrong type, value out of range and wrong choice at once.
     """
-    chosen, problems = list(chosen), []
-    problems += [
-        f"there is no notebook {name!r}{hint(name, known)}"
-        for name in [*chosen, *profile.blocks, *(profile.notebooks or ())]
-        if name not in known
-    ]
-    layers = _layers(known, chosen, profile, settings, problems)
+    chosen = list(chosen)
+    named = [*chosen, *profile.blocks, *(profile.notebooks or ())]
+    problems = [f"there is no notebook {n!r}{hint(n, known)}" for n in named if n not in known]
     resolved = {name: dict(known[name].defaults) for name in chosen if name in known}
-    for place, meant, key, value in layers:
+    for place, meant, key, value in _layers(known, chosen, profile, settings, problems):
         targets = [name for name in meant if name in known]
         having = [name for name in targets if key in known[name].parameters]
         if key == "output_dir":
@@ -129,14 +121,11 @@ def resolve(
         if targets and not having:
             keys = {key for name in targets for key in known[name].parameters}
             problems.append(f"{place}: unknown parameter {key!r}{hint(str(key), keys)}")
-        for name in having:
+        for name in having:  # a profile is checked for notebooks that do not run, too
             try:
-                checked = known[name].parameters[key].checked(value)
+                resolved.get(name, {})[key] = known[name].parameters[key].checked(value)
             except ValueError as error:
                 problems.append(f"{place}: {error}")
-                continue
-            if name in resolved:
-                resolved[name][key] = checked
     if problems:
         raise ParameterError(problems)
     return resolved
@@ -164,11 +153,8 @@ def _layers(
             problems.append(f"--set {setting}: {name!r} does not run{hint(name, chosen)}")
             continue
         targets = [name] if name else chosen
-        kinds = {known[one].parameters[key].type for one in targets if _has(known, one, key)}
+        having = [known[n].parameters for n in targets if n in known]
+        kinds = {parameters[key].type for parameters in having if key in parameters}
         value = text if kinds == {"str"} else read_yaml(text, f"--set {target}")
         layers.append((f"--set {setting}", targets, key, value))
     return layers
-
-
-def _has(known: Mapping[str, Notebook], name: str, key: str) -> bool:
-    return name in known and key in known[name].parameters

@@ -27,20 +27,10 @@ FORMULA_STARTS = tuple("=+-@＝＋－＠\t\r\n")
 class Session:
     """Collect a notebook's results and write them in one step.
 
-    Nothing touches the disk before `save`; then the folder
-    ``<output_dir>/<notebook>/`` appears whole: ``metrics.json``, ``session.json``,
-    ``figures/`` and ``tables/``.
+    Nothing touches the disk before `save`; then the folder ``<output_dir>/<notebook>/``
+    appears whole. A relative ``output_dir`` lies in the project, and only one named
+    ``interactive`` is ever overwritten.
 
-    Parameters
-    ----------
-    notebook : str
-        Its name, ``02_interest_matrix``.
-    output_dir : str
-        The run's folder; a relative one lies in the project. Only a folder named
-        ``interactive`` is ever overwritten.
-
-    Examples
-    --------
     >>> session = Session("02_interest_matrix")
     >>> session.metric("users", 4, headline="users")
     >>> session.metric("mean_interest", float("nan"))  # nothing to average: null
@@ -54,29 +44,14 @@ class Session:
         self.folder = self.output_dir / notebook
         self.metrics: dict[str, Scalar] = {}
         self._files: dict[str, bytes] = {}
-        self._notes: dict[str, Any] = {
-            "headlines": [],
-            "figures": [],
-            "data_files": [],
-            "record": {},
-        }
+        lists = ("headlines", "figures", "data_files")
+        self._notes: dict[str, Any] = {"record": {}} | {key: [] for key in lists}
 
     def metric(self, key: str, value: Any, *, headline: str | None = None) -> None:
         """Keep one number, text or yes/no; NaN means *not defined here* and becomes null.
 
-        Parameters
-        ----------
-        key : str
-            ``ease/ndcg@10``; each key once.
-        value : bool, int, float, str or None
-            NumPy scalars are taken as Python's.
-        headline : str, optional
-            A few words; marks the metric as a key figure of the index page.
-
-        Raises
-        ------
-        ValueError
-            If the key was used before, or the value is infinite or no scalar.
+        ``headline``, a few words, marks a key figure of the index page. Raises ValueError if
+        the key was used before, or the value is infinite or no scalar.
         """
         if key in self.metrics:
             raise ValueError(f"metric {key!r} was recorded before; each key is used once")
@@ -134,13 +109,7 @@ class Session:
         self._notes["record"][key] = value
 
     def save(self) -> None:
-        """Write everything to ``folder``.
-
-        Raises
-        ------
-        FileExistsError
-            If the folder is there already and is not an interactive one.
-        """
+        """Write everything to ``folder``; raises FileExistsError if it is there for good."""
         if self.folder.exists() and self.output_dir.name != "interactive":
             raise FileExistsError(
                 f"{self.folder} exists and only outputs/interactive is overwritten; "
@@ -152,9 +121,13 @@ class Session:
             "metrics.json": to_json(self.metrics).encode(),
             "session.json": to_json(self._notes).encode(),
         }
-        for name, content in contents.items():
-            write_bytes(staging / name, content)
-        _swap(staging, self.folder)
+        try:
+            for name, content in contents.items():
+                write_bytes(staging / name, content)
+            _swap(staging, self.folder)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
 
     def _keep(self, name: str, content: bytes) -> None:
         if name in self._files:

@@ -10,7 +10,6 @@ from typing import Any
 from kpay_lab.report.manifest import Manifest
 
 SAME = ("processor", "python", "packages", "threads")  # what exact equality may be asked of
-RTOL = 1e-9
 
 
 @dataclass(frozen=True)
@@ -28,83 +27,70 @@ class Verdict:
         return not self.metrics and not self.inputs
 
     def __str__(self) -> str:
-        lines = [*self.surroundings, *self.inputs, *self.metrics]
-        return "\n".join([*lines, f"compared {self.rule}", "equal" if self.equal else "not equal"])
+        lines = [*self.surroundings, *self.inputs, *self.metrics, f"compared {self.rule}"]
+        return "\n".join([*lines, "equal" if self.equal else "not equal"])
 
 
-def read_finished(folder: Path) -> Manifest:
-    """Read the manifest of a run that came to its end.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds no run, or one that was cut off.
-    """
+def read_finished(folder: Path) -> tuple[Manifest, dict[str, dict[str, Any]]]:
+    """Read a run's manifest and metrics; raises ValueError if there is none, or it was cut off."""
     manifest = Manifest.read(folder)
     if manifest.status not in ("ok", "failed"):
         remedy = f"kpay run --resume {folder}"
         raise ValueError(f"{folder} did not come to its end ({manifest.status}); first {remedy}")
-    return manifest
-
-
-def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read a run's ``metrics.json``."""
-    content: dict[str, dict[str, Any]] = json.loads((folder / "metrics.json").read_text("utf-8"))
-    return content
+    return manifest, json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 
 def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     """Compare a run with its rerun.
 
     Numbers must be equal to the last bit on the same processor, Python and packages, and to
-    ``1e-9`` relatively elsewhere (near zero, to a thousandth of that absolutely); ``rtol``
+    1e-9 relatively elsewhere (near zero, to a thousandth of that absolutely); ``rtol``
     overrules both. Text and yes/no must be equal.
     """
-    first, second = read_finished(folder), read_finished(again)
+    (first, one), (second, two) = read_finished(folder), read_finished(again)
     apart = [key for key in SAME if first.environment.get(key) != second.environment.get(key)]
-    used = rtol if rtol is not None else RTOL if apart else 0.0
+    used = rtol if rtol is not None else 1e-9 if apart else 0.0
     why = f"other {', '.join(apart)}" if apart else "same processor, Python and packages"
-    how = f"with rtol {used:g}" if used else "exactly"
+    why = f"as asked; {why}" if rtol is not None else why
     return Verdict(
-        f"{how} ({'as asked; ' if rtol is not None else ''}{why})",
-        list(_metrics(read_metrics(folder), read_metrics(again), used)),
+        f"{f'with rtol {used:g}' if used else 'exactly'} ({why})",
+        [line for name in sorted({*one, *two})
+         for line in _metrics(name, one.get(name, {}), two.get(name, {}), used)],
         list(_changed("input file", first.data, second.data)),
         list(surroundings(first, second)),
-    )
+    )  # fmt: skip
 
 
 def surroundings(first: Manifest, second: Manifest) -> Iterator[str]:
     """Yield what differs around two runs: machine, Python, packages, code, notebooks, status."""
-    one, two = first.environment, second.environment
+    one, two = ({"packages": {}, "git": {}} | run.environment for run in (first, second))
     for key in ("processor", "python", "threads"):
         yield from _changed("", {key: one.get(key)}, {key: two.get(key)})
-    yield from _changed("package", one.get("packages", {}), two.get("packages", {}))
-    yield from _changed("code,", one.get("git", {}), two.get("git", {}))
-    for key in ("source_sha256", "status", "reason"):
-        values = (
-            {name: getattr(entry, key) for name, entry in manifest.notebooks.items()}
-            for manifest in (first, second)
-        )
-        yield from _changed(f"{key.removesuffix('_sha256')} of", *values)
+    yield from _changed("package", one["packages"], two["packages"])
+    yield from _changed("code,", one["git"], two["git"])
+    for word, key in (("source of", "source_sha256"), ("status of", "status")):
+        runs = (first.notebooks, second.notebooks)
+        yield from _changed(word, *({n: getattr(e, key) for n, e in run.items()} for run in runs))
 
 
 def _changed(kind: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted({*one, *two}):
-        before, after = one.get(key), two.get(key)
-        if before != after:
-            yield f"changed {kind} {key}: {_short(before)} → {_short(after)}".replace("  ", " ")
+        before, after = (
+            f"{str(side.get(key))[:12]}…" if len(str(side.get(key))) == 64 else side.get(key)
+            for side in (one, two)  # a hash is known by its beginning
+        )
+        if one.get(key) != two.get(key):
+            yield " ".join(f"changed {kind} {key}: {before} → {after}".split())
 
 
 def _metrics(
-    one: Mapping[str, Mapping[str, Any]], two: Mapping[str, Mapping[str, Any]], rtol: float
+    name: str, one: Mapping[str, Any], two: Mapping[str, Any], rtol: float
 ) -> Iterator[str]:
-    for name in sorted({*one, *two}):
-        before, after = one.get(name, {}), two.get(name, {})
-        for key in sorted({*before, *after}):
-            if key not in before or key not in after:
-                yield f"{name} {key}: only in the {'run' if key in before else 'rerun'}"
-            elif not _same(before[key], after[key], rtol):
-                yield f"{name} {key}: {before[key]!r} → {after[key]!r}"
+    for key in sorted({*one, *two}):
+        if key not in one or key not in two:
+            yield f"{name} {key}: only in the {'run' if key in one else 'rerun'}"
+        elif not _same(one[key], two[key], rtol):
+            yield f"{name} {key}: {one[key]!r} → {two[key]!r}"
 
 
 def _same(a: Any, b: Any, rtol: float) -> bool:
@@ -116,13 +102,3 @@ def _same(a: Any, b: Any, rtol: float) -> bool:
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in (a, b)):
         return type(a) is type(b) and bool(a == b)
     return math.isclose(a, b, rel_tol=rtol, abs_tol=rtol / 1000)
-
-
-def _short(value: Any) -> str:
-    """Write a value, a hash by its beginning.
-
-    >>> _short("0" * 64), _short(None), _short("2.1")
-    ('000000000000…', 'none', '2.1')
-    """
-    text = "none" if value is None else str(value)
-    return f"{text[:12]}…" if len(text) == 64 else text

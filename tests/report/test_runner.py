@@ -182,7 +182,7 @@ def test_a_page_that_cannot_be_made_fails_its_notebook_only(project, monkeypatch
     (run.folder / ".index.html.x.tmp").touch()
     assert not resume(run.folder, run.notebooks).execute(Limits())
     assert not list(run.folder.glob(".*"))
-    with pytest.raises(ValueError, match="ran 01_a, which notebooks/ no longer has"):
+    with pytest.raises(ValueError, match="the run has 01_a, which notebooks/ no longer has"):
         resume(run.folder, {})
 
 

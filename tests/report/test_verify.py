@@ -83,12 +83,12 @@ def test_changed_input_is_named_and_exit_1(made, capsys):
         assert kpay("verify", first)[0] == 1
     finally:
         data_file.write_text("1\n2\n")
-    out = capsys.readouterr().out
-    assert f"changed input file {data_file}: " in out
-    assert "01_a total: 3 → 4\n" in out
-    assert "01_a third" not in out
-    assert "\nnot equal\n" in out
-    rerun = re.search(r"the rerun: (.*)/index.html", out)[1]
+    said = capsys.readouterr()
+    assert f"changed input file {data_file}: " in said.out
+    assert "01_a total: 3 → 4\n" in said.out
+    assert "01_a third" not in said.out
+    assert said.out.endswith("\nnot equal\n")
+    rerun = re.search(r"the rerun: (.*)/index.html", said.err)[1]
     shutil.rmtree(rerun)
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_did_not_end_is_refused(made, tmp_path, capsys):
         (Side(1.0), Side(9.0), False),
         (Side(True), Side(False), False),
         (Side("a", 0.0, 1.0), Side("b", 2.0, 3.0), False),
-        (Side(1.0, 0.9, 1.1), None, False),
+        (Side(1.0, 0.9, 1.1), Side(), False),
         (Side(None), Side(1.0, 0.9, 1.1), False),
     ],
 )
