@@ -13,7 +13,7 @@ from kpay_lab.interest.published import WORKED_CASE
 from kpay_lab.plots.case import plot_verdicts, plot_what_if
 from kpay_lab.plots.interactive import Interactive
 from kpay_lab.plots.style import relabel
-from kpay_lab.report.language import labels, translation
+from kpay_lab.report.language import beginning, labels, translation
 
 ROOT = Path(__file__).parents[1]
 NAME = "07_case_study"
@@ -56,7 +56,7 @@ def test_labels_change_on_axes_titles_and_ticks():
     "cell", [c for c in CELLS if c.cell_type == "markdown"], ids=lambda c: c.id
 )
 def test_every_cell_is_translated_with_its_formulas_and_code(cell):
-    chinese = translation(NAME, "zh")[cell.id]
+    chinese = translation(NAME, "zh")[beginning(cell.source)]
     assert re.search("[一-鿿]", chinese)
     for pattern in (r"\$[^$]+\$", r"`[^`]+`", r"(?m)^#+ ", r"(?m)^- |^\d\. |^\|"):
         ours, theirs = (re.findall(pattern, text) for text in (cell.source, chinese))
@@ -65,8 +65,8 @@ def test_every_cell_is_translated_with_its_formulas_and_code(cell):
 
 def test_no_translation_is_left_over_or_missing():
     assert translation(NAME, "en") == {}
-    ids = {cell.id for cell in CELLS if cell.cell_type == "markdown"}
-    assert set(translation(NAME, "zh")) == ids | {"words"}
+    heads = {beginning(cell.source) for cell in CELLS if cell.cell_type == "markdown"}
+    assert set(translation(NAME, "zh")) == heads | {"words"}
     with pytest.raises(ValueError, match=r"language is 'fr', but there is no .*07_case_study.md"):
         translation(NAME, "fr")
 

@@ -1,8 +1,8 @@
 """A notebook's words in another language: one Markdown file beside it, cell by cell.
 
-``notebooks/zh/07_case_study.md`` holds a section for each Markdown cell, headed by the cell's
-id as ``<!-- 07-00 -->``, and one headed ``<!-- words -->`` with a line ``- English = 中文`` for
-each label of a figure or table.
+``notebooks/zh/07_case_study.md`` holds a section for each Markdown cell, headed by the beginning
+of the English one as ``<!-- ## The data: four rows -->``, and one headed ``<!-- words -->`` with a
+line ``- English = 中文`` for each label of a figure or table.
 """
 
 import re
@@ -11,7 +11,7 @@ import nbformat
 
 from kpay_lab.report.files import project_root
 
-HEAD = re.compile(r"^<!-- ([\w-]+) -->\n", re.MULTILINE)
+HEAD = re.compile(r"^<!-- (.+) -->\n", re.MULTILINE)
 SPOKEN = "en"  # the language of the notebooks themselves
 
 
@@ -32,6 +32,15 @@ def translation(notebook: str, language: str) -> dict[str, str]:
     return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
+def beginning(text: str) -> str:
+    """Return what heads a cell's translation: the first forty letters of its first line.
+
+    >>> beginning("## The data: four rows" + chr(10) + "Everything follows from this log.")
+    '## The data: four rows'
+    """
+    return text.partition("\n")[0][:40].strip()
+
+
 def labels(notebook: str, language: str) -> dict[str, str]:
     """Return the labels of a notebook's figures and tables: English → the language."""
     lines = translation(notebook, language).get("words", "").splitlines()
@@ -44,4 +53,4 @@ def translate(document: nbformat.NotebookNode, notebook: str, language: str) -> 
     texts = translation(notebook, language)
     for cell in document.cells:
         if cell.cell_type == "markdown":
-            cell.source = texts.get(cell.get("id", ""), cell.source)
+            cell.source = texts.get(beginning(cell.source), cell.source)
