@@ -1,6 +1,7 @@
 """A folder → Tables and Rejected: no row is lost, and both ways of reading agree."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -177,6 +178,24 @@ def test_no_row_is_lost_and_reading_equals_the_exact_way(tmp_path_factory, rows,
     _, n_read, n_good, n_rejected = rejected.counts.iloc[0]
     assert (n_read, n_good) == (len(exact) + len(exact.broken), len(expected.good))
     assert n_good + n_rejected == n_read
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=ROWS, ending=ENDINGS)
+def test_every_line_of_a_file_is_in_one_row_or_blank(tmp_path_factory, rows, ending):
+    path = log_of(tmp_path_factory.mktemp("log"), rows, ending)
+    exact = split_file(path, exactly=True)
+    lines = re.split("\r\n|\r|\n", path.read_bytes().decode())
+    starts = [(line, text) for line, text, _ in exact.broken]
+    good = zip(exact.lines, zip(*exact.cells, strict=True), strict=True)
+    starts += [(line, ",".join(cell.as_py() for cell in cells)) for line, cells in good]
+    covered = [
+        line + further
+        for line, text in starts
+        for further in range(1 + len(re.findall("\r\n|\r|\n", text)))
+    ]
+    assert len(covered) == len(set(covered))
+    assert all(not lines[n - 1] for n in {*range(2, len(lines) + 1)} - {*covered})
 
 
 VALUES = (
