@@ -13,8 +13,6 @@ import pandas as pd
 
 from kpay_lab.data.tables import SCHEMAS, Tables
 
-PRESENTATIONS = ("2013B", "2013J", "2014B", "2014J")
-
 
 @dataclass(frozen=True)
 class PublicData:
@@ -124,11 +122,9 @@ def oulad(folder: Path) -> PublicData:
     info = pd.read_csv(files[0], dtype={"id_student": str})
     info = info.rename(columns={"id_student": "user_id", "highest_education": "education"})
     info["item_id"] = info["code_module"] + "-" + info["code_presentation"]
-    order = info["code_presentation"].map(PRESENTATIONS.index)
-    latest = info.loc[order.sort_values(kind="stable").index].drop_duplicates(
-        "user_id", keep="last"
-    )
-    users = latest.sort_index().drop(columns=["item_id", "code_module", "code_presentation"])
+    in_time = info.sort_values("code_presentation", kind="stable")  # 2013B, 2013J, 2014B …
+    users = in_time.drop_duplicates("user_id", keep="last").sort_index()
+    users = users.drop(columns=["item_id", "code_module", "code_presentation"])
     users["n_enrolments"] = users["user_id"].map(info["user_id"].value_counts())
     items = info[["item_id", "code_module"]].drop_duplicates("item_id")
     items = items.rename(columns={"code_module": "category"}).assign(kind="course")

@@ -14,6 +14,8 @@ from PIL import Image
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.data.truth import write_tables
+from kpay_lab.report.params import ParameterError, read_notebooks
+from kpay_lab.report.profile import read_profile, resolve
 
 KEY = "the-planted-key-of-the-privacy-test"
 USER = "planted-user-"
@@ -134,6 +136,18 @@ def test_a_run_without_a_key_shares_a_random_one(monkeypatch):
     assert first == second and len(first) == 64
     monkeypatch.setenv("KPAY_PRIVACY_KEY", KEY)
     assert _environment(Path("/tmp"))["KPAY_PRIVACY_KEY"] == KEY
+
+
+def test_a_profile_has_a_privacy_block(tmp_path):
+    known = read_notebooks(Path("notebooks"))
+    (tmp_path / "mine.yaml").write_text("privacy: {ids: pseudonymise, min_group: 20}\n")
+    for name, values in resolve(known, list(known), read_profile(tmp_path, "mine")).items():
+        assert values.get("ids", "pseudonymise") == "pseudonymise", name
+        assert values.get("min_group", 20) == 20, name
+    for block, wrong in (("{ids: hide}", "one of keep, pseudonymise"), ("{idz: keep}", "idz")):
+        (tmp_path / "mine.yaml").write_text(f"privacy: {block}\n")
+        with pytest.raises(ParameterError, match=wrong):
+            resolve(known, list(known), read_profile(tmp_path, "mine"))
 
 
 def test_every_notebook_that_reads_a_log_asks_about_ids():
