@@ -193,7 +193,7 @@ class SparkALS:
     master: str = "local[*]"
     exchange: str = ""
     n_factors: int = 16
-    reg: float = 0.05
+    reg: float = 0.1
     alpha: float = 5.0
     n_iterations: int = 15
     seed: int = 0

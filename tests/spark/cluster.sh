@@ -20,9 +20,9 @@ launch() {
     echo $! >"$folder/$name.pid"
 }
 
-# await NAME WORDS: wait until the process says so, at most three minutes.
+# await NAME WORDS: wait until the process says so, at most ten minutes.
 await() {
-    for _ in $(seq 360); do
+    for _ in $(seq 1200); do
         grep -q "$2" "$folder/$1.log" && return
         kill -0 "$(cat "$folder/$1.pid")" 2>/dev/null || break
         sleep 0.5
