@@ -59,6 +59,8 @@ STEPS = (
         "implicit CosineRecommender",
         "sparse product XᵀX",
         1,
+        why="The sparse product alone takes about as long as the whole of the peer, which keeps "
+        "the largest as it multiplies; ours settles ties by evidence and position instead.",
     ),
     Step(
         "top 10 from 64 factors",

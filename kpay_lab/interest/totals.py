@@ -45,19 +45,16 @@ def pair_totals(
     r"""Add up the events of each (user, item) pair.
 
     With a half-life every event counts :math:`2^{-(t_0 - t) / h}` instead of 1, where
-    :math:`t_0` is ``as_of``: old behaviour fades. Sums and ``n_events`` fade; the largest
-    duration, progress and the number of ratings do not. Totals of totals are totals: where
-    ``events`` hold ``n_events`` and ``n_ratings`` (`streaming.compact_log`), those add up.
+    :math:`t_0` is ``as_of``: sums and ``n_events`` fade; largest values and ``n_ratings`` do
+    not. Totals of totals are totals: ``n_events`` and ``n_ratings`` in ``events`` add up.
 
     Parameters
     ----------
     events : DataFrame
         Validated events.
     users, items : pandas.Index, optional
-        Every id, in order (``tables.ids(...)``); by default those of the events, in order
-        of appearance.
+        Every id, in order; by default those of the events, in order of appearance.
     half_life_days : float, optional
-        Days after which an event counts half; None counts all alike.
     as_of : Timestamp, optional
         The moment from which age is measured; by default the last event.
 
@@ -75,38 +72,55 @@ def pair_totals(
     0     0     0         2        50.0
     1     1     0         1         5.0
     """
-    user, users = _encode(events["user_id"], users)
-    item, items = _encode(events["item_id"], items)
-    keys, order, first = _by_pair(user * len(items) + item)
+    keys, users, items = _keys(events, users, items)
+    keys, order, first = _by_pair(keys)
     fade = _fade(events, half_life_days, as_of)
-    fade = None if fade is None else fade[order]
-    n_events = np.diff(first, append=len(order))
     pairs = {"user": keys // len(items), "item": keys % len(items)}
-    pairs["n_events"] = n_events if fade is None else np.add.reduceat(fade, first)
+    pairs |= _totals(events, order, first, None if fade is None else fade[order])
+    return PairTotals(pd.DataFrame(pairs, copy=False), users, items)
+
+
+def _totals(
+    events: pd.DataFrame, order: np.ndarray, first: np.ndarray, fade: np.ndarray | None
+) -> dict[str, np.ndarray | pd.DatetimeIndex]:
+    """Total every column of the log by pair."""
+    n_events = np.diff(first, append=len(order))
+    found = {"n_events": n_events if fade is None else np.add.reduceat(fade, first)}
     for name in (name for name in SUMMED if name in events):
-        values = _numbers(events[name])[order]
-        count = n_events
+        values, count = _numbers(events[name])[order], n_events
         if (unknown := np.isnan(values)).any():
             values[unknown] = 0.0
             count = n_events - np.add.reduceat(unknown.astype(np.int64), first)
         total = _sum(values, first, fade)
-        pairs[name] = total if count is n_events else np.where(count > 0, total, np.nan)
+        found[name] = total if count is n_events else np.where(count > 0, total, np.nan)
         if name == "rating":
-            pairs["n_ratings"] = count.astype(np.float64)
+            found["n_ratings"] = count.astype(np.float64)
     for name in (name for name in ("n_events", "n_ratings") if name in events):
-        pairs[name] = _sum(events[name].to_numpy()[order], first, fade).astype(events[name].dtype)
+        found[name] = _sum(events[name].to_numpy()[order], first, fade).astype(events[name].dtype)
     for name in (name for name in LARGEST if name in events):
-        pairs[name] = np.fmax.reduceat(_numbers(events[name])[order], first)
+        found[name] = np.fmax.reduceat(_numbers(events[name])[order], first)
     if "timestamp" in events:
-        pairs["last_seen"] = _last_seen(events["timestamp"], order, first)
-    return PairTotals(pd.DataFrame(pairs, copy=False), users, items)
+        found["last_seen"] = _last_seen(events["timestamp"], order, first)
+    return found
+
+
+def _keys(
+    events: pd.DataFrame, users: pd.Index | None, items: pd.Index | None
+) -> tuple[np.ndarray, pd.Index, pd.Index]:
+    """Number the pair of each event: user position * number of items + item position."""
+    keys, users = _encode(events["user_id"], users)
+    codes, items = _encode(events["item_id"], items)
+    keys *= len(items)
+    keys += codes
+    return keys, users, items
 
 
 def _encode(ids: pd.Series, index: pd.Index | None) -> tuple[np.ndarray, pd.Index]:
     """Positions of the ids; against an index given, the distinct ids only are looked up."""
     codes, found = pd.factorize(ids)
+    found = pd.Index(found, dtype="str", name=ids.name)  # the ids of a log may be categories
     if index is None:
-        return codes, pd.Index(found, name=ids.name)
+        return codes, found
     positions = index.get_indexer(found)
     if (positions < 0).any():
         stranger = found[positions < 0][0]

@@ -211,7 +211,8 @@ def with_durations(tables: Tables) -> pd.DataFrame:
 
 def _every_id(logged: pd.Index, rest: Tables) -> pd.Index:
     """The ids of the log, then those that only the other tables know: `Tables.ids`."""
-    return logged.append(rest.ids(str(logged.name)).difference(logged, sort=False))
+    others = pd.Index(rest.ids(str(logged.name)), dtype=logged.dtype)
+    return logged.append(others.difference(logged, sort=False))
 
 
 def _bought(tables: Tables, users: pd.Index, items: pd.Index) -> csr_array | None:

@@ -72,7 +72,7 @@ class ItemNeighbours:
             np.fill_diagonal(similar, 0)
         evidence = 1 - TIE_BREAK / (1 + np.diff(columns.indptr))
         kept = nearest(similar, self.n_neighbors, evidence)
-        self.item_weights_ = kept if kept is similar else kept.T.tocsr()
+        self.item_weights_ = kept if isinstance(kept, np.ndarray) else csr_array(kept.T)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
