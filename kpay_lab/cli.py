@@ -29,7 +29,7 @@ GRID = click.Path(exists=True, dir_okay=False, path_type=Path)
 TABLES = click.Path(exists=True, path_type=Path)
 SECONDS = click.FloatRange(1, 1e7)
 CORES = min(os.cpu_count() or 1, 4)
-PROFILE = click.option("--profile", default="default", show_default=True, help="Of params/.")
+PROFILE = click.option("--profile", default="default", help="A file of params/.")
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="May repeat.")
 PLAN = (
     PROFILE,
@@ -53,7 +53,7 @@ PUBLIC_TABLES = {
 ALL_TABLES = {"events", "items", "users", "orders", "exposures"}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__, prog_name="kpay")
 def kpay() -> None:
     """From a behaviour log to a reproducible report."""
@@ -222,11 +222,11 @@ def check(folder: Path, as_json: bool) -> None:
 
 @kpay.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--field", default="online-education", show_default=True, help="Field of use.")
-@click.option("--users", type=int, default=2000, show_default=True)
-@click.option("--items", type=int, default=300, show_default=True)
-@click.option("--days", type=int, default=90, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--field", default="online-education", help="Field of use.")
+@click.option("--users", type=int, default=2000)
+@click.option("--items", type=int, default=300)
+@click.option("--days", type=int, default=90)
+@click.option("--seed", type=int, default=0)
 def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: int) -> None:
     """Write a simulated log as files that `check` and `run --data` take."""
     from kpay_lab.data.presets import WorldSpec
@@ -243,10 +243,10 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
 
 @kpay.command()
 @click.option("--data", type=TABLES, required=True, help="A folder of tables, or of --dataset.")
-@click.option("--dataset", default="tables", show_default=True, help="How to read it.")
-@click.option("--model", default="ease", show_default=True, help="A model of kpay_lab.recommend.")
+@click.option("--dataset", default="tables", help="How to read it.")
+@click.option("--model", default="ease", help="A model of kpay_lab.recommend.")
 @SET
-@click.option("--k", type=click.IntRange(1, 1000), default=10, show_default=True)
+@click.option("--k", type=click.IntRange(1, 1000), default=10)
 @click.option("--ids", type=click.Choice(["keep", "pseudonymise"]), default="keep", help="Users'.")
 @click.option("--reviewed-only", is_flag=True, help="Leave out items not marked as reviewed.")
 @click.option("--verified-only", is_flag=True, help="Leave out items of unverified authors.")

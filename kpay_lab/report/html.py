@@ -29,7 +29,7 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     markup = Markup()
     notebook, _ = CoalesceStreamsPreprocessor().preprocess(copy.deepcopy(notebook), {})
     language = manifest.parameters[name].get("language", SPOKEN)
-    translate(notebook, name, language)
+    translate(notebook, name.rpartition("/")[2], language)
     cells = [
         _cell(cell, markup)
         for cell in notebook.cells
@@ -64,10 +64,8 @@ def index(folder: Path, manifest: Manifest, metrics: Metrics) -> str:
         for name, entry in manifest.notebooks.items()
     ]
     shared = _shared(manifest.parameters)
-    own = {
-        name: {key: value for key, value in values.items() if key not in shared}
-        for name, values in manifest.parameters.items()
-    }
+    blocks = manifest.parameters.items()
+    own = {name: {k: v for k, v in block.items() if k not in shared} for name, block in blocks}
     packages = manifest.environment.get("packages", {})
     versions = {name: packages[name] for name in PACKAGES.split() if name in packages}
     return render(

@@ -1,6 +1,7 @@
 """A run: each notebook in its own process, the pages, the index and the manifest."""
 
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -220,16 +221,18 @@ def start(
     ``tables_of`` returns the tables that a notebook with these parameters will find; one
     that needs another table is *not applicable* and no kernel is started for it.
     """
-    hidden = {"output_dir"}
-    kept = {n: {k: v for k, v in p.items() if k not in hidden} for n, p in parameters.items()}
+    kept = {
+        name: {key: value for key, value in values.items() if key != "output_dir"}
+        for name, values in parameters.items()
+    }
     chosen = named(kept, notebooks)
     entries = {name: _entry(chosen[name], tables_of(values)) for name, values in kept.items()}
     folder = _new_folder(output, profile)
     manifest = Manifest(profile=profile, parameters=kept, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
     as_profile = {"notebooks": list(kept), **kept}
-    text = yaml.safe_dump(as_profile, sort_keys=False, allow_unicode=True)
-    write_text(folder / "params.yaml", text)
+    written = yaml.safe_dump(as_profile, sort_keys=False, allow_unicode=True)
+    write_text(folder / "params.yaml", written)
     manifest.write(folder)
     return Run(folder, chosen, manifest)
 
@@ -265,15 +268,12 @@ def _entry(notebook: Notebook, tables: set[str]) -> Entry:
 def _new_folder(output: Path, profile: str) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{profile}"
-    number = 1
-    while True:
+    for number in itertools.count(1):
         folder = output / (stem if number == 1 else f"{stem}-{number}")
-        try:
+        with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        except FileExistsError:
-            number += 1
-        else:
-            return folder.resolve()
+            break
+    return folder.resolve()
 
 
 def _point(link: Path, target: str) -> None:
