@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import pytrec_eval
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
 from sklearn.metrics import ndcg_score
 
-from kpay_lab.evaluate.ranking import METRICS, find_hits, metric_audit, ndcg, per_user
+from kpay_lab.evaluate.ranking import METRICS, find_hits, from_ids, metric_audit, ndcg, per_user
 
 K = 10
 
@@ -177,3 +178,11 @@ def test_audit_by_hand():
     assert value["ideal always of k hits"] == pytest.approx(dcg / (ideal + 1 / np.log2(5)))
     lenskit = (1 + 1 / np.log2(3)) / (1 + 1 + 1 / np.log2(3))
     assert value["discount max(log2 rank, 1)"] == pytest.approx(lenskit)
+
+
+def test_tables_of_ids_score_as_their_positions():
+    lists = pd.DataFrame({"user_id": list("uuww"), "item_id": list("abca"), "rank": [2, 1, 1, 2]})
+    wanted = pd.DataFrame({"user_id": list("uvw"), "item_id": list("aaz")})
+    found = per_user(*from_ids(lists, wanted), [2]).values
+    first = found[found["metric"] == "mrr"]["value"].tolist()
+    assert first == [1 / 2, 0, 0]  # u: b a; v: no list; w: z is on no list

@@ -111,3 +111,18 @@ def test_bad_input_names_value_and_remedy():
         top_k(one, np.array([0]), 1)
     with pytest.raises(ValueError, match="2 booleans"):
         top_k(Fixed(np.ones((1, 2))), np.array([0]), 1, candidates=np.array([0, 1]))
+
+
+@pytest.mark.parametrize("levels", [2, 50, 10**6])
+@pytest.mark.parametrize("shape", [(7, 403), (1, 80), (300, 1000)])
+def test_groups_of_wide_rows_lose_no_item(shape, levels):
+    scores = np.random.default_rng(0).integers(levels, size=shape).astype(np.float32)
+    for k in (1, 3, shape[1]):
+        expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        np.testing.assert_array_equal(largest(scores, k), expected)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 40])
+def test_a_gram_matrix_is_the_plain_product(n):
+    rows = csr_array(np.random.default_rng(0).integers(3, size=(n, 7)).astype(float))
+    np.testing.assert_array_equal(base.gram(rows), (rows @ rows.T).toarray())
