@@ -125,8 +125,8 @@ def _unix_microseconds(numbers: np.ndarray) -> np.ndarray:
     """
     like_a_date = (numbers >= 19_000_101) & (numbers <= 21_001_231)
     usable = (numbers >= 0) & (numbers <= LAST_MILLISECOND) & ~like_a_date
-    scale = np.where(numbers < FIRST_MILLISECOND, 1e6, 1e3)
-    return np.where(usable, np.round(numbers * scale), np.nan)
+    numbers = np.where(usable, numbers, np.nan)
+    return np.round(numbers * np.where(numbers < FIRST_MILLISECOND, 1e6, 1e3))
 
 
 def _utc(microseconds: np.ndarray, missing: np.ndarray) -> pd.Series:

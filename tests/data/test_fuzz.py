@@ -148,6 +148,7 @@ def one_answer(folder: Path, raw: bytes, name: str, kind: str, n_rows: int) -> N
     assert all(len(line) < 1000 and "\x1b" not in line for line in said.splitlines())
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # it would show beside the answer
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(file=files(), name=NAMES)
 def test_check_answers_whatever_the_file(tmp_path_factory, file, name):
@@ -155,6 +156,7 @@ def test_check_answers_whatever_the_file(tmp_path_factory, file, name):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(file=files(), name=NAMES)
 def test_check_answers_over_and_over(tmp_path_factory, file, name):

@@ -199,11 +199,12 @@ def test_every_line_of_a_file_is_in_one_row_or_blank(tmp_path_factory, rows, end
 
 
 VALUES = (
-    "5 0.25 -2 +3 .5 1. 1e3 1E-3 1e999 nan -inf Infinity 1704067200 1704067200000 2024-01-01 "
+    "5 0.25 -2 +3 .5 1. 1e3 1E-3 1e308 1e999 nan -inf Infinity 1704067200 1704067200000 2024-01-01 "
     "2024-01-01T10:00:00.5 2024-01-01T10:00:00Z 2024-01-01T10:00:00+08:00 true ０ 有 0x10 NA"
 )
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("value", ["", *VALUES.split()])
 @pytest.mark.parametrize("dtype", ["float64", "Int64", "boolean", "datetime64[us, UTC]", "str"])
 def test_a_value_is_judged_alike_in_any_company(value, dtype):
