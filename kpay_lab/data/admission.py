@@ -43,7 +43,7 @@ def admit(
         notes.append(f"only events from {since or 'the beginning'} up to {until or 'the end'}")
     n = len(tables.events)
     if n < min_events:
-        remedy = "widen the window or lower the limit"
+        remedy = f"widen the window, or look all the same with --set min_events={max(n, 1)}"
         raise ValueError(f"{n:,} events remain, fewer than min_events = {min_events:,}; {remedy}")
     if truth is not None and tables.exposures is not None:
         truth = truth.take(tables.exposures["row"].to_numpy())

@@ -208,7 +208,7 @@ def _report(
     if test.nnz == 0:
         raise ValueError(
             f"nobody has anything to find: {dropped[0]} relevant pairs were seen in training, "
-            f"{dropped[1]} are of cold users or of no candidates; change the split"
+            f"{dropped[1]} are of cold users or of no candidates; use a larger log or another split"
         )
     hot_users, hot_items = (set(train.events[name].unique()) for name in ("user_id", "item_id"))
     digest = hashlib.sha256()
