@@ -33,6 +33,7 @@ STEPS = (
         "pyarrow reads the columns",
         3,
         of_floor=2.5,
+        why="Most of our time goes into finding each text id among 100,000 known ones.",
     ),
     Step(
         "log in memory → interest matrix",

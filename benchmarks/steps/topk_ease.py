@@ -15,12 +15,13 @@ def peer(size):
     cells = train.tocoo()
     log = {"user_id": cells.row, "item_id": cells.col, "weight": 1.0, "datetime": "2024-01-01"}
     dataset = Dataset.construct(pd.DataFrame(log))
-    model = EASEModel(regularization=REG, num_threads=1).fit(dataset)
+    model = EASEModel(regularization=REG, recommend_n_threads=1).fit(dataset)
+    model.weight = np.ascontiguousarray(model.weight.T)  # it ranks by X Bᵀ; the paper says X B
     users = np.unique(cells.row)
     yield
     table = model.recommend(users, dataset, k=10, filter_viewed=True)
     yield
-    yield {name: table[name].to_numpy() for name in ("user_id", "item_id", "rank")}
+    yield {name: table[name].to_numpy(np.int64) for name in ("user_id", "item_id", "rank")}
 
 
 def ours(size):
