@@ -53,8 +53,8 @@ def main(task_file: str) -> int:
         _append(events, {"error": _one_line(error)})
         return 1
     finally:
+        sweep(scratch, spare=os.getpid())  # the runner may not live to do it
         if alone.is_set():
-            sweep(scratch, spare=os.getpid())
             shutil.rmtree(scratch, ignore_errors=True)
     return 0
 
