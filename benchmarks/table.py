@@ -33,7 +33,6 @@ STEPS = (
         "pyarrow reads the columns",
         3,
         of_floor=2.5,
-        why="Most of our time goes into finding each text id among 100,000 known ones.",
     ),
     Step(
         "log in memory → interest matrix",
@@ -43,8 +42,9 @@ STEPS = (
         "summing the measures",
         3,
         memory=1 / 3,
-        why="Numbering the text ids took half of our time in a profile; where the memory goes is "
-        "not yet measured.",
+        why="Numbering the text ids takes half of our time, and pandas numbers them no faster. The "
+        "totals alone (8.8 million pairs, five columns of 8 bytes: 352 MB) are more than a third "
+        "of the peer's memory.",
     ),
     Step(
         "EASE, fit",

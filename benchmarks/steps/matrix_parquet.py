@@ -17,6 +17,7 @@ def peer(size):
 
 def ours(size):
     from kpay_lab.data.tables import Tables
+    from kpay_lab.interest.parquet import read_events
     from kpay_lab.interest.weighting import interest_matrix
 
     path = log_file(size)
@@ -34,15 +35,6 @@ def floor(size):
     table = pq.read_table(path, columns=COLUMNS, use_threads=False)
     yield
     yield {"n": [len(table)]}
-
-
-def read_events(path):
-    """Read ids as categories: four bytes an event, and text once an id."""
-    import polars as pl
-
-    ids = pl.col("user_id", "item_id").cast(pl.Categorical)
-    log = pl.scan_parquet(path).select(COLUMNS).with_columns(ids)
-    return log.collect(engine="streaming").to_pandas()
 
 
 def pandas_matrix(log):

@@ -169,3 +169,25 @@ def test_what_a_log_without_times_cannot_give(tmp_path, asked, words):
     log = write(tmp_path, pd.DataFrame({"user_id": ["u"], "item_id": ["a"]}), 1)
     with pytest.raises(ValueError, match=words):
         compact_log(log, **asked)
+
+
+def test_events_read_with_ids_as_categories_have_the_same_totals(tmp_path):
+    log = random_log(3)
+    log.loc[5, "watch_time"] = np.nan
+    write(tmp_path, log)
+    read = parquet.read_events(tmp_path)
+    assert read["user_id"].astype("str").tolist() == log["user_id"].tolist()
+    assert (read["item_id"].dtype.kind, len(read)) == ("O", len(log))
+    ours, plain = (totals.pair_totals(events) for events in (read, log))
+    pd.testing.assert_frame_equal(ours.pairs[plain.pairs.columns], plain.pairs)
+    assert ours.users.tolist() == plain.users.tolist()
+    assert ours.items.tolist() == plain.items.tolist()
+
+
+def test_ids_must_be_text_to_be_read_as_categories(tmp_path):
+    pd.DataFrame({"user_id": [1, 2], "item_id": ["a", "b"]}).to_parquet(tmp_path / "log.parquet")
+    with pytest.raises(ValueError, match="user_id must be a text column"):
+        parquet.read_events(tmp_path)
+    empty = pd.DataFrame({"user_id": ["u"], "item_id": ["a"]})[:0]
+    empty.to_parquet(tmp_path / "log.parquet")
+    assert parquet.read_events(tmp_path).empty
