@@ -1,6 +1,10 @@
 """A log read as totals leads to the same split as the log read whole."""
 
+import json
+import subprocess
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +15,7 @@ from kpay_lab.engines import load_log
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.interest.weighting import interest_matrix
 
+ROOT = Path(__file__).parents[1]
 WINDOW = {"since": "2026-01-10", "until": "2026-01-25"}
 
 
@@ -97,3 +102,29 @@ def test_only_parquet_is_streamed(tmp_path):
 def test_a_missing_pyspark_is_named_with_its_remedy(folder):
     with pytest.raises(ValueError, match=r"pip install 'kpay-lab\[spark\]'"):
         load_log("tables", folder, engine="spark")
+
+
+@pytest.mark.slow
+def test_notebooks_say_the_same_of_totals(folder, tmp_path):
+    """All but what needs single steps: sequences, the next step, and what follows from it."""
+    names = ["02_interest_matrix", "04_model_comparison"]
+    found = {}
+    for engine in ("memory", "polars"):
+        command = [sys.executable, "-m", "kpay_lab", "run", *names, "--profile", "smoke"]
+        command += ["--data", str(folder), "--set", f"engine={engine}"]
+        command += ["--set", 'models={"popularity": {}, "ease": {"reg": 50.0}}']
+        command += ["--output", str(tmp_path / engine)]
+        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found[engine] = json.loads((tmp_path / engine / "latest" / "metrics.json").read_text())
+    for name in names:
+        whole, streamed = found["memory"][name], found["polars"][name]
+        missing = {key.split("/")[0] for key in set(whole) - set(streamed)}
+        assert missing <= {"sessions", "events_per_session", "gap"}
+        for key, value in streamed.items():
+            # Search cuts the training totals again, and blend asks what came next.
+            if not key.startswith(("search/", "blend/")):
+                expected = whole[key]
+                if isinstance(expected, float):
+                    expected = pytest.approx(expected, rel=1e-9)
+                assert value == expected, f"{name}: {key}"

@@ -38,7 +38,7 @@ blocks[0, 0] = 0
 rows, columns = blocks.nonzero()
 pairs = [f"u{row}" for row in rows], [f"i{column}" for column in columns]
 matrix = InterestMatrix.from_pairs(*pairs, np.ones(len(rows)))
-model = SparkALS(master=address, n_factors=4).fit(Training.from_matrix(matrix))
+model = SparkALS(master=address, n_factors=4, n_iterations=2).fit(Training.from_matrix(matrix))
 asked = {"users": np.arange(12), "k": 3, "exclude": matrix.values}
 ours, theirs = top_k(model, **asked), model.top_k(**asked)
 assert matrix.items[theirs.items[0, 0]] == "i0", theirs.items[0]
@@ -50,7 +50,7 @@ def test_over_connect(connect_server, events):
     """In a process of its own, and first: its server and `session` would share the cores."""
     folder, expected = events
     command = [sys.executable, "-c", OVER_CONNECT, connect_server, str(folder)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr[-3000:]
     found = pd.read_pickle(folder.parent / "connect.pkl")
     pd.testing.assert_frame_equal(found, totals.pair_totals(expected).pairs, rtol=1e-12, atol=0)
