@@ -98,6 +98,8 @@ class SparkLog:
 
     def only(self, column: str, ids: pd.Series) -> Self:
         """Join with the ids, which must be unique."""
+        if ids.empty:  # Connect makes no frame of nothing
+            return replace(self, frame=self.frame.limit(0))
         known = pa.table({column: pa.array(ids, pa.string())})
         among = self.frame.sparkSession.createDataFrame(known)
         return replace(self, frame=self.frame.join(fn.broadcast(among), column, "left_semi"))
@@ -253,12 +255,13 @@ class SparkALS:
         seen = pa.table({"user": cells.row.astype(np.int32), "item": cells.col.astype(np.int32)})
         session = connect(self.master)
         withheld, sent = send(session, seen, self.exchange)
-        barred_items = session.createDataFrame(pa.table({"item": np.flatnonzero(barred)}))
         lists = self.model_.recommendForAllUsers(min(k + spared, exclude.shape[1]))
         lists = lists.select("user", fn.explode("recommendations").alias("one"))
         lists = lists.select("user", "one.item", "one.rating")
         lists = lists.join(withheld, ["user", "item"], "left_anti")
-        lists = lists.join(barred_items, "item", "left_anti")
+        if barred.any():
+            items = session.createDataFrame(pa.table({"item": np.flatnonzero(barred)}))
+            lists = lists.join(items, "item", "left_anti")
         order = Window.partitionBy("user").orderBy(fn.desc("rating"), "item")
         ranked = lists.withColumn("place", fn.row_number().over(order) - 1).where(
             fn.col("place") < k
