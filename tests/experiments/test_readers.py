@@ -8,7 +8,7 @@ from kpay_lab.experiments.ab import analyse, verdict
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
 from kpay_lab.experiments.readers import BanditLog, cookie_cats, open_bandit, transfer
 
-DATA = Path("../shared/data")
+DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_cats = pytest.mark.skipif(
     not (DATA / "cookie-cats").is_dir(), reason="the Cookie Cats data is not there"
 )

@@ -1,7 +1,7 @@
 """A run again, two runs side by side, one notebook with many parameters: with real runs."""
 
+import contextlib
 import json
-import os
 import re
 import shutil
 
@@ -52,19 +52,14 @@ def made(tmp_path_factory):
 
 def caller(root):
     def call(*arguments):
-        os.chdir(root)
         try:
-            main([str(argument) for argument in arguments])
+            with contextlib.chdir(root):
+                main([str(argument) for argument in arguments])
         except SystemExit as error:
             return error.code, ""
         return 0, ""
 
     return call
-
-
-@pytest.fixture(autouse=True)
-def _back(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)  # so that pytest restores the folder afterwards
 
 
 def test_a_run_reproduces_exactly(made, capsys):
