@@ -88,6 +88,8 @@ def read_events(paths: str | Path | Sequence[str | Path]) -> pd.DataFrame:
         name: _categories(table[name]) if name in ids else table[name].to_pandas()
         for name in chosen
     }
+    del table
+    pa.default_memory_pool().release_unused()  # else Arrow keeps what the events were read into
     return pd.DataFrame(columns, copy=False)
 
 

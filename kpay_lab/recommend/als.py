@@ -18,7 +18,9 @@ class ALS:
     Minimise Σ_ui c_ui (1[a_ui > 0] − x_u·y_i)² + reg (Σ‖x_u‖² + Σ‖y_i‖²) with confidence
     c_ui = alpha a_ui where a degree is stored and 1 elsewhere, by alternating least
     squares from factors drawn with ``seed``. One thread, so that a refit is equal bit by
-    bit. A cold user or item has factors 0 and scores 0.
+    bit. A cold user or item has factors 0 and scores 0. The defaults had the best NDCG@10
+    of 27 settings on the validation slices (`evaluate.search`) of the training parts of three
+    simulated worlds (seeds 1 to 3) that no page shows; search anew on a log of your own.
 
     References
     ----------
@@ -26,7 +28,7 @@ class ALS:
     """
 
     n_factors: int = 16
-    reg: float = 5.0
+    reg: float = 20.0
     alpha: float = 5.0
     n_iterations: int = 15
     seed: int = 0
