@@ -205,11 +205,17 @@ class SparkALS:
         cells = train.interest.values.tocoo()
         names = {"user": cells.row.astype(np.int32), "item": cells.col.astype(np.int32)}
         table = pa.table({**names, "degree": cells.data})
-        degrees, sent = send(connect(self.master), table, self.exchange)
+        session = connect(self.master)
+        degrees, sent = send(session, table, self.exchange)
         weakref.finalize(self, sent.remove)  # a worker that is lost has its part read again
+        if not self.master.startswith("sc://"):  # a Connect server has spark.checkpoint.dir
+            files, folder = _new_folder(self.exchange)
+            session.sparkContext.setCheckpointDir(_address(files, folder))
+            weakref.finalize(self, _remove, files, folder)
         als = ALS(
             rank=self.n_factors,
             maxIter=self.n_iterations,
+            checkpointInterval=3,  # each task carries the steps since: 15 can overflow its stack
             regParam=self.reg,
             alpha=self.alpha,
             implicitPrefs=True,

@@ -53,7 +53,8 @@ connect() {
     launch connect "$SPARK_HOME/bin/spark-submit" --master "$master" \
         --class org.apache.spark.sql.connect.service.SparkConnectServer \
         --conf spark.connect.grpc.binding.address=$host \
-        --conf spark.connect.grpc.binding.port=$port --conf spark.ui.enabled=false spark-internal
+        --conf spark.connect.grpc.binding.port=$port \
+        --conf "spark.checkpoint.dir=$folder/checkpoints" --conf spark.ui.enabled=false spark-internal
     await connect "Spark Connect server started"
     echo "sc://$host:$port"
 }
