@@ -81,6 +81,7 @@ def test_no_user_is_on_a_page(smoke, case):
         assert not re.search(r"\bu0\d{4}\b", page)
 
 
+@pytest.mark.slow
 def test_cookie_cats_is_stopped_by_its_sample_ratio(real_data, tmp_path):
     folder = real_data("cookie-cats")
     _, metrics = kpay_run(tmp_path, "--profile", "cookie-cats", "--data", str(folder))
