@@ -13,6 +13,7 @@ import pandas as pd
 from kpay_lab.data import public
 from kpay_lab.data.privacy import PERSONAL, pseudonymise, pseudonyms
 from kpay_lab.data.reading import Rejected, find_sources, read_tables
+from kpay_lab.data.splitting import shown
 from kpay_lab.data.tables import Tables, window
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def load(
     duplicates : {"keep", "drop"}
         Exact duplicate events: a log may repeat honestly, so they are kept by default.
     ids : {"keep", "pseudonymise"}
-        Whether ids of users stand as read, or as `privacy.pseudonyms`.
+        Whether ids of users stand as read, or as `privacy.pseudonyms`, without the columns
+        that no schema knows.
 
     Raises
     ------
@@ -115,7 +117,10 @@ def _settle_duplicates(found: Loaded, duplicates: str) -> Loaded:
 
 
 def without_ids(found: Loaded) -> Loaded:
-    """Put pseudonyms for the ids in the tables, the truth and the rows set aside."""
+    """Put pseudonyms for the ids in the tables, the truth and the rows set aside.
+
+    Columns that may name somebody and that the project does not know are left out.
+    """
     rows, truth = found.rejected.rows, found.truth
     personal = rows["column"].isin(PERSONAL) & (rows["value"] != "")
     value = rows["value"].mask(personal, pseudonyms(rows["value"]))
@@ -123,6 +128,9 @@ def without_ids(found: Loaded) -> Loaded:
     rejected = replace(found.rejected, rows=rows.assign(value=value))
     if truth is not None:
         truth = replace(truth, users=pd.Index(pseudonyms(truth.users.to_series())))
-    notes = (*found.notes, "ids of users and sessions were replaced by pseudonyms")
-    tables = pseudonymise(found.tables)
+    tables, left_out = pseudonymise(found.tables)
+    note = "ids of users and sessions were replaced by pseudonyms"
+    if left_out:
+        note += f"; columns that may name somebody were left out: {shown(', '.join(left_out), 300)}"
+    notes = (*found.notes, note)
     return replace(found, tables=tables, rejected=rejected, truth=truth, notes=notes)

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import SCHEMAS, Tables
 
 KEY_VARIABLE = "KPAY_PRIVACY_KEY"
 SHORTEST_KEY = 16
@@ -36,13 +36,26 @@ def pseudonyms(ids: pd.Series) -> pd.Series:
     return pd.Series(np.array([*names, None], dtype=object)[codes], ids.index, dtype="str")
 
 
-def pseudonymise(tables: Tables) -> Tables:
-    """Replace the ids of users and sessions in every table."""
-    return Tables(**{name: _hidden(frame) for name, frame in tables.present().items()})
+def pseudonymise(tables: Tables) -> tuple[Tables, list[str]]:
+    """Replace the ids of users and sessions, and leave out what else may name somebody.
+
+    Of the users every column that no schema knows goes (``email``), of the other tables such
+    a column of text. The second value names them as ``users.email``.
+    """
+    frames, left_out = tables.present(), []
+    for name, frame in frames.items():
+        further = [column for column in frame if column not in SCHEMAS[name].columns]
+        if name != "users":
+            further = [column for column in further if not _measured(frame[column])]
+        left_out += [f"{name}.{column}" for column in further]
+        masked = {column: pseudonyms(frame[column]) for column in PERSONAL if column in frame}
+        frames[name] = frame.drop(columns=further).assign(**masked)
+    return Tables(**frames), left_out
 
 
-def _hidden(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(**{name: pseudonyms(frame[name]) for name in PERSONAL if name in frame})
+def _measured(values: pd.Series) -> bool:
+    types = pd.api.types
+    return types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values)
 
 
 def suppress_small_groups(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpay_lab.data import load
-from kpay_lab.data.privacy import pseudonyms, suppress_small_groups, with_consent
+from kpay_lab.data.privacy import pseudonymise, pseudonyms, suppress_small_groups, with_consent
 from kpay_lab.data.simulate import WorldSpec
 from kpay_lab.data.tables import Tables
 
@@ -112,3 +112,20 @@ def test_rows_set_aside_keep_no_id(tmp_path):
     assert found["value"][0].startswith("p") and found["value"].tolist()[1:] == ["-3", ""]
     with pytest.raises(ValueError, match="ids is 'hide'; it must be one of keep, pseudonymise"):
         load("tables", tmp_path, ids="hide")
+
+
+def test_columns_that_no_schema_knows_are_left_out(tmp_path):
+    (tmp_path / "users.csv").write_text("user_id,age,email,phone\nann,30,ann@x.org,5550100\n")
+    (tmp_path / "events.csv").write_text("user_id,item_id,ip\nann,i,10.0.0.1\n")
+    kept = load("tables", tmp_path)
+    assert [*kept.tables.users] == ["user_id", "age", "email", "phone"]
+    masked = load("tables", tmp_path, ids="pseudonymise")
+    assert [*masked.tables.users] == ["user_id", "age"]
+    assert [*masked.tables.events] == ["user_id", "item_id"]
+    assert "left out: users.email, users.phone" in masked.notes[-1]
+
+
+def test_of_other_tables_only_unknown_text_is_left_out():
+    events = pd.DataFrame({"user_id": ["ann"], "item_id": ["i"], "n_rows": [3], "ip": ["::1"]})
+    masked, left_out = pseudonymise(Tables(events=events))
+    assert [*masked.events] == ["user_id", "item_id", "n_rows"] and left_out == ["events.ip"]

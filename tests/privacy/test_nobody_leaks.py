@@ -20,14 +20,16 @@ from kpay_lab.report.profile import read_profile, resolve
 KEY = "the-planted-key-of-the-privacy-test"
 USER = "planted-user-"
 PHONE = "+86-555-01"
+ADVISER = "planted-adviser-"  # few of them, so that they become groups on a page
 SECRETS = re.compile(f"{USER}|{re.escape(PHONE)}|{KEY}|{base64.b64encode(KEY.encode()).decode()}")
 FOR_MACHINES = {"rejected/01_data_exploration.csv"}
 
 
-@pytest.fixture(scope="module")
-def log(small_world, tmp_path_factory):
-    """The small world with telling ids, a phone number each, and three rows to be set aside."""
-    folder = tmp_path_factory.mktemp("log")
+def planted_log(small_world, folder: Path, *, further: bool) -> Path:
+    """Write the small world with telling ids and three rows to be set aside.
+
+    With ``further`` the users also have a phone number each and one of three advisers.
+    """
     frames = dict(small_world[0].present())
     for name, frame in frames.items():
         changed = {}
@@ -36,14 +38,26 @@ def log(small_world, tmp_path_factory):
         if "session_id" in frame:
             changed["session_id"] = changed["user_id"] + "-" + frame["session_id"]
         frames[name] = frame.assign(**changed)
-    numbers = pd.Series(range(len(frames["users"]))).astype(str)
-    frames["users"]["phone"] = PHONE + numbers.str.zfill(3)
+    if further:
+        numbers = pd.Series(range(len(frames["users"])))
+        frames["users"]["phone"] = PHONE + numbers.astype("str").str.zfill(3)
+        frames["users"]["adviser"] = ADVISER + (numbers % 3).astype("str")
     write_tables(Tables(**frames), folder)
     columns = len(frames["events"].columns) - 2
     with (folder / "events.csv").open("a") as events:
         events.write(f"{USER}u99999,i0001{',' * columns}\n{USER}u00001,i0001\n")
         events.write(f'"{USER}u00002,never closed\n')
     return folder
+
+
+@pytest.fixture(scope="module")
+def log(small_world, tmp_path_factory):
+    return planted_log(small_world, tmp_path_factory.mktemp("log"), further=True)
+
+
+@pytest.fixture(scope="module")
+def known_columns(small_world, tmp_path_factory):
+    return planted_log(small_world, tmp_path_factory.mktemp("known"), further=False)
 
 
 def run(log: Path, output: Path, pattern: str, *settings: str) -> tuple[Path, str]:
@@ -60,8 +74,8 @@ def run(log: Path, output: Path, pattern: str, *settings: str) -> tuple[Path, st
 
 
 @pytest.fixture(scope="module")
-def kept(log, tmp_path_factory):
-    return run(log, tmp_path_factory.mktemp("kept"), "0[1-6]*.ipynb")
+def kept(known_columns, tmp_path_factory):
+    return run(known_columns, tmp_path_factory.mktemp("kept"), "0[1-6]*.ipynb")
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +94,11 @@ def readable(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def leaks(folder: Path) -> set[str]:
-    """Return the files of a run that hold a planted id, phone number or key."""
+def leaks(folder: Path, secrets: re.Pattern[str] = SECRETS) -> set[str]:
+    """Return the files of a run that hold a planted id, phone number or key, or ``secrets``."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} >= {".html", ".ipynb", ".json", ".csv", ".png", ".yaml"}
-    found = {path for path in files if SECRETS.search(readable(path))}
+    found = {path for path in files if secrets.search(readable(path))}
     return {path.relative_to(folder).as_posix() for path in found}
 
 
@@ -103,15 +117,22 @@ def test_with_ids_kept_only_files_for_machines_carry_them(kept):
     assert all(name in FOR_MACHINES or name.endswith(".parquet") for name in found)
     assert any(name.endswith("recommendations.parquet") for name in found)
     for path in (*folder.rglob("*.parquet"), *(folder / "rejected").iterdir()):
-        assert KEY not in readable(path) and PHONE not in readable(path)
+        assert KEY not in readable(path)
     assert not SECRETS.search(printed)
+
+
+@pytest.mark.slow
+def test_with_ids_kept_a_further_column_shows_its_groups_and_no_person(log, tmp_path):
+    folder, printed = run(log, tmp_path, "03*.ipynb")
+    assert not SECRETS.search(printed) and leaks(folder) == set()
+    assert leaks(folder, re.compile(ADVISER)), "the next test would prove nothing of columns"
 
 
 @pytest.mark.slow
 def test_with_pseudonyms_nothing_carries_an_id_or_the_key(masked):
     folder, printed = masked
-    assert leaks(folder) == set()
-    assert not SECRETS.search(printed)
+    assert leaks(folder) == leaks(folder, re.compile(ADVISER)) == set()
+    assert not SECRETS.search(printed) and ADVISER not in printed
     lists = pd.read_parquet(next(folder.rglob("recommendations.parquet")))
     assert lists["user_id"].str.fullmatch("p[0-9a-f]{32}").all()
 
