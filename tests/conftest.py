@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from kpay_lab.interest.tiny import tiny_world
 from tests.running import Run, kpay_run
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Let no test leave a figure open."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):  # not imported where nothing is drawn
+        pyplot.close("all")
 
 
 @pytest.fixture(scope="session")

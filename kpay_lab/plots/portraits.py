@@ -40,11 +40,13 @@ def plot_profiles(segments: Segments, n_features: int = 20) -> Figure:
     labels = [
         f"{number} (n = {(segments.labels == number).sum()})" for number in segments.profile.index
     ]
+    reach = profile.abs().max().max()
     sns.heatmap(
         profile,
         ax=axes,
         cmap=DIVERGING,
-        center=0,
+        vmin=-reach,
+        vmax=reach,
         annot=True,
         fmt=".1f",
         xticklabels=labels,

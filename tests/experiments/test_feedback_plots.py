@@ -1,15 +1,8 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from kpay_lab.plots import feedback as plots
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_three_ways_share_a_scale_and_the_truth_is_dashed():

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -8,12 +7,6 @@ from kpay_lab.experiments.ope import evaluate_policy
 from kpay_lab.experiments.power import power, sample_size
 from kpay_lab.experiments.sequential import always_valid
 from kpay_lab.plots import experiments as plots
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_each_effect_has_its_interval_and_only_what_leaves_out_zero_is_coloured():
