@@ -10,7 +10,7 @@ from kpay_lab.evaluate.split import InterestOf
 from kpay_lab.recommend.base import Recommender, Training, top_k, trained_items
 from kpay_lab.recommend.candidates import candidate_items
 from kpay_lab.recommend.popularity import Popularity, WithFallback
-from kpay_lab.recommend.why import explain_lists
+from kpay_lab.recommend.why import explain_lists, item_titles
 
 COLD = "popular with everybody"
 
@@ -20,20 +20,10 @@ def recommend_for_all(
 ) -> pd.DataFrame:
     """Let a model learn from the whole log and list k items for every user.
 
-    What a user met is not shown again; items nobody met, and kinds that cannot be sold where
-    others can, are no candidates. A cold user gets the most popular items.
-
-    Parameters
-    ----------
-    interest_of : callable, Tables -> InterestMatrix
-    only
-        What else `candidate_items` asks of an item, such as ``reviewed_only=True``.
-
-    Returns
-    -------
-    DataFrame
-        ``user_id, rank`` (from 1), ``item_id, title`` (the id where there is none),
-        ``score, why``; users in the order of the log.
+    What a user met is not shown again; items nobody met, and those that `candidate_items`
+    leaves out (asked by ``only``, such as ``reviewed_only=True``), are no candidates. A cold
+    user gets the most popular items. Columns ``user_id, rank`` (from 1), ``item_id, title,
+    score, why``; users in the order of the log.
     """
     interest = interest_of(tables)
     train = Training(interest, tables)
@@ -55,12 +45,3 @@ def recommend_for_all(
         "why": why[there],
     }
     return pd.DataFrame(table).astype({"why": "str", "title": "str"})
-
-
-def item_titles(train: Training) -> np.ndarray:
-    """Return the title of each item in order of position, the id where there is none."""
-    ids = train.interest.items
-    if not train.has("items", "title"):
-        return ids.to_numpy()
-    titles = train.need("items", "title", "the lists").set_index("item_id")["title"]
-    return titles.reindex(ids).fillna(ids.to_series()).to_numpy()

@@ -15,15 +15,7 @@ BATCH = 512  # users scored at once: few enough to rank while their scores are i
 
 @dataclass(frozen=True)
 class Training:
-    """Everything a model may learn from: the training part, and nothing after it.
-
-    Parameters
-    ----------
-    interest : InterestMatrix
-        Interest degrees of the training events, (n_users, n_items).
-    tables : Tables, optional
-        As known at training time, with training events only.
-    """
+    """All a model may learn from: training interest, and the tables as known at training time."""
 
     interest: InterestMatrix
     tables: Tables | None = None
@@ -105,8 +97,6 @@ def largest(scores: np.ndarray, k: int) -> np.ndarray:
     The k-th largest of the maxima of groups is never above the k-th largest of all: few
     scores reach this bound, they are found in one pass, and only they are sorted.
 
-    Examples
-    --------
     >>> largest(np.array([[1.0, 3.0, 2.0, 3.0, 2.0]]), 3)
     array([[1, 3, 2]])
     """
@@ -147,27 +137,12 @@ def top_k(
     exclude: csr_array | None = None,
     candidates: np.ndarray | None = None,
 ) -> TopK:
-    """Rank the k best items for each user: the only ranking code of the workbench.
+    """Rank the k best items for each user position with a fitted model.
 
-    Parameters
-    ----------
-    model : Recommender
-        A fitted model.
-    users : int array of shape (n,)
-        User positions.
-    k : int
-        List length.
-    exclude : csr_array of shape (n_users, n_items), optional
-        Every stored cell is withheld, usually the training matrix: what was seen never
-        comes back. It may be another set, such as what was bought.
-    candidates : bool array of shape (n_items,), optional
-        Items that may appear. By default those with a column in ``exclude`` that is not
-        empty, that is, all but items unseen in training; all items without ``exclude``.
-
-    Raises
-    ------
-    ValueError
-        If k is below 1, ``candidates`` does not fit, or a model scores NaN.
+    Every stored cell of ``exclude`` (n_users, n_items) is withheld: as a rule what was seen in
+    training, or what was bought. ``candidates`` (n_items,) bool may appear; by default those
+    with a stored cell in ``exclude``, so none unseen in training; without ``exclude`` all.
+    A ValueError if k is below 1, ``candidates`` does not fit, or the model scores NaN.
     """
     users = np.asarray(users, dtype=np.intp)
     if k < 1:

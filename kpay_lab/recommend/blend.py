@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from kpay_lab.recommend.base import Recommender, Training, unit_range
-from kpay_lab.recommend.content import DESCRIPTION, ContentBased
+from kpay_lab.recommend.content import ContentBased, is_described
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.markov import Markov
 
@@ -15,13 +15,11 @@ from kpay_lab.recommend.markov import Markov
 class Blend:
     """Add up content relevance, predicted interest and behaviour sequence.
 
-    S = w1 R + w2 A + w3 B, each part first scaled to [0, 1] within a user over the items
-    the user has not met, the only candidates, since the parts' own scales have nothing in
-    common. A is *predicted* interest: observed interest is 0 for every unseen item and
-    would leave w1 R alone. A part whose data is missing (no description of items, no
-    timestamps) is left out and the others share its weight in proportion. A cold user
-    scores 0; a cold item is scored by content. The default weights are those of the
-    documents' worked example.
+    S = w1 R + w2 A + w3 B, each part first scaled to [0, 1] within a user over the items not
+    yet met. A is *predicted* interest: observed interest is 0 for every unseen item and would
+    leave w1 R alone. A part without data (no description of items, no timestamps) is left out
+    and the others share its weight. A cold user scores 0; a cold item is scored by content.
+    The default weights are those of the documents' worked example.
     """
 
     weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
@@ -31,8 +29,7 @@ class Blend:
 
     def fit(self, train: Training) -> Self:
         """Fit the parts for which there is data."""
-        described = any(train.has("items", column) for column in DESCRIPTION)
-        present = described, True, train.has("events", "timestamp")
+        present = is_described(train), True, train.has("events", "timestamp")
         models = (self.content, self.interest, self.sequence)
         known = [(w, m) for w, m, there in zip(self.weights, models, present, strict=True) if there]
         total = sum(weight for weight, _ in known)

@@ -7,7 +7,7 @@ from typing import Any
 
 from kpay_lab.recommend import MODELS
 from kpay_lab.recommend.base import Recommender, Training
-from kpay_lab.recommend.content import DESCRIPTION
+from kpay_lab.recommend.content import is_described
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,8 @@ class Chosen:
 def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recommender:
     """Make one model of `MODELS`; a setting is a field of its class.
 
-    Raises
-    ------
-    ValueError
-        If the model or a setting is unknown, or text stands where a number belongs.
+    A ValueError if the model or a setting is unknown, or text stands for a number.
 
-    Examples
-    --------
     >>> build_model("ease", {"reg": 100.0})
     EASE(reg=100.0, dtype='float32')
     """
@@ -58,10 +53,9 @@ def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Trainin
     models, left_out = {}, {}
     for name in dict.fromkeys(["popularity", *settings]):
         models[name] = build_model(name, settings.get(name))
-    described = any(train.has("items", column) for column in DESCRIPTION)
     if "markov" in models and not train.has("events", "timestamp"):
         left_out["markov"] = "the log has no times, so what came next is not known"
-    if "content" in models and not described:
+    if "content" in models and not is_described(train):
         left_out["content"] = "nothing describes the items"
     kept = {name: model for name, model in models.items() if name not in left_out}
     return Chosen(kept, left_out)

@@ -14,17 +14,21 @@ from kpay_lab.recommend.base import TopK, Training, gram, top_k
 DESCRIPTION = ("category", "brand", "price", "title", "description")
 
 
+def is_described(train: Training) -> bool:
+    """Return whether anything describes the items."""
+    return any(train.has("items", column) for column in DESCRIPTION)
+
+
 @dataclass(kw_only=True)
 class ContentBased:
     """Score an item by the cosine of its features with the user's.
 
-    The documents' R = C·D read by meaning: with C (n_items, n_features) of unit rows,
-    the user's features are D = A C scaled to length 1 and R = D Cᵀ. It is computed as
-    A (C Cᵀ), from the items' similarities. Features are the category, the brand, the
-    price band (fifths) and the TF-IDF of title and description by character n-grams,
-    which need no word boundaries and so suit Chinese; each counts alike. A cold item
-    is scored as any other; a cold user, or an item that nothing describes, scores 0.
-    ``ngrams`` are the shortest and longest run, ``max_ngrams`` the most frequent kept.
+    The documents' R = C·D read by meaning: with C (n_items, n_features) of unit rows, the
+    user's features are D = A C scaled to length 1 and R = D Cᵀ, computed as A (C Cᵀ).
+    Features are category, brand, price band (fifths) and the TF-IDF of title and description
+    by character n-grams, which suit Chinese; each counts alike. A cold item is scored as any
+    other; a cold user, or an item that nothing describes, scores 0. ``ngrams`` are the
+    shortest and longest run, ``max_ngrams`` the most frequent kept.
     """
 
     ngrams: tuple[int, int] = (2, 3)
@@ -90,11 +94,8 @@ class _Cosine:
 def recommend_by_cosine(user_features: np.ndarray, item_features: np.ndarray, k: int) -> TopK:
     """List the k items closest in direction to each user: document A's listing, put right.
 
-    Features are (n_users, n_features) and (n_items, n_features); a zero vector has
-    cosine 0 with everything.
+    Features are (n_users, n_features) and (n_items, n_features); a zero vector has cosine 0.
 
-    Examples
-    --------
     >>> recommend_by_cosine([[1, 0], [1, 2]], [[0, 5], [3, 0], [1, 1]], 2).items
     array([[1, 2], [2, 0]])
     """

@@ -17,12 +17,8 @@ class EASE:
 
     min_B ‖X − XB‖² + reg·‖B‖² with diag(B) = 0 has the solution, for
     P = (XᵀX + reg·I)⁻¹: B_ij = −P_ij / P_jj off the diagonal. score = X B.
-    A cold user and a cold item score 0. Memory: two n_items² arrays of ``dtype``;
-    ``float64`` for comparisons to the last digit.
-
-    References
-    ----------
-    Steck (2019), Embarrassingly shallow autoencoders for sparse data.
+    A cold user and a cold item score 0. Memory: two n_items² arrays of ``dtype``.
+    Source: Steck (2019), Embarrassingly shallow autoencoders for sparse data.
     """
 
     reg: float = 400.0

@@ -17,14 +17,12 @@ GROUPINGS = ("category", "brand", "host", "kind")
 class RandomForest:
     """Score a pair by the probability that a forest takes it for one that happened.
 
-    The forest sees what is known of the user (demographics, activity, mean interest), of
-    the item (labels, price, number of users, mean interest) and of both (the share of the
-    user's interest that lies in the item's category, brand, host and kind). It learns from
-    pairs that happened and, as a log holds nothing else, from pairs drawn at random among
-    those that did not. No pair sees itself: its own interest is taken out of the shares.
-    The probability is that of the sample, one pair in 1 + ``n_negatives``, not that of the
-    world; only its order counts. A cold user is scored by demographics and the item; a cold
-    item by its labels and price. At most ``max_pairs`` pairs that happened are used.
+    It sees the user (demographics, activity, mean interest), the item (labels, price, number
+    of users, mean interest) and both (the share of the user's interest in the item's
+    category, brand, host and kind, the pair's own left out). It learns from at most
+    ``max_pairs`` pairs that happened and ``n_negatives`` for each, drawn among those that did
+    not; only the order of its probabilities counts. A cold user is scored by demographics
+    and the item, a cold item by its labels and price.
     """
 
     n_trees: int = 40

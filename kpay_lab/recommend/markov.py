@@ -15,10 +15,9 @@ class Markov:
     """Score an item by how often it followed what the user did last.
 
     score_uj = Σ_m decay^m p(j | the item m steps before the end of B_u), over the last
-    ``n_last`` behaviours, with p(j | i) = n_ij / (Σ_j n_ij + smoothing) and n_ij the
-    times that j directly followed i (in one session only, with ``within_session``). The
-    smoothing, imagined moves to nowhere, keeps a rare item from being certain. A cold
-    user scores 0; so does an item that is cold or never followed.
+    ``n_last`` behaviours, with p(j | i) = n_ij / (Σ_j n_ij + smoothing) and n_ij the times
+    that j directly followed i, in one session or at all. The smoothing, imagined moves to
+    nowhere, keeps a rare item from being certain. A cold user or item scores 0.
     """
 
     n_last: int = 10

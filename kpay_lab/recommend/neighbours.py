@@ -18,8 +18,6 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     ``cosine``: l·r / (‖l‖ ‖r‖), on the degrees. ``jaccard``: |L ∩ R| / |L ∪ R|, on which
     cells are not zero. Empty rows have similarity 0. From (n, m) and (p, m) to (n, p).
 
-    Examples
-    --------
     >>> X = csr_array(np.array([[1, 1, 0], [0, 1, 1.0]]))
     >>> similarity(X, X, "jaccard").round(2)
     array([[1.  , 0.33], [0.33, 1.  ]])

@@ -1,6 +1,6 @@
 """The answers every model must beat: chance, popularity, and the documents' baseline."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -59,19 +59,14 @@ class Popularity:
 class Baseline:
     """Predict μ + b_u + b_i, the documents' P = A + μ made able to rank.
 
-    P = A + μ adds one constant to every item of a user, so it reorders nothing: its
-    ranking is that of A, in which unseen items are all 0. What can rank is the bias of
-    the item. With n the stored values and a their degrees,
+    P = A + μ adds one constant to every item of a user, so it reorders nothing. What can
+    rank is the bias of the item. With n the stored values and a their degrees,
 
     b_i = Σ_u (a_ui − μ) / (n_i + reg),  b_u = Σ_i (a_ui − μ − b_i) / (n_u + reg).
 
     ``reg`` imagined average values hold back biases that rest on few. A cold user gets
-    μ + b_i, a cold item μ + b_u. Equal degrees everywhere (a binary matrix) leave no
-    bias and hence no ranking.
-
-    References
-    ----------
-    Koren, Bell, Volinsky (2009), Matrix factorization techniques for recommender systems.
+    μ + b_i, a cold item μ + b_u. Equal degrees everywhere leave no bias and no ranking.
+    Source: Koren, Bell, Volinsky (2009), Matrix factorization techniques for recommenders.
     """
 
     reg: float = 10.0
@@ -98,22 +93,19 @@ class Baseline:
 
 @dataclass(kw_only=True)
 class WithFallback:
-    """Let a second model answer for cold users: those without a training value."""
+    """Let popularity answer for cold users: those without a training value."""
 
     model: Recommender
-    fallback: Recommender = field(default_factory=Popularity)
 
     def fit(self, train: Training) -> Self:
         """Fit both models and note who is cold."""
         self.model.fit(train)
-        self.fallback.fit(train)
+        self.popular_ = Popularity().fit(train)
         self.cold_ = np.diff(train.interest.values.indptr) == 0
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
-        """Score by the model, and by the fallback where the user is cold."""
+        """Score by the model, and by popularity where the user is cold."""
         scores = np.array(self.model.score(users))
-        cold = self.cold_[users]
-        if cold.any():
-            scores[cold] = self.fallback.score(np.asarray(users)[cold])
+        scores[self.cold_[users]] = self.popular_.popularity_
         return scores

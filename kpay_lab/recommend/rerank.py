@@ -13,12 +13,8 @@ class Diversified:
 
     Maximal marginal relevance: place by place, take the item of the list with the largest
     trade_off · score − (1 − trade_off) · (its largest similarity to those already taken),
-    scores scaled to [0, 1] within the list. ``similarity`` is (n_items, n_items), for
-    instance ``ContentBased().fit(train).item_weights_``.
-
-    References
-    ----------
-    Carbonell, Goldstein (1998), The use of MMR, diversity-based reranking.
+    scores scaled to [0, 1] within the list. ``similarity`` is (n_items, n_items), such as
+    ``item_weights_`` of `ContentBased`. Source: Carbonell, Goldstein (1998), The use of MMR.
     """
 
     similarity: np.ndarray
@@ -45,10 +41,9 @@ class Diversified:
 class ExpectedRevenue:
     """Order a list by what an item may be expected to earn.
 
-    value = p · price^price_weight, with p the item's share of the list's scores (scores
-    of 0 and below give no chance). The share stands for the probability of a purchase;
-    where the model's score is a probability, the order is that of price × probability.
-    ``price`` is (n_items,), NaN earns nothing; ``price_weight`` 0 ranks by chance alone.
+    value = p · price^price_weight, with p the item's share of the list's scores (0 and below
+    give none) in the place of the probability of a purchase; where scores are probabilities,
+    the order is that of price × probability. ``price`` is (n_items,), NaN earns nothing.
     """
 
     price: np.ndarray

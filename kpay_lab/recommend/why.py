@@ -11,22 +11,17 @@ from kpay_lab.recommend.neighbours import ItemNeighbours
 
 
 def explain_lists(top: TopK, model: Recommender, train: Training, *, n: int = 2) -> np.ndarray:
-    """Name what speaks most for each item of each list.
+    """Name what speaks most for each item of each list: str (n_users, k).
 
-    A model that scores by history · item weights is taken apart exactly: the contribution
-    of a met item j to item i is h_uj · w_ji. ContentBased names shared features instead.
-    For any other model the met items most similar to i (cosine of their users) stand in.
-
-    Returns
-    -------
-    str array of shape (n_users, k)
-        At most n titles (ids where there is none) or features, joined by ``; ``. Empty
-        where nothing speaks for the item, as for a cold user, and beside −1.
+    At most n titles or features, joined by ``; ``; empty where nothing speaks for the item,
+    as for a cold user, and beside −1. A model that scores by history · item weights is taken
+    apart exactly: a met item j adds h_uj · w_ji to item i. ContentBased names shared features
+    instead; for other models the met items most similar to i (cosine of users) stand in.
     """
     part: Any = model if hasattr(model, "item_weights_") else None
     part = part or ItemNeighbours(n_neighbors=None).fit(train)
     by_feature = isinstance(part, ContentBased)
-    names = part.names_ if by_feature else _titles(train)
+    names = part.names_ if by_feature else item_titles(train)
     why = np.full(top.items.shape, "", dtype=object)
     for row, user in enumerate(top.users):
         listed = np.flatnonzero(top.items[row] >= 0)
@@ -43,7 +38,8 @@ def explain_lists(top: TopK, model: Recommender, train: Training, *, n: int = 2)
     return why
 
 
-def _titles(train: Training) -> np.ndarray:
+def item_titles(train: Training) -> np.ndarray:
+    """Return the title of each item in order of position, the id where there is none."""
     ids = train.interest.items
     if not train.has("items", "title"):
         return ids.to_numpy(dtype=object)

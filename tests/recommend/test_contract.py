@@ -122,7 +122,7 @@ def test_cold_user(name, fitted):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_fallback_answers_for_cold_users_only(name, fitted, world):
-    model = WithFallback(model=MODELS[name](), fallback=Popularity()).fit(world)
+    model = WithFallback(model=MODELS[name]()).fit(world)
     warm = np.arange(COLD_USER)
     np.testing.assert_array_equal(model.score(warm), fitted[name].score(warm))
     np.testing.assert_array_equal(
