@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.inspection import partial_dependence
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
@@ -240,6 +241,17 @@ def test_conversion_is_drawn(halves, fitted):
     for figure in figures:
         figure.canvas.draw()
     assert len(figures[1].axes[0].lines) == 1 + len(predicted)
+
+
+@pytest.mark.parametrize("feature", ["log price", "treatment"])
+def test_dependence_equals_scikit_learn(halves, feature):
+    model = fit_models(halves[0], names=["decision tree"])["decision tree"]
+    sample = halves[1].X.iloc[:: max(1, len(halves[1].X) // 1000)]
+    options = {"grid_resolution": 12, "kind": "average", "response_method": "predict_proba"}
+    wanted = partial_dependence(model, sample.dropna(subset=[feature]), [feature], **options)
+    found = dependence(model, replace(halves[1], X=sample.dropna(subset=[feature])), feature)
+    np.testing.assert_allclose(found["value"], wanted["grid_values"][0], rtol=1e-12)
+    np.testing.assert_allclose(found["probability"], wanted["average"][0], rtol=1e-12)
 
 
 @pytest.mark.slow
