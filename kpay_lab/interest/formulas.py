@@ -1,8 +1,9 @@
 """The documents' formulas, first exactly as printed, then in a form that computes on any data.
 
-Symbols are those of document A, section 4.2: A interest, P predicted interest, C content
-features, D user features, R content scores, S ratings, B behaviour, mu mean interest.
-Shapes are checked; nothing is broadcast by accident.
+Symbols are those of document A, section 4.2, the source of all: A interest, P predicted
+interest, C content features, D user features, R content scores, S ratings, B behaviour, mu
+mean interest. Rows of A, P, R, S, B and D are users, rows of C contents. Shapes are checked,
+nothing is broadcast by accident: a ValueError names what does not fit.
 """
 
 from collections.abc import Callable
@@ -13,25 +14,10 @@ Matrix = np.ndarray
 
 
 def published_interest(A: Matrix, mu: float, identity: str = "eye") -> Matrix:
-    r"""Predict interest as printed, :math:`P = A + \mu I`.
+    r"""Predict interest as printed, :math:`P = A + \mu I`, with one mu for all.
 
-    Parameters
-    ----------
-    A : array of shape (n_users, n_items)
-    mu : float
-        The users' mean interest, one number.
-    identity : {"eye", "ones"}
-        Read I as the identity matrix (needs n_users = n_items) or as all ones.
+    I is read as the identity matrix (``eye``: A must be square) or as all ones (``ones``).
 
-    Raises
-    ------
-    ValueError
-        If A is not a matrix, or not square under the identity reading.
-
-    Source: document A, section 4.2.
-
-    Examples
-    --------
     >>> published_interest(np.full((2, 2), 0.5), 0.5)
     array([[1. , 0.5],
            [0.5, 1. ]])
@@ -48,56 +34,23 @@ def published_interest(A: Matrix, mu: float, identity: str = "eye") -> Matrix:
 def published_relevance(C: Matrix, D: Matrix, reading: str = "meaning") -> Matrix:
     r"""Score contents for users as printed, :math:`R_{ij} = C_i \cdot D_j`.
 
-    Parameters
-    ----------
-    C : array of shape (n_items, n_features)
-        Content features.
-    D : array of shape (n_users, n_features)
-        User features.
-    reading : {"meaning", "indices"}
-        ``meaning``: R_ij is user i's score of content j, :math:`R = D C^\top`, shape
-        (n_users, n_items). ``indices``: the printed indices taken literally,
-        :math:`R = C D^\top`, shape (n_items, n_users).
+    ``meaning``: R_ij is user i's score of content j, :math:`R = D C^\top`. ``indices``: the
+    printed indices taken literally, :math:`R = C D^\top`, so that rows are contents.
 
-    Raises
-    ------
-    ValueError
-        If C and D have different numbers of features.
-
-    Source: document A, section 4.2.
-
-    Examples
-    --------
     >>> published_relevance([[1, 0], [0, 2]], [[3, 4]])
     array([[3., 8.]])
     """
     C, D = _matrix("C", C), _matrix("D", D)
     if C.shape[1] != D.shape[1]:
         raise ValueError(f"C has {C.shape[1]} features and D has {D.shape[1]}; they must agree")
-    if reading == "meaning":
-        return D @ C.T
-    if reading == "indices":
-        return C @ D.T
-    raise ValueError(f"reading is {reading!r}; choose 'meaning' or 'indices'")
+    if reading not in ("meaning", "indices"):
+        raise ValueError(f"reading is {reading!r}; choose 'meaning' or 'indices'")
+    return D @ C.T if reading == "meaning" else C @ D.T
 
 
 def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float, float]) -> Matrix:
     r"""Rate as printed, :math:`S = w_1 R + w_2 A + w_3 B`.
 
-    Parameters
-    ----------
-    R, A, B : arrays of one shape (n_users, n_items)
-    weights : three floats
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
-
-    Source: document A, section 4.2.
-
-    Examples
-    --------
     >>> published_score([[0.8]], [[0.5]], [[30]], (0.5, 0.3, 0.2))
     array([[6.55]])
     """
@@ -108,24 +61,10 @@ def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float
 
 
 def published_comment(A: Matrix, B: Matrix, threshold: float | None = None) -> Matrix:
-    r"""Comment model as printed with :math:`f(A, B) = A \cdot B`, cell by cell.
+    r"""Comment model as printed with :math:`f(A, B) = A \cdot B`, cell by cell; B in seconds.
 
-    Parameters
-    ----------
-    A, B : arrays of one shape
-        Interest and watch time (seconds).
-    threshold : float, optional
-        If given, return True where :math:`A B > t` ("has commented").
+    With a threshold t, True where :math:`A B > t` ("has commented").
 
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
-
-    Source: document A, section 4.2 and the worked table of 4.3.
-
-    Examples
-    --------
     >>> published_comment([[0.5, 0.5]], [[30, 50]])
     array([[15., 25.]])
     """
@@ -137,18 +76,8 @@ def predicted_interest(
 ) -> Matrix:
     r"""P for any rectangle and a mean of each user, :math:`P_{ij} = A_{ij} + \mu_i I_{ij}`.
 
-    Parameters
-    ----------
-    A : array of shape (n_users, n_items)
-    mu : float or array of shape (n_users,), optional
-        Mean interest; by default each user's own mean.
-    identity : {"ones", "eye"}
-        All ones, or ones on the main diagonal of the rectangle.
-
-    Notes
-    -----
-    With one mu for all it is `published_interest`. The all-ones reading adds a constant to a
-    user's row and therefore reorders nothing.
+    ``mu`` is one number (then it is `published_interest`), one a user, or by default each
+    user's own mean. All ones add a constant to a user's row and so reorder nothing.
     """
     A = _matrix("A", A)
     means = A.mean(axis=1) if mu is None else np.asarray(mu, dtype=np.float64)
@@ -162,12 +91,11 @@ def predicted_interest(
 def content_relevance(C: Matrix, D: Matrix, *, normalise: bool = True) -> Matrix:
     r"""R = D Cᵀ with every feature vector scaled to length 1: the cosine.
 
-    Long feature vectors no longer win by length alone. With ``normalise=False`` it is
-    `published_relevance` read by meaning. A zero vector scores 0.
+    Long feature vectors no longer win by length alone; a zero vector scores 0. Without
+    ``normalise`` it is `published_relevance` read by meaning.
     """
-    C, D = _matrix("C", C), _matrix("D", D)
     if normalise:
-        C, D = _unit_rows(C), _unit_rows(D)
+        C, D = _unit_rows(_matrix("C", C)), _unit_rows(_matrix("D", D))
     return published_relevance(C, D)
 
 
@@ -179,12 +107,9 @@ def combined_score(
     *,
     scale: Callable[[Matrix], Matrix] | None = None,
 ) -> Matrix:
-    """S with its three inputs put on one scale first, so that the weights mean what they say.
+    """S with its inputs put on one scale first, so that the weights mean what they say.
 
-    Parameters
-    ----------
-    scale : callable, optional
-        Applied to each input; by default `unit_range`. The identity gives `published_score`.
+    ``scale`` is by default `unit_range`; the identity gives `published_score`.
     """
     scale = scale or unit_range
     R, A, B = (scale(_matrix(name, values)) for name, values in (("R", R), ("A", A), ("B", B)))
@@ -197,10 +122,7 @@ def comment_model(
     f: Callable[[Matrix, Matrix], Matrix],
     threshold: float | None = None,
 ) -> Matrix:
-    """C = f(A, B) for any f of two matrices; True or False where a threshold is given.
-
-    With ``f=numpy.multiply`` it is `published_comment`.
-    """
+    """C = f(A, B) for any f of two matrices; True or False where a threshold is given."""
     A, B = _matrix("A", A), _matrix("B", B)
     _same_shape(A=A, B=B)
     values = f(A, B)
@@ -210,8 +132,6 @@ def comment_model(
 def unit_range(values: Matrix) -> Matrix:
     """Scale a matrix to [0, 1] by its own smallest and largest value; a constant becomes 0.
 
-    Examples
-    --------
     >>> unit_range(np.array([[20.0, 30.0, 40.0]]))
     array([[0. , 0.5, 1. ]])
     """
@@ -222,14 +142,11 @@ def unit_range(values: Matrix) -> Matrix:
 def own_share(B: Matrix) -> Matrix:
     """Divide each row by its sum: the share of the user's own watch time.
 
-    Examples
-    --------
     >>> own_share(np.array([[30.0, 20.0]]))
     array([[0.6, 0.4]])
     """
     B = _matrix("B", B)
-    total = B.sum(axis=1, keepdims=True)
-    return np.divide(B, total, out=np.zeros_like(B), where=total > 0)
+    return _divided(B, B.sum(axis=1, keepdims=True))
 
 
 def _matrix(name: str, values: Matrix) -> Matrix:
@@ -246,13 +163,14 @@ def _same_shape(**matrices: Matrix) -> None:
 
 
 def _identity(A: Matrix, identity: str) -> Matrix:
-    if identity == "eye":
-        return np.eye(*A.shape)
-    if identity == "ones":
-        return np.ones_like(A)
-    raise ValueError(f"identity is {identity!r}; choose 'eye' or 'ones'")
+    if identity not in ("eye", "ones"):
+        raise ValueError(f"identity is {identity!r}; choose 'eye' or 'ones'")
+    return np.eye(*A.shape) if identity == "eye" else np.ones_like(A)
 
 
 def _unit_rows(values: Matrix) -> Matrix:
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    return _divided(values, np.linalg.norm(values, axis=1, keepdims=True))
+
+
+def _divided(rows: Matrix, by: Matrix) -> Matrix:
+    return np.divide(rows, by, out=np.zeros_like(rows), where=by > 0)

@@ -9,7 +9,7 @@ A row's verdict is one of
 - ``not_given``: the document prints no value.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -24,21 +24,8 @@ from kpay_lab.interest.formulas import (
 from kpay_lab.interest.published import WORKED_CASE, WorkedCase
 
 VERDICTS = ("reproduced", "reproduced_if", "cannot_be", "not_given")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the ledger.
-
-    ``needs`` says in words what would have to hold for the printed value to come out.
-    """
-
-    key: str
-    computed: float
-    printed: float | bool | None
-    difference: float | None
-    verdict: str
-    needs: str
+COLUMNS = ["key", "computed", "printed", "difference", "verdict", "needs"]
+Row = tuple[str, float, float | bool | None, float | None, str, str]
 
 
 def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
@@ -47,15 +34,8 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
     Keys are ``SYMBOL/user/item`` for the canonical reading and ``SYMBOL[reading]/user/item``
     for another. Canonical: R by meaning; P with the rating table's A = 0.5 and the identity
     matrix; S with the inputs of its own table (P in the place of R, raw seconds for B);
-    C = A B.
+    C = A B. ``needs`` says what would have to hold for the printed value to come out.
 
-    Returns
-    -------
-    DataFrame
-        Columns key, computed, printed, difference, verdict, needs.
-
-    Examples
-    --------
     >>> ledger = worked_ledger().set_index("key")
     >>> ledger.loc["R/u_1/v_1", ["computed", "printed", "verdict"]]
     computed         0.32
@@ -63,15 +43,11 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
     verdict     cannot_be
     Name: R/u_1/v_1, dtype: object
     """
-    entries = [
-        *_mean_entries(case),
-        *_interest_entries(case),
-        *_predicted_entries(case),
-        *_relevance_entries(case),
-        *_score_entries(case),
-        *_comment_entries(case),
-    ]
-    return pd.DataFrame([vars(entry) for entry in entries])
+    means = zip(case.users, case.interest.mean(axis=1), strict=True)
+    rows = [_row(f"mu/{user}", mean, case.mean_interest, "") for user, mean in means]
+    for part in (_interest, _predicted, _relevance, _score, _comment):
+        rows += part(case)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
@@ -82,8 +58,6 @@ def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
 def comment_thresholds(case: WorkedCase = WORKED_CASE) -> tuple[float, float]:
     """Return the half-open range [low, high) of t for which C > t gives every printed label.
 
-    Examples
-    --------
     >>> comment_thresholds()
     (20.0, 25.0)
     """
@@ -91,54 +65,40 @@ def comment_thresholds(case: WorkedCase = WORKED_CASE) -> tuple[float, float]:
     return float(values[~case.commented].max()), float(values[case.commented].min())
 
 
-def _mean_entries(case: WorkedCase) -> list[Entry]:
-    means = case.interest.mean(axis=1)
-    return [
-        _entry(f"mu/{user}", mean, case.mean_interest, "")
-        for user, mean in zip(case.users, means, strict=True)
-    ]
-
-
-def _interest_entries(case: WorkedCase) -> list[Entry]:
+def _interest(case: WorkedCase) -> list[Row]:
     """A itself: printed without values; the share of own watch time is one way to make it."""
-    made = own_share(case.watch_time)
     needs = "the document to say how A is made; shown: the share of the user's own watch time"
-    return [
-        Entry(_key("A", case, i, j), _clean(made[i, j]), None, None, "not_given", needs)
-        for i, j in _cells(case)
-    ]
+    made = own_share(case.watch_time).ravel()
+    keys = _keys("A", case)
+    return [(k, _clean(a), None, None, "not_given", needs) for k, a in zip(keys, made, strict=True)]
 
 
-def _predicted_entries(case: WorkedCase) -> list[Entry]:
-    entries = []
+def _predicted(case: WorkedCase) -> list[Row]:
+    rows = []
     for symbol, identity in (("P", "eye"), ("P[ones]", "ones")):
         computed = published_interest(case.interest, case.mean_interest, identity)
-        added = computed - case.interest
-        for i, j in _cells(case):
-            needed = case.predicted[i, j] - added[i, j]
-            needs = f"A = {needed:.2g}, but the rating table prints {case.interest[i, j]:.2g}"
-            if needed < 0:
-                needs += ", and a degree of interest is not negative"
-            entries.append(
-                _entry(_key(symbol, case, i, j), computed[i, j], case.predicted[i, j], needs)
-            )
-    return entries
+        needs = []
+        needed = case.predicted - (computed - case.interest)
+        for value, printed in zip(needed.flat, case.interest.flat, strict=True):
+            words = f"A = {value:.2g}, but the rating table prints {printed:.2g}"
+            negative = ", and a degree of interest is not negative"
+            needs.append(words + (negative if value < 0 else ""))
+        rows += _table(_keys(symbol, case), computed, case.predicted, needs)
+    return rows
 
 
-def _relevance_entries(case: WorkedCase) -> list[Entry]:
-    entries = []
+def _relevance(case: WorkedCase) -> list[Row]:
+    rows = []
     for symbol, reading in (("R", "meaning"), ("R[indices]", "indices")):
         computed = published_relevance(case.item_features, case.user_features, reading)
-        for i, j in _cells(case):
-            ratio = case.content_scores[i, j] / computed[i, j]
-            needs = f"this product to be {ratio:.3g} times as large; C and D are both printed"
-            entries.append(
-                _entry(_key(symbol, case, i, j), computed[i, j], case.content_scores[i, j], needs)
-            )
-    return entries
+        ratios = (case.content_scores / computed).flat
+        words = "this product to be {:.3g} times as large; C and D are both printed"
+        needs = map(words.format, ratios)
+        rows += _table(_keys(symbol, case), computed, case.content_scores, needs)
+    return rows
 
 
-def _score_entries(case: WorkedCase) -> list[Entry]:
+def _score(case: WorkedCase) -> list[Row]:
     first, second, third = case.weights
     by_meaning = published_relevance(case.item_features, case.user_features)
     readings = (
@@ -146,50 +106,40 @@ def _score_entries(case: WorkedCase) -> list[Entry]:
         ("S[formula]", by_meaning, case.watch_time),
         ("S[share]", case.predicted, own_share(case.watch_time)),
     )
-    entries = []
+    rows = []
     for symbol, R, B in readings:
         computed = published_score(R, case.interest, B, case.weights)
         needed = (case.ratings - first * R - second * case.interest) / third
-        for i, j in _cells(case):
-            needs = f"B = {needed[i, j]:.3g}, where it is {B[i, j]:.3g}"
-            entries.append(
-                _entry(_key(symbol, case, i, j), computed[i, j], case.ratings[i, j], needs)
-            )
-    return entries
+        needs = map("B = {:.3g}, where it is {:.3g}".format, needed.flat, B.flat)
+        rows += _table(_keys(symbol, case), computed, case.ratings, needs)
+    return rows
 
 
-def _comment_entries(case: WorkedCase) -> list[Entry]:
-    computed = published_comment(case.interest, case.watch_time)
+def _comment(case: WorkedCase) -> list[Row]:
     low, high = comment_thresholds(case)
-    possible = low < high
+    verdict = "reproduced_if" if low < high else "cannot_be"
     needs = f"“has commented” to mean C > t with t from {low:g} up to, not including, {high:g}"
-    return [
-        Entry(
-            key=_key("C", case, i, j),
-            computed=_clean(computed[i, j]),
-            printed=bool(case.commented[i, j]),
-            difference=None,
-            verdict="reproduced_if" if possible else "cannot_be",
-            needs=needs,
-        )
-        for i, j in _cells(case)
-    ]
+    computed = published_comment(case.interest, case.watch_time).ravel()
+    cells = zip(_keys("C", case), computed, case.commented.flat, strict=True)
+    return [(k, _clean(c), bool(label), None, verdict, needs) for k, c, label in cells]
 
 
-def _cells(case: WorkedCase) -> list[tuple[int, int]]:
-    return [(i, j) for i in range(len(case.users)) for j in range(len(case.items))]
+def _keys(symbol: str, case: WorkedCase) -> list[str]:
+    return [f"{symbol}/{user}/{item}" for user in case.users for item in case.items]
 
 
-def _key(symbol: str, case: WorkedCase, i: int, j: int) -> str:
-    return f"{symbol}/{case.users[i]}/{case.items[j]}"
+def _table(
+    keys: list[str], computed: np.ndarray, printed: np.ndarray, needs: Iterable[str]
+) -> list[Row]:
+    return list(map(_row, keys, computed.flat, printed.flat, needs))
 
 
-def _entry(key: str, computed: float, printed: float, needs: str) -> Entry:
+def _row(key: str, computed: float, printed: float, needs: str) -> Row:
     """A number printed to two digits is reproduced within half a unit of the second."""
     difference = _clean(computed - printed)
-    if abs(difference) < 0.005:
-        return Entry(key, _clean(computed), printed, difference, "reproduced", "")
-    return Entry(key, _clean(computed), printed, difference, "cannot_be", needs)
+    same = abs(difference) < 0.005
+    verdict = "reproduced" if same else "cannot_be"
+    return key, _clean(computed), float(printed), difference, verdict, "" if same else needs
 
 
 def _clean(value: float) -> float:

@@ -39,13 +39,9 @@ def known_columns(header: Sequence[str]) -> dict[str, list[str]]:
 
 
 def schema_faults(file: str, kinds: Mapping[str, str]) -> list[str]:
-    """Say what is wrong with the columns of a file.
+    """Say what is wrong with the columns of a file, given their kinds.
 
-    Parameters
-    ----------
-    file : str
-    kinds : mapping
-        Column → ``text``, ``number``, ``time``, ``nothing`` or the name of another type.
+    A kind is ``text``, ``number``, ``time``, ``nothing`` or the name of another type.
     """
     names = known_columns(list(kinds))
     faults = [
@@ -66,21 +62,13 @@ def read_events(paths: str | Path | Sequence[str | Path]) -> pd.DataFrame:
 
     Parquet mostly stores each distinct id once and then numbers; the numbers are taken as
     they are, so that no text is compared event by event. Only the columns that totals use
-    are read, under their names in the files; nothing is checked, unlike `data.load`.
-
-    Returns
-    -------
-    DataFrame
-        For `totals.pair_totals`; ``user_id`` and ``item_id`` are categories.
-
-    Raises
-    ------
-    ValueError
-        If the ids are not text columns named user_id and item_id.
+    are read, under their names in the files; nothing is checked, unlike `data.load`, but that
+    the ids are text (else a ValueError).
     """
     ids = ["user_id", "item_id"]
     schema = ds.dataset(paths, format="parquet").schema
-    if wrong := [name for name in ids if name not in schema.names or not _is_text(schema, name)]:
+    texts = {field.name for field in schema if field.type in (pa.string(), pa.large_string())}
+    if wrong := [name for name in ids if name not in texts]:
         raise ValueError(f"{wrong[0]} must be a text column; rename or cast it first")
     chosen = [name for name in schema.names if name in WANTED]
     table = pq.read_table(paths, columns=chosen, read_dictionary=ids)
@@ -109,20 +97,11 @@ def _categories(column: pa.ChunkedArray) -> pd.Categorical:
     return pd.Categorical.from_codes(numbers, pd.Index(known, dtype="str"))
 
 
-def _is_text(schema: pa.Schema, name: str) -> bool:
-    kind = schema.field(name).type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
 def batches(paths: Sequence[Path]) -> list[pl.LazyFrame]:
     """Scan Parquet files in the form of `streaming.EventLog`, a bounded number of events each.
 
-    A column that only some files have is null in the others.
-
-    Raises
-    ------
-    ValueError
-        Naming every file that is no Parquet or has faults in its schema.
+    A column that only some files have is null in the others. One ValueError names every file
+    that is no Parquet or has faults in its schema.
     """
     schemas, faults = [], []
     for path in paths:

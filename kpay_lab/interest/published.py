@@ -9,27 +9,10 @@ import numpy as np
 class WorkedCase:
     """Every number document A prints in its worked case; rows are u_1, u_2, columns v_1, v_2.
 
-    Parameters
-    ----------
-    watch_time : array (2, 2)
-        Printed as 30, 20, 50, 40; the unit is not printed, seconds are assumed.
-    likes : array (2, 2)
-    commented : bool array (2, 2)
-        有 is True, 无 is False.
-    interest : array (2, 2)
-        The A of the rating table (section 4.3, 3); the table of A itself has no values.
-    mean_interest : float
-        mu.
-    predicted : array (2, 2)
-        P as printed.
-    item_features, user_features : arrays (2, 3)
-        C and D.
-    content_scores : array (2, 2)
-        R as printed.
-    weights : three floats
-        w1, w2, w3.
-    ratings : array (2, 2)
-        S as printed.
+    In its symbols: ``interest`` A, ``mean_interest`` mu, ``predicted`` P, ``item_features`` C,
+    ``user_features`` D, ``content_scores`` R, ``ratings`` S. A is that of the rating table
+    (section 4.3, 3), as its own table has no values; 有 is True in ``commented``; the unit of
+    ``watch_time`` is not printed, seconds are assumed.
     """
 
     users: tuple[str, ...]
@@ -79,6 +62,10 @@ class FlowChart:
     arrows: tuple[tuple[str, str, str], ...]
 
 
+def _arrows(ends: str, **words: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple((pair[0], pair[1], words.get(pair, "")) for pair in ends.split())
+
+
 VIEWER_FLOW = FlowChart(
     "Document A, 2.5: from viewer to learner",
     {
@@ -93,19 +80,8 @@ VIEWER_FLOW = FlowChart(
         "I": ("keep watching\n继续观看", 4, -1.5),
         "J": ("leave 退出", 2, -0.8),
     },
-    (
-        ("A", "B", ""),
-        ("B", "C", ""),
-        ("C", "D", "yes 是"),
-        ("D", "E", ""),
-        ("E", "F", "yes 是"),
-        ("F", "G", ""),
-        ("G", "H", ""),
-        ("H", "A", ""),
-        ("E", "I", "no 否"),
-        ("I", "A", ""),
-        ("C", "J", "no 否"),
-        ("J", "A", ""),
+    _arrows(
+        "AB BC CD DE EF FG GH HA EI IA CJ JA", CD="yes 是", EF="yes 是", EI="no 否", CJ="no 否"
     ),
 )
 
@@ -123,7 +99,5 @@ SELLER_FLOW = FlowChart(
         "I": ("interact\n互动营销", 3, 1),
         "J": ("analyse data\n数据分析", 4, 1),
     },
-    tuple(
-        (first, second, "") for first, second in ("AB", "BC", "CD", "DE", "FG", "GH", "HI", "IJ")
-    ),
+    _arrows("AB BC CD DE FG GH HI IJ"),
 )

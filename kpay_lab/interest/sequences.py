@@ -11,23 +11,13 @@ from scipy.sparse import coo_array, csr_array
 class Sequences:
     """The events of every user in order of time, laid end to end.
 
-    Document A, section 4.2: B_i is user i's sequence, b_j the behaviour at time t_j.
-
-    Parameters
-    ----------
-    user, item : int array of shape (n_events,)
-        Positions, sorted by user, then time, then file order.
-    timestamp : Series of length n_events
-        UTC times, non-decreasing within a user.
-    session : int array of shape (n_events,)
-        Session number, counted over all users from 0.
-    n_items : int
-        Number of items, the side of the transition matrix.
+    Document A, section 4.2: B_i is user i's sequence, b_j the behaviour at time t_j. Positions
+    ``user`` and ``item`` (n_events,) are sorted by user, then time, then file order;
+    ``session`` (n_events,) is numbered over all users from 0.
     """
 
     user: np.ndarray
     item: np.ndarray
-    timestamp: pd.Series
     session: np.ndarray
     n_items: int
 
@@ -37,25 +27,15 @@ class Sequences:
         return self.item[first:last]
 
     def transitions(self, *, within_session: bool = True) -> csr_array:
-        """Count how often one item directly followed another.
+        """Count how often one item (row) was directly followed by another (column).
 
-        Parameters
-        ----------
-        within_session : bool
-            Only count pairs of the same session; otherwise of the same user.
-
-        Returns
-        -------
-        csr_array of shape (n_items, n_items)
-            Row: the item left; column: the item that came next. Staying on an item is
-            not counted.
+        Only pairs of the same session count, or else of the same user; staying does not.
         """
         group = self.session if within_session else self.user
         follows = (group[1:] == group[:-1]) & (self.item[1:] != self.item[:-1])
         cells = self.item[:-1][follows], self.item[1:][follows]
-        return coo_array(
-            (np.ones(len(cells[0])), cells), shape=(self.n_items, self.n_items)
-        ).tocsr()
+        shape = self.n_items, self.n_items
+        return coo_array((np.ones(follows.sum()), cells), shape=shape).tocsr()
 
 
 def behaviour_sequences(
@@ -65,24 +45,8 @@ def behaviour_sequences(
 
     A session ends where the next event begins more than ``gap_minutes`` later. A
     ``session_id`` column, where there is one, decides instead. Events without a time are
-    left out.
+    left out; without the column timestamp it is a ValueError.
 
-    Parameters
-    ----------
-    events : DataFrame
-        Validated events with timestamps.
-    users, items : pandas.Index
-        Every id, in order.
-    gap_minutes : float
-        Pause that ends a session, in minutes.
-
-    Raises
-    ------
-    ValueError
-        If the events have no timestamp column: without times there is no order.
-
-    Examples
-    --------
     >>> times = pd.to_datetime(["2024-01-01 10:00", "2024-01-01 10:05", "2024-01-02"],
     ...                        format="ISO8601", utc=True)
     >>> log = pd.DataFrame({"user_id": "u", "item_id": ["a", "b", "a"], "timestamp": times})
@@ -108,27 +72,15 @@ def behaviour_sequences(
         starts[1:] = np.diff(moments) > pd.Timedelta(minutes=gap_minutes).to_timedelta64()
     starts[1:] |= user[1:] != user[:-1]
     session = np.cumsum(starts) - 1
-    return Sequences(user, item, timed["timestamp"].iloc[order], session, len(items))
+    return Sequences(user, item, session, len(items))
 
 
 def group_transitions(transitions: csr_array, groups: pd.Series, *, most: int = 10) -> pd.DataFrame:
-    """Add transitions up by groups of items and give each row as shares.
+    """Add transitions up by groups of items: rows the group left, columns the next, as shares.
 
-    Parameters
-    ----------
-    transitions : csr_array of shape (n_items, n_items)
-    groups : Series of length n_items
-        Group of each item, in the order of the matrix; missing ones are left out.
-    most : int
-        Keep the groups with the most steps.
+    ``groups`` (n_items,) are in the order of the matrix; missing ones are left out. Rows sum to
+    1 over the groups kept, the ``most`` with the most steps.
 
-    Returns
-    -------
-    DataFrame
-        Rows the group left, columns the next one; rows sum to 1 over the groups kept.
-
-    Examples
-    --------
     >>> steps = csr_array(np.array([[0, 3, 1], [0, 0, 0], [4, 0, 0]]))
     >>> group_transitions(steps, pd.Series(["x", "x", "y"]))
           x     y
@@ -136,10 +88,8 @@ def group_transitions(transitions: csr_array, groups: pd.Series, *, most: int = 
     y  1.00  0.00
     """
     codes, names = pd.factorize(groups)
-    step = transitions.tocoo()
-    inside = (codes[step.row] >= 0) & (codes[step.col] >= 0)
-    table = np.zeros((len(names), len(names)))
-    np.add.at(table, (codes[step.row[inside]], codes[step.col[inside]]), step.data[inside])
+    member = np.eye(len(names) + 1)[codes, :-1]  # without a group, code -1: a row of zeros
+    table = member.T @ (transitions @ member)
     kept = np.sort(np.argsort(-table.sum(axis=1), kind="stable")[:most])
     table = table[np.ix_(kept, kept)]
     total = table.sum(axis=1, keepdims=True)

@@ -17,7 +17,7 @@ import polars as pl
 from kpay_lab.data.tables import KIND_OF
 from kpay_lab.interest import totals
 from kpay_lab.interest.parquet import batches
-from kpay_lab.interest.totals import LARGEST, SUMMED, PairTotals
+from kpay_lab.interest.totals import LARGEST, SUMMED, PairTotals, check_half_life
 
 HOUR = 3_600_000_000  # microseconds
 
@@ -49,28 +49,14 @@ class EventLog(Protocol):
 
 @dataclass(frozen=True)
 class ParquetLog:
-    """Parquet files, streamed by Polars: memory grows with the answer, not with the log.
-
-    Parameters
-    ----------
-    parts : tuple of polars.LazyFrame
-        The log in batches of events.
-    columns : tuple of str
-    """
+    """Parquet files in batches, streamed by Polars: memory grows with the answer alone."""
 
     parts: tuple[pl.LazyFrame, ...]
     columns: tuple[str, ...]
 
     @classmethod
     def open(cls, paths: Sequence[str | Path]) -> "ParquetLog":
-        """Look at the files' schemas; no row is read.
-
-        Raises
-        ------
-        ValueError
-            If a file is no Parquet, lacks an id or holds a column of the wrong type: all
-            such faults at once.
-        """
+        """Look at the files' schemas, no row; their faults are one ValueError (`batches`)."""
         parts = batches([Path(path) for path in paths])
         return cls(tuple(parts), tuple(parts[0].collect_schema().names()))
 
@@ -103,14 +89,13 @@ def pair_totals(
     users: pd.Index | None = None,
     items: pd.Index | None = None,
     half_life_days: float | None = None,
-    as_of: pd.Timestamp | None = None,
 ) -> PairTotals:
     """Add up a log by (user, item) as `totals.pair_totals` does, without loading it.
 
     Memory is bounded by the number of distinct pairs. Sums are added in another order, so
     the last digits of a float may differ.
     """
-    compact = compact_log(log, half_life_days=half_life_days, as_of=as_of)
+    compact = compact_log(log, half_life_days=half_life_days)
     return totals.pair_totals(compact, users=users, items=items)
 
 
@@ -121,32 +106,16 @@ def compact_log(
     until: pd.Timestamp | None = None,
     cut: pd.Timestamp | None = None,
     half_life_days: float | None = None,
-    as_of: pd.Timestamp | None = None,
 ) -> pd.DataFrame:
-    """Return one row a pair, or with a ``cut`` one for each side of it the pair has events on.
+    """Return one row a pair with events in [since, until), of which `totals.pair_totals` is equal.
 
-    Totals of totals are totals: ``totals.pair_totals`` gives the same for the compact log
-    as for the events.
-
-    Parameters
-    ----------
-    log : EventLog
-    since, until : Timestamp, optional
-        Only events in [since, until).
-    cut : Timestamp, optional
-        Events before it and events from it on are added up apart.
-    half_life_days, as_of
-        As in `totals.pair_totals`; the sums come back faded.
-
-    Returns
-    -------
-    DataFrame
-        Ids, ``n_rows`` (events added up), ``n_events`` (the same, faded), the measures,
-        ``n_ratings``, ``n_durations`` and the last ``timestamp``. Rows stand in the order
-        of their first event, so that ids keep their order of first appearance.
+    With a ``cut`` events before it and from it on are added up apart, in rows of their own;
+    with a half-life sums come back faded. Columns: ids, ``n_rows`` (events added up),
+    ``n_events`` (the same, faded), the measures, ``n_ratings``, ``n_durations`` and the last
+    ``timestamp``. Rows stand in the order of their first event, and so do the ids.
     """
     window = _window(log, since, until)
-    fade = None if half_life_days is None else _fade(log, window, half_life_days, as_of)
+    fade = None if half_life_days is None else _fade(log, window, half_life_days)
     first = totals_query(log.columns, window=window, cut=cut, fade=fade)
     again = totals_query(log.columns, cut=cut, again=True)
     return _typed(log.query(first, again))
@@ -193,14 +162,9 @@ def totals_query(
 
 
 def check_values(log: EventLog) -> int:
-    """Count the events and refuse a log with values that cannot be.
+    """Count the events, and refuse a log with values that cannot be.
 
-    Raises
-    ------
-    ValueError
-        If there is no event, an id or some time is missing, or a measure is out of its
-        range: all such faults at once. Single rows are not set aside here; `kpay check`
-        names them.
+    One ValueError tells all: no event, ids or times that are missing, measures out of range.
     """
     measures = [name for name in (*SUMMED, *LARGEST) if name in log.columns]
     counted = ["user_id", "item_id", *({"time"} & set(log.columns))]
@@ -229,8 +193,7 @@ def moment_at(
 ) -> pd.Timestamp:
     """Return the time at position int(share n) of the events in order of time.
 
-    Events are counted by the hour, then by the moment within the one hour that holds the
-    position: memory is bounded by hours and moments, not by events.
+    Events are counted by the hour, then by the moment in the hour that holds the position.
     """
     window, hour = _window(log, since, until), f"time - time % {HOUR}"
     hours = log.query(f"SELECT {hour} AS moment, COUNT(*) AS n FROM log {window}GROUP BY {hour}")
@@ -257,15 +220,9 @@ def _window(log: EventLog, since: pd.Timestamp | None, until: pd.Timestamp | Non
     return f"WHERE {' AND '.join(bounds)} " if bounds else ""
 
 
-def _fade(log: EventLog, window: str, half_life_days: float, as_of: pd.Timestamp | None) -> str:
-    if half_life_days <= 0:
-        raise ValueError(f"half_life_days is {half_life_days}; it must be more than 0")
-    if "time" not in log.columns:
-        raise ValueError("half_life_days needs a timestamp column; leave it out for this log")
-    if as_of is None:
-        start = log.query(f"SELECT MAX(time) AS last FROM log {window}")["last"].item()
-    else:
-        start = _micros(as_of)
+def _fade(log: EventLog, window: str, half_life_days: float) -> str:
+    check_half_life(half_life_days, "time" in log.columns)
+    start = log.query(f"SELECT MAX(time) AS last FROM log {window}")["last"].item()
     half_life = half_life_days * 24 * HOUR
     return f"COALESCE(POWER(2, CAST(time - {start:.0f} AS DOUBLE) / {half_life:.0f}), 0)"
 
@@ -277,8 +234,9 @@ def _micros(moment: pd.Timestamp) -> int:
 def _typed(compact: pd.DataFrame) -> pd.DataFrame:
     """Give the answer the dtypes of events."""
     measured = [name for name in (*SUMMED, *LARGEST, "n_ratings") if name in compact]
-    compact = compact.astype(dict.fromkeys(measured, np.float64))
-    compact = compact.drop(columns="place", errors="ignore")
+    compact = compact.astype(dict.fromkeys(measured, np.float64)).drop(
+        columns="place", errors="ignore"
+    )
     if "time" in compact:
         micros = compact.pop("time").fillna(np.iinfo(np.int64).min).astype(np.int64)
         stamps = micros.to_numpy().astype("datetime64[us]")

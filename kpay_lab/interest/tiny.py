@@ -22,8 +22,6 @@ def tiny_world() -> Tables:
 
     Watch time and duration in seconds. Python lasts 100 s, SQL and chess 60 s.
 
-    Examples
-    --------
     >>> tables = tiny_world()
     >>> len(tables.ids("user_id")), len(tables.ids("item_id"))
     (4, 5)

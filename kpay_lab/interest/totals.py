@@ -15,18 +15,12 @@ LARGEST = ("duration", "progress")
 
 @dataclass(frozen=True)
 class PairTotals:
-    """One row per (user, item) that met in the log.
+    """One row per (user, item) that met in the log, sorted by user, then item.
 
-    Parameters
-    ----------
-    pairs : DataFrame
-        ``user`` and ``item`` (positions), ``n_events``, and for each column of the log its
-        total: sums of watch time (seconds), likes, comments, shares, questions and ratings
-        (``n_ratings`` counts them); the largest duration (seconds) and progress;
-        ``last_seen``. A pair for which the log never gives a value holds NaN there.
-        Sorted by user, then item.
-    users, items : pandas.Index
-        The labels behind the positions.
+    ``pairs`` holds ``user`` and ``item`` (positions in the indexes), ``n_events``, and of each
+    column of the log its total: sums of watch time (seconds), likes, comments, shares,
+    questions and ratings (``n_ratings`` counts them); the largest duration (seconds) and
+    progress; ``last_seen``. Where the log never gives a value for the pair it is NaN.
     """
 
     pairs: pd.DataFrame
@@ -40,31 +34,15 @@ def pair_totals(
     users: pd.Index | None = None,
     items: pd.Index | None = None,
     half_life_days: float | None = None,
-    as_of: pd.Timestamp | None = None,
 ) -> PairTotals:
-    r"""Add up the events of each (user, item) pair.
+    r"""Add up the validated events of each (user, item) pair.
 
     With a half-life every event counts :math:`2^{-(t_0 - t) / h}` instead of 1, where
-    :math:`t_0` is ``as_of``: sums and ``n_events`` fade; largest values and ``n_ratings`` do
-    not. Totals of totals are totals: ``n_events`` and ``n_ratings`` in ``events`` add up.
+    :math:`t_0` is the last event: sums and ``n_events`` fade; largest values and ``n_ratings``
+    do not. Totals of totals are totals: ``n_events`` and ``n_ratings`` in ``events`` add up.
+    The indexes are by default the ids of the events, in order of appearance. A ValueError if
+    a half-life is asked of events without times, or is not positive.
 
-    Parameters
-    ----------
-    events : DataFrame
-        Validated events.
-    users, items : pandas.Index, optional
-        Every id, in order; by default those of the events, in order of appearance.
-    half_life_days : float, optional
-    as_of : Timestamp, optional
-        The moment from which age is measured; by default the last event.
-
-    Raises
-    ------
-    ValueError
-        If a half-life is asked of events without times, or is not positive.
-
-    Examples
-    --------
     >>> log = pd.DataFrame({"user_id": ["u", "u", "w"], "item_id": ["a", "a", "a"],
     ...                     "watch_time": [30.0, 20.0, 5.0]})
     >>> pair_totals(log).pairs
@@ -72,9 +50,13 @@ def pair_totals(
     0     0     0         2        50.0
     1     1     0         1         5.0
     """
-    keys, users, items = _keys(events, users, items)
+    keys, users = _encode(events["user_id"], users)
+    codes, items = _encode(events["item_id"], items)
+    keys *= len(items)
+    keys += codes
+    del codes
     keys, order, first = _by_pair(keys)
-    fade = _fade(events, half_life_days, as_of)
+    fade = _fade(events, half_life_days)
     pairs = {"user": keys // len(items), "item": keys % len(items)}
     pairs |= _totals(events, order, first, None if fade is None else fade[order])
     return PairTotals(pd.DataFrame(pairs, copy=False), users, items)
@@ -104,17 +86,6 @@ def _totals(
     return found
 
 
-def _keys(
-    events: pd.DataFrame, users: pd.Index | None, items: pd.Index | None
-) -> tuple[np.ndarray, pd.Index, pd.Index]:
-    """Number the pair of each event: user position * number of items + item position."""
-    keys, users = _encode(events["user_id"], users)
-    codes, items = _encode(events["item_id"], items)
-    keys *= len(items)
-    keys += codes
-    return keys, users, items
-
-
 def _encode(ids: pd.Series, index: pd.Index | None) -> tuple[np.ndarray, pd.Index]:
     """Positions of the ids; against an index given, the distinct ids only are looked up."""
     codes, found = pd.factorize(ids)
@@ -132,25 +103,28 @@ def _numbers(column: pd.Series) -> np.ndarray:
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _fade(
-    events: pd.DataFrame, half_life_days: float | None, as_of: pd.Timestamp | None
-) -> np.ndarray | None:
-    if half_life_days is None:
-        return None
+def check_half_life(half_life_days: float, timed: bool) -> None:
+    """Raise where totals cannot fade: without times, or with no positive half-life."""
     if half_life_days <= 0:
         raise ValueError(f"half_life_days is {half_life_days}; it must be more than 0")
-    if "timestamp" not in events:
+    if not timed:
         raise ValueError("half_life_days needs a timestamp column; leave it out for this log")
+
+
+def _fade(events: pd.DataFrame, half_life_days: float | None) -> np.ndarray | None:
+    if half_life_days is None:
+        return None
+    check_half_life(half_life_days, "timestamp" in events)
     moments = events["timestamp"]
-    age = ((as_of or moments.max()) - moments) / pd.Timedelta(days=1)
+    age = (moments.max() - moments) / pd.Timedelta(days=1)
     return np.exp2(-age.to_numpy(dtype=np.float64, na_value=np.inf) / half_life_days)
 
 
 def _by_pair(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sort the events by pair: the pairs, the events in their order, where each pair begins.
 
-    Key and position share one 64-bit number where they fit: sorting plain numbers is several
-    times faster than sorting positions by key. Either way file order stays within a pair.
+    File order stays within a pair. Key and position share one 64-bit number where they fit:
+    sorting plain numbers is several times faster than sorting positions by key.
     """
     n, largest = len(keys), int(keys.max(initial=0))
     bits = n.bit_length()

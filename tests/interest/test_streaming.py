@@ -65,12 +65,6 @@ def test_streamed_totals_equal_those_in_memory(tmp_path, seed, half_life_days):
     assert_same(found, totals.pair_totals(events, half_life_days=half_life_days))
 
 
-def test_age_is_measured_from_the_moment_given(tmp_path):
-    events, moment = random_log(0), START + pd.Timedelta(days=30)
-    found = pair_totals(write(tmp_path, events), half_life_days=7, as_of=moment)
-    assert_same(found, totals.pair_totals(events, half_life_days=7, as_of=moment))
-
-
 def test_the_ids_given_keep_their_places(tmp_path):
     events, users = random_log(0), pd.Index(list("zyxwvut"), name="user_id")
     found = pair_totals(write(tmp_path, events), users=users)
