@@ -6,7 +6,48 @@ user return (n,); a user with an empty list has NaN there, to be left out of mea
 """
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_array
+
+from kpay_lab.evaluate.compare import Comparison
+from kpay_lab.evaluate.ranking import find_hits
+from kpay_lab.evaluate.split import Split
+
+
+def beyond_accuracy(
+    comparison: Comparison, split: Split, k: int, *, features: csr_array | None = None
+) -> pd.DataFrame:
+    """One row a model: coverage, Gini, novelty, popularity lift, serendipity, diversity.
+
+    The obvious lists of serendipity are those of ``popularity``, which must have been
+    compared. Diversity needs ``features`` of the items (see `mean_diversity`).
+    """
+    matrix = split.train.interest.values
+    met = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    obvious = comparison.lists["popularity"].items[:, :k]
+    rows = {}
+    for name, top in comparison.lists.items():
+        items = top.items[:, :k]
+        hits = find_hits(items, split.test[top.users])
+        rows[name] = {
+            "coverage": catalogue_coverage(items, split.candidates),
+            "gini": gini(items, split.candidates),
+            "novelty": np.nanmean(novelty(items, met, matrix.shape[0])),
+            "popularity_lift": np.nanmean(popularity_lift(items, met, matrix[top.users])),
+            "serendipity": np.nanmean(serendipity(items, hits, obvious)),
+        }
+        if features is not None:
+            rows[name]["diversity"] = mean_diversity(items, features)
+    return pd.DataFrame(rows).T
+
+
+def times_shown(items: np.ndarray, n_items: int) -> np.ndarray:
+    """Count the lists (n, k) that hold each item: int of shape (n_items,).
+
+    >>> times_shown(np.array([[0, 2], [2, -1]]), 3)
+    array([1, 0, 2])
+    """
+    return np.bincount(items[items >= 0], minlength=n_items)
 
 
 def catalogue_coverage(items: np.ndarray, candidates: np.ndarray) -> float:
@@ -15,7 +56,7 @@ def catalogue_coverage(items: np.ndarray, candidates: np.ndarray) -> float:
     >>> catalogue_coverage(np.array([[0, 1], [0, -1]]), np.array([True, True, True, True]))
     0.5
     """
-    return float((_times_shown(items, candidates) > 0).mean())
+    return float((times_shown(items, len(candidates))[candidates] > 0).mean())
 
 
 def gini(items: np.ndarray, candidates: np.ndarray) -> float:
@@ -25,12 +66,10 @@ def gini(items: np.ndarray, candidates: np.ndarray) -> float:
     G = sum_i (2 i - m - 1) x_(i) / (m sum_i x_(i)). For recommendations: Fleder &
     Hosanagar (2009), Blockbuster culture's next rise or fall.
 
-    >>> gini(np.array([[0, 1], [1, 0]]), np.array([True, True]))
-    0.0
     >>> gini(np.array([[0], [0]]), np.array([True, True, True, True]))  # (m - 1) / m
     0.75
     """
-    shown = np.sort(_times_shown(items, candidates))
+    shown = np.sort(times_shown(items, len(candidates))[candidates])
     m = len(shown)
     if shown.sum() == 0:
         raise ValueError("no list shows any candidate; there is no distribution to measure")
@@ -40,13 +79,19 @@ def gini(items: np.ndarray, candidates: np.ndarray) -> float:
 def novelty(items: np.ndarray, popularity: np.ndarray, n_users: int) -> np.ndarray:
     """Mean self-information of a list, in bits: mean of -log2(popularity / n_users).
 
-    An item that nobody met counts as met by one, so that it stays finite. Source: Zhou et
-    al. (2010), Solving the apparent diversity-accuracy dilemma of recommender systems.
+    An item that nobody met counts as met by one. Source: Zhou et al. (2010), Solving the
+    apparent diversity-accuracy dilemma of recommender systems.
 
     >>> novelty(np.array([[0, 1]]), np.array([8, 2]), 8)  # (0 + 2) / 2
     array([1.])
     """
-    return _mean_over_list(items, -np.log2(np.maximum(popularity, 1) / n_users))
+    return _mean_where((-np.log2(np.maximum(popularity, 1) / n_users))[items], items >= 0)
+
+
+def mean_diversity(items: np.ndarray, features: csr_array) -> float:
+    """Mean diversity of the first 1,000 lists, of those with at least two items; NaN of none."""
+    found = intra_list_diversity(items[:1000], features)
+    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 
 
 def intra_list_diversity(items: np.ndarray, features: csr_array | np.ndarray) -> np.ndarray:
@@ -84,17 +129,24 @@ def serendipity(items: np.ndarray, hits: np.ndarray, expected: np.ndarray) -> np
     >>> serendipity(np.array([[4, 7]]), np.array([[True, True]]), np.array([[4, 5]]))
     array([0.5])
     """
-    obvious = (items[:, :, None] == expected[:, None, :]).any(axis=2)
-    return _mean_where(hits & ~obvious, items >= 0)
+    return _mean_where(hits & ~_held(items, expected), items >= 0)
+
+
+def overlap(left: np.ndarray, right: np.ndarray) -> float:
+    """Mean share of the places of ``left`` (n, k) whose item is anywhere in ``right`` (n, m).
+
+    >>> overlap(np.array([[0, 1]]), np.array([[1, 2]]))
+    0.5
+    """
+    return float(_held(left, right)[left >= 0].sum() / (left >= 0).sum())
 
 
 def popularity_lift(items: np.ndarray, popularity: np.ndarray, history: csr_array) -> np.ndarray:
     """How much more popular the list is than what the user had met: mean over mean, minus 1.
 
-    0: as popular as the user's own history; 1: twice as popular. NaN without a history.
-    ``history`` (n, n_items) stores a value where the user met the item, row for row. Source:
-    Abdollahpouri et al. (2020), The connection between popularity bias, calibration, and
-    fairness in recommendation.
+    0: as popular as the user's own history; 1: twice as popular; NaN without a history, which
+    stores, row for row, a value where the user met the item. Source: Abdollahpouri et al.
+    (2020), The connection between popularity bias, calibration, and fairness.
 
     >>> popularity_lift(np.array([[0]]), np.array([6.0, 2.0, 4.0]), csr_array([[0, 1, 1]]))
     array([1.])
@@ -102,16 +154,11 @@ def popularity_lift(items: np.ndarray, popularity: np.ndarray, history: csr_arra
     met = np.diff(history.indptr)
     total = (history != 0).astype(np.float64) @ popularity
     own = np.divide(total, met, out=np.full(len(items), np.nan), where=met > 0)
-    return _mean_over_list(items, popularity) / own - 1
+    return _mean_where(popularity[items], items >= 0) / own - 1
 
 
-def _times_shown(items: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    shown = np.bincount(items[items >= 0], minlength=len(candidates))
-    return shown[candidates]
-
-
-def _mean_over_list(items: np.ndarray, value_of_item: np.ndarray) -> np.ndarray:
-    return _mean_where(value_of_item[items], items >= 0)
+def _held(items: np.ndarray, by: np.ndarray) -> np.ndarray:
+    return (items[:, :, None] == by[:, None, :]).any(axis=2)
 
 
 def _mean_where(values: np.ndarray, there: np.ndarray) -> np.ndarray:

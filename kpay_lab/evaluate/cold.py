@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from scipy.sparse import csr_array, diags_array
 
-from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.split import Split
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training
@@ -24,14 +22,8 @@ def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.nd
 def hide_items(split: Split, hidden: np.ndarray) -> Split:
     """Return the split as if the hidden items had been published after training.
 
-    Their events, orders and exposures leave the training part, they alone are candidates,
-    and only they count as relevant: what is found is found without anybody's behaviour
-    towards the item.
-
-    Raises
-    ------
-    ValueError
-        If no test pair names a hidden item.
+    Their events, orders and exposures leave the training part; they alone are candidates and
+    relevant. A ValueError if no test pair names one.
     """
     known = split.train.interest
     values = _columns(known.values, ~hidden)
@@ -39,8 +31,10 @@ def hide_items(split: Split, hidden: np.ndarray) -> Split:
     if test.nnz == 0:
         raise ValueError("nobody turned to a hidden item in the test part; hide other items")
     tables = split.train.tables
-    if tables is not None:
-        tables = _without(tables, known.items[hidden])
+    if tables is not None:  # what anybody did with the items goes, their descriptions stay
+        done = {n: f for n, f in tables.present().items() if n not in ("items", "users")}
+        gone = known.items[hidden]
+        tables = replace(tables, **{n: f[~f["item_id"].isin(gone)] for n, f in done.items()})
     train = Training(InterestMatrix(values, known.users, known.items), tables)
     return replace(split, train=train, test=test, candidates=split.candidates & hidden)
 
@@ -51,14 +45,3 @@ def _columns(values: csr_array, kept: np.ndarray) -> csr_array:
     cut.eliminate_zeros()
     cut.sort_indices()
     return cut
-
-
-def _without(tables: Tables, item_ids: pd.Index) -> Tables:
-    """Drop what anybody did with the items; their descriptions stay."""
-    frames = {"events": tables.events, "orders": tables.orders, "exposures": tables.exposures}
-    kept = {
-        name: frame[~frame["item_id"].isin(item_ids)]
-        for name, frame in frames.items()
-        if frame is not None
-    }
-    return replace(tables, **kept)

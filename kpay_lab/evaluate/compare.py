@@ -27,13 +27,12 @@ class Comparison:
     """What each model recommended to the users with something to find, and what came of it.
 
     ``values`` is long (``model, metric, k, user_id, value``); ``lists`` are as long as the
-    largest k; ``seconds`` to fit and rank, by model; ``left_out`` users had nothing to find.
+    largest k; ``seconds`` to fit and rank, by model.
     """
 
     values: pd.DataFrame
     lists: Mapping[str, TopK]
     seconds: pd.Series
-    left_out: int
 
 
 def compare(
@@ -46,14 +45,9 @@ def compare(
 ) -> Comparison:
     """Fit each model, rank for every user with something to find, measure each list.
 
-    Parameters
-    ----------
-    paid : csr_array of shape (n_users, n_items), optional
-        Net revenue of the test part (`value.held_back_revenue`): adds the metric ``revenue``.
-    on_progress : callable, optional
-        Called with one line before each model.
+    ``paid`` (n_users, n_items), the test part's net revenue (`value.held_back_revenue`), adds
+    the metric ``revenue``; ``on_progress`` hears one line before each model.
     """
-    users = split.users
     lists: dict[str, TopK] = {}
     frames, seconds = [], {}
     for name, model in models.items():
@@ -61,12 +55,13 @@ def compare(
             on_progress(f"{name}: learning and ranking ({len(lists) + 1} of {len(models)})")
         start = perf_counter()
         fitted = model.fit(split.train)
-        lists[name] = top_k(fitted, users, max(ks), exclude=split.seen, candidates=split.candidates)
+        lists[name] = top_k(
+            fitted, split.users, max(ks), exclude=split.seen, candidates=split.candidates
+        )
         seconds[name] = perf_counter() - start
         frames.append(measure_lists(lists[name], split, ks, paid=paid, model=name))
-    left_out = split.test.shape[0] - len(users)
     values = pd.concat(frames, ignore_index=True)
-    return Comparison(values, lists, pd.Series(seconds, name="seconds"), left_out)
+    return Comparison(values, lists, pd.Series(seconds, name="seconds"))
 
 
 def measure_lists(
@@ -79,8 +74,9 @@ def measure_lists(
 ) -> pd.DataFrame:
     """Measure lists however they came about, such as reranked ones: the long table of one model."""
     measured = per_user(top.items, split.test[top.users], ks).values
-    if paid is not None:
-        earned = _earned(top.items, paid[top.users], ks)
+    for k in ks if paid is not None else ():
+        earned = pd.DataFrame({"value": revenue(top.items[:, :k], paid[top.users])})
+        earned = earned.rename_axis("user").reset_index().assign(metric="revenue", k=k)
         measured = pd.concat([measured, earned], ignore_index=True)
     labels = split.train.interest.users[top.users]
     measured.insert(0, "model", model)
@@ -94,9 +90,8 @@ def summarise(
     reference: str,
     rng: np.random.Generator,
     n_resamples: int = 2000,
-    level: float = 0.95,
 ) -> pd.DataFrame:
-    """Mean of each metric with a bootstrap interval, and the difference to a reference model.
+    """Mean of each metric with a 95 % bootstrap interval, and the difference to a reference.
 
     Differences are paired by user. p comes from a sign-flip permutation test; ``p_holm`` is
     adjusted over the models of one metric and k. Columns: ``metric, k, model, mean, low,
@@ -108,11 +103,11 @@ def summarise(
         wide = _wide(group)
         if reference not in wide:
             raise ValueError(f"reference {reference!r} was not compared; take one of {list(wide)}")
-        means = bootstrap_means(wide.to_numpy(), rng=rng, n_resamples=n_resamples, level=level)
+        means = bootstrap_means(wide.to_numpy(), rng=rng, n_resamples=n_resamples)
         table = pd.DataFrame(means).rename(columns={"estimate": "mean"})
         table.insert(0, "model", wide.columns)
         others = [(name, reference) for name in wide if name != reference]
-        pairs = _differences(wide, others, rng, n_resamples, level).drop(columns="other")
+        pairs = _differences(wide, others, rng, n_resamples).drop(columns="other")
         pairs = pairs.rename(columns={"low": "difference_low", "high": "difference_high"})
         parts.append(table.merge(pairs, on="model", how="left").assign(metric=metric, k=k))
     summary = pd.concat(parts, ignore_index=True)
@@ -125,24 +120,21 @@ def verdict(
     rng: np.random.Generator,
     metric: str = "ndcg",
     k: int = 10,
-    alpha: float = 0.05,
-    against: str = "next",
 ) -> list[str]:
-    """Say in plain language who beats whom: each model the next, or the best each other.
+    """Say in plain language whether each model beats the next.
 
-    A model beats the next where the paired permutation test, Holm-adjusted over all pairs
-    of models, stays below ``alpha``; the figures are the ends of the bootstrap interval:
-    "ease beats popularity by 0.030 to 0.050 NDCG@10 (p = 0.0012)". ``against`` is ``next``
-    or ``best``.
+    It does where the paired permutation test, Holm-adjusted over all pairs of models, stays
+    below 0.05; the figures are the ends of the bootstrap interval: "ease beats popularity by
+    0.030 to 0.050 NDCG@10 (p = 0.0012)".
     """
     wide = _wide(values[(values["metric"] == metric) & (values["k"] == k)])
     ranking = list(wide.mean().sort_values(ascending=False, kind="stable").index)
     pairs = [(a, b) for i, a in enumerate(ranking) for b in ranking[i + 1 :]]
-    tested = _differences(wide, pairs, rng, 2000, 1 - alpha).set_index(["model", "other"])
+    tested = _differences(wide, pairs, rng).set_index(["model", "other"])
     lines = []
-    for pair in pairwise(ranking) if against == "next" else pairs[: len(ranking) - 1]:
+    for pair in pairwise(ranking):
         found = tested.loc[pair]
-        if found["p_holm"] < alpha:
+        if found["p_holm"] < 0.05:
             by = f"by {found['low']:.3f} to {found['high']:.3f} {metric.upper()}@{k}"
             lines.append(f"{pair[0]} beats {pair[1]} {by} (p = {found['p_holm']:.2g})")
         else:
@@ -174,14 +166,6 @@ def protocol_gap(
     return pd.concat(parts, ignore_index=True)[["split", "model", "users", "value", "rank"]]
 
 
-def _earned(items: np.ndarray, paid: csr_array, ks: Sequence[int]) -> pd.DataFrame:
-    parts = [
-        pd.DataFrame({"metric": "revenue", "k": k, "value": revenue(items[:, :k], paid)})
-        for k in ks
-    ]
-    return pd.concat([part.rename_axis("user").reset_index() for part in parts])
-
-
 def _wide(values: pd.DataFrame) -> pd.DataFrame:
     order = values["model"].unique()
     return values.pivot(index="user_id", columns="model", values="value")[order]
@@ -191,14 +175,13 @@ def _differences(
     wide: pd.DataFrame,
     pairs: Sequence[tuple[str, str]],
     rng: np.random.Generator,
-    n_resamples: int,
-    level: float,
+    n_resamples: int = 2000,
 ) -> pd.DataFrame:
     columns = ["model", "other", "difference", "low", "high", "p", "p_holm"]
     if not pairs:
         return pd.DataFrame(columns=columns)
     gaps = np.column_stack([wide[a] - wide[b] for a, b in pairs])
-    ends = bootstrap_means(gaps, rng=rng, n_resamples=n_resamples, level=level)
+    ends = bootstrap_means(gaps, rng=rng, n_resamples=n_resamples)
     p = sign_flip_test(gaps, rng=rng)
     rows = [(*pair, end.estimate, end.low, end.high) for pair, end in zip(pairs, ends, strict=True)]
     return pd.DataFrame(rows, columns=columns[:5]).assign(p=p, p_holm=holm(p))

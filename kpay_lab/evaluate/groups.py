@@ -21,7 +21,7 @@ def breakdown(
 ) -> pd.DataFrame:
     """Mean of one metric by model and group of users, with intervals; small groups hidden.
 
-    ``groups`` maps user_id to a label, such as a column of :func:`user_groups`. Columns:
+    ``groups`` maps user_id to a label, such as a column of `user_groups`. Columns:
     ``group, users, model, mean, low, high, suppressed``.
     """
     chosen = values[(values["metric"] == metric) & (values["k"] == k)]

@@ -1,19 +1,24 @@
 """Which rows of the log train, what a model may know then, and the gate that proves it."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 
 from kpay_lab.data.tables import Tables
 
-SPLITS = (
-    "time",
-    "leave_last_out",
-    "random_per_user",
-    "random_rows",
-    "stratified_user",
-    "stratified_item",
-    "given",
-)
+BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
+SPLITS = ("time", "leave_last_out", "random_rows", *BY_KEY, "given")
+LEGACY_SEED = 42  # of NumPy's legacy generator, which drew the splits of Microsoft Recommenders
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The tables that train, the events held back, and the moment between them if there is one."""
+
+    train: Tables
+    held_back: pd.DataFrame
+    cut: pd.Timestamp | None
 
 
 def default_split(tables: Tables) -> str:
@@ -23,39 +28,34 @@ def default_split(tables: Tables) -> str:
     return "time" if timed else "random_per_user"
 
 
+def part(
+    tables: Tables, how: str, train_share: float | None = None, cut: pd.Timestamp | None = None
+) -> Parts:
+    """Part the tables, their events numbered from 0, as `rows_to_train` says; pass the gate."""
+    in_train, cut = rows_to_train(tables.events, how, train_share, cut)
+    parts = Parts(training_tables(tables, in_train, cut), tables.events[~in_train], cut)
+    leakage_gate(parts.train, parts.held_back, cut)
+    return parts
+
+
 def rows_to_train(
     events: pd.DataFrame,
     how: str,
     train_share: float | None = None,
-    legacy_seed: int = 42,
     cut: pd.Timestamp | None = None,
 ) -> tuple[np.ndarray, pd.Timestamp | None]:
-    """Mark the events to learn from.
+    """Mark the events to learn from: bool (n,), and the cut of ``time``.
 
-    ``time``: those before the stamp at position int(share n) of the stable time order.
-    ``leave_last_out``: all but the last of each user. ``random_per_user``,
-    ``stratified_user``, ``stratified_item``: one uniform number a row in file order, sort
-    by (key, number), the first round(share count) of each key. ``random_rows``: all but the
-    first round((1 - share) n) of a permutation. ``given``: the column ``part``.
-
-    Parameters
-    ----------
-    train_share : float, optional
-        By default 0.8 for ``time`` and ``random_per_user``, else 0.75.
-    legacy_seed : int
-        Seed of NumPy's legacy generator, which drew the splits of Microsoft Recommenders.
-    cut : Timestamp, optional
-        The moment for ``time`` itself, where ``train_share`` must not choose it.
-
-    Returns
-    -------
-    in_train : bool array of shape (n,)
-    cut : Timestamp or None
-        Of ``time`` only.
+    ``time``: those before the cut, by default the stamp at position int(share n) of the stable
+    time order. ``leave_last_out``: all but the last of each user. ``random_per_user``,
+    ``stratified_user``, ``stratified_item``: one uniform number a row in file order, sort by
+    (key, number), the first round(share count) of each key. ``random_rows``: all but the first
+    round((1 - share) n) of a permutation. ``given``: the column ``part``. The share is by
+    default 0.8 for ``time`` and ``random_per_user``, else 0.75.
     """
     default = 0.8 if how in ("time", "random_per_user") else 0.75
     share = default if train_share is None else train_share
-    legacy = np.random.RandomState(legacy_seed)
+    legacy = np.random.RandomState(LEGACY_SEED)
     n = len(events)
     if how == "time":
         times = event_times(events)
@@ -69,9 +69,8 @@ def rows_to_train(
         in_train = np.ones(n, dtype=bool)
         in_train[legacy.permutation(n)[: round((1 - share) * n)]] = False
         return in_train, None
-    if how in ("random_per_user", "stratified_user", "stratified_item"):
-        key = events["item_id" if how == "stratified_item" else "user_id"]
-        return _first_of_each(pd.factorize(key)[0], legacy.rand(n), share), None
+    if how in BY_KEY:
+        return _first_of_each(pd.factorize(events[BY_KEY[how]])[0], legacy.rand(n), share), None
     if how == "given":
         return _given(events), None
     raise ValueError(f"split {how!r} is unknown; choose one of {', '.join(SPLITS)}")
@@ -82,28 +81,26 @@ def training_tables(
 ) -> Tables:
     """Return the tables as they were known when the model was trained.
 
-    With a cut, orders and exposures from it on are dropped and later refunds undone.
-    Without one, orders and exposures of the (user, item) pairs held back are dropped: they
-    would give the answer away.
+    With a cut, orders and exposures from it on are dropped and later refunds undone. Without
+    one, those of the (user, item) pairs held back are dropped: they would give the answer away.
     """
     held_back = pd.MultiIndex.from_frame(tables.events.loc[~in_train, ["user_id", "item_id"]])
-    kept: dict[str, pd.DataFrame | None] = {}
+    kept = {}
     for name in ("orders", "exposures"):
         frame = getattr(tables, name)
         if frame is not None and cut is not None:
-            frame = frame[frame["timestamp"] < cut]
+            kept[name] = frame[frame["timestamp"] < cut]
         elif frame is not None:
             pairs = pd.MultiIndex.from_frame(frame[["user_id", "item_id"]])
-            frame = frame[~pairs.isin(held_back)]
-        kept[name] = frame
-    orders = kept["orders"]
+            kept[name] = frame[~pairs.isin(held_back)]
+    orders = kept.get("orders")
     if orders is not None and cut is not None and "refunded_at" in orders:
         later = orders["refunded_at"] >= cut
-        undone = orders[["refunded_at"]].assign(refunded_at=orders["refunded_at"].mask(later))
+        undone = {"refunded_at": orders["refunded_at"].mask(later)}
         if "refund_amount" in orders:
             undone["refund_amount"] = orders["refund_amount"].mask(later, 0.0)
         kept["orders"] = orders.assign(**undone)
-    return Tables(tables.events[in_train], tables.items, tables.users, **kept)
+    return replace(tables, events=tables.events[in_train], **kept)
 
 
 def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None) -> None:

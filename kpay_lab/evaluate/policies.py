@@ -56,8 +56,8 @@ def stochastic(
 
     .. math:: \pi(i|u) = (1 - \epsilon) \operatorname{softmax}_i(z_{ui} / T) + \epsilon / m
 
-    with z the user's scores, standardised. Unlike a list by rank it leaves every candidate a
-    chance: what is never shown cannot be judged.
+    with z the user's scores, standardised. It leaves every candidate a chance: what is never
+    shown cannot be judged.
 
     >>> stochastic(np.array([[1.0, 0.0, 9.0]]), np.array([True, True, False]), epsilon=0).round(2)
     array([[0.88, 0.12, 0.  ]])

@@ -108,14 +108,10 @@ class PerUser:
 
 
 def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
-    """Mark which recommended items are relevant.
+    """Mark which recommended items are relevant: bool of shape (n, k).
 
-    Parameters
-    ----------
-    items : int array of shape (n, k)
-        Item positions, best first, -1 where the list ran short.
-    relevant : csr_array of shape (n, n_items)
-        Row for row, a stored value where the item is relevant.
+    ``items`` (n, k) are positions, best first, -1 where the list ran short; ``relevant``
+    (n, n_items) stores, row for row, a value where the item is relevant.
 
     >>> find_hits(np.array([[2, 0, -1]]), csr_array([[1, 1, 0]]))
     array([[False,  True, False]])
@@ -151,10 +147,7 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
 
 
 def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUser:
-    """Compute every metric of ``METRICS`` at every k for each user with something to find.
-
-    ``items`` (n, k_max) and ``relevant`` are as in :func:`find_hits`; no k exceeds k_max.
-    """
+    """Compute ``METRICS`` at every k for each user with something to find; see `find_hits`."""
     if max(ks) > items.shape[1]:
         raise ValueError(f"k = {max(ks)}, but lists hold {items.shape[1]}; rank longer lists")
     n_relevant = np.diff(relevant.indptr)

@@ -27,36 +27,21 @@ def search(
 ) -> pd.DataFrame:
     """Try settings drawn from the space on the last fifth of the training events.
 
-    The training tables are split again: by time where they have time stamps, else at
-    random per user. Nothing of ``split.test`` is read, so that the final figure stays honest.
-
-    Parameters
-    ----------
-    space : mapping of hyperparameter to a list or a scipy distribution
-    n_trials : int
-        Settings to try; a finite space smaller than that is tried whole.
-    interest_of : callable, Tables -> InterestMatrix
-
-    Returns
-    -------
-    DataFrame
-        One row a setting, best first: the hyperparameters, ``value`` (the metric's mean
-        over validation users) and ``seconds``. Source: Bergstra & Bengio (2012).
+    The training tables are split again, by time or without times at random per user; nothing
+    of ``split.test`` is read. The space names a list or a scipy distribution for each
+    hyperparameter; a finite one is tried whole where ``n_trials`` allows. One row a setting,
+    best first: hyperparameters, ``value`` (mean of the metric over validation users) and
+    ``seconds``. Source: Bergstra & Bengio (2012).
     """
     known = split.train.tables
     if known is None:
         raise ValueError("search needs the training tables; make the split with make_split")
     inner = make_split(known, interest_of, how=default_split(known))
-    seed = int(rng.integers(2**32))
-    n_trials = int(min(n_trials, _size(space)))
+    sizes = [len(choice) if hasattr(choice, "__len__") else np.inf for choice in space.values()]
+    n_trials, seed = int(min(n_trials, np.prod(sizes))), int(rng.integers(2**32))
     rows = []
     for setting in ParameterSampler(space, n_trials, random_state=seed):
         found = compare({"trial": model(**setting)}, inner, [k], on_progress=on_progress)
         values = found.values.loc[found.values["metric"] == metric, "value"]
         rows.append({**setting, "value": values.mean(), "seconds": found.seconds["trial"]})
     return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
-
-
-def _size(space: Mapping[str, Any]) -> float:
-    sizes = [len(choice) if hasattr(choice, "__len__") else np.inf for choice in space.values()]
-    return float(np.prod(sizes))

@@ -9,12 +9,14 @@ import pandas as pd
 from scipy.sparse import coo_array, csr_array, diags_array
 
 from kpay_lab.data.tables import Tables
-from kpay_lab.evaluate.parts import global_leakage, leakage_gate, rows_to_train, training_tables
+from kpay_lab.evaluate.parts import Parts, global_leakage, part
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training, trained_items
 from kpay_lab.recommend.candidates import candidate_items
 
 InterestOf = Callable[[Tables], InterestMatrix]
+RELEVANT = ("any", "interest", "purchase")
+COLD_ITEMS = ("drop", "count", "recommend")
 
 
 @dataclass(frozen=True)
@@ -65,20 +67,11 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Split:
-    """One training part, and what is to be found after it.
+    """One training part, and what is to be found after it; the indexes cover every id.
 
-    Parameters
-    ----------
-    train : Training
-        Indexes cover every id of the full tables; what is cold is an empty row or column.
-    test : csr_array of shape (n_users, n_items)
-        1 where an item is relevant to a user.
-    candidates : bool array of shape (n_items,)
-        Items that may be recommended.
-    seen : csr_array of shape (n_users, n_items)
-        1 where the user had the item in training (``relevant="purchase"``: had bought it);
-        withheld from the lists.
-    report : SplitReport
+    ``test`` (n_users, n_items) is 1 where an item is relevant to a user, ``seen`` 1 where the
+    user had the item in training (``relevant="purchase"``: had bought it), which withholds
+    it; ``candidates`` (n_items,) bool may be recommended.
     """
 
     train: Training
@@ -99,7 +92,6 @@ def make_split(
     *,
     how: str = "time",
     train_share: float | None = None,
-    legacy_seed: int = 42,
     cut: pd.Timestamp | None = None,
     relevant: str = "any",
     threshold: float = 0.5,
@@ -107,54 +99,36 @@ def make_split(
     cold_users: bool = False,
     cold_items: str = "drop",
 ) -> Split:
-    """Part the rows, cut the tables, pass the leakage gate, decide what is relevant.
+    """Part the tables (`parts.rows_to_train`), pass the leakage gate, decide what is relevant.
 
-    Parameters
-    ----------
-    interest_of : callable, Tables -> InterestMatrix
-        Weighs the training part, and the test part where ``relevant="interest"``.
-    how, train_share, legacy_seed, cut
-        See :func:`kpay_lab.evaluate.parts.rows_to_train`.
-    relevant : {"any", "interest", "purchase"}
-        Any test event; test-part interest above ``threshold``; an order after the cut.
-    candidate_kinds : sequence of str, optional
-        Kinds that may be recommended; by default those with a price, else all.
-    cold_users : bool
-        Keep the relevant pairs of users without a training event.
-    cold_items : {"drop", "count", "recommend"}
-        Relevant items without a training event: drop the pair; count it although no list
-        can hold the item (as Microsoft Recommenders does); or make the item a candidate.
-
-    Raises
-    ------
-    ValueError
-        On an unknown choice, a missing column, an empty part, or a leak.
+    ``relevant``: ``any`` test event, test-part ``interest`` above the threshold, or
+    ``purchase`` after the cut. Relevant pairs of users without a training event are dropped
+    unless ``cold_users``; those of such items are by ``cold_items`` dropped, counted although
+    no list can hold them (as Microsoft Recommenders does), or made candidates to recommend.
+    A ValueError on an unknown choice, a missing column, an empty part, or a leak.
     """
-    _check("relevant", relevant, ("any", "interest", "purchase"))
-    _check("cold_items", cold_items, ("drop", "count", "recommend"))
+    _check("relevant", relevant, RELEVANT)
+    _check("cold_items", cold_items, COLD_ITEMS)
     tables = tables.with_events(tables.events.reset_index(drop=True))
-    in_train, cut = rows_to_train(tables.events, how, train_share, legacy_seed, cut)
-    train, held_back = training_tables(tables, in_train, cut), tables.events[~in_train]
-    leakage_gate(train, held_back, cut)
+    parts = part(tables, how, train_share, cut)
     ids = tables.ids("user_id"), tables.ids("item_id")
-    trained = _pairs(train.events, *ids)
-    wanted, seen = _pairs(held_back, *ids), trained
+    trained = _pairs(parts.train.events, *ids)
+    wanted, seen = _pairs(parts.held_back, *ids), trained
     if relevant == "purchase":
-        wanted, seen = _purchases(tables, train, cut, *ids)
+        wanted, seen = _purchases(tables, parts, *ids)
     elif relevant == "interest":
-        degrees = _aligned(interest_of(tables.with_events(held_back)), *ids).values
+        degrees = _aligned(interest_of(tables.with_events(parts.held_back)), *ids).values
         wanted = (degrees > threshold).astype(np.float64)
-    fresh = _stored(wanted - wanted.multiply(seen))
-    allowed = candidate_items(train, ids[1], kinds=candidate_kinds)
+    allowed = candidate_items(parts.train, ids[1], kinds=candidate_kinds)
     candidates = allowed & (trained_items(trained) | (cold_items == "recommend"))
-    findable = allowed if cold_items == "count" else candidates
     known = (np.diff(trained.indptr) > 0) | cold_users
+    findable = allowed if cold_items == "count" else candidates
+    fresh = _stored(wanted - wanted.multiply(seen))
     test = _stored(diags_array(known * 1.0) @ fresh @ diags_array(findable * 1.0))
     dropped = wanted.nnz - fresh.nnz, fresh.nnz - test.nnz
-    report = _report(how, relevant, cut, train, held_back, test, dropped, candidates)
-    return Split(
-        Training(_aligned(interest_of(train), *ids), train), test, candidates, seen, report
-    )
+    report = _report(how, relevant, parts, test, dropped, candidates)
+    train = Training(_aligned(interest_of(parts.train), *ids), parts.train)
+    return Split(train, test, candidates, seen, report)
 
 
 def _check(name: str, value: str, choices: Sequence[str]) -> None:
@@ -186,47 +160,47 @@ def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> Intere
 
 
 def _purchases(
-    tables: Tables, train: Tables, cut: pd.Timestamp | None, users: pd.Index, items: pd.Index
+    tables: Tables, parts: Parts, users: pd.Index, items: pd.Index
 ) -> tuple[csr_array, csr_array]:
     """Return the pairs bought from the cut on, and those bought before it."""
-    if tables.orders is None or train.orders is None or cut is None:
+    if tables.orders is None or parts.train.orders is None or parts.cut is None:
         raise ValueError("relevant='purchase' needs an orders table and how='time'")
-    later = tables.orders[tables.orders["timestamp"] >= cut]
-    return _pairs(later, users, items), _pairs(train.orders, users, items)
+    later = tables.orders[tables.orders["timestamp"] >= parts.cut]
+    return _pairs(later, users, items), _pairs(parts.train.orders, users, items)
 
 
 def _report(
     how: str,
     relevant: str,
-    cut: pd.Timestamp | None,
-    train: Tables,
-    held_back: pd.DataFrame,
+    parts: Parts,
     test: csr_array,
     dropped: tuple[int, int],
     candidates: np.ndarray,
 ) -> SplitReport:
+    learned, held_back = parts.train.events, parts.held_back
     if test.nnz == 0:
         raise ValueError(
             f"nobody has anything to find: {dropped[0]} relevant pairs were seen in training, "
             f"{dropped[1]} are of cold users or of no candidates; use a larger log or another split"
         )
-    hot_users, hot_items = (set(train.events[name].unique()) for name in ("user_id", "item_id"))
+    names = ("user_id", "item_id")
+    cold = [set(held_back[name].unique()) - set(learned[name].unique()) for name in names]
     digest = hashlib.sha256()
-    for part in (train.events.index, held_back.index, test.indptr, test.indices, candidates):
-        digest.update(np.asarray(part, dtype=np.int64).tobytes())
+    for numbers in (learned.index, held_back.index, test.indptr, test.indices, candidates):
+        digest.update(np.asarray(numbers, dtype=np.int64).tobytes())
     return SplitReport(
         how=how,
         relevant=relevant,
-        train_events=_n_events(train.events),
+        train_events=_n_events(learned),
         test_events=_n_events(held_back),
         users=int(np.count_nonzero(np.diff(test.indptr))),
         pairs=test.nnz,
         already_seen=dropped[0],
         unreachable=dropped[1],
-        cold_users=len(set(held_back["user_id"].unique()) - hot_users),
-        cold_items=len(set(held_back["item_id"].unique()) - hot_items),
-        cut=cut,
-        leakage=global_leakage(train.events, held_back),
+        cold_users=len(cold[0]),
+        cold_items=len(cold[1]),
+        cut=parts.cut,
+        leakage=global_leakage(learned, held_back),
         fingerprint=digest.hexdigest(),
     )
 

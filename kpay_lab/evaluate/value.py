@@ -1,4 +1,4 @@
-"""What a list would earn: the money of its hits, net of refunds."""
+"""What a list is worth: the money of its hits, and where the truth is known what it misses."""
 
 import numpy as np
 import pandas as pd
@@ -7,13 +7,11 @@ from scipy.sparse import csr_array
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.split import Split
 from kpay_lab.interest.matrix import InterestMatrix
+from kpay_lab.recommend.base import largest
 
 
 def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
-    """Money paid for each (user, item), less what was paid back.
-
-    csr_array (n_users, n_items) in the account's currency.
-    """
+    """Money paid for each (user, item), less what was paid back: (n_users, n_items)."""
     net = orders["amount"]
     if "refund_amount" in orders:
         net = net - orders["refund_amount"].fillna(0.0)
@@ -31,12 +29,10 @@ def held_back_revenue(tables: Tables, split: Split) -> csr_array:
 
 
 def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
-    """Sum over the list of what the user paid for the item in the test part, net of refunds.
+    """Sum over each list (n, k) what the user paid for the items: ``paid`` (n, n_items).
 
     Credits a model with sales it merely foresaw; what it would have caused is a question
     for an experiment.
-
-    ``items`` are lists (n, k), ``paid`` the net revenue (n, n_items), row for row.
 
     >>> revenue(np.array([[1, 0], [1, -1]]), csr_array([[0.0, 99.0, 5.0], [10.0, 0.0, 7.0]]))
     array([99.,  0.])
@@ -44,3 +40,26 @@ def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
     rows = np.broadcast_to(np.arange(len(items))[:, None], items.shape)
     amounts = np.asarray(paid[rows.ravel(), items.ravel()]).reshape(items.shape)
     return np.where(items >= 0, amounts, 0.0).sum(axis=1)
+
+
+def true_regret(
+    items: np.ndarray, interest: np.ndarray, seen: csr_array, candidates: np.ndarray
+) -> np.ndarray:
+    r"""True interest that the best possible list would have had beyond this one, a place: (n,).
+
+    .. math:: \text{regret}_u = \frac{1}{k} \Big( \max_{|L| = k} \sum_{i \in L} I_{ui}
+        - \sum_{i \in \text{list}_u} I_{ui} \Big)
+
+    with L among the candidates that were not seen; ``interest`` and ``seen`` are (n, n_items),
+    row for row. 0: nothing better could be shown. Empty places lose what they could have held.
+
+    >>> true_regret(np.array([[1]]), np.array([[0.9, 0.2, 0.7]]), csr_array([[1, 0, 0]]),
+    ...             np.array([True, True, True])).round(2)
+    array([0.5])
+    """
+    worth = np.where(candidates, interest, 0.0)
+    worth[np.repeat(np.arange(len(worth)), np.diff(seen.indptr)), seen.indices] = 0.0
+    k = items.shape[1]
+    best = np.take_along_axis(worth, largest(worth, min(k, worth.shape[1])), axis=1)
+    given = np.where(items >= 0, np.take_along_axis(worth, items, axis=1), 0.0)
+    return (best.sum(axis=1) - given.sum(axis=1)) / k
