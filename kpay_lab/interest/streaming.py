@@ -23,10 +23,10 @@ HOUR = 3_600_000_000  # microseconds
 
 
 class EventLog(Protocol):
-    """Events somewhere, as an SQL table ``log``.
+    """Events somewhere, as an SQL table ``log``, its cells null where not known.
 
-    Its columns are ``user_id`` and ``item_id`` (text), ``time`` (microseconds since 1970, UTC),
-    ``place`` (grows in file order) and the measures of `totals`, each null where not known.
+    Columns: ``user_id``, ``item_id`` (text), ``time`` (microseconds since 1970, UTC), ``place``
+    (grows in file order) and the measures of `totals`.
     """
 
     @property
@@ -37,8 +37,7 @@ class EventLog(Protocol):
     def query(self, sql: str, again: str | None = None) -> pd.DataFrame:
         """Answer a query about ``log``, rows in the query's order.
 
-        ``again`` makes one answer of two, one below the other as ``log``: an engine may
-        then work through the log in parts.
+        ``again`` makes one answer of two, one below the other, for engines that work in parts.
         """
         ...
 
@@ -90,11 +89,7 @@ def pair_totals(
     items: pd.Index | None = None,
     half_life_days: float | None = None,
 ) -> PairTotals:
-    """Add up a log by (user, item) as `totals.pair_totals` does, without loading it.
-
-    Memory is bounded by the number of distinct pairs. Sums are added in another order, so
-    the last digits of a float may differ.
-    """
+    """Add up a log by (user, item) as `totals.pair_totals` does, without loading it."""
     compact = compact_log(log, half_life_days=half_life_days)
     return totals.pair_totals(compact, users=users, items=items)
 
@@ -109,10 +104,11 @@ def compact_log(
 ) -> pd.DataFrame:
     """Return one row a pair with events in [since, until), of which `totals.pair_totals` is equal.
 
-    With a ``cut`` events before it and from it on are added up apart, in rows of their own;
-    with a half-life sums come back faded. Columns: ids, ``n_rows`` (events added up),
-    ``n_events`` (the same, faded), the measures, ``n_ratings``, ``n_durations`` and the last
-    ``timestamp``. Rows stand in the order of their first event, and so do the ids.
+    Memory is bounded by the number of distinct pairs. Sums are added in another order than in
+    memory: last digits may differ. With a ``cut`` events before it and from it on are added up
+    apart, in rows of their own; with a half-life sums come back faded. Columns: ids, ``n_rows``
+    (events added up), ``n_events`` (the same, faded), the measures, ``n_ratings``,
+    ``n_durations``, the last ``timestamp``. Rows and ids stand in order of first appearance.
     """
     window = _window(log, since, until)
     fade = None if half_life_days is None else _fade(log, window, half_life_days)
