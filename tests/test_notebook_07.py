@@ -87,6 +87,7 @@ def test_the_page_is_chinese_and_shows_the_picture_of_the_sliders(chinese):
     assert "算例复核" in page and "我们学到了什么" in page
     assert "The naive answer first" not in page and "How sure are we?" not in page
     assert "open the notebook in JupyterLab" not in page
+    assert "显示代码" in page and "Show code" not in page
     assert "观看时长" in page and page.count("<svg") > 20
     found = json.loads((chinese / "metrics.json").read_text(encoding="utf-8"))[NAME]
     assert found["S/u_1/v_1"] == 6.55  # the numbers speak every language

@@ -184,7 +184,8 @@ def dependence(model: BaseEstimator, data: PurchaseData, feature: str) -> pd.Dat
     sample = data.X.iloc[:: max(1, len(data.X) // 1000)]
     values = sample[feature].dropna().unique()
     if len(values) > 12:
-        values = np.linspace(*sample[feature].quantile([0.05, 0.95]), 12)
+        low, high = sample[feature].quantile([0.05, 0.95])
+        values = np.linspace(low, high, 12)
     values = np.sort(values)
     asked = pd.concat([sample.assign(**{feature: value}) for value in values])
     chance = model.predict_proba(asked)[:, 1].reshape(len(values), -1)

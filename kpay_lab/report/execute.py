@@ -21,6 +21,7 @@ from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from papermill.execute import execute_notebook  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
+from kpay_lab.report.manifest import abandon  # noqa: E402
 from kpay_lab.report.process import GRACE, sweep  # noqa: E402
 
 
@@ -30,7 +31,9 @@ def main(task_file: str) -> int:
     scratch, alone = Path(task_file).parent, threading.Event()
     events = scratch / "events"
     signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_follow_parent, args=(scratch, alone), daemon=True).start()
+    threading.Thread(
+        target=_follow_parent, args=(scratch, Path(task["run"]), alone), daemon=True
+    ).start()
     papermill_engines.register("kpay", _announcing(events))
     config = Config()
     config.KernelManager.transport = "ipc"  # no port for others to connect to
@@ -91,11 +94,14 @@ def _stop(*_: Any) -> None:
     raise SystemExit(143)
 
 
-def _follow_parent(scratch: Path, alone: threading.Event) -> None:
+def _follow_parent(scratch: Path, run: Path, alone: threading.Event) -> None:
     """End with the runner, even a killed one: the pipe it holds open then closes."""
     os.read(0, 1)  # returns when the pipe closes, for nothing is ever sent
     alone.set()  # nobody else is left to end what the notebook started
-    os.kill(os.getpid(), signal.SIGTERM)
+    try:
+        abandon(run)
+    finally:  # even where the run's folder cannot be written
+        os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     sweep(scratch)
 

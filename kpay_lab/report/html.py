@@ -15,11 +15,13 @@ from nbconvert.filters import Highlight2HTML, strip_ansi
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
-from kpay_lab.report.language import SPOKEN, translate
+from kpay_lab.report.files import project_root
+from kpay_lab.report.language import SPOKEN, labels, translate
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.markup import SCHEME, Markup
 
 Metrics = dict[str, dict[str, Any]]  # notebook -> key -> value, as metrics.json holds them
+GLOSSARY = "docs/glossary.md"
 SKIPPED = {"injected-parameters", "papermill-error-cell-tag"}
 PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
 
@@ -30,6 +32,7 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     notebook, _ = CoalesceStreamsPreprocessor().preprocess(copy.deepcopy(notebook), {})
     language = manifest.parameters[name].get("language", SPOKEN)
     translate(notebook, name.rpartition("/")[2], language)
+    words = labels(name.rpartition("/")[2], language)
     cells = [
         _cell(cell, markup)
         for cell in notebook.cells
@@ -39,6 +42,7 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
         "page.html.j2",
         name=name,
         language=language,
+        say=lambda text: words.get(text, text),
         entry=manifest.notebooks[name],
         manifest=manifest,
         parameters=manifest.parameters[name],
@@ -76,7 +80,16 @@ def index(folder: Path, manifest: Manifest, metrics: Metrics) -> str:
         own=own,
         versions=versions,
         seconds=sum(entry.seconds for entry in manifest.notebooks.values()),
+        glossary=(project_root() / GLOSSARY).is_file(),
     )
+
+
+def glossary() -> str | None:
+    """Return the glossary of the documents' terms as a page, if the project has one."""
+    path = project_root() / GLOSSARY
+    if not path.is_file():
+        return None
+    return render("glossary.html.j2", text=Markup().markdown(path.read_text(encoding="utf-8")))
 
 
 def _cell(cell: nbformat.NotebookNode, markup: Markup) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What ran, on what, with what: the record from which a run can be repeated."""
 
 import dataclasses
+import fcntl
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -68,6 +70,13 @@ class Manifest:
         }
         return cls(**content)
 
+    def end_pending(self) -> None:
+        """Mark what never ran, or never ended, as interrupted, and the run as over."""
+        for entry in self.notebooks.values():
+            if entry.status == "pending":
+                entry.status = "interrupted"
+        self.finished = now()
+
     def add_data(self, paths: Iterable[str]) -> None:
         """Hash the data files that are not hashed yet."""
         for path in paths:
@@ -102,6 +111,30 @@ def output_hashes(folder: Path) -> dict[str, str]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     named = {path.relative_to(folder).as_posix(): path for path in files}
     return {name: sha256(path) for name, path in named.items() if name != "manifest.json"}
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from the same run; the lock ends with the process.
+
+    Raises ValueError if another one is at work on it.
+    """
+    with (folder / "params.yaml").open("r+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process is at work on {folder}; let it end") from None
+        yield
+
+
+def abandon(folder: Path) -> None:
+    """Say of a run whose runner was killed that it was interrupted; ``--resume`` takes it up."""
+    with suppress(ValueError), alone(folder):  # one that is already taken up is not abandoned
+        manifest = Manifest.read(folder)
+        if manifest.status == "running":
+            manifest.status = "interrupted"
+            manifest.end_pending()
+            manifest.write(folder)
 
 
 def _git(project: Path, *arguments: str) -> str | None:

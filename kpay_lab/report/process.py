@@ -35,6 +35,7 @@ class Outcome:
 
 def execute(
     source: Path,
+    run: Path,
     parameters: dict[str, Any],
     *,
     timeout: float,
@@ -44,13 +45,15 @@ def execute(
 ) -> Outcome:
     """Run a notebook in its own process; when this returns, none that it started is alive.
 
-    ``timeout`` is for the whole notebook, ``cell_timeout`` for each cell, in seconds.
+    ``run`` is the run's folder; ``timeout`` is for the whole notebook, ``cell_timeout`` for
+    each cell, in seconds.
     """
     started = time.monotonic()
     # The kernel's sockets lie in here, and a socket's path has room for some 100 letters.
     short = "/tmp" if Path("/tmp").is_dir() else None
     scratch = Path(tempfile.mkdtemp(prefix="kpay-", dir=short))
-    task = {"source": str(source), "parameters": parameters, "cell_timeout": cell_timeout}
+    paths = {"source": str(source), "run": str(run)}
+    task = paths | {"parameters": parameters, "cell_timeout": cell_timeout}
     try:
         (scratch / "task.json").write_text(json.dumps(task, allow_nan=False), encoding="utf-8")
         cut_off, code = _watch(scratch, timeout, stop, on_cell)

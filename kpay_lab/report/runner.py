@@ -1,15 +1,14 @@
 """A run: each notebook in its own process, the pages, the index and the manifest."""
 
-import fcntl
 import itertools
 import json
 import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +18,16 @@ import nbformat
 import yaml
 
 from kpay_lab.report.files import project_root, sha256, to_json, write_bytes, write_text
-from kpay_lab.report.html import Metrics, index, page
-from kpay_lab.report.manifest import DONE, Entry, Manifest, environment, now, output_hashes
+from kpay_lab.report.html import Metrics, glossary, index, page
+from kpay_lab.report.manifest import (
+    DONE,
+    Entry,
+    Manifest,
+    alone,
+    environment,
+    now,
+    output_hashes,
+)
 from kpay_lab.report.params import Notebook
 from kpay_lab.report.process import Outcome, execute
 
@@ -65,7 +72,9 @@ def _summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, by
         from kpay_lab.report.sweep import summary
 
         return summary(folder, manifest, metrics)
-    return {"index.html": index(folder, manifest, metrics).encode()}
+    terms = glossary()
+    pages = {"index.html": index(folder, manifest, metrics), "glossary.html": terms}
+    return {name: text.encode() for name, text in pages.items() if text}
 
 
 @dataclass
@@ -94,7 +103,7 @@ class Run:
         ValueError
             If another process is at work on this run.
         """
-        with _alone(self.folder):
+        with alone(self.folder):
             for name, entry in self.manifest.notebooks.items():
                 if entry.status in DONE:
                     self.progress.line(name, f"{entry.status} {entry.reason}".strip())
@@ -134,6 +143,7 @@ class Run:
             self._clear(name)
             outcome = execute(
                 self.notebooks[name].path,
+                self.folder,
                 self.manifest.parameters[name] | {"output_dir": str((self.folder / name).parent)},
                 timeout=limits.timeout,
                 cell_timeout=limits.cell_timeout,
@@ -178,12 +188,9 @@ class Run:
     def _finish(self) -> None:
         """Write what tells of the run as a whole; the manifest even if the rest fails."""
         entries = self.manifest.notebooks.values()
-        for entry in entries:
-            if entry.status == "pending":
-                entry.status = "interrupted"
+        self.manifest.end_pending()
         statuses = {entry.status for entry in entries}
         worst = [status for status in ("interrupted", "failed") if status in statuses]
-        self.manifest.finished = now()
         self.manifest.status = worst[0] if worst else "ok"
         try:
             metrics = self._metrics()
@@ -282,14 +289,3 @@ def _point(link: Path, target: str) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(target)
     beside.replace(link)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from the same run; the lock ends with the process."""
-    with (folder / "params.yaml").open("r+") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another process is at work on {folder}; let it end") from None
-        yield

@@ -5,7 +5,7 @@ import re
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from kpay_lab.report.html import index, page
+from kpay_lab.report.html import glossary, index, page
 from kpay_lab.report.manifest import Entry, Manifest
 from kpay_lab.report.markup import Markup
 
@@ -119,6 +119,13 @@ def test_index(tmp_path, manifest):
     shared, own = text.split("<details>", 1)
     assert ">seed<" in shared
     assert ">k<" in own
+
+
+def test_the_glossary_is_a_page_that_the_index_links(tmp_path, manifest):
+    text = glossary()
+    assert "术语表" in text and "用户兴趣矩阵" in text
+    assert "://" not in text
+    assert '<a href="glossary.html">' in index(tmp_path, manifest, {})
 
 
 def test_reading_back_a_manifest(tmp_path, manifest):
