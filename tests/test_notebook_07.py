@@ -48,7 +48,7 @@ def test_labels_change_on_axes_titles_and_ticks():
     figure = plot_verdicts(pd.Series({"reproduced": 2, "cannot_be": 28}))
     relabel(figure, labels(NAME, "zh"))
     (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["不可能", "重现"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["重现", "不可能"]
     assert titles(figure) == ["各结论下的印刷数字"]
 
 

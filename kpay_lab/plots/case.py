@@ -13,7 +13,7 @@ from kpay_lab.interest.formulas import (
     published_score,
 )
 from kpay_lab.interest.published import WORKED_CASE, FlowChart, WorkedCase
-from kpay_lab.plots.style import NEUTRAL, PALETTE, new_figure
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, new_figure
 
 VERDICT_COLOURS = {
     "reproduced": PALETTE[2],
@@ -26,25 +26,15 @@ VERDICT_COLOURS = {
 def plot_ledger(ledger: pd.DataFrame, symbols: tuple[str, ...]) -> Figure:
     """Draw the printed number beside the computed one, cell by cell, one panel a table.
 
-    Parameters
-    ----------
-    ledger : DataFrame
-        Of `kpay_lab.interest.ledger.worked_ledger`.
-    symbols : tuple of str
-        Key heads, e.g. ``("P", "R", "R[indices]", "S[share]")``.
+    ``ledger`` is that of `kpay_lab.interest.ledger.worked_ledger`; ``symbols`` are heads of its
+    keys, such as ``("P", "R", "R[indices]", "S[share]")``.
     """
     figure, axes = new_figure(1, len(symbols), height=2.6, sharey=True)
     for panel, symbol in zip(axes, symbols, strict=True):
         rows = ledger[ledger["key"].str.split("/").str[0] == symbol]
         places = np.arange(len(rows))[::-1]
         computed, printed = rows["computed"].astype(float), rows["printed"].astype(float)
-        panel.hlines(
-            places,
-            np.minimum(computed, printed),
-            np.maximum(computed, printed),
-            color=NEUTRAL,
-            linewidth=1,
-        )
+        panel.hlines(places, computed, printed, color=NEUTRAL, linewidth=1)
         panel.plot(printed, places, "D", color=PALETTE[1], label="printed")
         panel.plot(computed, places, "o", color=PALETTE[0], label="computed")
         names = [" ".join(key.split("/")[1:]) for key in rows["key"]]
@@ -59,11 +49,9 @@ def plot_ledger(ledger: pd.DataFrame, symbols: tuple[str, ...]) -> Figure:
 def plot_verdicts(counts: pd.Series) -> Figure:
     """Draw the ledger's lines by verdict."""
     figure, (axes,) = new_figure(height=1.9)
-    names = list(counts.index)[::-1]
-    bars = axes.barh(names, counts[names], color=[VERDICT_COLOURS[name] for name in names])
-    axes.bar_label(bars, padding=3)
+    colours = [VERDICT_COLOURS[name] for name in counts.index]
+    draw_bars(axes, counts.index, counts, counts.astype(str), color=colours)
     axes.set(title="Printed numbers by verdict", xlabel="lines of the ledger")
-    axes.grid(axis="y", visible=False)
     return figure
 
 
@@ -104,8 +92,7 @@ def plot_what_if(
 
 def plot_flow(chart: FlowChart) -> Figure:
     """Draw a flow chart: boxes at their places, arrows with their words."""
-    columns = [box[1] for box in chart.boxes.values()]
-    rows = [box[2] for box in chart.boxes.values()]
+    _, columns, rows = zip(*chart.boxes.values(), strict=True)
     figure, (axes,) = new_figure(height=1.15 * (max(rows) - min(rows) + 1) + 0.5)
     frame = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": PALETTE[0]}
     boxes = {
@@ -125,15 +112,9 @@ def _arrow(axes: Axes, start: Text, end: Text, word: str) -> None:
     """Neighbours are joined by a straight arrow, distant boxes by a bent one."""
     (x0, y0), (x1, y1) = start.get_position(), end.get_position()
     bend = 0.0 if abs(x1 - x0) <= 1 else 0.18 if y0 >= y1 else -0.18
-    style = {
-        "arrowstyle": "-|>",
-        "color": NEUTRAL,
-        "shrinkA": 1,
-        "shrinkB": 1,
-        "patchA": start.get_bbox_patch(),
-        "patchB": end.get_bbox_patch(),
-        "connectionstyle": f"arc3,rad={bend}",
-    }
+    ends = {"patchA": start.get_bbox_patch(), "patchB": end.get_bbox_patch()}
+    style = {"arrowstyle": "-|>", "color": NEUTRAL, "connectionstyle": f"arc3,rad={bend}"} | ends
+    style |= {"shrinkA": 1, "shrinkB": 1}
     axes.annotate("", (x1, y1), (x0, y0), arrowprops=style)
     if word:
         place = ((x0 + x1) / 2, (y0 + y1) / 2)

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from kpay_lab.plots.style import NEUTRAL, PALETTE, new_figure, shorten
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_dots, new_figure, shorten
 
 MARKERS = "os^Dv"
 GROUPS = ("cold", "low", "middle", "high", "under 18")  # the order of labels that have one
@@ -18,7 +17,7 @@ GROUPS = ("cold", "low", "middle", "high", "under 18")  # the order of labels th
 def plot_intervals(table: pd.DataFrame, title: str, label: str, zero: bool = False) -> Figure:
     """Draw one row (``model, mean, low, high``) a line; ``zero`` marks *no difference*."""
     figure, (axes,) = new_figure(height=0.3 * len(table) + 1.1)
-    _dots(axes, table, PALETTE[0])
+    draw_dots(axes, table["model"], table["mean"], table["low"], table["high"])
     if zero:
         axes.axvline(0, color=NEUTRAL, linestyle="--", linewidth=1)
     axes.set(title=title, xlabel=label)
@@ -34,11 +33,11 @@ def plot_segments(parts: Mapping[str, pd.DataFrame], label: str) -> Figure:
     figure, axes = new_figure(n_rows, 2, height=height, height_ratios=heights)
     for panel, (name, part) in zip(axes, shown.items(), strict=False):
         for nth, (model, rows) in enumerate(part.groupby("model", sort=False)):
-            named = rows.assign(model=rows["group"].map(lambda g: shorten(g, 18)))
-            named = named.iloc[np.argsort([_place(g) for g in rows["group"]], kind="stable")]
-            _dots(panel, named, PALETTE[nth], shift=0.16 * nth, label=str(model))
-        n = part["group"].nunique()
-        panel.set(title=f"by {name}", xlabel=label, xlim=(0, None), ylim=(-0.7, max(n, 1) - 0.4))
+            own = rows.sort_values("group", key=_places, kind="stable")
+            names = [shorten(group, 18) for group in own["group"]]
+            values = own["mean"], own["low"], own["high"]
+            draw_dots(panel, names, *values, colour=PALETTE[nth], label=model, shift=0.16 * nth)
+        panel.set(title=f"by {name}", xlabel=label, xlim=(0, None))
         panel.locator_params(axis="x", nbins=5)
     for panel in axes[len(shown) :]:
         panel.set_axis_off()
@@ -91,14 +90,12 @@ _PAPER = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "non
 def plot_audit(audit: pd.DataFrame, title: str) -> Figure:
     """Draw what the same lists score under each definition, ours in colour."""
     figure, (axes,) = new_figure(height=0.3 * len(audit) + 1.0)
-    places = np.arange(len(audit))[::-1]
     colours = np.where(audit["used_by"] == "ours", PALETTE[0], NEUTRAL)
-    bars = axes.barh(places, audit["value"], color=colours)
-    axes.bar_label(bars, [f"{value:.3f}" for value in audit["value"]], padding=3, fontsize=9)
-    axes.set_yticks(places, audit["metric"] + ": " + audit["definition"])
+    names, texts = audit["metric"] + ": " + audit["definition"], audit["value"].map("{:.3f}".format)
+    draw_bars(axes, names, audit["value"], texts, color=colours)
+    axes.set_yticks(range(len(names)), names)  # in full
     axes.set(title=title, xlabel="value", xlim=(0, audit["value"].max() * 1.12))
     axes.locator_params(axis="x", nbins=6)
-    axes.grid(axis="y", visible=False)
     return figure
 
 
@@ -125,14 +122,13 @@ def plot_trade_off(points: pd.DataFrame, x: str, y: str, labels: Sequence[str]) 
     return figure
 
 
-def plot_recommended(shown: pd.Series, shares: Mapping[str, np.ndarray], most: int = 15) -> Figure:
+def plot_recommended(shown: pd.Series, shares: Mapping[str, np.ndarray]) -> Figure:
     """Draw the lists that hold each title (``shown``), and each model's spread over candidates."""
     figure, (bars, lorenz) = new_figure(1, 2, height=4.0, width_ratios=(1.25, 1))
-    top = shown.head(most)[::-1]
-    bars.barh(np.arange(len(top)), top.to_numpy(), color=PALETTE[0])
-    bars.set_yticks(np.arange(len(top)), [shorten(name, 30) for name in top.index], fontsize=8)
+    top = shown.head(15)
+    draw_bars(bars, top.index, top)
+    bars.tick_params(axis="y", labelsize=8)
     bars.set(title="Most recommended", xlabel="lists that show the item")
-    bars.grid(axis="y", visible=False)
     for colour, (name, counts) in zip(PALETTE, shares.items(), strict=False):
         part = np.concatenate([[0], np.cumsum(np.sort(counts))]) / max(counts.sum(), 1)
         lorenz.plot(np.linspace(0, 1, len(part)), part, color=colour, label=name)
@@ -157,14 +153,5 @@ def plot_search(trials: pd.DataFrame, setting: str, label: str) -> Figure:
     return figure
 
 
-def _place(group: str) -> int:
-    return GROUPS.index(group) if group in GROUPS else len(GROUPS)
-
-
-def _dots(
-    axes: Axes, table: pd.DataFrame, colour: str, shift: float = 0.0, label: str | None = None
-) -> None:
-    places = np.arange(len(table))[::-1] - shift
-    axes.hlines(places, table["low"], table["high"], color=colour, linewidth=2, alpha=0.5)
-    axes.plot(table["mean"], places, "o", color=colour, label=label)
-    axes.set_yticks(np.arange(len(table))[::-1], [shorten(name) for name in table["model"]])
+def _places(groups: pd.Series) -> pd.Series:
+    return groups.map(lambda group: GROUPS.index(group) if group in GROUPS else len(GROUPS))

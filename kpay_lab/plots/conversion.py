@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpay_lab.plots.style import NEUTRAL, PALETTE, new_figure, shorten
+from kpay_lab.plots.style import NEUTRAL, draw_bars, draw_dots, new_figure, shorten
 
 
 def plot_scores(scores: pd.DataFrame, metrics: tuple[str, ...] = ("log loss", "PR-AUC")) -> Figure:
@@ -14,12 +13,9 @@ def plot_scores(scores: pd.DataFrame, metrics: tuple[str, ...] = ("log loss", "P
     models = list(scores["model"].unique())
     figure, panels = new_figure(1, len(metrics), height=1.2 + 0.35 * len(models), sharey=True)
     for axes, metric in zip(panels, metrics, strict=True):
-        own = scores[scores["metric"] == metric].set_index("model").loc[models[::-1]]
-        place = np.arange(len(own))
-        axes.axvline(own["value"].iloc[-1], color=NEUTRAL, linestyle="--")
-        axes.hlines(place, own["low"], own["high"], color=PALETTE[0])
-        axes.plot(own["value"], place, "o", color=PALETTE[0])
-        axes.set_yticks(place, own.index)
+        own = scores[scores["metric"] == metric].set_index("model").loc[models]
+        axes.axvline(own["value"].iloc[0], color=NEUTRAL, linestyle="--")
+        draw_dots(axes, models, own["value"], own["low"], own["high"])
         axes.set_title(metric)
     return figure
 
@@ -51,17 +47,11 @@ def plot_profit(curves: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def plot_importances(table: pd.DataFrame, n_features: int = 15) -> Figure:
+def plot_importances(table: pd.DataFrame) -> Figure:
     """Draw the log loss that shuffling a feature adds, with two standard deviations."""
-    top = table.head(n_features)[::-1]
+    top = table.head(15)
     figure, (axes,) = new_figure(height=1 + 0.28 * len(top))
-    axes.barh(
-        [shorten(name) for name in top["feature"]],
-        top["importance"],
-        xerr=2 * top["sd"],
-        color=PALETTE[0],
-        ecolor=NEUTRAL,
-    )
+    draw_bars(axes, top["feature"], top["importance"], xerr=2 * top["sd"], ecolor=NEUTRAL)
     axes.set(title="Permutation importance", xlabel="log loss added")
     return figure
 

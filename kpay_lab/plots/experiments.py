@@ -1,6 +1,7 @@
 """Pictures of experiments: effects, power, peeking, regret, off-policy estimates."""
 
 from collections.abc import Mapping
+from dataclasses import astuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,18 +10,16 @@ from kpay_lab.experiments.ab import Effect
 from kpay_lab.experiments.bandits import BanditRun
 from kpay_lab.experiments.ope import OffPolicy
 from kpay_lab.experiments.sequential import AlwaysValid
-from kpay_lab.plots.style import NEUTRAL, PALETTE, new_figure, shorten
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_dots, new_figure, shorten
 
 
 def effects(found: tuple[Effect, ...], *, title: str = "", shared: bool = False) -> Figure:
     """Draw one interval an effect; a scale of its own for each, unless ``shared`` (segments)."""
     figure, axes = new_figure(len(found), 1, height=0.75 if len(found) > 1 else 1.2, sharex=shared)
     for axis, e in zip(axes, found, strict=True):
-        sure = e.low > 0 or e.high < 0
-        axis.plot([e.low, e.high], [0, 0], color=PALETTE[0] if sure else NEUTRAL, linewidth=3)
-        axis.plot(e.difference, 0, "o", color=PALETTE[0] if sure else NEUTRAL)
+        colour = PALETTE[0] if e.low > 0 or e.high < 0 else NEUTRAL
+        draw_dots(axis, [e.name], [e.difference], e.low, e.high, colour=colour)
         axis.axvline(0, color="black", linewidth=0.8)
-        axis.set_yticks([0], [shorten(e.name)])
     axes[0].set_title(title)
     axes[-1].set_xlabel("treatment − control, with its interval")
     return figure
@@ -55,11 +54,11 @@ def peeking(sequence: AlwaysValid) -> Figure:
     return figure
 
 
-def regret(runs: Mapping[str, BanditRun], *, points: int = 400) -> Figure:
+def regret(runs: Mapping[str, BanditRun]) -> Figure:
     """Draw regret and traffic on the best arm by step: means with intervals over seeds."""
     figure, axes = new_figure(1, 2)
     for name, run in runs.items():
-        steps = np.unique(np.linspace(1, run.regret.shape[1], points).astype(int))
+        steps = np.unique(np.linspace(1, run.regret.shape[1], 400).astype(int))
         for axis, values in zip(axes, (run.regret, run.best_share), strict=True):
             mean, low, high = run.curve(values[:, steps - 1])
             axis.plot(steps, mean, label=name)
@@ -77,13 +76,10 @@ def off_policy(
     """Draw the four estimates a policy, DR first, DM without interval; ``truth`` is a line."""
     figure, axes = new_figure(1, len(results), height=2.4, sharey=True)
     for axis, (name, result) in zip(axes, results.items(), strict=True):
-        for row, e in enumerate(result.estimates):
-            axis.plot([e.low, e.high], [row, row], color=PALETTE[row], linewidth=2)
-            axis.plot(e.value, row, "o", color=PALETTE[row])
-        axis.set_yticks(range(len(result.estimates)), [e.method for e in result.estimates])
+        names, values, _, low, high = zip(*map(astuple, result.estimates), strict=True)
+        draw_dots(axis, names, values, low, high, colour=PALETTE[: len(names)])
         if truth and name in truth:
             axis.axvline(truth[name], color="black", linestyle="--", linewidth=1)
         axis.set_title(f"{shorten(name)} (counts as {result.ess:,.0f} rows)")
         axis.set_xlabel("value of the policy")
-    axes[0].invert_yaxis()
     return figure

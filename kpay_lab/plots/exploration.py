@@ -1,14 +1,14 @@
 """Pictures of a log: long tail, rhythm, missing values, who watches what."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from kpay_lab.data.describe import LongTail, Rhythm
-from kpay_lab.plots.style import NEUTRAL, PALETTE, SEQUENTIAL, new_figure, shorten
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_heat, new_figure, shorten
 
 
 def plot_long_tail(items: LongTail, users: LongTail) -> Figure:
@@ -38,33 +38,23 @@ def plot_rhythm(rhythm: Rhythm) -> Figure:
     locator = AutoDateLocator(maxticks=9)
     days.xaxis.set_major_locator(locator)
     days.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    sns.heatmap(rhythm.by_hour, ax=week, cmap=SEQUENTIAL, cbar_kws={"label": "events an hour"})
+    draw_heat(week, rhythm.by_hour, cbar_kws={"label": "events an hour"})
     week.set(title="The mean week", xlabel="hour of the day", ylabel="")
-    week.tick_params(axis="y", rotation=0)
     return figure
 
 
 def plot_shares(shares: pd.Series, title: str, label: str) -> Figure:
     """Draw named shares of one whole (missing values, kinds of events) as bars."""
     figure, (axes,) = new_figure(height=max(1.6, 0.32 * len(shares) + 0.9))
-    rising = shares.sort_values()
-    names = [shorten(name) for name in rising.index]
-    bars = axes.barh(names, rising.to_numpy(), color=PALETTE[0])
-    axes.bar_label(bars, [f"{share:.1%}" for share in rising], padding=3, fontsize=9)
+    falling = shares.sort_values(ascending=False)
+    draw_bars(axes, falling.index, falling, [f"{share:.1%}" for share in falling])
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.set(title=title, xlabel=label, xlim=(0, max(rising.max() * 1.15, 0.01)))
-    axes.grid(axis="y", visible=False)
+    axes.set(title=title, xlabel=label, xlim=(0, max(falling.max() * 1.15, 0.01)))
     return figure
 
 
 def plot_watched_share(share: pd.DataFrame, by: str) -> Figure:
-    """Draw how much of an item is watched in one event, one curve a kind.
-
-    Parameters
-    ----------
-    share : DataFrame
-        Columns ``share`` (of the duration, replays above 1) and the one named by ``by``.
-    """
+    """Draw ``share`` (watched, of the duration) over the events, one curve a value of ``by``."""
     figure, (axes,) = new_figure(height=3.0)
     bins = np.linspace(0, 1.5, 46)
     for colour, (name, group) in zip(PALETTE, share.groupby(by, observed=True), strict=False):
@@ -82,30 +72,12 @@ def plot_watched_share(share: pd.DataFrame, by: str) -> Figure:
 
 
 def plot_who_watches_what(table: pd.DataFrame, rows: str, columns: str) -> Figure:
-    """Draw each user group's events by item group as shares of the group; hidden cells stay grey.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Rows user groups, columns item groups, cells shares of the row (NaN = suppressed).
-    """
+    """Draw each user group's shares of events by item group; hidden cells (NaN) stay grey."""
     figure, (axes,) = new_figure(height=max(2.2, 0.36 * len(table) + 1.4))
     axes.set_facecolor("#e5e7eb")
     axes.grid(visible=False)
-    labels = table.rename(index=shorten, columns=lambda name: shorten(name, 18))
-    wide = table.shape[1] <= 12
-    sns.heatmap(
-        labels,
-        ax=axes,
-        cmap=SEQUENTIAL,
-        annot=wide,
-        fmt=".0%",
-        annot_kws={"fontsize": 8},
-        cbar_kws={"format": PercentFormatter(1), "label": "share of the group's events"},
-    )
+    bar = {"format": PercentFormatter(1), "label": "share of the group's events"}
+    draw_heat(axes, table, fmt=".0%", cbar_kws=bar)
     axes.set(title=f"What each {rows} group watches", xlabel=columns, ylabel=rows)
-    axes.tick_params(axis="x", rotation=40)
-    for label in axes.get_xticklabels():
-        label.set_horizontalalignment("right")
-    axes.tick_params(axis="y", rotation=0)
+    plt.setp(axes.get_xticklabels(), rotation=40, ha="right")
     return figure

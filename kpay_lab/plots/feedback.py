@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpay_lab.plots.style import NEUTRAL, PALETTE, new_figure, shorten
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_dots, new_figure, shorten
 
 WORDS = {
     "satisfaction": "true interest in what is shown",
@@ -24,20 +23,16 @@ def three_ways(found: pd.DataFrame, running: float) -> Figure:
     the policy that wrote the log, a dotted line.
     """
     names = list(found["policy"].unique())
-    ways = [way for way in found["way"].unique() if way != "truth"]
     figure, axes = new_figure(1, len(names), height=2.7, sharey=True, sharex=True)
     for axis, name in zip(axes, names, strict=True):
         mine = found[found["policy"] == name].set_index("way")
-        for row, way in enumerate(ways):
-            low, high = mine.loc[way, ["low", "high"]]
-            axis.plot([low, high], [row, row], color=PALETTE[row], linewidth=2.5)
-            axis.plot(mine.loc[way, "value"], row, "o", color=PALETTE[row])
+        ways = mine.drop(index="truth")
+        colours = PALETTE[: len(ways)]
+        draw_dots(axis, ways.index, ways["value"], ways["low"], ways["high"], colour=colours)
         axis.axvline(running, color=NEUTRAL, linestyle=":", linewidth=1.5, label="now running")
         truth = mine.loc["truth", "value"]
         axis.axvline(truth, color="black", linestyle="--", linewidth=1, label="truth")
-        axis.set_yticks(range(len(ways)), ways)
         axis.set_title(shorten(name, 16))
-    axes[0].invert_yaxis()
     figure.supxlabel("clicks a slot", fontsize=10)
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
@@ -49,13 +44,11 @@ def coverage(found: pd.DataFrame, level: float = 0.95) -> Figure:
     figure, (axis,) = new_figure(height=0.6 + 0.6 * len(policies))
     for number, method in enumerate(methods):
         mine = found[found["method"] == method]
-        y = np.arange(len(policies)) + 0.2 * (number - (len(methods) - 1) / 2)
-        axis.hlines(y, mine["low"], mine["high"], color=PALETTE[number], linewidth=2)
-        axis.plot(mine["coverage"], y, "o", color=PALETTE[number], label=method)
+        values = mine["coverage"], mine["low"], mine["high"]
+        look = {"colour": PALETTE[number], "label": method}
+        draw_dots(axis, policies, *values, shift=0.2 * (number - (len(methods) - 1) / 2), **look)
     axis.axvline(level, color="black", linestyle="--", linewidth=1)
-    axis.set_yticks(range(len(policies)), [shorten(name) for name in policies])
     axis.set(xlabel="share of repetitions whose interval holds the truth")
-    axis.invert_yaxis()
     figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper")
     return figure
 
@@ -88,13 +81,10 @@ def rounds(curves: pd.DataFrame, measures: tuple[str, ...], best: float | None =
     return figure
 
 
-def rejections(shares: Mapping[str, float], nominal: float = 0.05) -> Figure:
-    """Draw how often tests of nothing reject, against what they promise."""
+def rejections(shares: Mapping[str, float]) -> Figure:
+    """Draw how often tests of nothing reject, against the 5 % they promise."""
     figure, (axis,) = new_figure(height=0.5 + 0.35 * len(shares))
-    bars = axis.barh([shorten(name, 40) for name in shares], list(shares.values()))
-    axis.bar_label(bars, fmt="{:.1%}", padding=3)
-    axis.axvline(nominal, color="black", linestyle="--", linewidth=1)
-    axis.set(xlabel="A/A tests that reject", xlim=(0, 1.15 * max(*shares.values(), nominal)))
-    axis.invert_yaxis()
-    axis.grid(axis="y", visible=False)
+    draw_bars(axis, shares, list(shares.values()), [f"{share:.1%}" for share in shares.values()])
+    axis.axvline(0.05, color="black", linestyle="--", linewidth=1)
+    axis.set(xlabel="A/A tests that reject", xlim=(0, 1.15 * max(*shares.values(), 0.05)))
     return figure

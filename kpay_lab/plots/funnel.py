@@ -2,23 +2,22 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
-from kpay_lab.plots.style import NEUTRAL, PALETTE, SEQUENTIAL, new_figure, shorten
+from kpay_lab.plots.style import draw_bars, draw_dots, draw_heat, new_figure, shorten
 
 
 def plot_funnel(steps: pd.DataFrame) -> Figure:
     """Draw the pairs at each step on a logarithmic scale, and the rate of each step."""
     figure, (axes,) = new_figure(height=3.8)
-    steps = steps[steps["n"] > 0][::-1]
-    axes.barh(steps["step"], steps["n"], color=PALETTE[0])
+    steps = steps[steps["n"] > 0]
+    rates = [
+        f"{row.n:,}" + (f" = {row.rate:.1%} of {row.of}" if row.rate >= 0 else "")
+        for row in steps.itertuples()
+    ]
+    draw_bars(axes, steps["step"], steps["n"], rates)
     axes.set_xscale("log")
-    for place, row in enumerate(steps.itertuples()):
-        rate = f"  {row.n:,}" + (f" = {row.rate:.1%} of {row.of}" if row.rate >= 0 else "")
-        axes.annotate(rate, (row.n, place), va="center", fontsize=9)
     axes.set(title="How far they come", xlabel="user-item pairs", xlim=(1, steps["n"].max() * 30))
     return figure
 
@@ -31,11 +30,10 @@ def plot_rates(splits: Sequence[pd.DataFrame], step: str) -> Figure:
     figure, panels = new_figure(-(-len(own) // columns), columns, height=1.2 + 0.15 * longest)
     for axes, split in zip(panels, own, strict=False):
         by = split.columns[0]
-        rows = split if by == "hour" else split.sort_values("rate")
-        place, reach = np.arange(len(rows)), rows[["low", "high"]].to_numpy(float).T
-        axes.hlines(place, *reach, color=NEUTRAL)
-        axes.plot(rows["rate"], place, "o", color=PALETTE[0], markersize=4)
-        axes.set_yticks(place, [shorten(value, 18) for value in rows[by]], fontsize=8)
+        rows = split if by == "hour" else split.sort_values("rate", ascending=False)
+        names = [shorten(value, 18) for value in rows[by]]
+        draw_dots(axes, names, *rows[["rate", "low", "high"]].to_numpy(float).T)
+        axes.tick_params(axis="y", labelsize=8)
         axes.set(title=f"{step} by {by}", xlabel=f"share of {rows['of'].iloc[0]}")
     for axes in panels[len(own) :]:
         axes.set_visible(False)
@@ -44,16 +42,10 @@ def plot_rates(splits: Sequence[pd.DataFrame], step: str) -> Figure:
 
 def plot_time_to_purchase(times: pd.DataFrame) -> Figure:
     """Draw the share of purchases made within a time from the first contact."""
-    hours = np.sort(times["hours"].to_numpy())
     figure, (axes,) = new_figure()
-    axes.step(np.maximum(hours, 0.01), np.arange(1, len(hours) + 1) / len(hours), where="post")
-    axes.set_xscale("log")
-    axes.set(
-        title="Time to purchase",
-        xlabel="hours since the first contact",
-        ylabel="share of purchases",
-        ylim=(0, 1),
-    )
+    axes.ecdf(times["hours"].clip(lower=0.01))
+    axes.set(title="Time to purchase", xscale="log", ylim=(0, 1))
+    axes.set(xlabel="hours since the first contact", ylabel="share of purchases")
     return figure
 
 
@@ -61,16 +53,7 @@ def plot_retention(cohorts: pd.DataFrame) -> Figure:
     """Draw the share of each cohort active n periods after its first."""
     figure, (axes,) = new_figure(height=1.2 + 0.3 * len(cohorts))
     labels = [f"{start:%Y-%m-%d} ({n})" for start, n in cohorts["users"].items()]
-    sns.heatmap(
-        cohorts.drop(columns="users"),
-        ax=axes,
-        cmap=SEQUENTIAL,
-        vmin=0,
-        vmax=1,
-        annot=True,
-        fmt=".0%",
-        annot_kws={"fontsize": 7},
-        yticklabels=labels,
-    )
+    shares = cohorts.drop(columns="users").set_axis(labels)
+    draw_heat(axes, shares, vmin=0, vmax=1, annot=True, fmt=".0%", annot_kws={"fontsize": 7})
     axes.set(title="Who comes back", xlabel="periods since the first", ylabel="cohort (users)")
     return figure

@@ -1,32 +1,22 @@
 """Pictures of the interest matrix, its making, and the behaviour sequences."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from kpay_lab.interest.matrix import InterestMatrix
-from kpay_lab.plots.style import NEUTRAL, PALETTE, SEQUENTIAL, new_figure, shorten
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_heat, new_figure
 
 
 def plot_matrix(A: InterestMatrix, title: str) -> Figure:
     """Draw a small interest matrix with its numbers; empty cells are what the log never saw."""
     table = pd.DataFrame(A.values.toarray(), index=A.users, columns=A.items)
     figure, (axes,) = new_figure(height=0.5 * len(table) + 1.0, width=6.5)
-    sns.heatmap(
-        table,
-        ax=axes,
-        mask=table.to_numpy() == 0,
-        annot=True,
-        fmt=".2f",
-        vmin=0,
-        vmax=1,
-        cmap=SEQUENTIAL,
-        linewidths=1,
-        cbar_kws={"label": "interest"},
-    )
+    seen = table.where(table != 0)
+    bar = {"label": "interest"}
+    draw_heat(axes, seen, fmt=".2f", vmin=0, vmax=1, linewidths=1, cbar_kws=bar)
     axes.set(title=title, xlabel="", ylabel="")
-    axes.tick_params(axis="y", rotation=0)
     return figure
 
 
@@ -47,44 +37,26 @@ def plot_degrees(degrees: dict[str, np.ndarray]) -> Figure:
     """Draw the distribution of the degree of interest under several weightings."""
     figure, (axes,) = new_figure(height=2.8)
     for (name, values), colour in zip(degrees.items(), PALETTE, strict=False):
-        rising = np.sort(values)
-        share = np.arange(1, len(rising) + 1) / len(rising)
-        axes.step(rising, share, where="post", color=colour, label=name)
-    axes.set(
-        title="Degree of interest of the pairs in the log",
-        xlabel="degree of interest",
-        ylabel="share of pairs at or below",
-        xlim=(0, 1),
-        ylim=(0, 1),
-    )
+        axes.ecdf(values, color=colour, label=name)
+    axes.set(title="Degree of interest of the pairs in the log", xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlabel="degree of interest", ylabel="share of pairs at or below")
     axes.legend(loc="lower right")
     return figure
 
 
 def plot_occupancy(A: InterestMatrix, n_side: int = 60) -> Figure:
     """Draw the whole matrix as a coarse picture, busiest users and items first."""
-    counts_by_row = np.diff(A.values.indptr)
-    counts_by_column = np.bincount(A.values.indices, minlength=A.values.shape[1])
-    row_place = _bins(counts_by_row, n_side)
-    column_place = _bins(counts_by_column, n_side)
-    rows = np.repeat(row_place, counts_by_row)
-    picture = np.zeros((row_place.max() + 1, column_place.max() + 1))
-    np.add.at(picture, (rows, column_place[A.values.indices]), 1)
-    cells = np.outer(np.bincount(row_place), np.bincount(column_place))
+    by_user = np.diff(A.values.indptr)
+    by_item = np.bincount(A.values.indices, minlength=A.values.shape[1])
+    rows, columns = _bins(by_user, n_side), _bins(by_item, n_side)
+    picture = np.zeros((rows.max() + 1, columns.max() + 1))
+    np.add.at(picture, (np.repeat(rows, by_user), columns[A.values.indices]), 1)
+    share = pd.DataFrame(picture / np.outer(np.bincount(rows), np.bincount(columns)))
     figure, (axes,) = new_figure(height=3.6, width=6.5)
-    sns.heatmap(
-        picture / cells,
-        ax=axes,
-        cmap=SEQUENTIAL,
-        xticklabels=False,
-        yticklabels=False,
-        cbar_kws={"label": "share of cells with a value"},
-    )
-    axes.set(
-        title="Where the matrix has values",
-        xlabel="items, busiest first",
-        ylabel="users, busiest first",
-    )
+    bar = {"label": "share of cells with a value"}
+    draw_heat(axes, share, xticklabels=False, yticklabels=False, annot=False, cbar_kws=bar)
+    axes.set(title="Where the matrix has values", xlabel="items, busiest first")
+    axes.set_ylabel("users, busiest first")
     return figure
 
 
@@ -117,19 +89,7 @@ def plot_transitions(table: pd.DataFrame) -> Figure:
     """Draw which group of items follows which, as shares of each row."""
     side = 0.42 * len(table) + 1.6
     figure, (axes,) = new_figure(height=side, width=max(6.0, side + 2.4))
-    labels = table.rename(index=shorten, columns=shorten)
-    sns.heatmap(
-        labels,
-        ax=axes,
-        cmap=SEQUENTIAL,
-        annot=len(table) <= 12,
-        fmt=".0%",
-        annot_kws={"fontsize": 8},
-        cbar_kws={"label": "share of the next steps"},
-    )
+    draw_heat(axes, table, fmt=".0%", cbar_kws={"label": "share of the next steps"})
     axes.set(title="What comes next", xlabel="next", ylabel="from")
-    axes.tick_params(axis="y", rotation=0)
-    axes.tick_params(axis="x", rotation=40)
-    for label in axes.get_xticklabels():
-        label.set_horizontalalignment("right")
+    plt.setp(axes.get_xticklabels(), rotation=40, ha="right")
     return figure

@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from sklearn.pipeline import Pipeline
 from sklearn.tree import plot_tree
 
 from kpay_lab.customers.portraits import Segments
-from kpay_lab.plots.style import DIVERGING, NEUTRAL, PALETTE, new_figure, shorten
+from kpay_lab.plots.style import (
+    DIVERGING,
+    NEUTRAL,
+    PALETTE,
+    draw_bars,
+    draw_heat,
+    new_figure,
+    shorten,
+)
 
 
 def plot_choice_of_k(segments: Segments) -> Figure:
@@ -32,26 +39,15 @@ def plot_choice_of_k(segments: Segments) -> Figure:
     return figure
 
 
-def plot_profiles(segments: Segments, n_features: int = 20) -> Figure:
+def plot_profiles(segments: Segments) -> Figure:
     """Draw each segment's mean of the most telling features, in standard deviations."""
-    telling = segments.profile.abs().max().nlargest(n_features).index
+    telling = segments.profile.abs().max().nlargest(20).index
     profile = segments.profile[[name for name in segments.profile if name in telling]].T
     figure, (axes,) = new_figure(height=1.2 + 0.25 * len(profile))
-    labels = [
-        f"{number} (n = {(segments.labels == number).sum()})" for number in segments.profile.index
-    ]
+    labels = [f"{number} (n = {(segments.labels == number).sum()})" for number in profile]
     reach = profile.abs().max().max()
-    sns.heatmap(
-        profile,
-        ax=axes,
-        cmap=DIVERGING,
-        vmin=-reach,
-        vmax=reach,
-        annot=True,
-        fmt=".1f",
-        xticklabels=labels,
-        yticklabels=[shorten(name) for name in profile.index],
-    )
+    shown = profile.set_axis(labels, axis=1)
+    draw_heat(axes, shown, cmap=DIVERGING, vmin=-reach, vmax=reach, annot=True, fmt=".1f")
     axes.set(title="Segments, in standard deviations from everybody", xlabel="segment", ylabel="")
     return figure
 
@@ -61,14 +57,8 @@ def plot_map(positions: pd.DataFrame, segments: Segments) -> Figure:
     figure, (axes,) = new_figure(height=4.5)
     for number, name in enumerate(segments.names):
         own = positions[positions["segment"] == number]
-        axes.scatter(
-            own["x"],
-            own["y"],
-            s=8,
-            alpha=0.6,
-            color=PALETTE[number % len(PALETTE)],
-            label=shorten(f"{number}: {name}", 60),
-        )
+        look = {"color": PALETTE[number % len(PALETTE)], "label": shorten(f"{number}: {name}", 60)}
+        axes.scatter(own["x"], own["y"], s=8, alpha=0.6, **look)
     axes.set(title="Users", xlabel="first direction", ylabel="second direction")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), markerscale=2, frameon=False)
     return figure
@@ -76,33 +66,32 @@ def plot_map(positions: pd.DataFrame, segments: Segments) -> Figure:
 
 def plot_tags(counts: pd.DataFrame) -> Figure:
     """Draw how many users (second column) carry each tag (first column) as their first."""
-    tags, users = counts.iloc[::-1, 0], counts.iloc[::-1, 1].astype(float)
     figure, (axes,) = new_figure(height=1 + 0.3 * len(counts))
-    axes.barh([shorten(tag) for tag in tags], users, color=PALETTE[0])
+    draw_bars(axes, counts.iloc[:, 0], counts.iloc[:, 1].astype(float))
     axes.set(title="First interest tag", xlabel="users")
     return figure
 
 
-def plot_feature_weights(weights: pd.DataFrame, n_features: int = 15) -> Figure:
+def plot_feature_weights(weights: pd.DataFrame) -> Figure:
     """Draw each feature's three weights, a panel a way of weighing; selected ones are dark."""
-    top = weights.head(n_features)[::-1]
+    top = weights.head(15)
     figure, panels = new_figure(1, 3, height=1.2 + 0.26 * len(top), sharey=True)
     colours = [PALETTE[0] if chosen else NEUTRAL for chosen in top["selected"]]
     for axes, way in zip(panels, ("permutation", "forest", "mutual information"), strict=True):
         spread = 2 * top["sd"] if way == "permutation" else None
-        axes.barh([shorten(name) for name in top.index], top[way], color=colours, xerr=spread)
+        draw_bars(axes, top.index, top[way], color=colours, xerr=spread)
         axes.set_title(way)
     return figure
 
 
-def plot_calibration(curves: Mapping[str, pd.DataFrame], title: str = "Calibration") -> Figure:
+def plot_calibration(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw observed against predicted shares, one line a model; the diagonal is right."""
     figure, (axes,) = new_figure(height=4.2, width=5.5)
     top = max(curve[["predicted", "observed"]].to_numpy().max() for curve in curves.values())
     axes.plot([0, top], [0, top], color=NEUTRAL, linestyle="--")
     for name, curve in curves.items():
         axes.plot(curve["predicted"], curve["observed"], "o-", markersize=4, label=name)
-    axes.set(title=title, xlabel="predicted probability", ylabel="observed share")
+    axes.set(title="Calibration", xlabel="predicted probability", ylabel="observed share")
     axes.legend()
     return figure
 

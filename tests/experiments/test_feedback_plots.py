@@ -28,7 +28,8 @@ def test_coverage_has_a_point_for_each_method_of_each_policy():
         }
     )
     (axis,) = plots.coverage(found).axes
-    points = {line.get_label(): line.get_xdata().tolist() for line in axis.lines[:2]}
+    dots = axis.collections[1::2]
+    points = {dot.get_label(): dot.get_offsets()[:, 0].tolist() for dot in dots}
     assert points == {"DR": [0.9, 1.0], "IPS": [0.95, 0.8]}
 
 
