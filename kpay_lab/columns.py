@@ -1,71 +1,31 @@
-"""Column names, written once, and the other names under which they arrive."""
+"""The columns of each table, written once, and the other names under which they arrive."""
 
-USER_ID = "user_id"
-ITEM_ID = "item_id"
-TIMESTAMP = "timestamp"
-
-# events
-WATCH_TIME = "watch_time"
-DURATION = "duration"
-LIKE_COUNT = "like_count"
-COMMENT_COUNT = "comment_count"
-SHARE_COUNT = "share_count"
-QUESTION_COUNT = "question_count"
-PROGRESS = "progress"
-RATING = "rating"
-SOURCE_ITEM_ID = "source_item_id"
-SESSION_ID = "session_id"
-
-# items
-KIND = "kind"
-TITLE = "title"
-DESCRIPTION = "description"
-CATEGORY = "category"
-BRAND = "brand"
-HOST = "host"
-PRICE = "price"
-PUBLISHED_AT = "published_at"
-PROMOTES = "promotes"
-REVIEWED = "reviewed"
-AUTHOR_VERIFIED = "author_verified"
-
-# users
-AGE = "age"
-GENDER = "gender"
-OCCUPATION = "occupation"
-CONSENT = "consent"
-
-# orders
-AMOUNT = "amount"
-REFUND_AMOUNT = "refund_amount"
-REFUNDED_AT = "refunded_at"
-
-# exposures
-POSITION = "position"
-PROPENSITY = "propensity"
-TREATMENT = "treatment"
-POLICY = "policy"
-CLICKED = "clicked"
-PURCHASED = "purchased"
+REQUIRED = {
+    "events": "user_id item_id",
+    "items": "item_id",
+    "users": "user_id",
+    "orders": "user_id item_id timestamp amount",
+    "exposures": "user_id item_id timestamp",
+}
+OPTIONAL = {
+    "events": "timestamp watch_time duration like_count comment_count share_count question_count "
+    "progress rating source_item_id session_id part",
+    "items": "kind title description category brand host price duration published_at promotes "
+    "reviewed author_verified",
+    "users": "age gender occupation consent",  # any further column is kept
+    "orders": "refund_amount refunded_at",
+    "exposures": "position propensity treatment policy clicked purchased",
+}
 
 KINDS = ("course", "report", "book", "live", "short_video", "other")
 
-ALIASES = {
-    "content_id": ITEM_ID,
-    "course_id": ITEM_ID,
-    "video_id": ITEM_ID,
-    "内容": ITEM_ID,
-    "课程": ITEM_ID,
-    "uid": USER_ID,
-    "用户": USER_ID,
-    "时间": TIMESTAMP,
-    "time": TIMESTAMP,
-    "datetime": TIMESTAMP,
-    "观看时长": WATCH_TIME,
-    "play_time": WATCH_TIME,
-    "点赞": LIKE_COUNT,
-    "likes": LIKE_COUNT,
-    "评论": COMMENT_COUNT,
-    "comments": COMMENT_COUNT,
-    "purchase": PURCHASED,
+_OTHER_NAMES = {
+    "item_id": "content_id course_id video_id 内容 课程",
+    "user_id": "uid 用户",
+    "timestamp": "时间 time datetime",
+    "watch_time": "观看时长 play_time",
+    "like_count": "点赞 likes",
+    "comment_count": "评论 comments",
+    "purchased": "purchase",
 }
+ALIASES = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}

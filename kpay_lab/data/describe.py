@@ -94,12 +94,7 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
     """Count users and events by a group of users and a group of items.
 
     Ages become bands of ten years; of a category such as ``Drama|War`` the first part
-    counts. Small groups are not yet suppressed.
-
-    Returns
-    -------
-    DataFrame
-        ``<user_column>, <item_column>, n_users, n_events``, one row a pair of groups.
+    counts. Returns ``<user_column>, <item_column>, n_users, n_events``, small groups included.
     """
     groups = {}
     for name, key, column in (("users", "user_id", user_column), ("items", "item_id", item_column)):
@@ -114,24 +109,14 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
     return grouped.agg(n_users="nunique", n_events="size").reset_index()
 
 
-def group_shares(table: pd.DataFrame, *, minimum: int, most: int = 12) -> pd.DataFrame:
-    """Turn the counts of `who_watches_what` into each user group's shares, small groups hidden.
+def group_shares(table: pd.DataFrame, *, minimum: int) -> pd.DataFrame:
+    """Turn the counts of `who_watches_what` into shares of each user group's events.
 
-    Parameters
-    ----------
-    minimum : int
-        Smallest number of users a cell may show.
-    most : int
-        Keep the groups of items, and of users, with the most events.
-
-    Returns
-    -------
-    DataFrame
-        Rows user groups, columns item groups, cells shares of the row's events; NaN where
-        the cell is hidden.
+    Rows are the twelve user groups, columns the twelve item groups with the most events; a
+    cell of fewer than ``minimum`` users is NaN.
     """
     rows, columns = table.columns[:2]
-    kept = [table.groupby(name)["n_events"].sum().nlargest(most).index for name in (rows, columns)]
+    kept = [table.groupby(name)["n_events"].sum().nlargest(12).index for name in (rows, columns)]
     table = table[table[rows].isin(kept[0]) & table[columns].isin(kept[1])]
     share = table["n_events"] / table.groupby(rows)["n_events"].transform("sum")
     shown = suppress_small_groups(table.assign(share=share), "n_users", minimum, within=rows)

@@ -70,9 +70,8 @@ def suppress_small_groups(
 
     A total less what is shown gives the hidden groups together: while these are fewer than
     ``minimum`` people, the next smallest group is hidden too. An empty group names nobody.
-
-    ``within`` names the columns of a total (by default the whole table is one), ``hide``
-    what to blank beside the count (by default every number).
+    ``within`` names the columns of a total (default: the whole table is one), ``hide`` what
+    to blank beside the count (default: every number).
 
     >>> groups = pd.DataFrame({"age": ["18-24", "25-34", "35-44"], "n": [3, 12, 40]})
     >>> suppress_small_groups(groups, "n", 5)["n"].tolist()

@@ -16,15 +16,10 @@ from kpay_lab.data.tables import Tables
 class QualityReport:
     """The state of the tables, in frames that a page can show.
 
-    Parameters
-    ----------
-    columns : DataFrame
-        table, column, missing, share, low, high, outliers: how many values are missing, and
-        how many lie outside `fences`; NA where there is no such rule.
-    duplicates : DataFrame
-        table, rows, duplicates: rows equal to an earlier row in every column.
-    replay_share : float
-        Share of events watched longer than they last, among those with both; else NaN.
+    ``columns`` (table, column, missing, share, low, high, outliers) counts missing values and
+    those outside `fences`, NA where there are none; ``duplicates`` (table, rows, duplicates)
+    rows equal to an earlier one. ``replay_share`` of the events with watch time and duration
+    were watched longer than they last; NaN without any.
     """
 
     columns: pd.DataFrame
@@ -126,18 +121,15 @@ def apply_repairs(tables: Tables, rules: Sequence[str]) -> Tables:
     return tables
 
 
-def preview_repairs(tables: Tables, rules: Sequence[str] = tuple(REPAIRS)) -> pd.DataFrame:
+def preview_repairs(tables: Tables) -> pd.DataFrame:
     """Show what each rule alone would change, without changing anything.
 
-    Returns
-    -------
-    DataFrame
-        rule, table, column, changed: cells changed, or rows removed where the column is '';
-        a rule without effect has one row of 0.
+    Returns rule, table, column, changed: cells changed, or rows removed where the column is
+    ''; a rule without effect has one row of 0.
     """
     found = []
-    for rule in rules:
-        after = apply_repairs(tables, [rule]).present()
+    for rule, apply in REPAIRS.items():
+        after = apply(tables).present()
         changes = [
             (rule, name, column, changed)
             for name, frame in tables.present().items()

@@ -55,12 +55,8 @@ class RawRows:
 def split_file(path: Path, *, exactly: bool) -> RawRows | None:
     """Split a .csv, .parquet, .jsonl or .ndjson file into rows of text.
 
-    The quick way of CSV (``exactly=False``) returns None on any complaint.
-
-    Raises
-    ------
-    ValueError
-        If the file has no header, is not text, or is not Parquet.
+    The quick way of CSV (``exactly=False``) returns None on any complaint. A file without a
+    header, or one that is neither text nor Parquet, is a ValueError.
     """
     suffix = path.suffix.lower()
     if suffix == ".parquet":
@@ -80,8 +76,6 @@ def decode(raw: bytes, file: str) -> tuple[str, bool]:
     The second value says that GB18030 was guessed: it gives a meaning to almost any bytes,
     so the reader then asks for known column names.
 
-    Examples
-    --------
     >>> decode("用户,内容".encode("gb18030"), "events.csv")
     ('用户,内容', True)
     """

@@ -15,8 +15,6 @@ import pandera.pandas as pa
 
 from kpay_lab import columns as c
 
-UTC_TIME = pd.DatetimeTZDtype("us", "UTC")
-
 
 class Kind(NamedTuple):
     """What a column may hold: its dtype, its rule, the rule in words, and who is of the kind."""
@@ -35,7 +33,7 @@ KINDS = (
     Kind(str, pa.Check.isin(c.KINDS), f"it must be one of {', '.join(c.KINDS)}", "kind"),
     Kind(str, pa.Check.isin(("train", "test")), "it must be one of train, test", "part"),
     Kind(
-        UTC_TIME, None, "it must be an ISO time, unix seconds or milliseconds",
+        "datetime64[us, UTC]", None, "it must be an ISO time, unix seconds or milliseconds",
         "timestamp published_at refunded_at",
     ),
     Kind(float, pa.Check.ge(0), "it must be 0 or more seconds", "watch_time duration"),
@@ -53,27 +51,11 @@ KINDS = (
     Kind(pd.BooleanDtype(), None, "it must be yes or no", "reviewed author_verified consent"),
 )  # fmt: skip
 KIND_OF = {name: kind for kind in KINDS for name in kind.columns.split()}
-REQUIRED = {
-    "events": "user_id item_id",
-    "items": "item_id",
-    "users": "user_id",
-    "orders": "user_id item_id timestamp amount",
-    "exposures": "user_id item_id timestamp",
-}
-OPTIONAL = {
-    "events": "timestamp watch_time duration like_count comment_count share_count question_count "
-    "progress rating source_item_id session_id part",
-    "items": "kind title description category brand host price duration published_at promotes "
-    "reviewed author_verified",
-    "users": "age gender occupation consent",  # any further column is kept
-    "orders": "refund_amount refunded_at",
-    "exposures": "position propensity treatment policy clicked purchased",
-}
 PRIMARY_KEYS = {"users": "user_id", "items": "item_id"}
 
 
 def _column(table: str, name: str) -> pa.Column:
-    kind, needed = KIND_OF[name], name in REQUIRED[table].split()
+    kind, needed = KIND_OF[name], name in c.REQUIRED[table].split()
     rule = pa.Check.str_length(min_value=1) if needed and kind.dtype is str else kind.rule
     unique = PRIMARY_KEYS.get(table) == name
     return pa.Column(kind.dtype, rule, nullable=not needed, required=needed, unique=unique)
@@ -81,9 +63,9 @@ def _column(table: str, name: str) -> pa.Column:
 
 SCHEMAS = {
     table: pa.DataFrameSchema(
-        {name: _column(table, name) for name in f"{REQUIRED[table]} {OPTIONAL[table]}".split()}
+        {name: _column(table, name) for name in f"{c.REQUIRED[table]} {c.OPTIONAL[table]}".split()}
     )
-    for table in REQUIRED
+    for table in c.REQUIRED
 }
 
 
@@ -122,25 +104,25 @@ class Tables:
 
 
 def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:
-    """Keep what happened in ``[since, until)``; items and users stay whole.
+    """Keep what happened in ``[since, until)``, ISO, UTC where no offset is written.
 
-    The bounds are ISO dates or times, UTC where no offset is written. It is a ValueError if
-    one is not, if the events have no time stamps, or if none is inside.
+    Items and users stay whole. A bound that is no time, events without times, or none inside
+    is a ValueError.
     """
     if not since and not until:
         return tables
-    if c.TIMESTAMP not in tables.events:
+    if "timestamp" not in tables.events:
         raise ValueError("the events have no timestamp; leave since and until empty")
     start, end = (_bound(name, text) for name, text in (("since", since), ("until", until)))
     kept = {}
     for name, frame in tables.present().items():
-        if c.TIMESTAMP in frame:
-            inside = frame[c.TIMESTAMP].notna()
-            inside &= True if start is None else frame[c.TIMESTAMP] >= start
-            inside &= True if end is None else frame[c.TIMESTAMP] < end
+        if "timestamp" in frame:
+            inside = frame["timestamp"].notna()
+            inside &= True if start is None else frame["timestamp"] >= start
+            inside &= True if end is None else frame["timestamp"] < end
             kept[name] = frame[inside].reset_index(drop=True)
     if kept["events"].empty:
-        first, last = tables.events[c.TIMESTAMP].min(), tables.events[c.TIMESTAMP].max()
+        first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
         raise ValueError(
             f"no event from since={since} to until={until}; the log runs from {first} to {last}"
         )

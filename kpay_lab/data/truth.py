@@ -8,7 +8,7 @@ import pandas as pd
 
 from kpay_lab.data.tables import Tables
 
-FORMATS = ("csv", "parquet", "jsonl")
+FORMATS = ("csv", "parquet")
 OF_EXPOSURES = ("purchase_probability", "treatment_effect", "propensity")
 
 
@@ -16,17 +16,10 @@ OF_EXPOSURES = ("purchase_probability", "treatment_effect", "propensity")
 class GroundTruth:
     """What no model may see; only tests and oracle cells read it.
 
-    Parameters
-    ----------
-    users, items : pandas.Index
-        Labels of the rows and columns of ``interest``, float32 (n_users, n_items).
-    segment : int array (n_users,)
-        Position in ``presets.SEGMENTS``.
-    purchase_probability : float array (n_exposures,)
-        Under the treatment that was given; 0 where the offer was owned.
-    treatment_effect : float array (n_exposures,)
-        Purchase probability with a coupon minus without.
-    propensity : float array (n_exposures,)
+    ``users`` and ``items`` label the rows and columns of ``interest``, float32 (n_users,
+    n_items); ``segment`` (n_users,) is a position in `presets.SEGMENTS`. By exposure, (n,)
+    float: ``purchase_probability`` under the treatment given, 0 where the offer was owned;
+    ``treatment_effect``, with a coupon minus without; ``propensity``.
     """
 
     users: pd.Index
@@ -59,7 +52,7 @@ class GroundTruth:
 def write_tables(
     tables: Tables, folder: str | Path, truth: GroundTruth | None = None, format: str = "csv"
 ) -> list[Path]:
-    """Write ``events.csv`` … (or parquet, jsonl; times in ISO 8601, UTC), ``truth/`` if given.
+    """Write ``events.csv`` … (or .parquet), times in ISO 8601, UTC, and ``truth/`` if given.
 
     Returns the files of the tables, in the schema's order.
     """
@@ -69,15 +62,10 @@ def write_tables(
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / f"{name}.{format}" for name in tables.present()}
     for name, frame in tables.present().items():
-        times = frame.select_dtypes("datetimetz")
-        iso = {n: time.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for n, time in times.items()}
         if format == "parquet":
             frame.to_parquet(paths[name], index=False)
-        elif format == "csv":
-            frame.assign(**iso).to_csv(paths[name], index=False)
         else:
-            text = frame.assign(**iso)
-            text.to_json(paths[name], orient="records", lines=True, force_ascii=False)
+            frame.to_csv(paths[name], index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
     if truth is not None:
         truth.save(folder)
     return list(paths.values())
