@@ -23,23 +23,9 @@ def bootstrap_means(
 ) -> list[Interval]:
     """Percentile bootstrap interval of the mean of each column.
 
-    All columns share the resampled rows. For paired differences pass ``a - b``.
-
-    Parameters
-    ----------
-    values : float array of shape (n, m) or (n,)
-        One row a unit (user), one column a quantity.
-    level : float
-        Nominal coverage.
-
-    Raises
-    ------
-    ValueError
-        If there is no row, or a value is not finite.
-
-    References
-    ----------
-    Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+    ``values`` is float (n, m) or (n,), one row a unit (user), all finite; the columns share
+    the resampled rows. For paired differences pass ``a - b``. Source: Efron & Tibshirani
+    (1993), An Introduction to the Bootstrap, chapter 13.
 
     >>> rng = np.random.default_rng(0)
     >>> bootstrap_means(np.full(50, 3.0), rng=rng, n_resamples=100)
@@ -80,11 +66,8 @@ def sign_flip_test(
 
     p = (1 + #{|mean of flipped| >= |mean|}) / (1 + n_permutations): under the null a
     difference is as likely to carry either sign. ``differences`` is (n, m) or (n,), one row
-    a unit; the p-values are (m,).
-
-    References
-    ----------
-    Phipson & Smyth (2010), Permutation p-values should never be zero.
+    a unit; the p-values are (m,). Source: Phipson & Smyth (2010), Permutation p-values should
+    never be zero.
     """
     differences = _columns(differences)
     # The slack keeps a flip that merely re-orders the sum from counting as smaller.

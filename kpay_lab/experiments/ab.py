@@ -81,12 +81,9 @@ class ABResult:
     level: float
 
 
-def analyse(
-    data: ABData, *, level: float = 0.95, srm_alpha: float = 0.01, treatment_share: float = 0.5
-) -> ABResult:
-    """Check the sample ratio, then compare every metric, adjusted by Holm."""
-    sizes = (int(rows.sum()) for rows in data.arms)
-    check = sample_ratio(*sizes, treatment_share=treatment_share, alpha=srm_alpha)
+def analyse(data: ABData, *, level: float = 0.95, srm_alpha: float = 0.01) -> ABResult:
+    """Check that half of the units are in each arm, then compare every metric (Holm)."""
+    check = sample_ratio(*(int(rows.sum()) for rows in data.arms), alpha=srm_alpha)
     effects = _with_holm([effect(data, metric, level=level) for metric in data.metrics])
     return ABResult(check, effects, level)
 
@@ -134,18 +131,18 @@ class SegmentEffects:
 
 
 def effects_by_segment(
-    data: ABData, metric: Metric, segment: str, *, level: float = 0.95, min_units: int = 30
+    data: ABData, metric: Metric, segment: str, *, level: float = 0.95
 ) -> SegmentEffects:
     """Compare a metric inside each segment, and the segments with each other.
 
     Q = Σ (d_s − d̄)² / se_s² is χ² with (segments − 1) degrees of freedom if the effect is the
     same everywhere (Cochran, 1954). Segments must be known before the assignment; those with
-    fewer than ``min_units`` in an arm, or without variation, are left out by name.
+    fewer than 30 units in an arm, or without variation, are left out by name.
     """
     effects, left_out = [], []
     for label, frame in data.frame.groupby(segment, observed=True):
         treated = (frame[data.arm] == data.treatment).to_numpy(bool)
-        small = min(treated.sum(), (~treated).sum()) < min_units
+        small = min(treated.sum(), (~treated).sum()) < 30
         if small or not _varies(metric.values(frame)[0], (treated, ~treated)):
             left_out.append(str(label))
         else:

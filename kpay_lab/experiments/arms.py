@@ -9,17 +9,11 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Metric:
-    """The mean of a column over the units of an arm, or the ratio of two.
+    """The mean of a column over the units of an arm (a rate if it is 0/1), or a ratio of two.
 
-    Parameters
-    ----------
-    column : str
-        One number a unit; a 0/1 column makes the mean a rate.
-    per : str, optional
-        Denominator: sum(column) / sum(per), by the delta method (Deng, Knoblich & Lu, 2018).
-    covariate : str, optional
-        Measured *before* the assignment. CUPED compares Y − θ(X − X̄), θ = cov(X, Y) / var(X),
-        which leaves (1 − ρ²) of the variance (Deng, Xu, Kohavi & Walker, 2013).
+    ``per`` is the denominator of sum(column) / sum(per), by the delta method (Deng, Knoblich &
+    Lu, 2018). A ``covariate``, measured *before* the assignment, makes it CUPED: Y − θ(X − X̄),
+    θ = cov(X, Y) / var(X), leaves (1 − ρ²) of the variance (Deng, Xu, Kohavi & Walker, 2013).
     """
 
     column: str
@@ -39,9 +33,8 @@ class Metric:
 
     def values(self, frame: pd.DataFrame) -> np.ndarray:
         """Return its columns as rows, (1 to 3, n) float64."""
-        return np.array(
-            [frame[name].to_numpy(np.float64, na_value=np.nan) for name in self.columns]
-        )
+        columns = (frame[name] for name in self.columns)
+        return np.array([column.to_numpy(np.float64, na_value=np.nan) for column in columns])
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,8 @@ class ABData:
 
     ``unit`` and ``arm`` are columns, ``control`` and ``treatment`` labels of ``arm``. A log
     with several rows a unit goes through `per_unit` first: analysed by exposure, an A/A test
-    at 5 % can reject 20 % of the time.
-
-    Raises
-    ------
-    ValueError
-        For an unknown column, a repeated unit, a third arm, an arm with fewer than two
-        units, a value that is missing or infinite, or a denominator that sums to 0.
+    at 5 % can reject 20 % of the time. What cannot be compared (a repeated unit, a third or
+    an empty arm, a value missing or infinite, a denominator of 0) is a ValueError.
     """
 
     frame: pd.DataFrame
@@ -106,13 +94,9 @@ class ABData:
         return (arm == self.control).to_numpy(bool), (arm == self.treatment).to_numpy(bool)
 
 
-def per_unit(
-    frame: pd.DataFrame, unit: str, arm: str, columns: list[str], keep: tuple[str, ...] = ()
-) -> pd.DataFrame:
-    """Sum ``columns`` of a log to one row a unit; ``keep`` are columns fixed by unit.
+def per_unit(frame: pd.DataFrame, unit: str, arm: str, columns: list[str]) -> pd.DataFrame:
+    """Sum ``columns`` of a log to one row a unit, with its arm.
 
-    Examples
-    --------
     >>> log = pd.DataFrame({"user_id": ["a", "a", "b"], "arm": ["x", "x", "y"], "sales": [1, 2, 5]})
     >>> per_unit(log, "user_id", "arm", ["sales"])["sales"].tolist()
     [3, 5]
@@ -120,7 +104,7 @@ def per_unit(
     units = frame.groupby(unit, sort=False, as_index=False)
     if crossed := int((units[arm].nunique()[arm] > 1).sum()):
         raise ValueError(f"{crossed} units are in more than one {arm}; repair the log first")
-    return units.agg({**dict.fromkeys((arm, *keep), "first"), **dict.fromkeys(columns, "sum")})
+    return units.agg({arm: "first", **dict.fromkeys(columns, "sum")})
 
 
 @dataclass(frozen=True)
@@ -155,8 +139,6 @@ def sample_ratio(
 ) -> SampleRatio:
     """Check the sizes of the arms: exact binomial test below 1,000 units, else χ².
 
-    Examples
-    --------
     >>> sample_ratio(44_700, 45_489).sentence()[:69]
     'Sample ratio 44,700 : 45,489, p = 0.0086: fails at 0.01 and passes at'
     """

@@ -134,22 +134,16 @@ class BanditRun:
     regret: np.ndarray
     on_best: np.ndarray
 
-    def curve(self, values: np.ndarray, *, level: float = 0.95) -> tuple[np.ndarray, ...]:
-        """Return mean, low and high over seeds at each step (t intervals)."""
+    def curve(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return mean, low and high over seeds at each step (95 % t intervals)."""
         n, mean = len(values), values.mean(axis=0)
-        half = stats.t.ppf((1 + level) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+        half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
         return mean, mean - half, mean + half
 
     @property
     def best_share(self) -> np.ndarray:
         """Share of the traffic so far that went to the best arm, (n_seeds, n_steps)."""
         return self.on_best.cumsum(axis=1) / np.arange(1, self.on_best.shape[1] + 1)
-
-    def slope(self) -> float:
-        """Slope of log mean regret on log step over the last half: 1 is linear, 0 has learned."""
-        mean = self.regret.mean(axis=0)
-        late = np.arange(len(mean) // 2, len(mean))
-        return float(np.polyfit(np.log(late + 1), np.log(mean[late]), 1)[0])
 
 
 def run_bandit(

@@ -22,11 +22,7 @@ def randomised_users(tables: Tables) -> ABData:
     since. Columns: ``arm`` (control, treated), ``shown``, ``clicked``, ``purchased`` and
     ``revenue`` (less refunds) since then, the same with ``_before``, ``segment`` (the kind
     opened most before; "none" without any), in the order in which users came into the test.
-
-    Raises
-    ------
-    ValueError
-        If exposures lack ``treatment``, or a user was given both.
+    Exposures without ``treatment``, or a user given both, are a ValueError.
     """
     shown = tables.exposures
     if shown is None or "treatment" not in shown or not shown["treatment"].notna().any():
@@ -39,12 +35,10 @@ def randomised_users(tables: Tables) -> ABData:
     during = counted[counted["treatment"].notna()]
     users = per_unit(during, "user_id", "treatment", sums).set_index("user_id")
     before = counted[counted["timestamp"] < start].groupby("user_id")[sums].sum()
-    parts = {"": tables.orders, "_before": tables.orders}
-    for ending, orders in parts.items():
-        if orders is not None:
-            early = orders["timestamp"] < start
-            net = _net(orders[early if ending else ~early])
-            users["revenue" + ending] = net.reindex(users.index).fillna(0.0)
+    if tables.orders is not None:
+        early = tables.orders["timestamp"] < start
+        for name, orders in {"revenue": ~early, "revenue_before": early}.items():
+            users[name] = _net(tables.orders[orders]).reindex(users.index).fillna(0.0)
     users = users.join(before.reindex(users.index).fillna(0.0).add_suffix("_before"))
     users["segment"] = _favourite_kind(tables, start).reindex(users.index).fillna("none")
     users["arm"] = np.where(users["treatment"] == 1, "treated", "control")
@@ -72,17 +66,8 @@ def aa_rejections(
     """Split users at random, where nothing differs, and test at 5 %: by exposure, by user.
 
     By exposure the variance of an arm's rate p is p (1 − p) / N, as if every exposure were a
-    person; by user it is that of a ratio, Σ (s_u − p n_u)² / N².
-
-    Parameters
-    ----------
-    sums, counts : (n_users,)
-        Clicks (say) and exposures of each user.
-
-    Returns
-    -------
-    by_exposure, by_user : float
-        Shares of the tests that reject.
+    person; by user it is that of a ratio, Σ (s_u − p n_u)² / N². ``sums`` and ``counts`` are
+    (n_users,), clicks (say) and exposures. Returns the shares of the tests that reject.
     """
     arms = rng.random((n_tests, len(sums))) < 0.5
     naive, fair, rate = np.zeros(n_tests), np.zeros(n_tests), []

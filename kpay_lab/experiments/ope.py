@@ -23,7 +23,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class OffPolicy:
-    """The estimates, the most trustworthy first, and how far the log can carry them."""
+    """The estimates, the most trustworthy first, and how far the log can carry them.
+
+    ``ess`` is the effective sample size (Σ w)² / Σ w² (Kish, 1965); mean and largest weight
+    and the share clipped are those of the weights before clipping.
+    """
 
     estimates: tuple[Estimate, ...]
     ess: float
@@ -43,7 +47,7 @@ def evaluate_policy(
     clip: float = np.inf,
     level: float = 0.95,
 ) -> OffPolicy:
-    """Estimate the value of a target policy in four ways.
+    """Estimate the value of a target policy in four ways, with normal intervals.
 
     - DR = mean(Σ_a π(a|x_i) q(x_i, a) + w_i (r_i − q(x_i, a_i))), right if either the
       propensities or q are (Dudík, Langford & Li, 2011);
@@ -51,40 +55,34 @@ def evaluate_policy(
     - IPS = mean(w_i r_i) (Horvitz & Thompson, 1952);
     - DM = mean(Σ_a π(a|x_i) q(x_i, a)): no interval, for its error is bias.
 
-    Intervals are normal; the effective sample size is (Σ w)² / Σ w² (Kish, 1965). Raises
-    ValueError if the shapes disagree, a propensity is not in (0, 1] or a row of ``target``
-    does not sum to 1.
-
-    Parameters
-    ----------
-    rewards, actions, propensity : (n,) float, int, float
-    target, predicted : (n, n_actions) float
-        π, and q from `cross_fit`, so that no row is predicted from itself.
-    clip : float
-        Largest weight allowed; lowers the variance and biases IPS, SNIPS and DR.
+    The log's arrays are (n,), ``target`` π and ``predicted`` q (n, n_actions), q of `cross_fit`,
+    so that no row is predicted from itself. ``clip`` lowers the variance and biases the first
+    three. Arrays that disagree or are no probabilities are a ValueError.
     """
     _check(target, predicted, propensity, actions, rewards)
-    n, rows = len(rewards), np.arange(len(rewards))
+    rows = np.arange(len(rewards))
     raw = target[rows, actions] / propensity
     w = np.minimum(raw, clip)
     direct = (target * predicted).sum(axis=1)
-    robust = direct + w * (rewards - predicted[rows, actions])
     snips = w @ rewards / w.sum() if w.any() else np.nan
     snips_se = np.sqrt((w**2) @ (rewards - snips) ** 2) / w.sum() if w.any() else np.nan
     values = {
-        "DR": (robust.mean(), robust.std(ddof=1) / np.sqrt(n)),
+        "DR": _mean(direct + w * (rewards - predicted[rows, actions])),
         "SNIPS": (snips, snips_se),
-        "IPS": ((w * rewards).mean(), (w * rewards).std(ddof=1) / np.sqrt(n)),
+        "IPS": _mean(w * rewards),
         "DM": (direct.mean(), np.nan),
     }
     z = norm.ppf((1 + level) / 2)
-    estimates = [
-        Estimate(m, *map(float, (v, s, v - z * s, v + z * s))) for m, (v, s) in values.items()
-    ]
+    ends = {name: (v, s, v - z * s, v + z * s) for name, (v, s) in values.items()}
+    estimates = tuple(Estimate(name, *map(float, numbers)) for name, numbers in ends.items())
     ess = float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0
     clipped = float((raw > clip).mean())
     notes = _warnings(raw, w, rewards, ess, clipped)
-    return OffPolicy(tuple(estimates), ess, float(raw.mean()), float(raw.max()), clipped, notes)
+    return OffPolicy(estimates, ess, float(raw.mean()), float(raw.max()), clipped, notes)
+
+
+def _mean(values: np.ndarray) -> tuple[float, float]:
+    return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 
 
 def _check(
@@ -104,11 +102,9 @@ def _warnings(
     n, mean, se = len(raw), raw.mean(), raw.std(ddof=1) / np.sqrt(len(raw))
     largest, used = w.max() / w.sum() if w.any() else 1.0, int(((rewards != 0) & (w > 0)).sum())
     reason = "the target does what the log never does, or the propensities are not the true ones"
+    low = f"Low overlap: {n:,} rows count as {ess:,.0f}; the intervals are too narrow."
     cases = (
-        (
-            ess < 0.1 * n,
-            f"Low overlap: {n:,} rows count as {ess:,.0f}; the intervals are too narrow.",
-        ),
+        (ess < 0.1 * n, low),
         (abs(mean - 1) > 3 * se + 1e-9, f"The mean weight is {mean:.3f}, not 1: {reason}."),
         (largest > 0.05, f"One row carries {largest:.0%} of all weight."),
         (used < 100, f"Only {used} rows with a reward count: normal intervals are rough."),
@@ -154,13 +150,8 @@ def position_policy(
     """Approximate a policy by its mean propensity per (position, item), scaled to sum to 1.
 
     For logs that hold the propensities of logged items only. What is likely is logged more
-    often, so the mean is E[p²] / E[p] ≥ E[p]; scaling repairs the sum, not the shape.
-
-    Returns
-    -------
-    probabilities, shown : (n_positions, n_actions) float
-        ``shown`` counts the rows of each cell: 0 is a cell without support, and
-        ``shown / shown.sum(axis=1)`` a second, noisier estimate to compare with.
+    often, so the mean is E[p²] / E[p] ≥ E[p]; scaling repairs the sum, not the shape. Returns
+    also the rows of each cell, 0 without support; both (n_positions, n_actions) float.
     """
     shape = (int(positions.max()), n_actions)
     shown, total = np.zeros(shape), np.zeros(shape)

@@ -17,16 +17,15 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def cookie_cats(folder: str | Path, *, cap: int = 3000) -> ABData:
+def cookie_cats(folder: str | Path) -> ABData:
     """Read the Cookie Cats test: a gate at level 30 (control) or 40; one row a player.
 
-    Rounds are compared as they are and, beside it, capped: one player of the control arm has
-    49,854, the next 2,961. The arms, 44,700 and 45,489, fail the sample-ratio check.
+    Rounds are compared as they are and, beside it, capped at 3,000: one player of the control
+    arm has 49,854, the next 2,961. The arms, 44,700 and 45,489, fail the sample-ratio check.
     """
     frame = _read(Path(folder) / "cookie_cats.csv").astype({"userid": str})
-    capped = f"rounds_capped_at_{cap}"
-    frame[capped] = frame["sum_gamerounds"].clip(upper=cap)
-    metrics = ("retention_1", "retention_7", "sum_gamerounds", capped)
+    frame["rounds_capped_at_3000"] = frame["sum_gamerounds"].clip(upper=3000)
+    metrics = ("retention_1", "retention_7", "sum_gamerounds", "rounds_capped_at_3000")
     return ABData(frame, "userid", "version", "gate_30", "gate_40", tuple(map(Metric, metrics)))
 
 

@@ -66,11 +66,10 @@ def test_a_denominator_of_zeros_is_refused():
         data(frame().assign(visits=[0, 1, 0, 1]), Metric("sales", per="visits"))
 
 
-def test_rows_of_a_unit_add_up_and_its_segment_is_kept():
-    log = pd.concat([frame(), frame()]).assign(city="x")
-    units = per_unit(log, "user_id", "arm", ["sales", "visits"], keep=("city",))
+def test_rows_of_a_unit_add_up():
+    units = per_unit(pd.concat([frame(), frame()]), "user_id", "arm", ["sales", "visits"])
     assert units["sales"].tolist() == [2.0, 4.0, 6.0, 8.0]
-    assert units.columns.tolist() == ["user_id", "arm", "city", "sales", "visits"]
+    assert units.columns.tolist() == ["user_id", "arm", "sales", "visits"]
 
 
 def test_a_unit_in_two_arms_is_refused():

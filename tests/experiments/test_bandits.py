@@ -113,12 +113,6 @@ def test_the_curve_is_a_t_interval_over_seeds():
     assert (mean[0], low[0], high[0]) == pytest.approx((3, 3 - half, 3 + half), rel=1e-9)
 
 
-def test_the_slope_of_linear_regret_is_one():
-    env = Environment.bernoulli([0.5, 0.5 - 1e-9])
-    run = run_bandit(EpsilonGreedy(epsilon=1.0), env, 4000, 50, rng=np.random.default_rng(0))
-    assert run.slope() == pytest.approx(1, abs=0.05)
-
-
 def test_probabilities_outside_the_unit_interval_are_refused():
     with pytest.raises(ValueError, match=r"values in \[0, 1\]"):
         Environment.bernoulli([0.2, 1.2])
