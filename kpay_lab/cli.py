@@ -261,9 +261,9 @@ def recommend(output: Path, settings: tuple[str, ...], k: int, ids: str, **only:
         raise click.UsageError(f"--set {wrong[0]}: write key=value")
     from kpay_lab.data import load
     from kpay_lab.data.admission import admit
-    from kpay_lab.evaluate.lists import recommend_for_all
     from kpay_lab.interest.weighting import interest_matrix
     from kpay_lab.recommend.choose import build_model
+    from kpay_lab.recommend.lists import recommend_for_all
     from kpay_lab.report.session import safe_csv
 
     model, dataset, data = only.pop("model"), only.pop("dataset"), only.pop("data")

@@ -6,7 +6,7 @@ import pytest
 
 from kpay_lab.cli import main
 from kpay_lab.data.truth import write_tables
-from kpay_lab.evaluate.lists import COLD
+from kpay_lab.recommend.lists import COLD
 
 COLUMNS = ["user_id", "rank", "item_id", "title", "score", "why"]
 

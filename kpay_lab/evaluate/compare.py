@@ -65,19 +65,16 @@ def compare(
 
 
 def measure_lists(
-    top: TopK,
-    split: Split,
-    ks: Sequence[int] = (10,),
-    *,
-    model: str,
-    paid: csr_array | None = None,
+    top: TopK, split: Split, ks: Sequence[int] = (10,), *, model: str, paid: csr_array | None = None
 ) -> pd.DataFrame:
     """Measure lists however they came about, such as reranked ones: the long table of one model."""
-    measured = per_user(top.items, split.test[top.users], ks).values
-    for k in ks if paid is not None else ():
-        earned = pd.DataFrame({"value": revenue(top.items[:, :k], paid[top.users])})
-        earned = earned.rename_axis("user").reset_index().assign(metric="revenue", k=k)
-        measured = pd.concat([measured, earned], ignore_index=True)
+    parts = [per_user(top.items, split.test[top.users], ks).values]
+    if paid is not None:
+        bought = paid[top.users]
+        for k in ks:
+            earned = pd.DataFrame({"value": revenue(top.items[:, :k], bought)})
+            parts.append(earned.assign(metric="revenue", k=k, user=earned.index))
+    measured = pd.concat(parts, ignore_index=True)
     labels = split.train.interest.users[top.users]
     measured.insert(0, "model", model)
     measured.insert(3, "user_id", labels[measured.pop("user")])
@@ -85,11 +82,7 @@ def measure_lists(
 
 
 def summarise(
-    values: pd.DataFrame,
-    *,
-    reference: str,
-    rng: np.random.Generator,
-    n_resamples: int = 2000,
+    values: pd.DataFrame, *, reference: str, rng: np.random.Generator, n_resamples: int = 2000
 ) -> pd.DataFrame:
     """Mean of each metric with a 95 % bootstrap interval, and the difference to a reference.
 
@@ -114,20 +107,14 @@ def summarise(
     return summary[["metric", "k", *summary.columns.drop(["metric", "k"])]]
 
 
-def verdict(
-    values: pd.DataFrame,
-    *,
-    rng: np.random.Generator,
-    metric: str = "ndcg",
-    k: int = 10,
-) -> list[str]:
-    """Say in plain language whether each model beats the next.
+def verdict(values: pd.DataFrame, *, rng: np.random.Generator, k: int = 10) -> list[str]:
+    """Say in plain language whether each model beats the next in NDCG.
 
     It does where the paired permutation test, Holm-adjusted over all pairs of models, stays
     below 0.05; the figures are the ends of the bootstrap interval: "ease beats popularity by
     0.030 to 0.050 NDCG@10 (p = 0.0012)".
     """
-    wide = _wide(values[(values["metric"] == metric) & (values["k"] == k)])
+    wide = _wide(values[(values["metric"] == "ndcg") & (values["k"] == k)])
     ranking = list(wide.mean().sort_values(ascending=False, kind="stable").index)
     pairs = [(a, b) for i, a in enumerate(ranking) for b in ranking[i + 1 :]]
     tested = _differences(wide, pairs, rng).set_index(["model", "other"])
@@ -135,10 +122,10 @@ def verdict(
     for pair in pairwise(ranking):
         found = tested.loc[pair]
         if found["p_holm"] < 0.05:
-            by = f"by {found['low']:.3f} to {found['high']:.3f} {metric.upper()}@{k}"
+            by = f"by {found['low']:.3f} to {found['high']:.3f} NDCG@{k}"
             lines.append(f"{pair[0]} beats {pair[1]} {by} (p = {found['p_holm']:.2g})")
         else:
-            lines.append(f"{pair[0]} cannot be told from {pair[1]} in {metric.upper()}@{k}")
+            lines.append(f"{pair[0]} cannot be told from {pair[1]} in NDCG@{k}")
     return lines
 
 
@@ -148,18 +135,14 @@ def protocol_gap(
     interest_of: InterestOf,
     *,
     hows: Sequence[str] = ("random_per_user", "leave_last_out", "time"),
-    metric: str = "ndcg",
     k: int = 10,
-    on_progress: OnProgress | None = None,
 ) -> pd.DataFrame:
-    """Measure the same models under several splits: ``split, model, users, value, rank``."""
+    """Measure NDCG of models under several splits: ``split, model, users, value, rank``."""
     parts = []
     for how in hows:
         split = make_split(tables, interest_of, how=how)
-        if on_progress is not None:
-            on_progress(split.report.sentences()[0])
-        values = compare(models, split, [k], on_progress=on_progress).values
-        mean = values[values["metric"] == metric].groupby("model", sort=False)["value"].mean()
+        values = compare(models, split, [k]).values.query("metric == 'ndcg'")
+        mean = values.groupby("model", sort=False)["value"].mean()
         ranks = mean.rank(ascending=False, method="min").astype(int)
         part = pd.DataFrame({"value": mean, "rank": ranks}).reset_index()
         parts.append(part.assign(split=how, users=split.report.users))

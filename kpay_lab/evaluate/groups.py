@@ -15,16 +15,15 @@ def breakdown(
     groups: pd.Series,
     *,
     rng: np.random.Generator,
-    metric: str = "ndcg",
     k: int = 10,
     min_users: int = 10,
 ) -> pd.DataFrame:
-    """Mean of one metric by model and group of users, with intervals; small groups hidden.
+    """Mean NDCG by model and group of users, with intervals; small groups hidden.
 
     ``groups`` maps user_id to a label, such as a column of `user_groups`. Columns:
     ``group, users, model, mean, low, high, suppressed``.
     """
-    chosen = values[(values["metric"] == metric) & (values["k"] == k)]
+    chosen = values[(values["metric"] == "ndcg") & (values["k"] == k)]
     wide = chosen.pivot(index="user_id", columns="model", values="value")
     label = groups.reindex(wide.index).fillna("unknown")
     rows = []

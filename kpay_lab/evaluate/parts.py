@@ -32,6 +32,7 @@ def part(
     tables: Tables, how: str, train_share: float | None = None, cut: pd.Timestamp | None = None
 ) -> Parts:
     """Part the tables, their events numbered from 0, as `rows_to_train` says; pass the gate."""
+    tables = tables.with_events(tables.events.reset_index(drop=True))
     in_train, cut = rows_to_train(tables.events, how, train_share, cut)
     parts = Parts(training_tables(tables, in_train, cut), tables.events[~in_train], cut)
     leakage_gate(parts.train, parts.held_back, cut)

@@ -21,7 +21,6 @@ def search(
     *,
     n_trials: int,
     rng: np.random.Generator,
-    metric: str = "ndcg",
     k: int = 10,
     on_progress: OnProgress | None = None,
 ) -> pd.DataFrame:
@@ -30,7 +29,7 @@ def search(
     The training tables are split again, by time or without times at random per user; nothing
     of ``split.test`` is read. The space names a list or a scipy distribution for each
     hyperparameter; a finite one is tried whole where ``n_trials`` allows. One row a setting,
-    best first: hyperparameters, ``value`` (mean of the metric over validation users) and
+    best first: hyperparameters, ``value`` (mean NDCG over validation users) and
     ``seconds``. Source: Bergstra & Bengio (2012).
     """
     known = split.train.tables
@@ -38,10 +37,10 @@ def search(
         raise ValueError("search needs the training tables; make the split with make_split")
     inner = make_split(known, interest_of, how=default_split(known))
     sizes = [len(choice) if hasattr(choice, "__len__") else np.inf for choice in space.values()]
-    n_trials, seed = int(min(n_trials, np.prod(sizes))), int(rng.integers(2**32))
+    n_trials, seed = int(min(n_trials, float(np.prod(sizes)))), int(rng.integers(2**32))
     rows = []
     for setting in ParameterSampler(space, n_trials, random_state=seed):
         found = compare({"trial": model(**setting)}, inner, [k], on_progress=on_progress)
-        values = found.values.loc[found.values["metric"] == metric, "value"]
+        values = found.values.loc[found.values["metric"] == "ndcg", "value"]
         rows.append({**setting, "value": values.mean(), "seconds": found.seconds["trial"]})
     return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)

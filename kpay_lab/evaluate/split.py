@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -104,12 +104,11 @@ def make_split(
     ``relevant``: ``any`` test event, test-part ``interest`` above the threshold, or
     ``purchase`` after the cut. Relevant pairs of users without a training event are dropped
     unless ``cold_users``; those of such items are by ``cold_items`` dropped, counted although
-    no list can hold them (as Microsoft Recommenders does), or made candidates to recommend.
-    A ValueError on an unknown choice, a missing column, an empty part, or a leak.
+    no list can hold them (as Microsoft Recommenders does), or made candidates. A ValueError
+    on an unknown choice, a missing column, an empty part, or a leak.
     """
     _check("relevant", relevant, RELEVANT)
     _check("cold_items", cold_items, COLD_ITEMS)
-    tables = tables.with_events(tables.events.reset_index(drop=True))
     parts = part(tables, how, train_share, cut)
     ids = tables.ids("user_id"), tables.ids("item_id")
     trained = _pairs(parts.train.events, *ids)
@@ -125,10 +124,37 @@ def make_split(
     findable = allowed if cold_items == "count" else candidates
     fresh = _stored(wanted - wanted.multiply(seen))
     test = _stored(diags_array(known * 1.0) @ fresh @ diags_array(findable * 1.0))
-    dropped = wanted.nnz - fresh.nnz, fresh.nnz - test.nnz
-    report = _report(how, relevant, parts, test, dropped, candidates)
     train = Training(_aligned(interest_of(parts.train), *ids), parts.train)
+    report = _report(how, relevant, parts, (wanted, fresh, test), candidates)
     return Split(train, test, candidates, seen, report)
+
+
+def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
+    """Draw a share of the candidates that the test part names: bool (n_items,), at least one."""
+    asked = np.bincount(split.test.indices, minlength=len(split.candidates)) > 0
+    among = np.flatnonzero(split.candidates & asked)
+    hidden = np.zeros(len(split.candidates), dtype=bool)
+    hidden[rng.choice(among, size=max(1, round(share * len(among))), replace=False)] = True
+    return hidden
+
+
+def hide_items(split: Split, hidden: np.ndarray) -> Split:
+    """Return the split as if the hidden items had been published after training.
+
+    Their events, orders and exposures leave the training part; they alone are candidates and
+    relevant. A ValueError if no test pair names one.
+    """
+    known, tables = split.train.interest, split.train.tables
+    values = _stored(known.values @ diags_array(~hidden * 1.0))
+    test = _stored(split.test @ diags_array(hidden * 1.0))
+    if test.nnz == 0:
+        raise ValueError("nobody turned to a hidden item in the test part; hide other items")
+    if tables is not None:  # what anybody did with the items goes, their descriptions stay
+        done = {n: f for n, f in tables.present().items() if n not in ("items", "users")}
+        gone = known.items[hidden]
+        tables = replace(tables, **{n: f[~f["item_id"].isin(gone)] for n, f in done.items()})
+    train = Training(InterestMatrix(values, known.users, known.items), tables)
+    return replace(split, train=train, test=test, candidates=split.candidates & hidden)
 
 
 def _check(name: str, value: str, choices: Sequence[str]) -> None:
@@ -173,15 +199,17 @@ def _report(
     how: str,
     relevant: str,
     parts: Parts,
-    test: csr_array,
-    dropped: tuple[int, int],
+    pairs: tuple[csr_array, csr_array, csr_array],
     candidates: np.ndarray,
 ) -> SplitReport:
     learned, held_back = parts.train.events, parts.held_back
+    wanted, fresh, test = pairs
+    already_seen, unreachable = wanted.nnz - fresh.nnz, fresh.nnz - test.nnz
     if test.nnz == 0:
         raise ValueError(
-            f"nobody has anything to find: {dropped[0]} relevant pairs were seen in training, "
-            f"{dropped[1]} are of cold users or of no candidates; use a larger log or another split"
+            f"nobody has anything to find: {already_seen} relevant pairs were seen in training, "
+            f"{unreachable} are of cold users or of no candidates; use a larger log or another "
+            "split"
         )
     names = ("user_id", "item_id")
     cold = [set(held_back[name].unique()) - set(learned[name].unique()) for name in names]
@@ -195,8 +223,8 @@ def _report(
         test_events=_n_events(held_back),
         users=int(np.count_nonzero(np.diff(test.indptr))),
         pairs=test.nnz,
-        already_seen=dropped[0],
-        unreachable=dropped[1],
+        already_seen=already_seen,
+        unreachable=unreachable,
         cold_users=len(cold[0]),
         cold_items=len(cold[1]),
         cut=parts.cut,

@@ -58,7 +58,7 @@ def true_regret(
     array([0.5])
     """
     worth = np.where(candidates, interest, 0.0)
-    worth[np.repeat(np.arange(len(worth)), np.diff(seen.indptr)), seen.indices] = 0.0
+    worth[seen.tocoo().coords] = 0.0
     k = items.shape[1]
     best = np.take_along_axis(worth, largest(worth, min(k, worth.shape[1])), axis=1)
     given = np.where(items >= 0, np.take_along_axis(worth, items, axis=1), 0.0)

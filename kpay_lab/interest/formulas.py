@@ -117,10 +117,7 @@ def combined_score(
 
 
 def comment_model(
-    A: Matrix,
-    B: Matrix,
-    f: Callable[[Matrix, Matrix], Matrix],
-    threshold: float | None = None,
+    A: Matrix, B: Matrix, f: Callable[[Matrix, Matrix], Matrix], threshold: float | None = None
 ) -> Matrix:
     """C = f(A, B) for any f of two matrices; True or False where a threshold is given."""
     A, B = _matrix("A", A), _matrix("B", B)

@@ -65,12 +65,9 @@ def interest_signs(
     signs = pd.DataFrame(index=pairs.index)
     if "watch_time" in pairs:
         signs["watch"] = _watched_share(pairs)
-    for sign, column, half in (
-        ("like", "like_count", weights.half_like),
-        ("comment", "comment_count", weights.half_comment),
-    ):
-        if column in pairs:
-            signs[sign] = pairs[column] / (pairs[column] + half)
+    for sign, half in {"like": weights.half_like, "comment": weights.half_comment}.items():
+        if (count := f"{sign}_count") in pairs:
+            signs[sign] = pairs[count] / (pairs[count] + half)
     if "progress" in pairs:
         signs["progress"] = pairs["progress"].clip(upper=1.0)
     if "rating" in pairs:
@@ -89,9 +86,7 @@ def _watched_share(pairs: pd.DataFrame) -> pd.Series:
 
 
 def interest_degree(
-    totals: PairTotals,
-    weights: InterestWeights | None = None,
-    bought: csr_array | None = None,
+    totals: PairTotals, weights: InterestWeights | None = None, bought: csr_array | None = None
 ) -> np.ndarray:
     r"""Degree of interest of each pair: the weighted mean of its known signs.
 

@@ -43,6 +43,6 @@ class Blend:
         """Return S: (len(users), n_items)."""
         met = self.met_[users]
         unmet = np.ones(met.shape, dtype=bool)
-        unmet[np.repeat(np.arange(len(users)), np.diff(met.indptr)), met.indices] = False
+        unmet[met.tocoo().coords] = False
         parts = (weight * unit_range(model.score(users), unmet) for weight, model in self.parts_)
         return np.sum(list(parts), axis=0)

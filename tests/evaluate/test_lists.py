@@ -6,9 +6,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from kpay_lab.evaluate.beyond import beyond_accuracy, overlap
-from kpay_lab.evaluate.cold import draw_items, hide_items
 from kpay_lab.evaluate.compare import compare, measure_lists
-from kpay_lab.evaluate.split import make_split
+from kpay_lab.evaluate.split import draw_items, hide_items, make_split
 from kpay_lab.evaluate.value import true_regret
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import top_k

@@ -10,8 +10,8 @@ from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend import ALS, EASE, MODELS, ContentBased, ItemNeighbours
 from kpay_lab.recommend.base import TopK, Training, top_k
 from kpay_lab.recommend.candidates import candidate_items
+from kpay_lab.recommend.lists import explain_lists
 from kpay_lab.recommend.rerank import Diversified, ExpectedRevenue
-from kpay_lab.recommend.why import explain_lists
 
 IDS = pd.Index(list("abcd"), name="item_id")
 
