@@ -70,6 +70,12 @@ def smoke_run(tmp_path_factory) -> Callable[[str], Run]:
     return run
 
 
+@pytest.fixture(scope="module")
+def smoke(request, smoke_run) -> Run:
+    """Give the smoke run of the notebook that a module's ``NAME`` names."""
+    return smoke_run(request.module.NAME)
+
+
 def utc(*texts: str) -> pd.Series:
     """Times as the tables hold them."""
     return pd.Series(pd.to_datetime(list(texts), utc=True)).astype("datetime64[us, UTC]")

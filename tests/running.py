@@ -17,3 +17,11 @@ def kpay_run(output: Path, *arguments: str) -> Run:
     assert done.returncode == 0, done.stderr + done.stdout
     (folder,) = (path for path in output.iterdir() if not path.is_symlink())
     return folder, json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def notebook_run(
+    notebook: str, output: Path, *arguments: str
+) -> tuple[Path, dict[str, Any] | None]:
+    """`kpay run` of one notebook: the run's folder and its metrics, if it was applicable."""
+    folder, metrics = kpay_run(output, notebook, *arguments)
+    return folder, metrics.get(notebook)

@@ -1,24 +1,17 @@
 """Notebook 03 by running it: what its metrics say must fit together."""
 
+from functools import partial
+
 import pytest
 
 from kpay_lab.data import Loaded
 from kpay_lab.data.admission import admit
 from kpay_lab.data.simulate import WorldSpec, simulate
-from tests.running import kpay_run
+from tests.running import notebook_run
 
 NAME = "03_user_portraits"
 LEARNED = ("naive_Bayes", "decision_tree", "random_forest")
-
-
-def run(folder, *arguments):
-    result, metrics = kpay_run(folder, NAME, *arguments)
-    return result, metrics.get(NAME)
-
-
-@pytest.fixture(scope="module")
-def smoke(smoke_run):
-    return smoke_run(NAME)
+run = partial(notebook_run, NAME)
 
 
 def test_users_are_those_who_consented_and_came(smoke):

@@ -1,24 +1,16 @@
 """Notebook 04 by running it: what its metrics say must fit together."""
 
 import json
+from functools import partial
 
 import pandas as pd
 import pytest
 
 from kpay_lab.data.simulate import WorldSpec, simulate
-from tests.running import kpay_run
+from tests.running import notebook_run
 
 NAME = "04_model_comparison"
-
-
-def run(folder, *arguments):
-    result, metrics = kpay_run(folder, NAME, *arguments)
-    return result, metrics.get(NAME)
-
-
-@pytest.fixture(scope="module")
-def smoke(smoke_run):
-    return smoke_run(NAME)
+run = partial(notebook_run, NAME)
 
 
 def test_every_interval_holds_its_mean(smoke):

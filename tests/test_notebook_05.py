@@ -1,24 +1,17 @@
 """Notebook 05 by running it: what its metrics say must fit together."""
 
+from functools import partial
+
 import pytest
 
 from kpay_lab.data.simulate import WorldSpec, simulate
 from kpay_lab.data.truth import write_tables
 from kpay_lab.report.manifest import Manifest
-from tests.running import kpay_run
+from tests.running import notebook_run
 
 NAME = "05_sales_conversion"
 MODELS = ("logistic_regression", "decision_tree")
-
-
-def run(folder, *arguments):
-    result, metrics = kpay_run(folder, NAME, *arguments)
-    return result, metrics.get(NAME)
-
-
-@pytest.fixture(scope="module")
-def smoke(smoke_run):
-    return smoke_run(NAME)
+run = partial(notebook_run, NAME)
 
 
 def test_the_leak_is_perfect_until_it_is_used(smoke):

@@ -11,11 +11,6 @@ POLICIES = ("uniform", "popularity", "content", "ease")
 
 
 @pytest.fixture(scope="module")
-def smoke(smoke_run):
-    return smoke_run(NAME)
-
-
-@pytest.fixture(scope="module")
 def case(smoke_run):
     return smoke_run("07_case_study")
 
