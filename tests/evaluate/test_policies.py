@@ -150,35 +150,17 @@ def test_a_log_without_propensities_is_refused(tiny):
         p.slot_log(exposures, pd.Index(["u"]), pd.Index(["i"]))
 
 
-def test_a_redrawn_log_follows_its_own_policy(world, log):
-    again = p.coverage(
-        world,
-        two_policies(world),
-        log,
-        n_repetitions=4,
-        n_slots=500,
-        rng=np.random.default_rng(0),
-    )
-    assert len(again) == 2 * 3
-    assert again["bias"].abs().max() < 0.1
-    assert (again["low"] <= again["coverage"]).all() and (again["coverage"] <= again["high"]).all()
-
-
-@pytest.mark.slow
-def test_intervals_hold_the_truth_over_redrawn_logs(world, log):
+@pytest.mark.parametrize("n", [8, pytest.param(2000, marks=pytest.mark.slow)])
+def test_intervals_hold_the_truth_over_redrawn_logs(world, log, n):
     """DR, SNIPS and IPS of both policies, at good overlap: 95 %, within 3.5 standard errors."""
-    again = p.coverage(
-        world,
-        two_policies(world),
-        log,
-        n_repetitions=2000,
-        n_slots=1500,
-        rng=np.random.default_rng(0),
-    )
+    size = {"n_repetitions": n, "n_slots": 1500}
+    again = p.coverage(world, two_policies(world), log, rng=np.random.default_rng(0), **size)
     print(again.round(4).to_string())
-    slack = 3.5 * np.sqrt(0.95 * 0.05 / 2000)
-    assert again["ess"].min() > 0.3
+    slack = 3.5 * np.sqrt(0.95 * 0.05 / n)
     assert again["coverage"].to_numpy() == pytest.approx(np.full(6, 0.95), abs=slack)
+    assert again["coverage"].between(again["low"], again["high"]).all()
+    assert again["bias"].abs().max() < 0.1
+    assert again["ess"].min() > 0.3
 
 
 def test_wrong_propensities_are_noticed(world, log):
