@@ -6,12 +6,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pandas as pd
 import pytest
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.tiny import tiny_world
 from tests.running import Run, kpay_run
+
+# A property holds or it does not, however long a busy machine takes over one example.
+hypothesis.settings.register_profile("kpay_lab", deadline=None)
+hypothesis.settings.load_profile("kpay_lab")
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 

@@ -131,7 +131,7 @@ def _unix_microseconds(numbers: np.ndarray) -> np.ndarray:
 
 def _utc(microseconds: np.ndarray, missing: np.ndarray) -> pd.Series:
     stamps = microseconds.astype("datetime64[us]")
-    stamps[missing] = np.datetime64("NaT")
+    stamps[missing] = np.datetime64("NaT", "us")
     return pd.Series(stamps).dt.tz_localize("UTC")
 
 

@@ -149,7 +149,7 @@ def one_answer(folder: Path, raw: bytes, name: str, kind: str, n_rows: int) -> N
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")  # it would show beside the answer
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(file=files(), name=NAMES)
 def test_check_answers_whatever_the_file(tmp_path_factory, file, name):
     one_answer(tmp_path_factory.mktemp("log"), file[0], name, *file[1:])
@@ -157,7 +157,7 @@ def test_check_answers_whatever_the_file(tmp_path_factory, file, name):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2500, suppress_health_check=list(HealthCheck))
 @given(file=files(), name=NAMES)
 def test_check_answers_over_and_over(tmp_path_factory, file, name):
     one_answer(tmp_path_factory.mktemp("log"), file[0], name, *file[1:])

@@ -156,7 +156,7 @@ def log_of(folder, rows, ending):
     return written(folder, events__csv=text + ending * (len(rows) % 2)) / "events.csv"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(rows=ROWS, ending=ENDINGS)
 def test_the_quick_way_splits_as_the_exact_way_or_declines(tmp_path_factory, rows, ending):
     path = log_of(tmp_path_factory.mktemp("log"), rows, ending)
@@ -167,7 +167,7 @@ def test_the_quick_way_splits_as_the_exact_way_or_declines(tmp_path_factory, row
         assert quick.cells == exact.cells
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=ROWS, ending=ENDINGS)
 def test_no_row_is_lost_and_reading_equals_the_exact_way(tmp_path_factory, rows, ending):
     path = log_of(tmp_path_factory.mktemp("log"), rows, ending)
@@ -180,7 +180,7 @@ def test_no_row_is_lost_and_reading_equals_the_exact_way(tmp_path_factory, rows,
     assert n_good + n_rejected == n_read
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(rows=ROWS, ending=ENDINGS)
 def test_every_line_of_a_file_is_in_one_row_or_blank(tmp_path_factory, rows, ending):
     path = log_of(tmp_path_factory.mktemp("log"), rows, ending)

@@ -76,7 +76,7 @@ rows = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows, st.floats(0, 1), st.integers(1, 4))
 def test_any_log_parted_at_any_moment(tmp_path_factory, rows, share, n_parts):
     events = pd.DataFrame(rows, columns=["user_id", "item_id", "seconds"])

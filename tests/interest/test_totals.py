@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kpay_lab.interest.totals import pair_totals
@@ -72,7 +72,6 @@ events = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(events)
 def test_totals_equal_a_slow_loop(rows):
     log = pd.DataFrame(rows, columns=["user_id", "item_id", "watch_time"])

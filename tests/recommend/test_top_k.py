@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -41,7 +41,6 @@ def rankings(draw):
     return scores, rng.random((n, m)) < share, rng.random(m) >= share, k
 
 
-@settings(deadline=None)
 @given(rankings())
 def test_equals_a_literal_loop(ranking):
     scores, seen, allowed, k = ranking
@@ -54,7 +53,6 @@ def test_equals_a_literal_loop(ranking):
         np.testing.assert_array_equal(kept[items >= 0], scores[user, items[items >= 0]])
 
 
-@settings(deadline=None)
 @given(rankings())
 def test_without_masks_every_item_competes(ranking):
     scores, seen, allowed, k = ranking
