@@ -150,8 +150,9 @@ def protocol_gap(
 
 
 def _wide(values: pd.DataFrame) -> pd.DataFrame:
-    order = values["model"].unique()
-    return values.pivot(index="user_id", columns="model", values="value")[order]
+    """One row a user, one column a model, in order of appearance: pseudonyms move no interval."""
+    wide = values.pivot(index="user_id", columns="model", values="value")
+    return wide.loc[values["user_id"].unique(), values["model"].unique()]
 
 
 def _differences(

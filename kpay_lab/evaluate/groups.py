@@ -25,6 +25,7 @@ def breakdown(
     """
     chosen = values[(values["metric"] == "ndcg") & (values["k"] == k)]
     wide = chosen.pivot(index="user_id", columns="model", values="value")
+    wide = wide.loc[chosen["user_id"].unique()]  # pseudonyms move no interval
     label = groups.reindex(wide.index).fillna("unknown")
     rows = []
     for name, part in wide.groupby(label, sort=True):

@@ -105,6 +105,26 @@ def test_summary_is_the_same_for_the_same_seed(compared):
     pd.testing.assert_frame_equal(first, again)
 
 
+def test_intervals_do_not_depend_on_how_ids_sort(compared):
+    ids = compared.values["user_id"].unique()
+    masked = dict(zip(ids, rng().permutation(ids), strict=True))
+    groups = pd.Series(np.resize(["some", "others"], len(ids)), ids)
+    plain, hidden = (
+        (
+            summarise(values, reference="ease", rng=rng()),
+            breakdown(values, labels, rng=rng()),
+            verdict(values, rng=rng()),
+        )
+        for values, labels in (
+            (compared.values, groups),
+            (compared.values.replace({"user_id": masked}), groups.rename(masked)),
+        )
+    )
+    for ours, theirs in zip(plain[:2], hidden[:2], strict=True):
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+    assert plain[2] == hidden[2]
+
+
 def test_verdict_tells_the_beaten_from_the_equal():
     base = rng().random(300)
     values = made_up(base=base, better=base + rng().normal(0.1, 0.05, 300), same=base[::-1])
