@@ -156,12 +156,8 @@ def event_times(events: pd.DataFrame) -> np.ndarray:
 
 
 def _first_of_each(key: np.ndarray, draws: np.ndarray, share: float) -> np.ndarray:
-    order = np.lexsort((draws, key))
-    counts = np.bincount(key)
-    place = np.arange(len(key)) - np.repeat(np.cumsum(counts) - counts, counts)
-    in_train = np.empty(len(key), dtype=bool)
-    in_train[order] = place < np.repeat(np.round(share * counts), counts)  # half to even
-    return in_train
+    rank = pd.Series(draws).groupby(key).rank(method="first")
+    return (rank <= np.round(share * np.bincount(key))[key]).to_numpy()  # half to even
 
 
 def _given(events: pd.DataFrame) -> np.ndarray:

@@ -15,8 +15,10 @@ from kpay_lab.recommend.base import Training, trained_items
 from kpay_lab.recommend.candidates import candidate_items
 
 InterestOf = Callable[[Tables], InterestMatrix]
-RELEVANT = ("any", "interest", "purchase")
-COLD_ITEMS = ("drop", "count", "recommend")
+CHOICES = {
+    "relevant": ("any", "interest", "purchase"),
+    "cold_items": ("drop", "count", "recommend"),
+}
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,7 @@ def make_split(
     no list can hold them (as Microsoft Recommenders does), or made candidates. A ValueError
     on an unknown choice, a missing column, an empty part, or a leak.
     """
-    _check("relevant", relevant, RELEVANT)
-    _check("cold_items", cold_items, COLD_ITEMS)
+    _check(relevant=relevant, cold_items=cold_items)
     parts = part(tables, how, train_share, cut)
     ids = tables.ids("user_id"), tables.ids("item_id")
     trained = _pairs(parts.train.events, *ids)
@@ -157,9 +158,10 @@ def hide_items(split: Split, hidden: np.ndarray) -> Split:
     return replace(split, train=train, test=test, candidates=split.candidates & hidden)
 
 
-def _check(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+def _check(**given: str) -> None:
+    for name, value in given.items():
+        if value not in CHOICES[name]:
+            raise ValueError(f"{name} is {value!r}; choose one of {', '.join(CHOICES[name])}")
 
 
 def _stored(matrix: csr_array) -> csr_array:

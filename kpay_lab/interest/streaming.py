@@ -32,18 +32,15 @@ class EventLog(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the files hold."""
-        ...
 
     def query(self, sql: str, again: str | None = None) -> pd.DataFrame:
         """Answer a query about ``log``, rows in the query's order.
 
         ``again`` makes one answer of two, one below the other, for engines that work in parts.
         """
-        ...
 
     def only(self, column: str, ids: pd.Series) -> Self:
         """Keep the events whose ``user_id`` or ``item_id`` is among some ids."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,9 @@ class Recommender(Protocol):
 
     def fit(self, train: Training) -> Self:
         """Learn from the training part."""
-        ...
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Score every item for the given user positions: (len(users), n_items)."""
-        ...
 
 
 @dataclass(frozen=True)

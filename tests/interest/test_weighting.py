@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data.tables import Tables
+from kpay_lab.interest.sensitivity import weight_sensitivity
 from kpay_lab.interest.totals import pair_totals
 from kpay_lab.interest.weighting import (
     InterestWeights,
@@ -108,3 +109,24 @@ def test_weights_are_checked(bad, words):
 def test_durations_of_the_log_win_over_the_catalogue(tiny):
     own = tiny.events.assign(duration=[np.nan, 200.0, *[np.nan] * 5])
     assert with_durations(replace(tiny, events=own))["duration"].tolist()[:3] == [100, 200, 60]
+
+
+def test_sensitivity_counts_the_favourites_that_stay():
+    """Degrees of a, b, c are .5, .55, .3: b is the favourite, and a without likes."""
+    events = pd.DataFrame(
+        {
+            "user_id": ["u", "u", "u", "w"],
+            "item_id": ["a", "b", "c", "a"],
+            "watch_time": [60.0, 36.0, 6.0, 60.0],
+            "duration": 60.0,
+            "like_count": pd.array([0, 1, 1, 0], dtype="Int64"),
+        }
+    )
+    weights = InterestWeights(watch=1, like=1)
+    found = weight_sensitivity(pair_totals(events), weights, k=1).set_index("change")
+    stay = {"watch without": 1, "watch doubled": 0, "like without": 0, "like doubled": 1}
+    assert found["overlap@1"].to_dict() == stay  # w has one item only and does not count
+    only = pair_totals(events.drop(columns="like_count"))
+    alone = weight_sensitivity(only, weights, k=3)
+    assert alone["change"].tolist() == ["watch doubled"]
+    assert np.isnan(alone["overlap@3"].item())
