@@ -17,7 +17,8 @@ from kpay_lab.data.splitting import shown
 from kpay_lab.data.tables import Tables, window
 
 if TYPE_CHECKING:
-    from kpay_lab.data.simulate import GroundTruth, WorldSpec
+    from kpay_lab.data.presets import WorldSpec
+    from kpay_lab.data.truth import GroundTruth
 
 __all__ = ["Loaded", "Tables", "load", "read_tables", "window", "without_ids"]
 

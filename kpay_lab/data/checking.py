@@ -64,8 +64,8 @@ def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Seri
 def _name_columns(table: str, raw: RawRows) -> tuple[dict[str, pa.Array], list[str]]:
     """Give the header's cells the design's names; return the columns and the names not used.
 
-    All problems of the header are one error: a required column is absent, a column occurs
-    twice, or the encoding had to be guessed and a name is unknown.
+    All problems of the header are one error: a column absent or there twice, or an unknown
+    name where the encoding had to be guessed.
     """
     rules = SCHEMAS[table].columns
     names = [c.ALIASES.get(name.strip().lower(), name.strip()) for name in raw.header]

@@ -13,8 +13,8 @@ from kpay_lab.data.tables import Tables
 class LongTail:
     """How unevenly attention is spread over items (or activity over users).
 
-    ``counts`` are the events of each id, largest first; ``gini`` is 0 if all are equal and
-    towards 1 if one id has them all; ``head_share`` is what the busiest tenth holds.
+    ``counts`` of each id, largest first; ``gini``, 0 if all are equal, towards 1 if one id has
+    them all; ``head_share``, what the busiest tenth holds.
     """
 
     counts: np.ndarray
@@ -57,11 +57,11 @@ def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:
     if "timestamp" not in events:
         raise ValueError("activity in time needs a timestamp column in events; this log has none")
     local = events["timestamp"].dropna().dt.tz_convert(time_zone)
-    by_day = local.dt.floor("D").value_counts().sort_index()
+    by_day = local.dt.floor("D").value_counts()
     days = pd.date_range(by_day.index.min(), by_day.index.max(), freq="D")
     hours = pd.crosstab(local.dt.day_of_week, local.dt.hour)
     hours = hours.reindex(index=range(7), columns=range(24), fill_value=0)
-    n_weekdays = days.day_of_week.value_counts().reindex(range(7), fill_value=0).clip(lower=1)
+    n_weekdays = np.bincount(days.day_of_week, minlength=7).clip(min=1)
     by_hour = hours.div(n_weekdays, axis=0)
     by_hour.index = pd.Index(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], name="weekday")
     return Rhythm(by_day.reindex(days, fill_value=0), by_hour.rename_axis(columns="hour"))

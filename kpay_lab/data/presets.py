@@ -13,8 +13,8 @@ import yaml
 class Field:
     """A field of use: its topics, shares of kinds, median prices, purchases per exposure.
 
-    The first four words of a topic and the last four are its two themes; the purchase
-    rate is what the logging policy reaches without coupons.
+    A topic's first four and last four words are its two themes; the purchase rate is what the
+    logging policy reaches without coupons.
     """
 
     topics: Mapping[str, tuple[str, ...]]
@@ -93,9 +93,7 @@ class WorldSpec:
         if self.field not in FIELDS:
             raise ValueError(f"field is {self.field!r}; choose one of {', '.join(FIELDS)}")
         if not 0 < self.noise < np.inf:
-            raise ValueError(
-                f"noise is {self.noise}; it must be above 0 and finite (1 as designed)"
-            )
+            raise ValueError(f"noise is {self.noise}; it must be above 0 and finite")
 
     def streams(self) -> list[np.random.Generator]:
         """Spawn one generator a stage, so that a change in one stage leaves the others alone."""

@@ -30,23 +30,21 @@ def movielens(folder: Path) -> PublicData:
     """
     files = _files(folder, "u.data", "u.user", "u.item", "u.genre")
     names = ["user_id", "item_id", "rating", "timestamp"]
-    events = pd.read_csv(files[0], sep="\t", names=names, dtype={"user_id": str, "item_id": str})
+    types = {"user_id": str, "item_id": str, "rating": float}
+    events = pd.read_csv(files[0], sep="\t", names=names, dtype=types)
     events["timestamp"] = _utc(events["timestamp"], "s")
-    people = ["user_id", "age", "gender", "occupation", "zip_code"]
-    users = pd.read_csv(files[1], sep="|", names=people, dtype=str)
-    users["age"] = users["age"].astype("float64")
-    genres = pd.read_csv(files[3], sep="|", names=["genre", "number"])["genre"].tolist()
+    people = {"user_id": str, "age": float, "gender": str, "occupation": str, "zip_code": str}
+    users = pd.read_csv(files[1], sep="|", names=[*people], dtype=people)
+    genres = pd.read_csv(files[3], sep="|", names=["genre", "number"])["genre"].to_numpy()
     texts = dict.fromkeys((0, 1, 2), str)
     films = pd.read_csv(files[2], sep="|", encoding="latin-1", header=None, dtype=texts)
-    flags = films.iloc[:, 5:].to_numpy() == 1
     columns = {
         "item_id": films[0],
         "title": films[1],
-        "category": ["|".join(np.array(genres)[row]) for row in flags],
-        "published_at": pd.to_datetime(films[2], format="%d-%b-%Y", utc=True).dt.as_unit("us"),
+        "category": ["|".join(genres[row]) for row in films.iloc[:, 5:].to_numpy() == 1],
+        "published_at": _utc(films[2], format="%d-%b-%Y"),
     }
     items = pd.DataFrame(columns)
-    events["rating"] = events["rating"].astype("float64")
     note = f"films without a date: {items['published_at'].isna().sum()}"
     return PublicData(Tables.validated(events=events, items=items, users=users), (note,), files)
 
@@ -72,9 +70,8 @@ def mooccubex(folder: Path) -> PublicData:
         catalogue[column] = courses[source].replace("", None).astype("str")
     of_concepts = courses["key_concept_ids"].map(_disciplines)
     fields = courses["fields"].where(courses["fields"].str.len() > 0, of_concepts)
-    for column, names in (
-        ("category", fields), ("brand", courses["schools"]), ("host", courses["teachers"])
-    ):  # fmt: skip
+    lists = {"category": fields, "brand": courses["schools"], "host": courses["teachers"]}
+    for column, names in lists.items():
         catalogue[column] = names.str.join("|").replace("", None).astype("str")
     table = pd.DataFrame(catalogue)
     note = (
@@ -113,22 +110,19 @@ def kuairand(folder: Path) -> PublicData:
 def oulad(folder: Path) -> PublicData:
     """Read Open University learners: one event an enrolment, one row a student.
 
-    An item is a module's presentation such as ``AAA-2013J``; a student's columns are those
-    of the latest one (file order decides between modules).
-
-    Source: J. Kuzilek et al., *Open University Learning Analytics dataset*, 2017.
+    An item is a module's presentation such as ``AAA-2013J``; a student's columns are those of
+    the latest one. Source: J. Kuzilek et al., *Open University Learning Analytics dataset*, 2017.
     """
     files = _files(folder, "studentInfo.csv")
     info = pd.read_csv(files[0], dtype={"id_student": str})
     info = info.rename(columns={"id_student": "user_id", "highest_education": "education"})
     info["item_id"] = info["code_module"] + "-" + info["code_presentation"]
     in_time = info.sort_values("code_presentation", kind="stable")  # 2013B, 2013J, 2014B …
-    users = in_time.drop_duplicates("user_id", keep="last").sort_index()
+    users = in_time.drop_duplicates("user_id", keep="last").sort_index().reset_index(drop=True)
     users = users.drop(columns=["item_id", "code_module", "code_presentation"])
     users["n_enrolments"] = users["user_id"].map(info["user_id"].value_counts())
-    items = info[["item_id", "code_module"]].drop_duplicates("item_id")
+    items = info[["item_id", "code_module"]].drop_duplicates("item_id", ignore_index=True)
     items = items.rename(columns={"code_module": "category"}).assign(kind="course")
-    items, users = items.reset_index(drop=True), users.reset_index(drop=True)
     tables = Tables.validated(events=info[["user_id", "item_id"]], items=items, users=users)
     several = int((users["n_enrolments"] > 1).sum())
     notes = (
@@ -140,10 +134,7 @@ def oulad(folder: Path) -> PublicData:
 
 
 def udemy(folder: str | Path) -> pd.DataFrame:
-    """Read a catalogue of paid courses of Udemy as an items table; there is no log with it.
-
-    A course listed twice under one id is kept once.
-    """
+    """Read a catalogue of paid courses of Udemy, each once, as an items table without a log."""
     (path,) = _files(Path(folder), "udemy_courses.csv")
     courses = pd.read_csv(path, dtype={"course_id": "str"}).drop_duplicates("course_id")
     table = {
@@ -153,7 +144,7 @@ def udemy(folder: str | Path) -> pd.DataFrame:
         "category": courses["subject"],
         "price": courses["price"].astype("float64"),
         "duration": courses["content_duration"] * 3600,
-        "published_at": pd.to_datetime(courses["published_timestamp"], utc=True).dt.as_unit("us"),
+        "published_at": _utc(courses["published_timestamp"]),
     }
     return SCHEMAS["items"].validate(pd.DataFrame(table).reset_index(drop=True))
 
@@ -165,8 +156,8 @@ def _files(folder: Path, *names: str) -> tuple[Path, ...]:
     return tuple(folder / name for name in names)
 
 
-def _utc(numbers: pd.Series, unit: Any) -> pd.Series:
-    return pd.to_datetime(numbers, unit=unit, utc=True).dt.as_unit("us")
+def _utc(times: pd.Series, unit: Any = None, format: str | None = None) -> pd.Series:
+    return pd.to_datetime(times, unit=unit, format=format, utc=True).dt.as_unit("us")
 
 
 def _id_map(path: Path) -> np.ndarray:

@@ -29,7 +29,7 @@ class QualityReport:
 
 def quality_report(tables: Tables) -> QualityReport:
     """Count missing values, outliers, exact duplicates and replays."""
-    columns, duplicates = [], []
+    found, duplicates = [], []
     for name, frame in tables.present().items():
         duplicates.append((name, len(frame), int(frame.duplicated().sum())))
         for column, values in frame.items():
@@ -37,15 +37,14 @@ def quality_report(tables: Tables) -> QualityReport:
             low, high = fences(values) if values.dtype.kind in "fiu" else (np.nan, np.nan)
             outside = int(((values < low) | (values > high)).sum()) if high > low else pd.NA
             share = missing / len(frame) if len(frame) else 0.0
-            columns.append((name, column, missing, share, low, high, outside))
+            found.append((name, column, missing, share, low, high, outside))
     names = "table column missing share low high outliers"
-    both = tables.events.reindex(columns=["watch_time", "duration"]).dropna()
-    both = both[both["duration"] > 0]
-    replays = float((both["watch_time"] > both["duration"]).mean()) if len(both) else np.nan
+    columns = pd.DataFrame(found, columns=names.split(" "))
+    both = tables.events.reindex(columns=["watch_time", "duration"]).dropna().query("duration > 0")
     return QualityReport(
-        pd.DataFrame(columns, columns=names.split(" ")).astype({"outliers": "Int64"}),
+        columns.astype({"outliers": "Int64"}),
         pd.DataFrame(duplicates, columns=["table", "rows", "duplicates"]),
-        replays,
+        float((both["watch_time"] > both["duration"]).mean()),
     )
 
 

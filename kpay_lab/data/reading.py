@@ -128,19 +128,15 @@ def _read_one(
 
 def _located(table: str, parts: Sequence[RawRows], problems: pd.DataFrame) -> pd.DataFrame:
     """Give each problem its file and line, and add the lines that are no rows."""
-    starts = np.cumsum([0, *(len(part) for part in parts)])
-    part_of = np.searchsorted(starts, problems["row"], side="right") - 1
-    rows = [
-        (part, parts[part].lines[row - starts[part]], column, value, reason)
-        for part, (row, column, value, reason) in zip(
-            part_of, problems.itertuples(index=False, name=None), strict=True
-        )
-    ]
-    for number, part in enumerate(parts):
-        rows += [(number, line, "", text, reason) for line, text, reason in part.broken]
-    rows.sort(key=lambda row: row[:2])
-    located = [(table, parts[number].file, *rest) for number, *rest in rows]
-    return pd.DataFrame(located, columns=ROW_COLUMNS)
+    rows, start = [], 0
+    for part in parts:
+        own = problems[problems["row"].between(start, start + len(part), inclusive="left")]
+        lines = np.asarray(part.lines)
+        found = [(lines[row - start], *rest) for row, *rest in own.itertuples(index=False)]
+        found += [(line, "", text, reason) for line, text, reason in part.broken]
+        rows += [(table, part.file, *one) for one in sorted(found, key=lambda one: one[0])]
+        start += len(part)
+    return pd.DataFrame(rows, columns=ROW_COLUMNS)
 
 
 def _listing(messages: list[str]) -> str:

@@ -13,20 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from kpay_lab.data import world as w
 from kpay_lab.data.catalogue import DAY, moments
 from kpay_lab.data.presets import SEGMENTS, WorldSpec
 from kpay_lab.data.tables import Tables
-from kpay_lab.data.truth import GroundTruth, write_tables
-from kpay_lab.data.world import (
-    World,
-    build_world,
-    logging_policy,
-    purchase_probability,
-    react,
-    watch,
-)
-
-__all__ = ["GroundTruth", "WorldSpec", "simulate", "write_tables"]
+from kpay_lab.data.truth import GroundTruth
+from kpay_lab.data.world import World, watch
 
 SESSIONS_PER_DAY = 0.19
 COUPON_PRICE = 0.8
@@ -36,27 +28,25 @@ WEEKDAY = np.array([0.8, 0.8, 0.85, 0.85, 0.95, 1.0, 1.0])
 def simulate(spec: WorldSpec) -> tuple[Tables, GroundTruth]:
     """Simulate one log and the truth behind it.
 
-    Examples
-    --------
     >>> tables, truth = simulate(WorldSpec(n_users=50, n_items=30, n_days=14))
     >>> list(tables.present())
     ['events', 'items', 'users', 'orders', 'exposures']
     >>> bool(truth.treatment_effect.max() > 0)
     True
     """
-    world = build_world(spec)
+    world = w.build_world(spec)
     session_rng, feed_rng, reaction_rng, after_rng = spec.streams()[2:]
     sessions = _sessions(world, session_rng)
     feed = _feed(world, sessions, feed_rng)
     shown = feed[["user", "item", "position", "treated"]].to_numpy().T
     user, item, position, treated = shown
-    feed = feed.assign(**vars(react(world, user, item, position, treated, reaction_rng)))
+    feed = feed.assign(**vars(w.react(world, user, item, position, treated, reaction_rng)))
     feed["purchased"], free = _first_purchases(world, feed)
     orders = _orders(world, feed[feed["purchased"]], after_rng)
     views = [_opened(world, feed, after_rng), _searched(world, sessions, after_rng)]
     events = pd.concat([*views, _lessons(world, orders, len(sessions), after_rng)])
     tables = _tables(world, events, orders, feed)
-    without, with_coupon = (purchase_probability(world, user, item, t, position) for t in (0, 1))
+    without, with_coupon = (w.purchase_probability(world, user, item, t, position) for t in (0, 1))
     truth = GroundTruth(
         users=pd.Index(world.users.table["user_id"]),
         items=pd.Index(world.items.table["item_id"]),
@@ -115,7 +105,7 @@ def _feed(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.
     feed = sessions.loc[sessions.index.repeat(slots)].reset_index(names="session")
     feed["position"] = feed.groupby("session").cumcount() + 1
     feed["time"] += 30 * (feed["position"] - 1)
-    feed["item"], feed["propensity"] = _pick(world, logging_policy(world), feed, rng)
+    feed["item"], feed["propensity"] = _pick(world, w.logging_policy(world), feed, rng)
     arm = rng.integers(0, 2, world.spec.n_users)[feed["user"]]
     feed["running"] = feed["time"] >= world.spec.n_days * DAY / 3
     feed["treated"] = arm * feed["running"]
@@ -125,10 +115,9 @@ def _feed(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.
 def _first_purchases(world: World, feed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Keep the first purchase of each (user, offer); say which rows met a user free to buy."""
     key = pd.Series(feed["user"].to_numpy() * world.spec.n_items + world.items.offer[feed["item"]])
-    row = pd.Series(np.arange(len(feed)))
     wanted = feed["purchased"].to_numpy()
-    first = row[wanted].groupby(key[wanted]).min()
-    free = row.to_numpy() <= key.map(first).fillna(len(feed)).to_numpy()
+    first = pd.Series(np.arange(len(feed)))[wanted].groupby(key[wanted]).min()
+    free = np.arange(len(feed)) <= key.map(first).fillna(len(feed)).to_numpy()
     return wanted & free, free
 
 
@@ -141,9 +130,8 @@ def _orders(world: World, sold: pd.DataFrame, rng: np.random.Generator) -> pd.Da
     orders["amount"] = np.round(paid, 2)
     back = orders["time"] + rng.uniform(1, 10, n) * DAY
     orders["refunded_at"] = back.where((sold["refunded"] == 1) & (back < end))
-    part = np.where(rng.random(n) < 0.8, 1.0, 0.5)
-    orders["refund_amount"] = np.where(back.notna() & orders["refunded_at"].notna(), part, 0)
-    orders["refund_amount"] = (orders["refund_amount"] * orders["amount"]).round(2)
+    part = np.where(rng.random(n) < 0.8, 1.0, 0.5) * orders["refunded_at"].notna()
+    orders["refund_amount"] = (part * orders["amount"]).round(2)
     return orders.sort_values(["time", "user"], kind="stable", ignore_index=True)
 
 
@@ -226,10 +214,9 @@ def _labels(names: pd.Series, positions: pd.Series) -> pd.Series:
 
 
 def _labelled(world: World, rows: pd.DataFrame, item: pd.Series) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "user_id": _labels(world.users.table["user_id"], rows["user"]),
-            "item_id": _labels(world.items.table["item_id"], item),
-            "timestamp": moments(rows["time"]),
-        }
-    )
+    columns = {
+        "user_id": _labels(world.users.table["user_id"], rows["user"]),
+        "item_id": _labels(world.items.table["item_id"], item),
+        "timestamp": moments(rows["time"]),
+    }
+    return pd.DataFrame(columns)

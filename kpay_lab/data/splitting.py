@@ -29,16 +29,15 @@ MARKS = {
 # Cells in quotes without a quote or a line end inside, standing alone between separators.
 SIMPLE_QUOTES = re.compile(r'(?<![^,\r\n])"[^"\r\n]*"(?![^,\r\n])')
 ROWS_A_BLOCK = 50_000
-Broken = tuple[int, str, str]
+Broken = tuple[int, str, str]  # line, text, reason
 
 
 @dataclass(frozen=True)
 class RawRows:
     """The rows of one file as text, one array a header cell.
 
-    ``lines`` holds the physical line of each row (the row's number in Parquet), or None
-    after the quick way; ``broken`` what is no row: line, text, reason; ``guessed`` says
-    that the encoding was.
+    ``lines`` holds the physical line of each row (the row's number in Parquet), or None after
+    the quick way; ``broken`` what is no row; ``guessed`` says that the encoding was.
     """
 
     file: str
@@ -200,9 +199,7 @@ def _split_parquet(path: Path) -> RawRows:
         table = pq.read_table(path, partitioning=None)
         columns = [column.cast(TEXT).fill_null("") for column in table.columns]
     except (pa.ArrowException, OSError) as error:
-        reason = shown(str(error), 200)
-        raise ValueError(
-            f"{path.name} cannot be read as Parquet of plain values: {reason}"
-        ) from None
+        reason = f"cannot be read as Parquet of plain values: {shown(str(error), 200)}"
+        raise ValueError(f"{path.name} {reason}") from None
     cells = [pa.concat_arrays(column.chunks or [pa.array([], TEXT)]) for column in columns]
     return RawRows(path.name, table.column_names, cells, np.arange(1, table.num_rows + 1))

@@ -60,12 +60,12 @@ def write_tables(
         raise ValueError(f"format is {format!r}; choose one of {', '.join(FORMATS)}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / f"{name}.{format}" for name in tables.present()}
-    for name, frame in tables.present().items():
+    paths = [folder / f"{name}.{format}" for name in tables.present()]
+    for path, frame in zip(paths, tables.present().values(), strict=True):
         if format == "parquet":
-            frame.to_parquet(paths[name], index=False)
+            frame.to_parquet(path, index=False)
         else:
-            frame.to_csv(paths[name], index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+            frame.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
     if truth is not None:
         truth.save(folder)
-    return list(paths.values())
+    return paths

@@ -29,9 +29,9 @@ class Typed:
 def typed_column(texts: pa.Array, dtype: str, column: str) -> Typed:
     """Give the texts of one column the dtype of its schema.
 
-    Blank text is missing. A number is written in ASCII digits, perhaps with a sign, a
-    decimal point and an exponent; ``nan``, ``inf``, ``1_000`` and ``１２`` are none. A
-    ``comment_count`` may also say 有 (1) or 无 (0).
+    Blank text is missing. A number is written in ASCII digits, perhaps with sign, decimal point
+    and exponent; ``nan``, ``inf``, ``1_000`` and ``１２`` are none. A ``comment_count`` may also
+    say 有 (1) or 无 (0).
 
     >>> found = typed_column(pa.array(["3", "inf", ""], pa.large_string()), "float64", "watch_time")
     >>> found.values, found.bad
@@ -101,21 +101,16 @@ def _times(texts: pa.Array) -> Typed:
             continue
     trimmed = pc.utf8_trim_whitespace(texts)
     unix = _unix_microseconds(_numbers(trimmed).values)
-    iso = pc.if_else(
-        pc.match_substring_regex(trimmed, ISO_TIME), trimmed, pa.scalar(None, texts.type)
-    )
+    dated = pc.match_substring_regex(trimmed, ISO_TIME)
+    iso = pc.if_else(dated, trimmed, pa.scalar(None, texts.type))
     if iso.null_count < len(iso):
-        parsed = pd.to_datetime(
-            pd.Series(iso.to_numpy(zero_copy_only=False), dtype="str"),
-            format="ISO8601", utc=True, errors="coerce",
-        )  # fmt: skip
+        iso = pd.Series(_mask(iso), dtype="str")
+        parsed = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
         written = parsed.notna().to_numpy()
         unix[written] = parsed.dt.as_unit("us").astype("int64").to_numpy()[written]
     missing = np.isnan(unix)
-    return Typed(
-        _utc(np.where(missing, 0, unix).astype(np.int64), missing),
-        missing & _mask(texts.is_valid()),
-    )
+    stamps = _utc(np.where(missing, 0, unix).astype(np.int64), missing)
+    return Typed(stamps, missing & _mask(texts.is_valid()))
 
 
 def _unix_microseconds(numbers: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ from scipy.special import expit, logit
 from kpay_lab.data.catalogue import Catalogue, People, draw_catalogue, draw_people
 from kpay_lab.data.presets import EXAMINATION, FIELDS, WorldSpec
 
+EXPLORATION = 0.2  # share of the feed that the log's own policy fills at random
+
 
 @dataclass(frozen=True)
 class World:
@@ -73,18 +75,18 @@ def _intercept(world: World) -> float:
     return float(brentq(lambda b: seen @ expit(b + log_odds) - rate, -30, 30))
 
 
-def logging_policy(world: World, exploration: float = 0.2) -> np.ndarray:
+def logging_policy(world: World) -> np.ndarray:
     r"""Probability with which the log's own policy shows each item to each user.
 
-    .. math:: \pi(i|u) = (1 - \epsilon) \operatorname{softmax}_i(a_i + 1.1 \operatorname{logit}
-        I_{ui}) + \epsilon / n
+    .. math:: \pi(i|u) = 0.8 \operatorname{softmax}_i(a_i + 1.1 \operatorname{logit} I_{ui})
+        + 0.2 / n
 
     Float (n_users, n_items), over the whole catalogue: before an item is published its share
     goes to the others in proportion.
     """
     pull = np.exp(world.items.appeal + 1.1 * logit(world.interest.astype(float)))
     pull /= pull.sum(axis=1, keepdims=True)
-    return (1 - exploration) * pull + exploration / world.spec.n_items
+    return (1 - EXPLORATION) * pull + EXPLORATION / world.spec.n_items
 
 
 def click_probability(
@@ -104,8 +106,7 @@ def purchase_probability(
 ) -> np.ndarray:
     """Probability that showing an item sells its offer to a user who does not own it.
 
-    All arrays are (n,): positions of users and items, 1 where the user holds a coupon
-    (``treated``), the place in the list from 1.
+    Arrays are (n,); ``treated`` is 1 where the user holds a coupon.
     """
     log_odds = world.intercept + _purchase_log_odds(world, users, items)
     bought = expit(log_odds + np.asarray(treated) * world.users.coupon_pull[users])
@@ -114,10 +115,8 @@ def purchase_probability(
 
 def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np.ndarray:
     wanted = 0.5 * logit(world.interest[users, world.items.offer[items]].astype(float))
-    dear = world.users.price_pull[users] * np.log(
-        world.items.price[items] / np.median(world.items.price)
-    )
-    return wanted + world.items.persuasion[items] - dear
+    price = np.log(world.items.price[items] / np.median(world.items.price))
+    return wanted + world.items.persuasion[items] - world.users.price_pull[users] * price
 
 
 def react(

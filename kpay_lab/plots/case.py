@@ -12,7 +12,7 @@ from kpay_lab.interest.formulas import (
     published_interest,
     published_score,
 )
-from kpay_lab.interest.published import WORKED_CASE, FlowChart, WorkedCase
+from kpay_lab.interest.published import WORKED_CASE, FlowChart
 from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, new_figure
 
 VERDICT_COLOURS = {
@@ -55,36 +55,31 @@ def plot_verdicts(counts: pd.Series) -> Figure:
     return figure
 
 
-def plot_what_if(
-    mu: float, w1: float, w2: float, w3: float, threshold: float, case: WorkedCase = WORKED_CASE
-) -> Figure:
+def plot_what_if(mu: float, w1: float, w2: float, w3: float, threshold: float) -> Figure:
     """Draw P, S and C of the worked case for values of one's own, beside what is printed.
 
     P reads I as the identity; S puts P in the place of R, as the table does, and takes B as the
     share of the user's own watch time; C = A B is held against the printed label. A panel's
     title counts the cells that come out, within half a unit of the second decimal.
     """
+    case = WORKED_CASE
     P = published_interest(case.interest, mu)
     S = published_score(case.predicted, case.interest, own_share(case.watch_time), (w1, w2, w3))
     products = published_comment(case.interest, case.watch_time).ravel()
     figure, axes = new_figure(1, 3, height=2.6, sharey=True)
     places = np.arange(products.size)[::-1]
     names = [f"{user} {item}" for user in case.users for item in case.items]
-    for panel, symbol, values, printed in zip(
-        axes, "PS", (P, S), (case.predicted, case.ratings), strict=False
-    ):
+    tables = {"P": (P, case.predicted), "S": (S, case.ratings)}
+    for panel, (symbol, (values, printed)) in zip(axes, tables.items(), strict=False):
         hits = (np.abs(values - printed) < 0.005).sum()
         panel.plot(printed.ravel(), places, "D", color=PALETTE[1], label="printed")
         panel.plot(values.ravel(), places, "o", color=PALETTE[0], label="computed")
         panel.set(title=f"{symbol}: {hits} / {products.size}", xlim=(-0.05, 1.55))
     right = (products > threshold) == case.commented.ravel()
-    axes[2].barh(
-        places, products, height=0.5, color=[PALETTE[2] if hit else PALETTE[3] for hit in right]
-    )
+    axes[2].barh(places, products, height=0.5, color=np.where(right, PALETTE[2], PALETTE[3]))
     axes[2].axvline(threshold, color="black", linestyle="--", linewidth=1)
-    axes[2].set(
-        title=f"C: {right.sum()} / {products.size}", xlim=(0, 30), ylim=(-0.6, products.size - 0.4)
-    )
+    axes[2].set(title=f"C: {right.sum()} / {products.size}", xlim=(0, 30))
+    axes[2].set_ylim(-0.6, products.size - 0.4)
     axes[0].set_yticks(places, names)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

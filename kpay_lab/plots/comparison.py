@@ -6,9 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_dots, new_figure, shorten
+from kpay_lab.plots.style import (
+    NEUTRAL,
+    PALETTE,
+    draw_bars,
+    draw_dots,
+    draw_lorenz,
+    new_figure,
+    shorten,
+)
 
 MARKERS = "os^Dv"
 GROUPS = ("cold", "low", "middle", "high", "under 18")  # the order of labels that have one
@@ -49,22 +56,19 @@ def plot_segments(parts: Mapping[str, pd.DataFrame], label: str) -> Figure:
 def plot_side_by_side(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Draw several measures of the same models, a panel each, models in one order."""
     figure, axes = new_figure(1, len(titles), height=0.3 * len(table) + 1.2, sharey=True)
-    places = np.arange(len(table))[::-1]
     for panel, (column, title), colour in zip(axes, titles.items(), PALETTE, strict=False):
-        panel.hlines(places, 0, table[column], color=colour, linewidth=2)
-        panel.plot(table[column], places, "o", color=colour)
-        panel.set(title=title, xlim=(min(0, table[column].min() * 1.1), None))
+        values = table[column]
+        draw_dots(panel, table.index, values, 0 * values, values, colour=colour)
+        panel.set(title=title, xlim=(min(0, values.min() * 1.1), None))
         panel.locator_params(axis="x", nbins=5)
-    axes[0].set_yticks(places, [shorten(name) for name in table.index])
     return figure
 
 
 def plot_protocol_gap(gap: pd.DataFrame, label: str) -> Figure:
     """Draw each model's rank under each split, with its value beside the point."""
     splits = list(gap["split"].unique())
-    ranks = gap.pivot(index="model", columns="split", values="value")[splits]
-    ranks = ranks.rank(ascending=False, method="first").sort_values(splits[0])
-    values = gap.pivot(index="model", columns="split", values="value")
+    values = gap.pivot(index="model", columns="split", values="value")[splits]
+    ranks = values.rank(ascending=False, method="first").sort_values(splits[0])
     figure, (axes,) = new_figure(height=0.42 * len(ranks) + 1.3)
     across = np.arange(len(splits))
     for (model, row), colour in zip(ranks.iterrows(), PALETTE * 2, strict=False):
@@ -129,14 +133,9 @@ def plot_recommended(shown: pd.Series, shares: Mapping[str, np.ndarray]) -> Figu
     draw_bars(bars, top.index, top)
     bars.tick_params(axis="y", labelsize=8)
     bars.set(title="Most recommended", xlabel="lists that show the item")
-    for colour, (name, counts) in zip(PALETTE, shares.items(), strict=False):
-        part = np.concatenate([[0], np.cumsum(np.sort(counts))]) / max(counts.sum(), 1)
-        lorenz.plot(np.linspace(0, 1, len(part)), part, color=colour, label=name)
-    lorenz.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--", linewidth=1, label="all alike")
+    draw_lorenz(lorenz, shares)
     lorenz.set(title="Who gets the places", xlabel="share of candidates, least shown first")
     lorenz.set_ylabel("share of places")
-    for axis in (lorenz.xaxis, lorenz.yaxis):
-        axis.set_major_formatter(PercentFormatter(1))
     lorenz.legend(fontsize=8)
     return figure
 

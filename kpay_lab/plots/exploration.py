@@ -8,23 +8,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from kpay_lab.data.describe import LongTail, Rhythm
-from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_heat, new_figure, shorten
+from kpay_lab.plots.style import (
+    NEUTRAL,
+    PALETTE,
+    draw_bars,
+    draw_heat,
+    draw_lorenz,
+    new_figure,
+    shorten,
+)
 
 
 def plot_long_tail(items: LongTail, users: LongTail) -> Figure:
     """Draw rank against events on log scales, and the Lorenz curves, of items and users."""
     figure, (ranks, lorenz) = new_figure(1, 2)
-    for tail, name, colour in ((items, "items", PALETTE[0]), (users, "users", PALETTE[1])):
+    tails = {"items": items, "users": users}
+    for colour, (name, tail) in zip(PALETTE, tails.items(), strict=False):
         seen = tail.counts[tail.counts > 0]
         ranks.loglog(np.arange(1, len(seen) + 1), seen, color=colour, label=name)
-        share = np.concatenate([[0], np.cumsum(tail.counts[::-1])]) / tail.counts.sum()
-        across = np.linspace(0, 1, len(share))
-        lorenz.plot(across, share, color=colour, label=f"{name}: Gini {tail.gini:.2f}")
-    lorenz.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--", linewidth=1, label="all alike")
+    draw_lorenz(lorenz, {f"{n}: Gini {tail.gini:.2f}": tail.counts for n, tail in tails.items()})
     ranks.set(title="Events by rank", xlabel="rank", ylabel="events")
     lorenz.set(title="Who holds the events", xlabel="share of ids, quietest first", ylabel="events")
-    for axis in (lorenz.xaxis, lorenz.yaxis):
-        axis.set_major_formatter(PercentFormatter(1))
     ranks.legend()
     lorenz.legend()
     return figure

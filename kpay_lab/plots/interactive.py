@@ -16,19 +16,10 @@ from kpay_lab.plots.style import relabel
 
 @dataclass(frozen=True)
 class Interactive:
-    """Draw a figure anew whenever a slider moves.
+    """Draw a figure anew whenever a slider moves: a widget, and a PNG of the starts for a page.
 
-    It offers two forms of itself: a widget, which JupyterLab prefers, and a PNG of the figure
-    at the sliders' starts, which a report page shows.
-
-    Parameters
-    ----------
-    draw : callable
-        Takes the sliders' values by name, returns a figure.
-    sliders : mapping
-        Name → (lowest, highest, step, start).
-    words : mapping, optional
-        Labels in another language, for figure and sliders.
+    ``draw`` takes the sliders' values by name; ``sliders`` gives (lowest, highest, step, start)
+    by name; ``words`` are labels in another language, for figure and sliders.
     """
 
     draw: Callable[..., Figure]
@@ -44,16 +35,11 @@ class Interactive:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         knobs = {
-            name: ipywidgets.FloatSlider(
-                start,
-                min=low,
-                max=high,
-                step=step,
-                description=self.words.get(name, name),
-                continuous_update=False,
-            )
+            name: ipywidgets.FloatSlider(start, min=low, max=high, step=step)
             for name, (low, high, step, start) in self.sliders.items()
         }
+        for name, knob in knobs.items():
+            knob.description, knob.continuous_update = self.words.get(name, name), False
         panel = ipywidgets.interactive(lambda **values: display(self.figure(**values)), **knobs)
         picture = io.BytesIO()
         self.figure().savefig(picture, format="png", dpi=144, metadata={"Software": ""})

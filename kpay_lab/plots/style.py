@@ -12,6 +12,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import PercentFormatter
 from noto_cjk_sans_otc import FONT_PATH
 from numpy.typing import ArrayLike
 
@@ -99,6 +100,16 @@ def draw_heat(axes: Axes, table: pd.DataFrame, **options: Any) -> None:
     labelled = table.rename(index=shorten, columns=lambda name: shorten(name, 18))
     sns.heatmap(labelled, ax=axes, **{"cmap": SEQUENTIAL} | fits | options)
     axes.tick_params(axis="y", rotation=0)
+
+
+def draw_lorenz(axes: Axes, counts: Mapping[str, np.ndarray]) -> None:
+    """Draw what share the quietest ids hold, one curve a name; the diagonal is all alike."""
+    for colour, (name, values) in zip(PALETTE, counts.items(), strict=False):
+        share = np.concatenate([[0], np.cumsum(np.sort(values))]) / max(values.sum(), 1)
+        axes.plot(np.linspace(0, 1, len(share)), share, color=colour, label=name)
+    axes.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--", linewidth=1, label="all alike")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
 
 
 def relabel(figure: Figure, words: Mapping[str, str]) -> Figure:

@@ -13,8 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 from kpay_lab.data.presets import FIELDS, N_TOPICS, SEGMENTS
 from kpay_lab.data.reading import read_tables
-from kpay_lab.data.simulate import WorldSpec, simulate, write_tables
+from kpay_lab.data.simulate import WorldSpec, simulate
 from kpay_lab.data.tables import Tables
+from kpay_lab.data.truth import write_tables
 from kpay_lab.data.world import (
     build_world,
     click_probability,
