@@ -80,11 +80,12 @@ class RandomForest:
         cells = self.values_.tocoo()
         n = min(cells.nnz, self.max_pairs)
         chosen = rng.choice(cells.nnz, size=n, replace=False)
-        users, items = cells.row[chosen], cells.col[chosen]
+        row, col = cells.row.astype(np.int64), cells.col  # a user times the items may pass 2^31
+        users, items = row[chosen], col[chosen]
         others = np.repeat(users, self.n_negatives)
         drawn = rng.choice(np.flatnonzero(trained_items(self.values_)), size=len(others))
         width = self.values_.shape[1]
-        happened = np.isin(others * width + drawn, cells.row * width + cells.col)
+        happened = np.isin(others * width + drawn, row * width + col)
         others, drawn = others[~happened], drawn[~happened]
         if not len(others):
             raise ValueError("RandomForest found no pair that did not happen; log more items")

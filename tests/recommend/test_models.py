@@ -292,6 +292,15 @@ def test_forest_needs_pairs_that_did_not_happen():
         RandomForest().fit(Training.from_matrix(full))
 
 
+def test_forest_draws_no_pair_that_happened_however_many_users_there_are():
+    """User 214,748 met all of 10,000 items: the number of a pair passes 2^31 among them."""
+    starts = np.r_[np.zeros(214_749, np.int32), np.int32(10_000)]
+    model = RandomForest()
+    model.values_ = csr_array((np.ones(10_000), np.arange(10_000, dtype=np.int32), starts))
+    with pytest.raises(ValueError, match="no pair that did not happen"):
+        model._sample(np.random.default_rng(0))
+
+
 def test_forest_works_from_a_bare_matrix(world):
     model = RandomForest().fit(Training.from_matrix(world.interest))
     assert model.score(EVERYBODY).std() > 0
