@@ -46,8 +46,8 @@ def bootstrap_ratio(
 ) -> Interval:
     """Percentile bootstrap interval of sum(numerator) / sum(denominator), rows resampled whole.
 
-    Both are float arrays (n,), two sums a unit, such as clicks and exposures of a user. A
-    resample whose denominator is 0 has no ratio and is left out.
+    Both are float (n,), such as clicks and exposures of a user. A resample whose denominator
+    is 0 is left out.
     """
     pairs = _columns(np.column_stack([numerator, denominator]))
     top, bottom = pairs.sum(axis=0)

@@ -25,7 +25,6 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
 
     A term *t* is a run of two to four letters inside a word, so that one rule serves English
     and Chinese; :math:`f` counts it in a text, :math:`n_t` the texts of :math:`n` that have it.
-
     ``texts`` is indexed by item id. Returns ``item_id, other_id, similarity``, most similar
     first. Source: Manning, Raghavan & Schütze, *Introduction to Information Retrieval*, ch. 6.
 

@@ -86,8 +86,7 @@ def _pick(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one published item a row, and say with what probability.
 
-    Items stand in order of publication, so what is published by a time is a prefix and
-    one search in the users' cumulative weights serves all rows.
+    What is published by a time is a prefix: one search in the cumulative weights serves all.
     """
     user, n_items = views["user"].to_numpy(), world.spec.n_items
     out = np.searchsorted(world.items.published, views["time"], side="right") - 1

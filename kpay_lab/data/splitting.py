@@ -1,7 +1,6 @@
 """A file → rows of text: quickly while it is clean, exactly once anything is odd.
 
-No value is judged here. Every cell becomes text ('' where nothing is written), so that
-CSV, JSON lines and Parquet pass through the same checks afterwards.
+Every cell becomes text ('' where nothing is written), so that all formats meet the same checks.
 """
 
 import codecs
@@ -72,8 +71,7 @@ def split_file(path: Path, *, exactly: bool) -> RawRows | None:
 def decode(raw: bytes, file: str) -> tuple[str, bool]:
     """Turn bytes into text (a byte-order mark decides, else UTF-8, else GB18030).
 
-    The second value says that GB18030 was guessed: it gives a meaning to almost any bytes,
-    so the reader then asks for known column names.
+    The second value says that GB18030 was guessed, which gives a meaning to almost any bytes.
 
     >>> decode("用户,内容".encode("gb18030"), "events.csv")
     ('用户,内容', True)
@@ -144,8 +142,7 @@ def _split_csv_exactly(text: str, file: str, guessed: bool) -> RawRows:
 def _records(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
     """Yield (first physical line, fields, problem) of each record; blank lines are none.
 
-    A quote never closed, or closed in the middle of a field, costs its own line only:
-    reading goes on with the next one.
+    A quote never closed, or closed inside a field, costs its own line only.
     """
     start = 0
     while start < len(lines):
@@ -188,7 +185,7 @@ def _json_row(line: str) -> dict[str, str]:
 def _json_text(name: str, value: Any) -> str:
     if isinstance(value, list | dict):
         raise ValueError(f"{shown(name)} must be a text, a number, true, false or null")
-    text = "" if value is None else str(value).lower() if isinstance(value, bool) else value
+    text = {None: "", True: "true", False: "false"}.get(value, value)
     text.encode()  # half a surrogate pair is no text: UnicodeEncodeError, a ValueError
     return text
 

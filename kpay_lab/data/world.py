@@ -36,10 +36,7 @@ class World:
 
 @dataclass(frozen=True)
 class Reactions:
-    """What n exposures led to; all arrays (n,), 0 or NaN where nothing happened.
-
-    ``progress``, ``rating`` and ``refunded`` speak of the offer bought.
-    """
+    """What n exposures led to, (n,) each, 0 or NaN where nothing; the last three of the offer."""
 
     clicked: np.ndarray
     watch_time: np.ndarray
@@ -127,10 +124,7 @@ def react(
     treated: np.ndarray,
     rng: np.random.Generator,
 ) -> Reactions:
-    """Play what happens when items are shown: open, watch, interact, buy, learn, rate, refund.
-
-    A purchase needs a click; that nobody buys an offer twice is the caller's to see to.
-    """
+    """Play what follows when items are shown; that nobody buys twice is the caller's to see to."""
     click = click_probability(world, users, items, positions)
     buy = purchase_probability(world, users, items, treated, positions) / click
     clicked = rng.random(len(users)) < click
@@ -148,10 +142,7 @@ def react(
 def watch(
     world: World, users: np.ndarray, items: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Play one opening of an item: seconds watched of one lesson, and interactions (0/1).
-
-    Some leave at once, some replay: the share watched may exceed 1.
-    """
+    """Play one opening: seconds watched of one lesson (more in a replay), interactions (0/1)."""
     n, interest = len(users), world.interest[users, items].astype(float)
     stays = rng.random(n) < 0.25 + 0.65 * interest
     share = np.where(stays, np.exp(rng.normal(interest - 0.8, 0.5)), rng.beta(1, 14, n))

@@ -1,7 +1,8 @@
 """What would have worked? The value of a policy, estimated from another policy's log.
 
 Throughout: rewards r_i, logged actions a_i drawn with probability p_i, the target policy's
-π(a | x_i), weights w_i = min(π(a_i | x_i) / p_i, clip), a reward model q(x, a).
+π(a | x_i), weights w_i = min(π(a_i | x_i) / p_i, clip), a reward model q(x, a). Clipping
+lowers the variance and biases IPS, SNIPS and DR.
 """
 
 from dataclasses import dataclass
@@ -55,9 +56,8 @@ def evaluate_policy(
     - IPS = mean(w_i r_i) (Horvitz & Thompson, 1952);
     - DM = mean(Σ_a π(a|x_i) q(x_i, a)): no interval, for its error is bias.
 
-    The log's arrays are (n,), ``target`` π and ``predicted`` q (n, n_actions), q of `cross_fit`,
-    so that no row is predicted from itself. ``clip`` lowers the variance and biases the first
-    three. Arrays that disagree or are no probabilities are a ValueError.
+    The log's arrays are (n,), ``target`` π and ``predicted`` q (n, n_actions), q of `cross_fit`.
+    Arrays that disagree or are no probabilities are a ValueError.
     """
     _check(target, predicted, propensity, actions, rewards)
     rows = np.arange(len(rewards))
@@ -75,8 +75,7 @@ def evaluate_policy(
     z = norm.ppf((1 + level) / 2)
     ends = {name: (v, s, v - z * s, v + z * s) for name, (v, s) in values.items()}
     estimates = tuple(Estimate(name, *map(float, numbers)) for name, numbers in ends.items())
-    ess = float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0
-    clipped = float((raw > clip).mean())
+    ess, clipped = float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0, float((raw > clip).mean())
     notes = _warnings(raw, w, rewards, ess, clipped)
     return OffPolicy(estimates, ess, float(raw.mean()), float(raw.max()), clipped, notes)
 

@@ -41,9 +41,9 @@ def plot_segments(parts: Mapping[str, pd.DataFrame], label: str) -> Figure:
     for panel, (name, part) in zip(axes, shown.items(), strict=False):
         for nth, (model, rows) in enumerate(part.groupby("model", sort=False)):
             own = rows.sort_values("group", key=_places, kind="stable")
-            names = [shorten(group, 18) for group in own["group"]]
             values = own["mean"], own["low"], own["high"]
-            draw_dots(panel, names, *values, colour=PALETTE[nth], label=model, shift=0.16 * nth)
+            look = {"colour": PALETTE[nth], "label": model, "shift": 0.16 * nth, "length": 18}
+            draw_dots(panel, own["group"], *values, **look)
         panel.set(title=f"by {name}", xlabel=label, xlim=(0, None))
         panel.locator_params(axis="x", nbins=5)
     for panel in axes[len(shown) :]:

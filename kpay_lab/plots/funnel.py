@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpay_lab.plots.style import draw_bars, draw_dots, draw_heat, new_figure, shorten
+from kpay_lab.plots.style import draw_bars, draw_dots, draw_heat, new_figure
 
 
 def plot_funnel(steps: pd.DataFrame) -> Figure:
@@ -31,8 +31,7 @@ def plot_rates(splits: Sequence[pd.DataFrame], step: str) -> Figure:
     for axes, split in zip(panels, own, strict=False):
         by = split.columns[0]
         rows = split if by == "hour" else split.sort_values("rate", ascending=False)
-        names = [shorten(value, 18) for value in rows[by]]
-        draw_dots(axes, names, *rows[["rate", "low", "high"]].to_numpy(float).T)
+        draw_dots(axes, rows[by], *rows[["rate", "low", "high"]].to_numpy(float).T, length=18)
         axes.tick_params(axis="y", labelsize=8)
         axes.set(title=f"{step} by {by}", xlabel=f"share of {rows['of'].iloc[0]}")
     for axes in panels[len(own) :]:

@@ -80,9 +80,10 @@ def draw_dots(
     colour: Any = PALETTE[0],
     label: str | None = None,
     shift: float = 0.0,
+    length: int = 28,
 ) -> None:
     """Draw one dot with its interval a name, the first on top, ``shift`` rows further down."""
-    labels = [shorten(name) for name in names]
+    labels = [shorten(name, length) for name in names]
     places = np.arange(len(labels)) + shift
     axes.hlines(places, low, high, color=colour, linewidth=2, alpha=0.5)
     axes.scatter(values, places, color=colour, label=label, zorder=3)
