@@ -53,7 +53,7 @@ def pair_totals(
     keys, users = _encode(events["user_id"], users)
     codes, items = _encode(events["item_id"], items)
     keys *= len(items)
-    keys += codes
+    keys += codes  # the number of a pair: user position * number of items + item position
     del codes
     keys, order, first = _by_pair(keys)
     fade = _fade(events, half_life_days)
