@@ -1,10 +1,8 @@
 """Texts that are nearly the same: a copy, a re-upload, or one course sold twice."""
 
-import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
-
-BLOCK = 256  # rows compared at a time, so that memory stays at 256 × n_items
+from sklearn.neighbors import NearestNeighbors
 
 
 def item_texts(items: pd.DataFrame) -> pd.Series:
@@ -34,16 +32,12 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold is {threshold}; it must be above 0 and at most 1")
-    found: list[tuple[int, int, float]] = []
-    if len(texts) > 1:
-        terms = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
-        vectors = terms.fit_transform(texts)
-        for start in range(0, len(texts), BLOCK):
-            cosine = (vectors[start : start + BLOCK] @ vectors.T).toarray()
-            for row, other in np.argwhere(cosine >= threshold - 1e-9):
-                if start + row < other:
-                    found.append((start + row, other, min(1.0, cosine[row, other])))
-    table = pd.DataFrame(found, columns=["item_id", "other_id", "similarity"])
-    for column in ("item_id", "other_id"):
-        table[column] = texts.index.to_numpy()[table[column].astype(int)]
+    if texts.empty:
+        return pd.DataFrame(columns=["item_id", "other_id", "similarity"])
+    terms = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    close = NearestNeighbors(metric="cosine").fit(terms.fit_transform(texts))
+    found = close.radius_neighbors_graph(radius=1 - threshold + 1e-9, mode="distance").tocoo()
+    ids = texts.index.to_numpy()
+    pairs = {"item_id": ids[found.row], "other_id": ids[found.col], "similarity": 1 - found.data}
+    table = pd.DataFrame(pairs)[found.row < found.col]
     return table.sort_values("similarity", ascending=False, kind="stable", ignore_index=True)
