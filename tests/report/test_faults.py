@@ -34,8 +34,14 @@ while os.path.exists({flag!r}):
     time.sleep(0.1)"""
 ORPHAN = "import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True)"
 pytestmark = pytest.mark.slow  # each runs kpay several times
-# Its notebooks' processes tell of a killed runner; it may have had none yet, or no longer.
-KILLED = ["interrupted", "running", "ok"]
+# A runner may be done when the signal comes; killed outright, it may have no notebook's process
+# yet, or no longer, that tells of it.
+STATUS = {
+    0: ["ok"],
+    130: ["interrupted"],
+    -signal.SIGTERM: ["ok"],
+    -signal.SIGKILL: ["interrupted", "running", "ok"],
+}
 KPAY = [sys.executable, "-c", "from kpay_lab.cli import main; main()"]
 
 
@@ -156,10 +162,27 @@ def test_a_runner_killed_at_ten_random_moments(shop, sent):
         if not manifest.is_file():
             continue
         seen.append(shop.status())
-        ended = {0: ["ok"], 130: ["interrupted"], -signal.SIGKILL: KILLED}
-        assert seen[-1] in ended[code], shop.log.read_text()
+        assert seen[-1] in STATUS[code], shop.log.read_text()
         shop.resumes(patience)
-    assert "interrupted" in seen
+    assert seen
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_a_runner_killed_in_the_middle_of_a_cell(shop, sent):
+    flag = shop.root / "flag"
+    flag.touch()
+    shop.project.write("02_wait", WAIT.format(flag=str(flag)))
+    runner = shop.start("--jobs", 1)
+    shop.until((shop.root / "flag-seen").exists)
+    runner.send_signal(sent)
+    assert runner.wait(60) == (130 if sent == signal.SIGTERM else -sent)
+    shop.check(patience=20)
+    manifest = Manifest.read(shop.folders()[-1])
+    found = {name: entry.status for name, entry in manifest.notebooks.items()}
+    assert found == {"01_save": "ok", "02_wait": "interrupted"}
+    assert manifest.status == "interrupted" and manifest.finished
+    flag.unlink()
+    shop.resumes()
 
 
 @pytest.mark.parametrize("victim", ["ipykernel_launcher", "kpay_lab.report.execute"])
