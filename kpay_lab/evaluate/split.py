@@ -151,9 +151,10 @@ def hide_items(split: Split, hidden: np.ndarray) -> Split:
     if test.nnz == 0:
         raise ValueError("nobody turned to a hidden item in the test part; hide other items")
     if tables is not None:  # what anybody did with the items goes, their descriptions stay
-        done = {n: f for n, f in tables.present().items() if n not in ("items", "users")}
-        gone = known.items[hidden]
-        tables = replace(tables, **{n: f[~f["item_id"].isin(gone)] for n, f in done.items()})
+        for name in tables.present().keys() - {"items", "users"}:
+            frame = getattr(tables, name)
+            left = frame[~frame["item_id"].isin(known.items[hidden])]
+            tables = replace(tables, **{name: left})
     train = Training(InterestMatrix(values, known.users, known.items), tables)
     return replace(split, train=train, test=test, candidates=split.candidates & hidden)
 
