@@ -7,15 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpay_lab.plots.style import (
-    NEUTRAL,
-    PALETTE,
-    draw_bars,
-    draw_dots,
-    draw_lorenz,
-    new_figure,
-    shorten,
-)
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_dots, draw_lorenz, new_figure
 
 MARKERS = "os^Dv"
 GROUPS = ("cold", "low", "middle", "high", "under 18")  # the order of labels that have one
@@ -118,7 +110,7 @@ def plot_trade_off(points: pd.DataFrame, x: str, y: str, labels: Sequence[str]) 
     heights = np.linspace(0.02, 0.98, len(named))
     for at, height, name in zip(named[[x, y]].to_numpy(), heights, named["name"], strict=True):
         axes.annotate(
-            shorten(name), at, (1.03, height), textcoords="axes fraction", va="center", fontsize=8,
+            name, at, (1.03, height), textcoords="axes fraction", va="center", fontsize=8,
             arrowprops={"arrowstyle": "-", "color": NEUTRAL, "linewidth": 0.5, "relpos": (0, 0.5)},
         )  # fmt: skip
     axes.set(xlabel=labels[0], ylabel=labels[1], title="What one measure costs the other")

@@ -8,15 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from kpay_lab.data.describe import LongTail, Rhythm
-from kpay_lab.plots.style import (
-    NEUTRAL,
-    PALETTE,
-    draw_bars,
-    draw_heat,
-    draw_lorenz,
-    new_figure,
-    shorten,
-)
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_heat, draw_lorenz, new_figure
 
 
 def plot_long_tail(items: LongTail, users: LongTail) -> Figure:
@@ -63,7 +55,7 @@ def plot_watched_share(share: pd.DataFrame, by: str) -> Figure:
     bins = np.linspace(0, 1.5, 46)
     for colour, (name, group) in zip(PALETTE, share.groupby(by, observed=True), strict=False):
         values = group["share"].clip(upper=1.5)
-        axes.hist(values, bins, histtype="step", density=True, color=colour, label=shorten(name))
+        axes.hist(values, bins, histtype="step", density=True, color=colour, label=name)
     axes.axvline(1, color=NEUTRAL, linestyle="--", linewidth=1)
     axes.set(
         title="Watched share of an item's length",

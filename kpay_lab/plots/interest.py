@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kpay_lab.interest.matrix import InterestMatrix
-from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_heat, new_figure
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_dots, draw_heat, new_figure
 
 
 def plot_matrix(A: InterestMatrix, title: str) -> Figure:
@@ -70,18 +70,13 @@ def plot_sensitivity(table: pd.DataFrame) -> Figure:
     """Draw what each change of a weight does: rank correlation and the favourites that stay."""
     overlap = next(name for name in table.columns if name.startswith("overlap@"))
     figure, (axes,) = new_figure(height=0.34 * len(table) + 1.2)
-    places = np.arange(len(table))[::-1]
-    axes.hlines(places, table[["rank_correlation", overlap]].min(axis=1), 1, color=NEUTRAL, lw=1)
-    axes.plot(table["rank_correlation"], places, "o", color=PALETTE[0], label="rank correlation")
-    axes.plot(
-        table[overlap], places, "s", color=PALETTE[1], label=f"favourites that stay ({overlap})"
-    )
+    labels = {"rank_correlation": "rank correlation", overlap: f"favourites that stay ({overlap})"}
+    for colour, (name, label) in zip(PALETTE, labels.items(), strict=False):
+        values, one = table[name], np.ones(len(table))
+        draw_dots(axes, table["change"], values, values, one, colour=colour, label=label)
     axes.axvline(1, color=NEUTRAL, linestyle="--", linewidth=1)
-    axes.set_yticks(places, table["change"])
-    axes.set(
-        title="What a change of one weight does", xlabel="1 = nothing changes", xlim=(None, 1.01)
-    )
-    axes.legend(loc="lower left", bbox_to_anchor=(0, -0.42), ncols=2)
+    axes.set(title="What a change of one weight does", xlabel="1 = nothing changes")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

@@ -8,15 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import plot_tree
 
 from kpay_lab.customers.portraits import Segments
-from kpay_lab.plots.style import (
-    DIVERGING,
-    NEUTRAL,
-    PALETTE,
-    draw_bars,
-    draw_heat,
-    new_figure,
-    shorten,
-)
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_heat, new_figure, shorten
 
 
 def plot_choice_of_k(segments: Segments) -> Figure:
@@ -47,7 +39,7 @@ def plot_profiles(segments: Segments) -> Figure:
     labels = [f"{number} (n = {(segments.labels == number).sum()})" for number in profile]
     reach = profile.abs().max().max()
     shown = profile.set_axis(labels, axis=1)
-    draw_heat(axes, shown, cmap=DIVERGING, vmin=-reach, vmax=reach, annot=True, fmt=".1f")
+    draw_heat(axes, shown, cmap="vlag", vmin=-reach, vmax=reach, annot=True, fmt=".1f")
     axes.set(title="Segments, in standard deviations from everybody", xlabel="segment", ylabel="")
     return figure
 

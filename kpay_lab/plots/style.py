@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike
 PALETTE = ("#2563a8", "#d9772b", "#3a8f5c", "#b0413e", "#7a5ba6", "#8a6d4b", "#c75d94", "#6b7280")
 NEUTRAL = "#9aa3ad"
 SEQUENTIAL = "crest"
-DIVERGING = "vlag"
 WIDTH = 8.0  # inches, the text width of a page
 LOOK = {
     "font.family": ["DejaVu Sans", "Noto Sans CJK JP"],
@@ -40,10 +39,9 @@ LOOK = {
 def new_figure(
     n_rows: int = 1, n_cols: int = 1, *, height: float = 3.4, width: float = WIDTH, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure in the house style; its axes come as a flat list, row by row.
+    """Make a figure in the house style, and a flat list of its axes, row by row.
 
-    ``height`` is that of one row, ``width`` of the whole, in inches; ``options`` go to
-    `matplotlib.pyplot.subplots`.
+    ``height`` is that of one row, ``width`` of the whole, in inches.
     """
     known = {entry.name for entry in font_manager.fontManager.ttflist}
     if "Noto Sans CJK JP" not in known:  # the collection's first face; it holds all CJK letters
