@@ -14,6 +14,7 @@ the offer :math:`o` that item :math:`i` sells (a live or clip sells what it prom
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
@@ -33,6 +34,14 @@ class World:
     interest: np.ndarray
     intercept: float = 0.0
 
+    def user_positions(self, ids: pd.Index | pd.Series) -> np.ndarray:
+        """Return the positions of users, int (n,); raises ValueError if one is unknown."""
+        return _positions("user", self.users.table["user_id"], ids)
+
+    def item_positions(self, ids: pd.Index | pd.Series) -> np.ndarray:
+        """Return the positions of items, int (n,); raises ValueError if one is unknown."""
+        return _positions("item", self.items.table["item_id"], ids)
+
 
 @dataclass(frozen=True)
 class Reactions:
@@ -50,15 +59,29 @@ class Reactions:
     refunded: np.ndarray
 
 
-def build_world(spec: WorldSpec) -> World:
-    """Draw users, items and the true interest of each user in each item."""
+def build_world(spec: WorldSpec, user_ids: pd.Index | None = None) -> World:
+    """Draw users, items and the true interest of each user in each item.
+
+    ``user_ids`` (n_users,) are the names of the users, such as the pseudonyms of a log
+    (`truth.GroundTruth.users`); by default the world's own.
+    """
     user_rng, item_rng = spec.streams()[:2]
     users, items = draw_people(spec, user_rng), draw_catalogue(spec, item_rng)
+    if user_ids is not None:
+        users = replace(users, table=users.table.assign(user_id=user_ids))
     taste = users.tastes @ items.traits.T + users.kind_liking[:, items.kind]
     taste = (taste - taste.mean()) / taste.std() + items.quality
     interest = expit(0.75 * taste / spec.noise).astype(np.float32)
     world = World(spec, users, items, interest)
     return replace(world, intercept=_intercept(world))
+
+
+def _positions(what: str, known: pd.Series, ids: pd.Index | pd.Series) -> np.ndarray:
+    found = pd.Index(known).get_indexer(ids)
+    if (found < 0).any():
+        strange = pd.Index(ids)[found < 0][0]
+        raise ValueError(f"{what} {strange!r} is not in this world; build it with the log's ids")
+    return found
 
 
 def _intercept(world: World) -> float:

@@ -166,8 +166,7 @@ def coverage(
 
 def _places(world: World, log: SlotLog) -> tuple[np.ndarray, np.ndarray]:
     """Positions in the world of the log's users and items."""
-    known = pd.Index(world.users.table["user_id"]), pd.Index(world.items.table["item_id"])
-    return known[0].get_indexer(log.users), known[1].get_indexer(log.items)
+    return world.user_positions(log.users), world.item_positions(log.items)
 
 
 def _chances(world: World, log: SlotLog) -> np.ndarray:

@@ -33,6 +33,16 @@ def log(world):
     return p.SlotLog(users, items, user, position, action, own[user, action], reward)
 
 
+def test_a_world_goes_by_the_ids_of_its_log(world, log):
+    names = {old: f"p{old}" for old in world.users.table["user_id"]}
+    renamed = build_world(SPEC, pd.Index(names.values()))
+    masked = replace(log, users=log.users.map(names))
+    policies = two_policies(world)
+    assert p.true_values(renamed, policies, masked) == p.true_values(world, policies, log)
+    with pytest.raises(ValueError, match=r"user 'pu\d+' is not in this world; build it with"):
+        p.true_values(world, policies, masked)
+
+
 def two_policies(world):
     """Uniform, and one that follows the truth, in the log's reversed order."""
     everything = np.ones(24, dtype=bool)
