@@ -47,11 +47,29 @@ def load_log(
 ) -> tuple[Loaded, pd.Timestamp | None]:
     """Load a log whole, or only its totals where another engine adds them up.
 
-    In memory it is `data.load`, and the cut is None. Other engines read one's own ``tables``,
-    the events in Parquet (``spark_master``, ``exchange``: see `kpay_lab.spark`), and give a
-    compact log of the window, faded by the half-life; with times its totals are parted at the
-    cut, the one a split by time of the events would choose. A ValueError if the engine is
-    unknown, or asked for what totals cannot give.
+    Parameters
+    ----------
+    dataset, data_dir, spec, duplicates, ids
+        As in `data.load`. Another engine than memory reads one's own ``tables``, the events
+        in Parquet; the other tables are small and read as ever.
+    engine : {"memory", "polars", "spark"}
+    spark_master, exchange : str
+        See `kpay_lab.spark.connect` and `kpay_lab.spark.SparkLog`.
+    since, until : str
+        Window of the totals; `admission.admit` then cuts the other tables alike.
+    half_life_days : float, optional
+        Fades the totals; events in memory are faded later, by `totals.pair_totals`.
+
+    Returns
+    -------
+    Loaded, cut
+        Totals come as a compact log, and with times they are parted at the moment ``cut``,
+        the one that a split by time of the events would choose. In memory it is None.
+
+    Raises
+    ------
+    ValueError
+        If the engine is unknown, or asked for what totals cannot give.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; it must be one of {', '.join(ENGINES)}")

@@ -23,9 +23,23 @@ def bootstrap_means(
 ) -> list[Interval]:
     """Percentile bootstrap interval of the mean of each column.
 
-    ``values`` is float (n, m) or (n,), one row a unit (user), all finite; the columns share
-    the resampled rows. For paired differences pass ``a - b``. Source: Efron & Tibshirani
-    (1993), An Introduction to the Bootstrap, chapter 13.
+    All columns share the resampled rows. For paired differences pass ``a - b``.
+
+    Parameters
+    ----------
+    values : float array of shape (n, m) or (n,)
+        One row a unit (user), one column a quantity.
+    level : float
+        Nominal coverage.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or a value is not finite.
+
+    References
+    ----------
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
 
     >>> rng = np.random.default_rng(0)
     >>> bootstrap_means(np.full(50, 3.0), rng=rng, n_resamples=100)

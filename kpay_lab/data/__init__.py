@@ -53,17 +53,24 @@ def load(
     duplicates: str = "keep",
     ids: str = "keep",
 ) -> Loaded:
-    """Load a data set by name; an unknown choice, or files that are missing, is a ValueError.
+    """Load a data set by name.
 
     Parameters
     ----------
     dataset : {"simulated", "tables", "movielens", "mooccubex", "kuairand", "oulad"}
-        ``simulated`` takes ``spec``; ``tables`` reads one's own files with `read_tables`.
+        ``tables`` reads one's own files with `read_tables`.
+    data_dir : str or Path
+        Where the files lie; needed by all but ``simulated``, which takes ``spec``.
     duplicates : {"keep", "drop"}
         Exact duplicate events: a log may repeat honestly, so they are kept by default.
     ids : {"keep", "pseudonymise"}
         Whether ids of users stand as read, or as `privacy.pseudonyms`, without the columns
         that no schema knows.
+
+    Raises
+    ------
+    ValueError
+        If a choice is unknown, the folder is missing or lacks what the data set needs.
     """
     _choose("dataset", dataset, *DATASETS)
     _choose("duplicates", duplicates, "keep", "drop")

@@ -19,9 +19,16 @@ def admit(
 ) -> Loaded:
     """Keep what a report may use, or refuse a log too broken or too small to report on.
 
-    Users without consent go, and what lies outside [``since``, ``until``), ISO, UTC; the notes
-    say so, and the truth is cut to the exposures that remain. It is a ValueError if more than
-    ``max_rejected`` of a table's rows were set aside, or fewer than ``min_events`` remain.
+    The notes say what was left out; the truth is cut to the exposures that remain.
+
+    Parameters
+    ----------
+    since, until : str
+        ISO times, half open [since, until), UTC; empty for no bound.
+    max_rejected : float
+        Largest share of rows of any table that may have been set aside, 0 to 1.
+    min_events : int
+        Fewest events that must remain.
     """
     _refuse_broken(found, max_rejected)
     tables, truth, notes = found.tables, found.truth, list(found.notes)

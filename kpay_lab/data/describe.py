@@ -94,7 +94,12 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
     """Count users and events by a group of users and a group of items.
 
     Ages become bands of ten years; of a category such as ``Drama|War`` the first part
-    counts. Returns ``<user_column>, <item_column>, n_users, n_events``, small groups included.
+    counts. Small groups are not yet suppressed.
+
+    Returns
+    -------
+    DataFrame
+        ``<user_column>, <item_column>, n_users, n_events``, one row a pair of groups.
     """
     groups = {}
     for name, key, column in (("users", "user_id", user_column), ("items", "item_id", item_column)):
@@ -110,10 +115,18 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
 
 
 def group_shares(table: pd.DataFrame, *, minimum: int) -> pd.DataFrame:
-    """Turn the counts of `who_watches_what` into shares of each user group's events.
+    """Turn the counts of `who_watches_what` into each user group's shares, small groups hidden.
 
-    Rows are the twelve user groups, columns the twelve item groups with the most events; a
-    cell of fewer than ``minimum`` users is NaN.
+    Parameters
+    ----------
+    minimum : int
+        Smallest number of users a cell may show.
+
+    Returns
+    -------
+    DataFrame
+        Rows the twelve user groups, columns the twelve item groups with the most events;
+        cells shares of the row's events, NaN where hidden.
     """
     rows, columns = table.columns[:2]
     kept = [table.groupby(name)["n_events"].sum().nlargest(12).index for name in (rows, columns)]

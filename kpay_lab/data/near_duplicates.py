@@ -23,8 +23,18 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
 
     A term *t* is a run of two to four letters inside a word, so that one rule serves English
     and Chinese; :math:`f` counts it in a text, :math:`n_t` the texts of :math:`n` that have it.
-    ``texts`` is indexed by item id. Returns ``item_id, other_id, similarity``, most similar
-    first. Source: Manning, Raghavan & Schütze, *Introduction to Information Retrieval*, ch. 6.
+
+    Parameters
+    ----------
+    texts : Series of str
+        Indexed by item id.
+
+    Returns
+    -------
+    DataFrame
+        ``item_id, other_id, similarity``, one row a pair, most similar first.
+
+    Source: Manning, Raghavan, Schütze, *Introduction to Information Retrieval*, 2008, ch. 6.
 
     >>> texts = pd.Series({"a": "Python for all", "b": "python for all!", "c": "瑜伽入门"})
     >>> near_duplicates(texts, threshold=0.8)[["item_id", "other_id"]].values.tolist()

@@ -16,10 +16,15 @@ from kpay_lab.data.tables import Tables
 class QualityReport:
     """The state of the tables, in frames that a page can show.
 
-    ``columns`` (table, column, missing, share, low, high, outliers) counts missing values and
-    those outside `fences`, NA where there are none; ``duplicates`` (table, rows, duplicates)
-    rows equal to an earlier one. ``replay_share`` of the events with watch time and duration
-    were watched longer than they last; NaN without any.
+    Parameters
+    ----------
+    columns : DataFrame
+        table, column, missing, share, low, high, outliers: how many values are missing, and
+        how many lie outside `fences`; NA where there is no such rule.
+    duplicates : DataFrame
+        table, rows, duplicates: rows equal to an earlier row in every column.
+    replay_share : float
+        Share of events watched longer than they last, among those with both; else NaN.
     """
 
     columns: pd.DataFrame

@@ -26,9 +26,15 @@ MOST_LISTED = 20
 class Rejected:
     """The rows that were set aside, and how many were read, good and rejected.
 
-    ``rows`` holds one row a problem (`ROW_COLUMNS`): a rejected row may have several, a line
-    that is no row has column ''. ``counts`` holds one row a table (`COUNT_COLUMNS`), good +
-    rejected = read; ``notes`` what else to know, such as columns that are not used.
+    Parameters
+    ----------
+    rows : DataFrame
+        One row a problem: table, file, line, column, value, reason. A rejected row may
+        have several; a line that is no row has column ''.
+    counts : DataFrame
+        One row a table: table, read, good, rejected; good + rejected = read.
+    notes : tuple of str
+        What else a reader should know, such as columns that are not used.
     """
 
     rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ROW_COLUMNS))
@@ -48,11 +54,20 @@ class Rejected:
 def read_tables(
     folder: str | Path, on_bad_rows: str = "quarantine", *, events: pd.DataFrame | None = None
 ) -> tuple[Tables, Rejected]:
-    """Read the tables of a folder, or of its one file of events.
+    """Read the tables of a folder, or of its one file of events, and set bad rows aside.
 
-    Bad rows are set aside ("quarantine") or raise one error that lists them ("fail"); so does
-    a folder without events, or a file that cannot be understood as a whole. ``events`` stands
-    in for the folder's events, whose files then stay shut.
+    Parameters
+    ----------
+    on_bad_rows : {"quarantine", "fail"}
+        Set bad rows aside, or raise one error that lists them.
+    events : DataFrame, optional
+        Stands in for the folder's events, whose files then stay shut.
+
+    Raises
+    ------
+    ValueError
+        If the folder or the events are missing, a file cannot be understood as a whole,
+        or rows are bad and ``on_bad_rows`` is "fail".
     """
     if on_bad_rows not in ("quarantine", "fail"):
         raise ValueError(f"on_bad_rows is {on_bad_rows!r}; it must be 'quarantine' or 'fail'")
@@ -78,7 +93,13 @@ def read_tables(
 
 
 def find_sources(folder: str | Path) -> dict[str, list[Path]]:
-    """Find the files of each table, parts by name; no events or two places are a ValueError."""
+    """Find the files of each table; parts of a table in order of their names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, no events, or a table in two places.
+    """
     folder = Path(folder)
     if folder.is_file() and folder.suffix.lower() in SUFFIXES:
         return {"events": [folder]}

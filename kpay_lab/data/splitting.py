@@ -53,8 +53,12 @@ class RawRows:
 def split_file(path: Path, *, exactly: bool) -> RawRows | None:
     """Split a .csv, .parquet, .jsonl or .ndjson file into rows of text.
 
-    The quick way of CSV (``exactly=False``) returns None on any complaint. A file without a
-    header, or one that is neither text nor Parquet, is a ValueError.
+    The quick way of CSV (``exactly=False``) returns None on any complaint.
+
+    Raises
+    ------
+    ValueError
+        If the file has no header, is not text, or is not Parquet.
     """
     suffix = path.suffix.lower()
     if suffix == ".parquet":

@@ -16,10 +16,17 @@ OF_EXPOSURES = ("purchase_probability", "treatment_effect", "propensity")
 class GroundTruth:
     """What no model may see; only tests and oracle cells read it.
 
-    ``users`` and ``items`` label the rows and columns of ``interest``, float32 (n_users,
-    n_items); ``segment`` (n_users,) is a position in `presets.SEGMENTS`. By exposure, (n,)
-    float: ``purchase_probability`` under the treatment given, 0 where the offer was owned;
-    ``treatment_effect``, with a coupon minus without; ``propensity``.
+    Parameters
+    ----------
+    users, items : pandas.Index
+        Labels of the rows and columns of ``interest``, float32 (n_users, n_items).
+    segment : int array (n_users,)
+        Position in ``presets.SEGMENTS``.
+    purchase_probability : float array (n_exposures,)
+        Under the treatment that was given; 0 where the offer was owned.
+    treatment_effect : float array (n_exposures,)
+        Purchase probability with a coupon minus without.
+    propensity : float array (n_exposures,)
     """
 
     users: pd.Index

@@ -45,8 +45,12 @@ def compare(
 ) -> Comparison:
     """Fit each model, rank for every user with something to find, measure each list.
 
-    ``paid`` (n_users, n_items), the test part's net revenue (`value.held_back_revenue`), adds
-    the metric ``revenue``; ``on_progress`` hears one line before each model.
+    Parameters
+    ----------
+    paid : csr_array of shape (n_users, n_items), optional
+        Net revenue of the test part (`value.held_back_revenue`): adds the metric ``revenue``.
+    on_progress : callable, optional
+        Called with one line before each model.
     """
     lists: dict[str, TopK] = {}
     frames, seconds = [], {}

@@ -38,11 +38,20 @@ def show(
 ) -> pd.DataFrame:
     """Show each user a list and play what follows: watch, interact, buy, learn, rate, refund.
 
-    ``lists`` (n, k) hold items from the first place down, -1 for none; ``owned`` (n_users,
-    n_items) marks offers bought already, as nobody buys twice, and is updated in place;
-    ``treated`` (n,) 0/1 hold a coupon, which lowers the price to `COUPON_PRICE` of it. One
-    row a place: user, item, offer, position, treated, the fields of `Reactions`, ``paid`` and
-    ``revenue`` (paid, less what was refunded).
+    Parameters
+    ----------
+    users, lists : int arrays (n,), (n, k)
+        Items from the first place down; -1 is an empty place.
+    owned : bool array (n_users, n_items), optional
+        Offers a user has already; nobody buys twice. Updated in place.
+    treated : 0/1 array (n,) or scalar
+        Who holds a coupon, which lowers the price to `COUPON_PRICE` of it.
+
+    Returns
+    -------
+    DataFrame
+        One row a place: user, item, offer, position, treated, the fields of `Reactions`,
+        ``paid`` and ``revenue`` (paid, less what was refunded).
     """
     n, k = lists.shape
     owned = np.zeros(world.interest.shape, dtype=bool) if owned is None else owned
@@ -67,10 +76,14 @@ def play(
     """Play rounds of recommend → react → learn with one strategy.
 
     Round 0 shows items by chance, as a new shop must; every later round refits the model on
-    all that was seen. What was met may come back, what was bought may not. One row a round:
-    ``satisfaction`` (mean true interest in what was shown), ``revenue`` (a user, less refunds),
-    ``coverage`` and ``gini`` of the catalogue, and ``diversity`` (mean share of pairs in a
-    list that differ in category).
+    all that was seen. What was met may come back, what was bought may not.
+
+    Returns
+    -------
+    DataFrame
+        One row a round: ``satisfaction`` (mean true interest in what was shown), ``revenue``
+        (a user, less refunds), ``coverage`` and ``gini`` of the catalogue, and ``diversity``
+        (mean share of pairs in a list that differ in category).
     """
     list_rng, user_rng = rng.spawn(2)
     users, everything = np.arange(world.spec.n_users), np.ones(world.spec.n_items, dtype=bool)

@@ -45,14 +45,26 @@ def rows_to_train(
     train_share: float | None = None,
     cut: pd.Timestamp | None = None,
 ) -> tuple[np.ndarray, pd.Timestamp | None]:
-    """Mark the events to learn from: bool (n,), and the cut of ``time``.
+    """Mark the events to learn from.
 
     ``time``: those before the cut, by default the stamp at position int(share n) of the stable
     time order. ``leave_last_out``: all but the last of each user. ``random_per_user``,
     ``stratified_user``, ``stratified_item``: one uniform number a row in file order, sort by
     (key, number), the first round(share count) of each key. ``random_rows``: all but the first
-    round((1 - share) n) of a permutation. ``given``: the column ``part``. The share is by
-    default 0.8 for ``time`` and ``random_per_user``, else 0.75.
+    round((1 - share) n) of a permutation. ``given``: the column ``part``.
+
+    Parameters
+    ----------
+    train_share : float, optional
+        By default 0.8 for ``time`` and ``random_per_user``, else 0.75.
+    cut : Timestamp, optional
+        The moment for ``time`` itself, where ``train_share`` must not choose it.
+
+    Returns
+    -------
+    in_train : bool array of shape (n,)
+    cut : Timestamp or None
+        Of ``time`` only.
     """
     default = 0.8 if how in ("time", "random_per_user") else 0.75
     share = default if train_share is None else train_share

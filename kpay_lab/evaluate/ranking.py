@@ -92,10 +92,14 @@ class PerUser:
 
 
 def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
-    """Mark which recommended items are relevant: bool of shape (n, k).
+    """Mark which recommended items are relevant.
 
-    ``items`` (n, k) are positions, best first, -1 where the list ran short; ``relevant``
-    (n, n_items) stores, row for row, a value where the item is relevant.
+    Parameters
+    ----------
+    items : int array of shape (n, k)
+        Item positions, best first, -1 where the list ran short.
+    relevant : csr_array of shape (n, n_items)
+        Row for row, a stored value where the item is relevant.
 
     >>> find_hits(np.array([[2, 0, -1]]), csr_array([[1, 1, 0]]))
     array([[False,  True, False]])

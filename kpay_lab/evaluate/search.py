@@ -27,10 +27,20 @@ def search(
     """Try settings drawn from the space on the last fifth of the training events.
 
     The training tables are split again, by time or without times at random per user; nothing
-    of ``split.test`` is read. The space names a list or a scipy distribution for each
-    hyperparameter; a finite one is tried whole where ``n_trials`` allows. One row a setting,
-    best first: hyperparameters, ``value`` (mean NDCG over validation users) and
-    ``seconds``. Source: Bergstra & Bengio (2012).
+    of ``split.test`` is read, so that the final figure stays honest.
+
+    Parameters
+    ----------
+    space : mapping of hyperparameter to a list or a scipy distribution
+    interest_of : callable, Tables -> InterestMatrix
+    n_trials : int
+        Settings to try; a finite space smaller than that is tried whole.
+
+    Returns
+    -------
+    DataFrame
+        One row a setting, best first: the hyperparameters, ``value`` (mean NDCG over
+        validation users) and ``seconds``. Source: Bergstra & Bengio (2012).
     """
     known = split.train.tables
     if known is None:

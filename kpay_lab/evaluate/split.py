@@ -69,11 +69,20 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Split:
-    """One training part, and what is to be found after it; the indexes cover every id.
+    """One training part, and what is to be found after it.
 
-    ``test`` (n_users, n_items) is 1 where an item is relevant to a user, ``seen`` 1 where the
-    user had the item in training (``relevant="purchase"``: had bought it), which withholds
-    it; ``candidates`` (n_items,) bool may be recommended.
+    Parameters
+    ----------
+    train : Training
+        Indexes cover every id of the full tables; what is cold is an empty row or column.
+    test : csr_array of shape (n_users, n_items)
+        1 where an item is relevant to a user.
+    candidates : bool array of shape (n_items,)
+        Items that may be recommended.
+    seen : csr_array of shape (n_users, n_items)
+        1 where the user had the item in training (``relevant="purchase"``: had bought it);
+        withheld from the lists.
+    report : SplitReport
     """
 
     train: Training
@@ -101,13 +110,28 @@ def make_split(
     cold_users: bool = False,
     cold_items: str = "drop",
 ) -> Split:
-    """Part the tables (`parts.rows_to_train`), pass the leakage gate, decide what is relevant.
+    """Part the tables, pass the leakage gate, decide what is relevant.
 
-    ``relevant``: ``any`` test event, test-part ``interest`` above the threshold, or
-    ``purchase`` after the cut. Relevant pairs of users without a training event are dropped
-    unless ``cold_users``; those of such items are by ``cold_items`` dropped, counted although
-    no list can hold them (as Microsoft Recommenders does), or made candidates. A ValueError
-    on an unknown choice, a missing column, an empty part, or a leak.
+    Parameters
+    ----------
+    interest_of : callable, Tables -> InterestMatrix
+        Weighs the training part, and the test part where ``relevant="interest"``.
+    how, train_share, cut
+        See `parts.rows_to_train`.
+    relevant : {"any", "interest", "purchase"}
+        Any test event; test-part interest above ``threshold``; an order after the cut.
+    candidate_kinds : sequence of str, optional
+        Kinds that may be recommended; by default those with a price, else all.
+    cold_users : bool
+        Keep the relevant pairs of users without a training event.
+    cold_items : {"drop", "count", "recommend"}
+        Relevant items without a training event: drop the pair; count it although no list
+        can hold the item (as Microsoft Recommenders does); or make the item a candidate.
+
+    Raises
+    ------
+    ValueError
+        On an unknown choice, a missing column, an empty part, or a leak.
     """
     _check(relevant=relevant, cold_items=cold_items)
     parts = part(tables, how, train_share, cut)
@@ -142,8 +166,14 @@ def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.nd
 def hide_items(split: Split, hidden: np.ndarray) -> Split:
     """Return the split as if the hidden items had been published after training.
 
-    Their events, orders and exposures leave the training part; they alone are candidates and
-    relevant. A ValueError if no test pair names one.
+    Their events, orders and exposures leave the training part, they alone are candidates,
+    and only they count as relevant: what is found is found without anybody's behaviour
+    towards the item.
+
+    Raises
+    ------
+    ValueError
+        If no test pair names a hidden item.
     """
     known, tables = split.train.interest, split.train.tables
     values = _stored(known.values @ diags_array(~hidden * 1.0))

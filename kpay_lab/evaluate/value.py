@@ -45,14 +45,30 @@ def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
 def true_regret(
     items: np.ndarray, interest: np.ndarray, seen: csr_array, candidates: np.ndarray
 ) -> np.ndarray:
-    r"""True interest that the best possible list would have had beyond this one, a place: (n,).
+    r"""True interest that the best possible list would have had beyond this one, a place.
 
     .. math:: \text{regret}_u = \frac{1}{k} \Big( \max_{|L| = k} \sum_{i \in L} I_{ui}
         - \sum_{i \in \text{list}_u} I_{ui} \Big)
 
-    with L among the candidates that were not seen; ``interest`` and ``seen`` are (n, n_items),
-    row for row. 0: nothing better could be shown. Empty places lose what they could have held.
+    with L among the candidates the user had not met. 0: nothing better could be shown.
+    A list that ran short loses what its empty places could have held.
 
+    Parameters
+    ----------
+    items : int array of shape (n, k)
+        Lists of item positions, -1 where they ran short.
+    interest : float array of shape (n, n_items)
+        True degrees of interest, row for row.
+    seen : csr_array of shape (n, n_items)
+        What was withheld from each list.
+    candidates : bool array of shape (n_items,)
+
+    Returns
+    -------
+    float array of shape (n,)
+
+    Examples
+    --------
     >>> true_regret(np.array([[1]]), np.array([[0.9, 0.2, 0.7]]), csr_array([[1, 0, 0]]),
     ...             np.array([True, True, True])).round(2)
     array([0.5])

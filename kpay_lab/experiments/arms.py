@@ -9,11 +9,17 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Metric:
-    """The mean of a column over the units of an arm (a rate if it is 0/1), or a ratio of two.
+    """The mean of a column over the units of an arm, or the ratio of two.
 
-    ``per`` is the denominator of sum(column) / sum(per), by the delta method (Deng, Knoblich &
-    Lu, 2018). A ``covariate``, measured *before* the assignment, makes it CUPED: Y − θ(X − X̄),
-    θ = cov(X, Y) / var(X), leaves (1 − ρ²) of the variance (Deng, Xu, Kohavi & Walker, 2013).
+    Parameters
+    ----------
+    column : str
+        One number a unit; a 0/1 column makes the mean a rate.
+    per : str, optional
+        Denominator: sum(column) / sum(per), by the delta method (Deng, Knoblich & Lu, 2018).
+    covariate : str, optional
+        Measured *before* the assignment. CUPED compares Y − θ(X − X̄), θ = cov(X, Y) / var(X),
+        which leaves (1 − ρ²) of the variance (Deng, Xu, Kohavi & Walker, 2013).
     """
 
     column: str
@@ -43,8 +49,13 @@ class ABData:
 
     ``unit`` and ``arm`` are columns, ``control`` and ``treatment`` labels of ``arm``. A log
     with several rows a unit goes through `per_unit` first: analysed by exposure, an A/A test
-    at 5 % can reject 20 % of the time. What cannot be compared (a repeated unit, a third or
-    an empty arm, a value missing or infinite, a denominator of 0) is a ValueError.
+    at 5 % can reject 20 % of the time.
+
+    Raises
+    ------
+    ValueError
+        For an unknown column, a repeated unit, a third arm, an arm with fewer than two
+        units, a value that is missing or infinite, or a denominator that sums to 0.
     """
 
     frame: pd.DataFrame

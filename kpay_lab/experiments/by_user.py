@@ -22,7 +22,11 @@ def randomised_users(tables: Tables) -> ABData:
     since. Columns: ``arm`` (control, treated), ``shown``, ``clicked``, ``purchased`` and
     ``revenue`` (less refunds) since then, the same with ``_before``, ``segment`` (the kind
     opened most before; "none" without any), in the order in which users came into the test.
-    Exposures without ``treatment``, or a user given both, are a ValueError.
+
+    Raises
+    ------
+    ValueError
+        If exposures lack ``treatment``, or a user was given both.
     """
     shown = tables.exposures
     if shown is None or "treatment" not in shown or not shown["treatment"].notna().any():
@@ -66,8 +70,17 @@ def aa_rejections(
     """Split users at random, where nothing differs, and test at 5 %: by exposure, by user.
 
     By exposure the variance of an arm's rate p is p (1 − p) / N, as if every exposure were a
-    person; by user it is that of a ratio, Σ (s_u − p n_u)² / N². ``sums`` and ``counts`` are
-    (n_users,), clicks (say) and exposures. Returns the shares of the tests that reject.
+    person; by user it is that of a ratio, Σ (s_u − p n_u)² / N².
+
+    Parameters
+    ----------
+    sums, counts : (n_users,)
+        Clicks (say) and exposures of each user.
+
+    Returns
+    -------
+    by_exposure, by_user : float
+        Shares of the tests that reject.
     """
     arms = rng.random((n_tests, len(sums))) < 0.5
     naive, fair, rate = np.zeros(n_tests), np.zeros(n_tests), []

@@ -48,7 +48,7 @@ def evaluate_policy(
     clip: float = np.inf,
     level: float = 0.95,
 ) -> OffPolicy:
-    """Estimate the value of a target policy in four ways, with normal intervals.
+    """Estimate the value of a target policy in four ways.
 
     - DR = mean(Σ_a π(a|x_i) q(x_i, a) + w_i (r_i − q(x_i, a_i))), right if either the
       propensities or q are (Dudík, Langford & Li, 2011);
@@ -56,8 +56,17 @@ def evaluate_policy(
     - IPS = mean(w_i r_i) (Horvitz & Thompson, 1952);
     - DM = mean(Σ_a π(a|x_i) q(x_i, a)): no interval, for its error is bias.
 
-    The log's arrays are (n,), ``target`` π and ``predicted`` q (n, n_actions), q of `cross_fit`.
-    Arrays that disagree or are no probabilities are a ValueError.
+    Intervals are normal; the effective sample size is (Σ w)² / Σ w² (Kish, 1965). Raises
+    ValueError if the shapes disagree, a propensity is not in (0, 1] or a row of ``target``
+    does not sum to 1.
+
+    Parameters
+    ----------
+    rewards, actions, propensity : (n,) float, int, float
+    target, predicted : (n, n_actions) float
+        π, and q from `cross_fit`, so that no row is predicted from itself.
+    clip : float
+        Largest weight allowed; lowers the variance and biases IPS, SNIPS and DR.
     """
     _check(target, predicted, propensity, actions, rewards)
     rows = np.arange(len(rewards))
@@ -149,8 +158,13 @@ def position_policy(
     """Approximate a policy by its mean propensity per (position, item), scaled to sum to 1.
 
     For logs that hold the propensities of logged items only. What is likely is logged more
-    often, so the mean is E[p²] / E[p] ≥ E[p]; scaling repairs the sum, not the shape. Returns
-    also the rows of each cell, 0 without support; both (n_positions, n_actions) float.
+    often, so the mean is E[p²] / E[p] ≥ E[p]; scaling repairs the sum, not the shape.
+
+    Returns
+    -------
+    probabilities, shown : (n_positions, n_actions) float
+        ``shown`` counts the rows of each cell: 0 is a cell without support, and
+        ``shown / shown.sum(axis=1)`` a second, noisier estimate to compare with.
     """
     shape = (int(positions.max()), n_actions)
     shown, total = np.zeros(shape), np.zeros(shape)

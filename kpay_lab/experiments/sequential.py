@@ -37,9 +37,15 @@ def always_valid(
     and asymptotic confidence sequences). It is the mSPRT of Johari, Koomen, Pekelis & Walsh
     (2022, Always valid inference), its mixture chosen to be narrowest near ``tightest_at``.
 
-    ``values`` float and ``treated`` bool are (n,), one a unit of randomisation;
-    ``tightest_at`` is the units of both arms planned for, chosen before the first look. Until
-    ``first_look``, or while an arm has not varied, the interval is the whole line.
+    Parameters
+    ----------
+    values : (n,) float
+        One value a unit of randomisation, in order of arrival.
+    treated : (n,) bool
+    tightest_at : int
+        Units of both arms planned for; chosen before the first look.
+    first_look : int
+        Until then, or while an arm has not varied, the interval is the whole line.
     """
     values, treated = np.asarray(values, np.float64), np.asarray(treated, bool)
     if not np.isfinite(values).all() or values.shape != treated.shape:

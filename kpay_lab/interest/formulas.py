@@ -14,10 +14,25 @@ Matrix = np.ndarray
 
 
 def published_interest(A: Matrix, mu: float, identity: str = "eye") -> Matrix:
-    r"""Predict interest as printed, :math:`P = A + \mu I`, with one mu for all.
+    r"""Predict interest as printed, :math:`P = A + \mu I`.
 
-    I is read as the identity matrix (``eye``: A must be square) or as all ones (``ones``).
+    Parameters
+    ----------
+    A : array of shape (n_users, n_items)
+    mu : float
+        The users' mean interest, one number.
+    identity : {"eye", "ones"}
+        Read I as the identity matrix (needs n_users = n_items) or as all ones.
 
+    Raises
+    ------
+    ValueError
+        If A is not a matrix, or not square under the identity reading.
+
+    Source: document A, section 4.2.
+
+    Examples
+    --------
     >>> published_interest(np.full((2, 2), 0.5), 0.5)
     array([[1. , 0.5],
            [0.5, 1. ]])
@@ -34,9 +49,26 @@ def published_interest(A: Matrix, mu: float, identity: str = "eye") -> Matrix:
 def published_relevance(C: Matrix, D: Matrix, reading: str = "meaning") -> Matrix:
     r"""Score contents for users as printed, :math:`R_{ij} = C_i \cdot D_j`.
 
-    ``meaning``: R_ij is user i's score of content j, :math:`R = D C^\top`. ``indices``: the
-    printed indices taken literally, :math:`R = C D^\top`, so that rows are contents.
+    Parameters
+    ----------
+    C : array of shape (n_items, n_features)
+        Content features.
+    D : array of shape (n_users, n_features)
+        User features.
+    reading : {"meaning", "indices"}
+        ``meaning``: R_ij is user i's score of content j, :math:`R = D C^\top`, shape
+        (n_users, n_items). ``indices``: the printed indices taken literally,
+        :math:`R = C D^\top`, shape (n_items, n_users).
 
+    Raises
+    ------
+    ValueError
+        If C and D have different numbers of features.
+
+    Source: document A, section 4.2.
+
+    Examples
+    --------
     >>> published_relevance([[1, 0], [0, 2]], [[3, 4]])
     array([[3., 8.]])
     """
@@ -49,8 +81,22 @@ def published_relevance(C: Matrix, D: Matrix, reading: str = "meaning") -> Matri
 
 
 def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float, float]) -> Matrix:
-    r"""Rate as printed, :math:`S = w_1 R + w_2 A + w_3 B`.
+    """Rate as printed, :math:`S = w_1 R + w_2 A + w_3 B`.
 
+    Parameters
+    ----------
+    R, A, B : arrays of one shape (n_users, n_items)
+    weights : three floats
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Source: document A, section 4.2.
+
+    Examples
+    --------
     >>> published_score([[0.8]], [[0.5]], [[30]], (0.5, 0.3, 0.2))
     array([[6.55]])
     """
@@ -61,10 +107,24 @@ def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float
 
 
 def published_comment(A: Matrix, B: Matrix, threshold: float | None = None) -> Matrix:
-    r"""Comment model as printed with :math:`f(A, B) = A \cdot B`, cell by cell; B in seconds.
+    r"""Comment model as printed with :math:`f(A, B) = A \cdot B`, cell by cell.
 
-    With a threshold t, True where :math:`A B > t` ("has commented").
+    Parameters
+    ----------
+    A, B : arrays of one shape
+        Interest and watch time (seconds).
+    threshold : float, optional
+        If given, return True where :math:`A B > t` ("has commented").
 
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Source: document A, section 4.2 and the worked table of 4.3.
+
+    Examples
+    --------
     >>> published_comment([[0.5, 0.5]], [[30, 50]])
     array([[15., 25.]])
     """
@@ -76,8 +136,18 @@ def predicted_interest(
 ) -> Matrix:
     r"""P for any rectangle and a mean of each user, :math:`P_{ij} = A_{ij} + \mu_i I_{ij}`.
 
-    ``mu`` is one number (then it is `published_interest`), one a user, or by default each
-    user's own mean. All ones add a constant to a user's row and so reorder nothing.
+    Parameters
+    ----------
+    A : array of shape (n_users, n_items)
+    mu : float or array of shape (n_users,), optional
+        Mean interest; by default each user's own mean.
+    identity : {"ones", "eye"}
+        All ones, or ones on the main diagonal of the rectangle.
+
+    Notes
+    -----
+    With one mu for all it is `published_interest`. The all-ones reading adds a constant to a
+    user's row and therefore reorders nothing.
     """
     A = _matrix("A", A)
     means = A.mean(axis=1) if mu is None else np.asarray(mu, dtype=np.float64)
@@ -107,9 +177,12 @@ def combined_score(
     *,
     scale: Callable[[Matrix], Matrix] | None = None,
 ) -> Matrix:
-    """S with its inputs put on one scale first, so that the weights mean what they say.
+    """S with its three inputs put on one scale first, so that the weights mean what they say.
 
-    ``scale`` is by default `unit_range`; the identity gives `published_score`.
+    Parameters
+    ----------
+    scale : callable, optional
+        Applied to each input; by default `unit_range`. The identity gives `published_score`.
     """
     scale = scale or unit_range
     R, A, B = (scale(_matrix(name, values)) for name, values in (("R", R), ("A", A), ("B", B)))

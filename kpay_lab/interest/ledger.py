@@ -34,8 +34,15 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
     Keys are ``SYMBOL/user/item`` for the canonical reading and ``SYMBOL[reading]/user/item``
     for another. Canonical: R by meaning; P with the rating table's A = 0.5 and the identity
     matrix; S with the inputs of its own table (P in the place of R, raw seconds for B);
-    C = A B. ``needs`` says what would have to hold for the printed value to come out.
+    C = A B.
 
+    Returns
+    -------
+    DataFrame
+        Columns key, computed, printed, difference, verdict, needs.
+
+    Examples
+    --------
     >>> ledger = worked_ledger().set_index("key")
     >>> ledger.loc["R/u_1/v_1", ["computed", "printed", "verdict"]]
     computed         0.32

@@ -9,11 +9,23 @@ from scipy.sparse import coo_array, csr_array
 
 @dataclass(frozen=True)
 class InterestMatrix:
-    """Degree of interest of each user in each item; what is not stored is 0.
+    """Degree of interest of each user in each item.
 
-    The indexes label rows and columns, the only crossing between labels and positions: a
-    ValueError if they disagree with the shape or repeat an id. What has no value is *cold*.
+    Parameters
+    ----------
+    values : csr_array of shape (n_users, n_items)
+        Interest degrees; what is not stored is 0.
+    users, items : pandas.Index
+        Row and column labels. They are the only crossing between labels and
+        positions. A row or column without a stored value is *cold*.
 
+    Raises
+    ------
+    ValueError
+        If the shape and the indexes disagree, or an id occurs twice.
+
+    Examples
+    --------
     >>> A = InterestMatrix.from_pairs(["u1", "u1", "u2"], ["a", "b", "b"], [0.9, 0.1, 0.4])
     >>> A.values.toarray()
     array([[0.9, 0.1],
@@ -48,7 +60,12 @@ class InterestMatrix:
     ) -> "InterestMatrix":
         """Build the matrix from one value a (user, item) pair; repeated pairs add up.
 
-        The indexes are by default the ids of the pairs, in order of appearance.
+        Parameters
+        ----------
+        user_ids, item_ids : sequences of str, length n
+        values : sequence of float, length n
+        users, items : pandas.Index, optional
+            Every id, in order; by default those of the pairs, in order of appearance.
         """
         users = pd.Index(pd.unique(pd.Series(user_ids)), name="user_id") if users is None else users
         items = pd.Index(pd.unique(pd.Series(item_ids)), name="item_id") if items is None else items

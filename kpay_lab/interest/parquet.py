@@ -39,9 +39,13 @@ def known_columns(header: Sequence[str]) -> dict[str, list[str]]:
 
 
 def schema_faults(file: str, kinds: Mapping[str, str]) -> list[str]:
-    """Say what is wrong with the columns of a file, given their kinds.
+    """Say what is wrong with the columns of a file.
 
-    A kind is ``text``, ``number``, ``time``, ``nothing`` or the name of another type.
+    Parameters
+    ----------
+    file : str
+    kinds : mapping
+        Column → ``text``, ``number``, ``time``, ``nothing`` or the name of another type.
     """
     names = known_columns(list(kinds))
     faults = [
@@ -62,8 +66,17 @@ def read_events(paths: str | Path | Sequence[str | Path]) -> pd.DataFrame:
 
     Parquet mostly stores each distinct id once and then numbers; the numbers are taken as
     they are, so that no text is compared event by event. Only the columns that totals use
-    are read, under their names in the files; nothing is checked, unlike `data.load`, but that
-    the ids are text (else a ValueError).
+    are read, under their names in the files; nothing is checked, unlike `data.load`.
+
+    Returns
+    -------
+    DataFrame
+        For `totals.pair_totals`; ``user_id`` and ``item_id`` are categories.
+
+    Raises
+    ------
+    ValueError
+        If the ids are not text columns named user_id and item_id.
     """
     ids = ["user_id", "item_id"]
     schema = ds.dataset(paths, format="parquet").schema
@@ -100,8 +113,12 @@ def _categories(column: pa.ChunkedArray) -> pd.Categorical:
 def batches(paths: Sequence[Path]) -> list[pl.LazyFrame]:
     """Scan Parquet files in the form of `streaming.EventLog`, a bounded number of events each.
 
-    A column that only some files have is null in the others. One ValueError names every file
-    that is no Parquet or has faults in its schema.
+    A column that only some files have is null in the others.
+
+    Raises
+    ------
+    ValueError
+        Naming every file that is no Parquet or has faults in its schema.
     """
     schemas, faults = [], []
     for path in paths:

@@ -9,10 +9,27 @@ import numpy as np
 class WorkedCase:
     """Every number document A prints in its worked case; rows are u_1, u_2, columns v_1, v_2.
 
-    In its symbols: ``interest`` A, ``mean_interest`` mu, ``predicted`` P, ``item_features`` C,
-    ``user_features`` D, ``content_scores`` R, ``ratings`` S. A is that of the rating table
-    (section 4.3, 3), as its own table has no values; 有 is True in ``commented``; the unit of
-    ``watch_time`` is not printed, seconds are assumed.
+    Parameters
+    ----------
+    watch_time : array (2, 2)
+        Printed as 30, 20, 50, 40; the unit is not printed, seconds are assumed.
+    likes : array (2, 2)
+    commented : bool array (2, 2)
+        有 is True, 无 is False.
+    interest : array (2, 2)
+        The A of the rating table (section 4.3, 3); the table of A itself has no values.
+    mean_interest : float
+        mu.
+    predicted : array (2, 2)
+        P as printed.
+    item_features, user_features : arrays (2, 3)
+        C and D.
+    content_scores : array (2, 2)
+        R as printed.
+    weights : three floats
+        w1, w2, w3.
+    ratings : array (2, 2)
+        S as printed.
     """
 
     users: tuple[str, ...]

@@ -13,9 +13,20 @@ from kpay_lab.interest.weighting import InterestWeights, interest_degree, intere
 def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int = 5) -> pd.DataFrame:
     """Leave out or double each sign's weight and compare the interest that results.
 
-    One row a ``change``: ``rank_correlation``, Spearman's rho of all degrees with the unchanged
-    ones; ``overlap@k``, the mean share of a user's k favourite items that stay, over users
-    with more than k items (NaN without any).
+    Parameters
+    ----------
+    totals : PairTotals
+    weights : InterestWeights
+        The choice under test.
+    k : int
+        Length of the lists compared.
+
+    Returns
+    -------
+    DataFrame
+        One row a change: ``change``; ``rank_correlation``, Spearman's rho of all degrees with
+        the unchanged ones; ``overlap@k``, the mean share of a user's k favourite items that
+        stay. Only users with more than k items count for the overlap (NaN without any).
     """
     base = interest_degree(totals, weights)
     favourites = _favourites(totals, base, k)

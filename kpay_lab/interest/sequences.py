@@ -11,9 +11,18 @@ from scipy.sparse import coo_array, csr_array
 class Sequences:
     """The events of every user in order of time, laid end to end.
 
-    Document A, section 4.2: B_i is user i's sequence, b_j the behaviour at time t_j. Positions
-    ``user`` and ``item`` (n_events,) are sorted by user, then time, then file order;
-    ``session`` (n_events,) is numbered over all users from 0.
+    Document A, section 4.2: B_i is user i's sequence, b_j the behaviour at time t_j.
+
+    Parameters
+    ----------
+    user, item : int array of shape (n_events,)
+        Positions, sorted by user, then time, then file order.
+    timestamp : Series of length n_events
+        UTC times, non-decreasing within a user.
+    session : int array of shape (n_events,)
+        Session number, counted over all users from 0.
+    n_items : int
+        Number of items, the side of the transition matrix.
     """
 
     user: np.ndarray
@@ -27,9 +36,18 @@ class Sequences:
         return self.item[first:last]
 
     def transitions(self, *, within_session: bool = True) -> csr_array:
-        """Count how often one item (row) was directly followed by another (column).
+        """Count how often one item directly followed another.
 
-        Only pairs of the same session count, or else of the same user; staying does not.
+        Parameters
+        ----------
+        within_session : bool
+            Only count pairs of the same session; otherwise of the same user.
+
+        Returns
+        -------
+        csr_array of shape (n_items, n_items)
+            Row: the item left; column: the item that came next. Staying on an item is
+            not counted.
         """
         group = self.session if within_session else self.user
         follows = (group[1:] == group[:-1]) & (self.item[1:] != self.item[:-1])
@@ -45,8 +63,24 @@ def behaviour_sequences(
 
     A session ends where the next event begins more than ``gap_minutes`` later. A
     ``session_id`` column, where there is one, decides instead. Events without a time are
-    left out; without the column timestamp it is a ValueError.
+    left out.
 
+    Parameters
+    ----------
+    events : DataFrame
+        Validated events with timestamps.
+    users, items : pandas.Index
+        Every id, in order.
+    gap_minutes : float
+        Pause that ends a session, in minutes.
+
+    Raises
+    ------
+    ValueError
+        If the events have no timestamp column: without times there is no order.
+
+    Examples
+    --------
     >>> times = pd.to_datetime(["2024-01-01 10:00", "2024-01-01 10:05", "2024-01-02"],
     ...                        format="ISO8601", utc=True)
     >>> log = pd.DataFrame({"user_id": "u", "item_id": ["a", "b", "a"], "timestamp": times})
@@ -76,11 +110,23 @@ def behaviour_sequences(
 
 
 def group_transitions(transitions: csr_array, groups: pd.Series, *, most: int = 10) -> pd.DataFrame:
-    """Add transitions up by groups of items: rows the group left, columns the next, as shares.
+    """Add transitions up by groups of items and give each row as shares.
 
-    ``groups`` (n_items,) are in the order of the matrix; missing ones are left out. Rows sum to
-    1 over the groups kept, the ``most`` with the most steps.
+    Parameters
+    ----------
+    transitions : csr_array of shape (n_items, n_items)
+    groups : Series of length n_items
+        Group of each item, in the order of the matrix; missing ones are left out.
+    most : int
+        Keep the groups with the most steps.
 
+    Returns
+    -------
+    DataFrame
+        Rows the group left, columns the next one; rows sum to 1 over the groups kept.
+
+    Examples
+    --------
     >>> steps = csr_array(np.array([[0, 3, 1], [0, 0, 0], [4, 0, 0]]))
     >>> group_transitions(steps, pd.Series(["x", "x", "y"]))
           x     y

@@ -45,14 +45,28 @@ class EventLog(Protocol):
 
 @dataclass(frozen=True)
 class ParquetLog:
-    """Parquet files in batches, streamed by Polars: memory grows with the answer alone."""
+    """Parquet files, streamed by Polars: memory grows with the answer, not with the log.
+
+    Parameters
+    ----------
+    parts : tuple of polars.LazyFrame
+        The log in batches of events.
+    columns : tuple of str
+    """
 
     parts: tuple[pl.LazyFrame, ...]
     columns: tuple[str, ...]
 
     @classmethod
     def open(cls, paths: Sequence[str | Path]) -> "ParquetLog":
-        """Look at the files' schemas, no row; their faults are one ValueError (`batches`)."""
+        """Look at the files' schemas; no row is read.
+
+        Raises
+        ------
+        ValueError
+            If a file is no Parquet, lacks an id or holds a column of the wrong type: all
+            such faults at once.
+        """
         parts = batches([Path(path) for path in paths])
         return cls(tuple(parts), tuple(parts[0].collect_schema().names()))
 
@@ -99,13 +113,27 @@ def compact_log(
     cut: pd.Timestamp | None = None,
     half_life_days: float | None = None,
 ) -> pd.DataFrame:
-    """Return one row a pair with events in [since, until), of which `totals.pair_totals` is equal.
+    """Return one row a pair, or with a ``cut`` one for each side of it the pair has events on.
 
-    Memory is bounded by the number of distinct pairs. Sums are added in another order than in
-    memory: last digits may differ. With a ``cut`` events before it and from it on are added up
-    apart, in rows of their own; with a half-life sums come back faded. Columns: ids, ``n_rows``
-    (events added up), ``n_events`` (the same, faded), the measures, ``n_ratings``,
-    ``n_durations``, the last ``timestamp``. Rows and ids stand in order of first appearance.
+    Totals of totals are totals: `totals.pair_totals` gives the same for the compact log as for
+    the events, but for last digits, as sums are added in another order. Memory is bounded by
+    the number of distinct pairs.
+
+    Parameters
+    ----------
+    since, until : Timestamp, optional
+        Only events in [since, until).
+    cut : Timestamp, optional
+        Events before it and events from it on are added up apart.
+    half_life_days : float, optional
+        As in `totals.pair_totals`; the sums come back faded.
+
+    Returns
+    -------
+    DataFrame
+        Ids, ``n_rows`` (events added up), ``n_events`` (the same, faded), the measures,
+        ``n_ratings``, ``n_durations`` and the last ``timestamp``. Rows stand in the order
+        of their first event, so that ids keep their order of first appearance.
     """
     window = _window(log, since, until)
     fade = None if half_life_days is None else _fade(log, window, half_life_days)
@@ -155,9 +183,14 @@ def totals_query(
 
 
 def check_values(log: EventLog) -> int:
-    """Count the events, and refuse a log with values that cannot be.
+    """Count the events and refuse a log with values that cannot be.
 
-    One ValueError tells all: no event, ids or times that are missing, measures out of range.
+    Raises
+    ------
+    ValueError
+        If there is no event, an id or some time is missing, or a measure is out of its
+        range: all such faults at once. Single rows are not set aside here; `kpay check`
+        names them.
     """
     measures = [name for name in (*SUMMED, *LARGEST) if name in log.columns]
     counted = ["user_id", "item_id", *({"time"} & set(log.columns))]

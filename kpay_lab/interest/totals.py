@@ -15,12 +15,18 @@ LARGEST = ("duration", "progress")
 
 @dataclass(frozen=True)
 class PairTotals:
-    """One row per (user, item) that met in the log, sorted by user, then item.
+    """One row per (user, item) that met in the log.
 
-    ``pairs`` holds ``user`` and ``item`` (positions in the indexes), ``n_events``, and of each
-    column of the log its total: sums of watch time (seconds), likes, comments, shares,
-    questions and ratings (``n_ratings`` counts them); the largest duration (seconds) and
-    progress; ``last_seen``. Where the log never gives a value for the pair it is NaN.
+    Parameters
+    ----------
+    pairs : DataFrame
+        ``user`` and ``item`` (positions), ``n_events``, and for each column of the log its
+        total: sums of watch time (seconds), likes, comments, shares, questions and ratings
+        (``n_ratings`` counts them); the largest duration (seconds) and progress;
+        ``last_seen``. A pair for which the log never gives a value holds NaN there.
+        Sorted by user, then item.
+    users, items : pandas.Index
+        The labels behind the positions.
     """
 
     pairs: pd.DataFrame
@@ -35,14 +41,27 @@ def pair_totals(
     items: pd.Index | None = None,
     half_life_days: float | None = None,
 ) -> PairTotals:
-    r"""Add up the validated events of each (user, item) pair.
+    r"""Add up the events of each (user, item) pair.
 
     With a half-life every event counts :math:`2^{-(t_0 - t) / h}` instead of 1, where
     :math:`t_0` is the last event: sums and ``n_events`` fade; largest values and ``n_ratings``
     do not. Totals of totals are totals: ``n_events`` and ``n_ratings`` in ``events`` add up.
-    The indexes are by default the ids of the events, in order of appearance. A ValueError if
-    a half-life is asked of events without times, or is not positive.
 
+    Parameters
+    ----------
+    events : DataFrame
+        Validated events.
+    users, items : pandas.Index, optional
+        Every id, in order; by default those of the events, in order of appearance.
+    half_life_days : float, optional
+
+    Raises
+    ------
+    ValueError
+        If a half-life is asked of events without times, or is not positive.
+
+    Examples
+    --------
     >>> log = pd.DataFrame({"user_id": ["u", "u", "w"], "item_id": ["a", "a", "a"],
     ...                     "watch_time": [30.0, 20.0, 5.0]})
     >>> pair_totals(log).pairs

@@ -17,9 +17,19 @@ WEIGHTINGS = ("auto", "interest", "binary", "counts", "rating", "bm25")
 class InterestWeights:
     """How much each sign of interest counts; the weights of the signs present are scaled to 1.
 
-    ``half_like`` and ``half_comment`` are the numbers that earn half of the full sign,
-    ``rating_scale`` is the best rating there is. A ValueError if a weight is negative, all
-    are 0, or a half or the scale is not positive.
+    Parameters
+    ----------
+    watch, like, comment, progress, rating, purchase : float
+        Weights, 0 or more.
+    half_like, half_comment : float
+        The number of likes or comments that earns half of the full sign.
+    rating_scale : float
+        The best rating there is.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, all are 0, or a half or the scale is not positive.
     """
 
     watch: float = 0.5
@@ -50,7 +60,7 @@ SIGNS = ("watch", "like", "comment", "progress", "rating", "purchase")
 def interest_signs(
     totals: PairTotals, weights: InterestWeights, bought: csr_array | None = None
 ) -> pd.DataFrame:
-    r"""Each sign of interest on a scale from 0 to 1: one row a pair, one column a sign.
+    r"""Each sign of interest on a scale from 0 to 1, one column a sign.
 
     .. math::
         \text{watch} = \min(1, w / d), \quad \text{like} = \frac{n}{n + h}, \quad
@@ -58,8 +68,20 @@ def interest_signs(
 
     with watch time w, duration d, n likes and the half h (comments likewise): the first like
     says most. Without any duration in the log, watch is the share of the user's own watch
-    time. NaN means that the log is silent on this sign for this pair; a sign on which it
-    never speaks has no column. ``bought`` (n_users, n_items) is non-zero for what was bought.
+    time. NaN means that the log is silent on this sign for this pair.
+
+    Parameters
+    ----------
+    totals : PairTotals
+    weights : InterestWeights
+        Gives the halves and the rating scale.
+    bought : csr_array of shape (n_users, n_items), optional
+        Non-zero where the user bought the item.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair; only the columns on which the log speaks.
     """
     pairs = totals.pairs
     signs = pd.DataFrame(index=pairs.index)
@@ -93,8 +115,20 @@ def interest_degree(
     .. math:: A_{ij} = \sum_s w_s x_{ijs} \Big/ \sum_s w_s, \quad s \text{ known for } (i, j)
 
     A sign on which the log is silent is left out and the other weights grow; it is not taken
-    for 0. Where no sign is known the degree is 0; where the log has none with a weight it is
-    a ValueError. Document A, section 4.2, asks for A_ij and leaves its making open.
+    for 0. Where no sign is known the degree is 0.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,), in [0, 1]
+
+    Raises
+    ------
+    ValueError
+        If the log has no sign of interest with a weight, only ids.
+
+    Notes
+    -----
+    Document A, section 4.2, asks for A_ij and leaves its making open; this is our choice.
     """
     weights = weights or InterestWeights()
     signs = interest_signs(totals, weights, bought)
@@ -121,11 +155,23 @@ def interest_matrix(
 ) -> InterestMatrix:
     """Build A from the tables: totals, then weighting, then the matrix.
 
-    Weighting ``interest`` is `interest_degree`; ``binary`` 1 for every pair; ``counts`` the
-    number of events; ``rating`` the (faded) sum of ratings; ``bm25`` counts damped by length
-    and item rarity (Robertson and Zaragoza, 2009). ``auto`` is ``interest`` where the log has
-    a sign of interest, else ``binary``. The indexes are by default every id of the tables. A
-    ValueError if the weighting is unknown or the log lacks what it needs.
+    Parameters
+    ----------
+    tables : Tables
+    weighting : {"auto", "interest", "binary", "counts", "rating", "bm25"}
+        ``interest`` is `interest_degree`; ``binary`` 1 for every pair; ``counts`` the number
+        of events; ``rating`` the sum of ratings (with a half-life: the faded sum); ``bm25``
+        counts damped by length and item rarity (Robertson and Zaragoza, 2009). ``auto`` is
+        ``interest`` where the log has a sign of interest, else ``binary``.
+    weights : InterestWeights, optional
+    half_life_days : float, optional
+    users, items : pandas.Index, optional
+        Every id, in order; by default every id of the tables.
+
+    Raises
+    ------
+    ValueError
+        If the weighting is unknown or the log lacks what it needs.
     """
     events = with_durations(tables)
     totals = pair_totals(events, users=users, items=items, half_life_days=half_life_days)

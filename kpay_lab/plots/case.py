@@ -26,8 +26,12 @@ VERDICT_COLOURS = {
 def plot_ledger(ledger: pd.DataFrame, symbols: tuple[str, ...]) -> Figure:
     """Draw the printed number beside the computed one, cell by cell, one panel a table.
 
-    ``ledger`` is that of `kpay_lab.interest.ledger.worked_ledger`; ``symbols`` are heads of its
-    keys, such as ``("P", "R", "R[indices]", "S[share]")``.
+    Parameters
+    ----------
+    ledger : DataFrame
+        Of `kpay_lab.interest.ledger.worked_ledger`.
+    symbols : tuple of str
+        Key heads, e.g. ``("P", "R", "R[indices]", "S[share]")``.
     """
     figure, axes = new_figure(1, len(symbols), height=2.6, sharey=True)
     for panel, symbol in zip(axes, symbols, strict=True):

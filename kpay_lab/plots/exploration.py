@@ -50,7 +50,13 @@ def plot_shares(shares: pd.Series, title: str, label: str) -> Figure:
 
 
 def plot_watched_share(share: pd.DataFrame, by: str) -> Figure:
-    """Draw ``share`` (watched, of the duration) over the events, one curve a value of ``by``."""
+    """Draw how much of an item is watched in one event, one curve a kind.
+
+    Parameters
+    ----------
+    share : DataFrame
+        Columns ``share`` (of the duration, replays above 1) and the one named by ``by``.
+    """
     figure, (axes,) = new_figure(height=3.0)
     bins = np.linspace(0, 1.5, 46)
     for colour, (name, group) in zip(PALETTE, share.groupby(by, observed=True), strict=False):
@@ -68,7 +74,13 @@ def plot_watched_share(share: pd.DataFrame, by: str) -> Figure:
 
 
 def plot_who_watches_what(table: pd.DataFrame, rows: str, columns: str) -> Figure:
-    """Draw each user group's shares of events by item group; hidden cells (NaN) stay grey."""
+    """Draw each user group's events by item group as shares of the group; hidden cells stay grey.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows user groups, columns item groups, cells shares of the row (NaN = suppressed).
+    """
     figure, (axes,) = new_figure(height=max(2.2, 0.36 * len(table) + 1.4))
     axes.set_facecolor("#e5e7eb")
     axes.grid(visible=False)

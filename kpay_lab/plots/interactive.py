@@ -16,10 +16,19 @@ from kpay_lab.plots.style import relabel
 
 @dataclass(frozen=True)
 class Interactive:
-    """Draw a figure anew whenever a slider moves: a widget, and a PNG of the starts for a page.
+    """Draw a figure anew whenever a slider moves.
 
-    ``draw`` takes the sliders' values by name; ``sliders`` gives (lowest, highest, step, start)
-    by name; ``words`` are labels in another language, for figure and sliders.
+    It offers two forms of itself: a widget, which JupyterLab prefers, and a PNG of the figure
+    at the sliders' starts, which a report page shows.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the sliders' values by name, returns a figure.
+    sliders : mapping
+        Name → (lowest, highest, step, start).
+    words : mapping, optional
+        Labels in another language, for figure and sliders.
     """
 
     draw: Callable[..., Figure]

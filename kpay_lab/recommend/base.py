@@ -15,7 +15,15 @@ BATCH = 512  # users scored at once: few enough to rank while their scores are i
 
 @dataclass(frozen=True)
 class Training:
-    """All a model may learn from: training interest, and the tables as known at training time."""
+    """Everything a model may learn from: the training part, and nothing after it.
+
+    Parameters
+    ----------
+    interest : InterestMatrix
+        Interest degrees of the training events, (n_users, n_items).
+    tables : Tables, optional
+        As known at training time, with training events only.
+    """
 
     interest: InterestMatrix
     tables: Tables | None = None
@@ -135,12 +143,27 @@ def top_k(
     exclude: csr_array | None = None,
     candidates: np.ndarray | None = None,
 ) -> TopK:
-    """Rank the k best items for each user position with a fitted model.
+    """Rank the k best items for each user: the only ranking code of the workbench.
 
-    Every stored cell of ``exclude`` (n_users, n_items) is withheld: as a rule what was seen in
-    training, or what was bought. ``candidates`` (n_items,) bool may appear; by default those
-    with a stored cell in ``exclude``, so none unseen in training; without ``exclude`` all.
-    A ValueError if k is below 1, ``candidates`` does not fit, or the model scores NaN.
+    Parameters
+    ----------
+    model : Recommender
+        A fitted model.
+    users : int array of shape (n,)
+        User positions.
+    k : int
+        List length.
+    exclude : csr_array of shape (n_users, n_items), optional
+        Every stored cell is withheld, usually the training matrix: what was seen never
+        comes back. It may be another set, such as what was bought.
+    candidates : bool array of shape (n_items,), optional
+        Items that may appear. By default those with a column in ``exclude`` that is not
+        empty, that is, all but items unseen in training; all items without ``exclude``.
+
+    Raises
+    ------
+    ValueError
+        If k is below 1, ``candidates`` does not fit, or a model scores NaN.
     """
     users = np.asarray(users, dtype=np.intp)
     if k < 1:

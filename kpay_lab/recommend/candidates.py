@@ -17,11 +17,19 @@ def candidate_items(
     verified_only: bool = False,
     min_rating: float | None = None,
 ) -> np.ndarray:
-    """Mark which of the item ids may appear in a list: bool of shape (n_items,).
+    """Mark the items that may appear in a list: bool of shape (n_items,).
 
-    ``kinds`` are by default those of which an item has a price (what can be sold), else all.
-    Others leave out what is not ``reviewed``, whose author is not ``author_verified`` (a
-    missing mark counts as no), or whose mean rating is lower; without ratings an item stays.
+    Parameters
+    ----------
+    items : pandas.Index
+        The item ids, in order of position.
+    kinds : sequence of str, optional
+        By default the kinds of which an item has a price (what can be sold), else all.
+    reviewed_only, verified_only : bool
+        Leave out what is not ``reviewed``, or whose author is not ``author_verified``; a
+        missing mark counts as no.
+    min_rating : float, optional
+        Leave out items with a lower mean rating; an item without ratings stays.
     """
     allowed = np.ones(len(items), dtype=bool)
     known = pd.DataFrame(index=items)

@@ -21,8 +21,13 @@ class Chosen:
 def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recommender:
     """Make one model of `MODELS`; a setting is a field of its class.
 
-    A ValueError if the model or a setting is unknown, or text stands for a number.
+    Raises
+    ------
+    ValueError
+        If the model or a setting is unknown, or text stands where a number belongs.
 
+    Examples
+    --------
     >>> build_model("ease", {"reg": 100.0})
     EASE(reg=100.0, dtype='float32')
     """

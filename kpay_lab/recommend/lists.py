@@ -29,9 +29,19 @@ def recommend_for_all(
     """Let a model learn from the whole log and list k items for every user.
 
     What a user met is not shown again; items nobody met, and those that `candidate_items`
-    leaves out (asked by ``only``, such as ``reviewed_only=True``), are no candidates. A cold
-    user gets the most popular items. Columns ``user_id, rank`` (from 1), ``item_id, title,
-    score, why``; users in the order of the log.
+    leaves out, are no candidates. A cold user gets the most popular items.
+
+    Parameters
+    ----------
+    interest_of : callable, Tables -> InterestMatrix
+    only
+        What else `candidate_items` asks of an item, such as ``reviewed_only=True``.
+
+    Returns
+    -------
+    DataFrame
+        ``user_id, rank`` (from 1), ``item_id, title`` (the id where there is none),
+        ``score, why``; users in the order of the log.
     """
     interest = interest_of(tables)
     train = Training(interest, tables)
@@ -56,12 +66,17 @@ def recommend_for_all(
 
 
 def explain_lists(top: TopK, model: Recommender, train: Training, *, n: int = 2) -> np.ndarray:
-    """Name what speaks most for each item of each list: str (n_users, k).
+    """Name what speaks most for each item of each list.
 
-    At most n titles or features, joined by ``; ``; empty where nothing speaks for the item,
-    as for a cold user, and beside −1. A model that scores by history · item weights is taken
-    apart exactly: a met item j adds h_uj · w_ji to item i. ContentBased names shared features
-    instead; for other models the met items most similar to i (cosine of users) stand in.
+    A model that scores by history · item weights is taken apart exactly: the contribution
+    of a met item j to item i is h_uj · w_ji. ContentBased names shared features instead.
+    For any other model the met items most similar to i (cosine of their users) stand in.
+
+    Returns
+    -------
+    str array of shape (n_users, k)
+        At most n titles (ids where there is none) or features, joined by ``; ``. Empty
+        where nothing speaks for the item, as for a cold user, and beside −1.
     """
     part: Any = model if hasattr(model, "item_weights_") else None
     part = part or ItemNeighbours(n_neighbors=None).fit(train)
