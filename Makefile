@@ -35,8 +35,9 @@ lab: $(READY) ## open JupyterLab on the notebooks
 test: $(READY) ## run the tests (slow, spark and browser tests apart)
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-all: $(READY) ## run every test, the slow ones too
-	$(BIN)/python -m pytest -n auto --dist loadfile -m ""
+test-all: $(READY) ## run every test: the slow ones, those in a browser, and those on Spark
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not spark"
+	$(MAKE) --no-print-directory test-spark
 
 test-browser: $(READY) ## run the tests in a real browser (needs Chromium on the PATH)
 	$(BIN)/python -m pytest -m browser tests/browser
