@@ -52,15 +52,18 @@ def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Trainin
     """Build the wanted models (all for an empty mapping), popularity always among them.
 
     A model that lacks what it learns from (times for ``markov``, a description of the items
-    for ``content``) is left out with a reason.
+    for ``content``, one of the two for ``blend``) is left out with a reason.
     """
     settings = dict(wanted) or dict.fromkeys(MODELS)
     models, left_out = {}, {}
     for name in dict.fromkeys(["popularity", *settings]):
         models[name] = build_model(name, settings.get(name))
-    if "markov" in models and not train.has("events", "timestamp"):
+    timed, described = train.has("events", "timestamp"), is_described(train)
+    if "markov" in models and not timed:
         left_out["markov"] = "the log has no times, so what came next is not known"
-    if "content" in models and not is_described(train):
+    if "content" in models and not described:
         left_out["content"] = "nothing describes the items"
+    if "blend" in models and not (timed or described):
+        left_out["blend"] = "without times and descriptions it is predicted interest alone"
     kept = {name: model for name, model in models.items() if name not in left_out}
     return Chosen(kept, left_out)

@@ -107,7 +107,7 @@ def test_models_are_chosen_by_name_and_by_what_the_data_feed(split, small_world)
         how="random_per_user",
     )
     chosen = choose_models({}, bare.train)
-    assert set(chosen.left_out) == {"markov", "content"}
+    assert set(chosen.left_out) == {"markov", "content", "blend"}
     assert "ease" in chosen.models and "markov" not in chosen.models
     with pytest.raises(ValueError, match="model 'eas' is unknown"):
         choose_models({"eas": {}}, split.train)
