@@ -6,8 +6,9 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,6 +23,7 @@ THREADS = {
 } | {"POLARS_MAX_THREADS": "1"}
 
 DONE = ("ok", "not applicable")
+PATIENCE = 2.0  # seconds to wait for the lock of a process that is ending
 
 
 @dataclass(kw_only=True)
@@ -128,13 +130,22 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def abandon(folder: Path) -> None:
-    """Say of a run whose runner was killed that it was interrupted; ``--resume`` takes it up."""
-    with suppress(ValueError), alone(folder):  # one that is already taken up is not abandoned
-        manifest = Manifest.read(folder)
-        if manifest.status == "running":
-            manifest.status = "interrupted"
-            manifest.end_pending()
-            manifest.write(folder)
+    """Say of a run whose runner was killed that it was interrupted; ``--resume`` takes it up.
+
+    A run that another process is at work on for longer than `PATIENCE` was taken up already.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            with alone(folder):
+                manifest = Manifest.read(folder)
+                if manifest.status == "running":
+                    manifest.status = "interrupted"
+                    manifest.end_pending()
+                    manifest.write(folder)
+                return
+        except ValueError:  # a killed process may lose its pipes a moment before its locks
+            time.sleep(0.05)
 
 
 def _git(project: Path, *arguments: str) -> str | None:
