@@ -24,6 +24,8 @@ from traitlets.config import Config  # noqa: E402
 from kpay_lab.report.manifest import abandon  # noqa: E402
 from kpay_lab.report.process import GRACE, sweep  # noqa: E402
 
+SAVE_EVERY = 2.0  # seconds; papermill would write the whole notebook twice a cell
+
 
 def main(task_file: str) -> int:
     """Run the notebook a task file describes; return 0 if Python raised nothing."""
@@ -66,14 +68,23 @@ def _announcing(events: Path) -> type[NBClientEngine]:
     class Announcing(NBClientEngine):
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
-            start = nb_man.cell_start
+            start, save, saved = nb_man.cell_start, nb_man.save, time.monotonic()
+
+            def save_seldom(**rest: Any) -> None:
+                nonlocal saved
+                if time.monotonic() - saved > SAVE_EVERY:
+                    save(**rest)
+                    saved = time.monotonic()
 
             def cell_start(cell: Any, cell_index: int | None = None, **rest: Any) -> None:
                 _append(events, {"cell": (cell_index or 0) + 1, "of": len(nb_man.nb.cells)})
                 start(cell, cell_index, **rest)
 
-            nb_man.cell_start = cell_start
-            super().execute_managed_notebook(nb_man, kernel_name, **options)
+            nb_man.cell_start, nb_man.save = cell_start, save_seldom
+            try:
+                super().execute_managed_notebook(nb_man, kernel_name, **options)
+            finally:  # whatever ended it, what ran is kept
+                save()
 
     return Announcing
 
