@@ -270,7 +270,13 @@ def test_two_runs_at_once_and_two_on_one_folder(shop):
     flag.touch()
     shop.project.write("02_wait", WAIT.format(flag=str(flag)))
     runners = [shop.start("--jobs", 2) for _ in range(2)]
-    shop.until(lambda: len(shop.processes("ipykernel_launcher")) == 4)
+
+    def both_wait():
+        runs = [path for path in shop.folders() if (path / "manifest.json").is_file()]
+        saved = [Manifest.read(path).notebooks["01_save"].status for path in runs]
+        return saved == ["ok", "ok"] and len(shop.processes("ipykernel_launcher")) == 2
+
+    shop.until(both_wait)
     refused = subprocess.run(
         [*KPAY, "run", "--resume", shop.folders()[0]],
         cwd=shop.root, capture_output=True, text=True, check=False,
