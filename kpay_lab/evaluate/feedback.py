@@ -40,8 +40,7 @@ def show(
 
     Parameters
     ----------
-    users, lists : int arrays (n,), (n, k)
-        Items from the first place down; -1 is an empty place.
+    users, lists : int arrays (n,), (n, k); items from the first place down, -1 for none
     owned : bool array (n_users, n_items), optional
         Offers a user has already; nobody buys twice. Updated in place.
     treated : 0/1 array (n,) or scalar
@@ -51,7 +50,7 @@ def show(
     -------
     DataFrame
         One row a place: user, item, offer, position, treated, the fields of `Reactions`,
-        ``paid`` and ``revenue`` (paid, less what was refunded).
+        ``paid`` and ``revenue`` (less refunds).
     """
     n, k = lists.shape
     owned = np.zeros(world.interest.shape, dtype=bool) if owned is None else owned

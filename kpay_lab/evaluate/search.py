@@ -26,8 +26,7 @@ def search(
 ) -> pd.DataFrame:
     """Try settings drawn from the space on the last fifth of the training events.
 
-    The training tables are split again, by time or without times at random per user; nothing
-    of ``split.test`` is read, so that the final figure stays honest.
+    They are split again, by time or else at random per user; ``split.test`` is never read.
 
     Parameters
     ----------

@@ -56,9 +56,7 @@ def evaluate_policy(
     - IPS = mean(w_i r_i) (Horvitz & Thompson, 1952);
     - DM = mean(Σ_a π(a|x_i) q(x_i, a)): no interval, for its error is bias.
 
-    Intervals are normal; the effective sample size is (Σ w)² / Σ w² (Kish, 1965). Raises
-    ValueError if the shapes disagree, a propensity is not in (0, 1] or a row of ``target``
-    does not sum to 1.
+    Intervals are normal; the effective sample size is (Σ w)² / Σ w² (Kish, 1965).
 
     Parameters
     ----------
@@ -67,17 +65,20 @@ def evaluate_policy(
         π, and q from `cross_fit`, so that no row is predicted from itself.
     clip : float
         Largest weight allowed; lowers the variance and biases IPS, SNIPS and DR.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a propensity is outside (0, 1] or a row of ``target`` is no policy.
     """
     _check(target, predicted, propensity, actions, rewards)
     rows = np.arange(len(rewards))
     raw = target[rows, actions] / propensity
     w = np.minimum(raw, clip)
     direct = (target * predicted).sum(axis=1)
-    snips = w @ rewards / w.sum() if w.any() else np.nan
-    snips_se = np.sqrt((w**2) @ (rewards - snips) ** 2) / w.sum() if w.any() else np.nan
     values = {
         "DR": _mean(direct + w * (rewards - predicted[rows, actions])),
-        "SNIPS": (snips, snips_se),
+        "SNIPS": _self_normalised(w, rewards),
         "IPS": _mean(w * rewards),
         "DM": (direct.mean(), np.nan),
     }
@@ -87,6 +88,14 @@ def evaluate_policy(
     ess, clipped = float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0, float((raw > clip).mean())
     notes = _warnings(raw, w, rewards, ess, clipped)
     return OffPolicy(estimates, ess, float(raw.mean()), float(raw.max()), clipped, notes)
+
+
+def _self_normalised(w: np.ndarray, rewards: np.ndarray) -> tuple[float, float]:
+    """Return SNIPS and its standard error, NaN without any weight."""
+    if not w.any():
+        return np.nan, np.nan
+    value = w @ rewards / w.sum()
+    return value, np.sqrt((w**2) @ (rewards - value) ** 2) / w.sum()
 
 
 def _mean(values: np.ndarray) -> tuple[float, float]:

@@ -67,17 +67,16 @@ def behaviour_sequences(
 
     Parameters
     ----------
-    events : DataFrame
-        Validated events with timestamps.
+    events : DataFrame, validated
     users, items : pandas.Index
         Every id, in order.
     gap_minutes : float
-        Pause that ends a session, in minutes.
+        Pause that ends a session.
 
     Raises
     ------
     ValueError
-        If the events have no timestamp column: without times there is no order.
+        If the events have no timestamps: without times there is no order.
 
     Examples
     --------
@@ -97,15 +96,12 @@ def behaviour_sequences(
     user, item = users.get_indexer(timed["user_id"]), items.get_indexer(timed["item_id"])
     moments = timed["timestamp"].dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
     order = np.lexsort((moments, user))
-    user, item, moments = user[order], item[order], moments[order]
-    starts = np.ones(len(user), dtype=bool)
+    user, item = user[order], item[order]
     if "session_id" in timed:
-        labels = pd.factorize(timed["session_id"])[0][order]
-        starts[1:] = labels[1:] != labels[:-1]
+        apart = np.diff(pd.factorize(timed["session_id"])[0][order]) != 0
     else:
-        starts[1:] = np.diff(moments) > pd.Timedelta(minutes=gap_minutes).to_timedelta64()
-    starts[1:] |= user[1:] != user[:-1]
-    session = np.cumsum(starts) - 1
+        apart = np.diff(moments[order]) > pd.Timedelta(minutes=gap_minutes).to_timedelta64()
+    session = np.cumsum(np.append(0, apart | (np.diff(user) != 0)))[: len(user)]
     return Sequences(user, item, session, len(items))
 
 

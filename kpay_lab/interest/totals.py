@@ -49,11 +49,9 @@ def pair_totals(
 
     Parameters
     ----------
-    events : DataFrame
-        Validated events.
+    events : DataFrame, validated
     users, items : pandas.Index, optional
         Every id, in order; by default those of the events, in order of appearance.
-    half_life_days : float, optional
 
     Raises
     ------

@@ -73,8 +73,7 @@ def interest_signs(
     Parameters
     ----------
     totals : PairTotals
-    weights : InterestWeights
-        Gives the halves and the rating scale.
+    weights : InterestWeights, of which the halves and the rating scale are used
     bought : csr_array of shape (n_users, n_items), optional
         Non-zero where the user bought the item.
 
@@ -157,14 +156,11 @@ def interest_matrix(
 
     Parameters
     ----------
-    tables : Tables
     weighting : {"auto", "interest", "binary", "counts", "rating", "bm25"}
         ``interest`` is `interest_degree`; ``binary`` 1 for every pair; ``counts`` the number
         of events; ``rating`` the sum of ratings (with a half-life: the faded sum); ``bm25``
         counts damped by length and item rarity (Robertson and Zaragoza, 2009). ``auto`` is
         ``interest`` where the log has a sign of interest, else ``binary``.
-    weights : InterestWeights, optional
-    half_life_days : float, optional
     users, items : pandas.Index, optional
         Every id, in order; by default every id of the tables.
 
@@ -179,10 +175,7 @@ def interest_matrix(
     users = _every_id(totals.users, rest) if users is None else users
     items = _every_id(totals.items, rest) if items is None else items
     values = _weigh(totals, weighting, weights or InterestWeights(), _bought(tables, users, items))
-    starts = np.searchsorted(totals.pairs["user"], np.arange(len(users) + 1))
-    kind = get_index_dtype(maxval=max(len(values), len(items)))
-    cells = values, totals.pairs["item"].to_numpy(kind), starts.astype(kind)
-    matrix = csr_array(cells, shape=(len(users), len(items)))
+    matrix = _rows(totals.pairs, values, (len(users), len(items)))
     if weighting == "bm25":
         from implicit.nearest_neighbours import bm25_weight
 
@@ -232,3 +225,10 @@ def _weigh(
             raise ValueError("weighting is 'rating', but the events have no rating column")
         return pairs["rating"].fillna(0.0).to_numpy()
     raise ValueError(f"weighting is {weighting!r}; choose one of {', '.join(WEIGHTINGS)}")
+
+
+def _rows(pairs: pd.DataFrame, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
+    """Lay the pairs' values, sorted by user, into rows, with the smallest index type that fits."""
+    starts = np.searchsorted(pairs["user"], np.arange(shape[0] + 1))
+    kind = get_index_dtype(maxval=max(len(values), shape[1]))
+    return csr_array((values, pairs["item"].to_numpy(kind), starts.astype(kind)), shape=shape)

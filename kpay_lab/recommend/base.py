@@ -147,12 +147,10 @@ def top_k(
 
     Parameters
     ----------
-    model : Recommender
-        A fitted model.
+    model : Recommender, fitted
     users : int array of shape (n,)
         User positions.
     k : int
-        List length.
     exclude : csr_array of shape (n_users, n_items), optional
         Every stored cell is withheld, usually the training matrix: what was seen never
         comes back. It may be another set, such as what was bought.

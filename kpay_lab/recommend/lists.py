@@ -33,7 +33,6 @@ def recommend_for_all(
 
     Parameters
     ----------
-    interest_of : callable, Tables -> InterestMatrix
     only
         What else `candidate_items` asks of an item, such as ``reviewed_only=True``.
 
@@ -51,18 +50,7 @@ def recommend_for_all(
     top = top_k(fitted, users, k, exclude=interest.values, candidates=candidates)
     why = explain_lists(top, model, train)
     why[fitted.cold_ | isinstance(model, Popularity)] = COLD
-    there = top.items >= 0
-    row, place = np.nonzero(there)
-    items = top.items[there]
-    table = {
-        "user_id": interest.users[row],
-        "rank": place + 1,
-        "item_id": interest.items[items],
-        "title": item_titles(train)[items],
-        "score": top.scores[there].astype(np.float64),
-        "why": why[there],
-    }
-    return pd.DataFrame(table).astype({"why": "str", "title": "str"})
+    return _as_table(top, why, train)
 
 
 def explain_lists(top: TopK, model: Recommender, train: Training, *, n: int = 2) -> np.ndarray:
@@ -105,3 +93,18 @@ def item_titles(train: Training) -> np.ndarray:
         return ids.to_numpy(dtype=object)
     titles = train.need("items", "title", "the list").set_index("item_id")["title"].reindex(ids)
     return titles.fillna(ids.to_series()).to_numpy(dtype=object)
+
+
+def _as_table(top: TopK, why: np.ndarray, train: Training) -> pd.DataFrame:
+    there = top.items >= 0
+    row, place = np.nonzero(there)
+    items = top.items[there]
+    table = {
+        "user_id": train.interest.users[row],
+        "rank": place + 1,
+        "item_id": train.interest.items[items],
+        "title": item_titles(train)[items],
+        "score": top.scores[there].astype(np.float64),
+        "why": why[there],
+    }
+    return pd.DataFrame(table).astype({"why": "str", "title": "str"})

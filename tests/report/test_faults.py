@@ -78,6 +78,13 @@ class Shop:
                 continue
         return found
 
+    def waits(self):
+        """Add a notebook that waits in a cell until the flag returned is taken away."""
+        flag = self.root / "flag"
+        flag.touch()
+        self.project.write("02_wait", WAIT.format(flag=str(flag)))
+        return flag
+
     def until(self, condition, seconds=120):
         deadline = time.monotonic() + seconds
         while not condition():
@@ -169,9 +176,7 @@ def test_a_runner_killed_at_ten_random_moments(shop, sent):
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
 def test_a_runner_killed_in_the_middle_of_a_cell(shop, sent):
-    flag = shop.root / "flag"
-    flag.touch()
-    shop.project.write("02_wait", WAIT.format(flag=str(flag)))
+    flag = shop.waits()
     runner = shop.start("--jobs", 1)
     shop.until((shop.root / "flag-seen").exists)
     runner.send_signal(sent)
@@ -187,9 +192,7 @@ def test_a_runner_killed_in_the_middle_of_a_cell(shop, sent):
 
 @pytest.mark.parametrize("victim", ["ipykernel_launcher", "kpay_lab.report.execute"])
 def test_a_killed_kernel_or_child(shop, victim):
-    flag = shop.root / "flag"
-    flag.touch()
-    shop.project.write("02_wait", WAIT.format(flag=str(flag)))
+    flag = shop.waits()
     runner = shop.start("--jobs", 1)
     shop.until((shop.root / "flag-seen").exists)
     (process,) = shop.processes(victim)
@@ -266,9 +269,7 @@ def test_outputs_that_turn_read_only(shop, bound):
 
 
 def test_two_runs_at_once_and_two_on_one_folder(shop):
-    flag = shop.root / "flag"
-    flag.touch()
-    shop.project.write("02_wait", WAIT.format(flag=str(flag)))
+    flag = shop.waits()
     runners = [shop.start("--jobs", 2) for _ in range(2)]
 
     def both_wait():
