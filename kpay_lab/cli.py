@@ -16,8 +16,10 @@ import click
 from click.core import ParameterSource
 
 from kpay_lab import __version__
+from kpay_lab.report.console import prepare_streams, say, silence
 from kpay_lab.report.files import write_bytes, write_text
 from kpay_lab.report.profile import read_project, read_yaml, resolve
+from kpay_lab.report.surroundings import ensure_home, use_utf8
 
 if TYPE_CHECKING:
     from kpay_lab.report.runner import Run
@@ -37,6 +39,7 @@ PLAN = (
     click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set."),
     click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]"),
     click.option("--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed."),
+    click.option("--from-scratch", is_flag=True, help="With --resume: redo everything."),
 )
 LIMITS = (
     click.option("--jobs", type=click.IntRange(1, 64), default=CORES, help="Notebooks at a time."),
@@ -82,7 +85,7 @@ def sweep(**given: Any) -> None:
 
     if not given["resume"] and not (given["notebook"] and given["grid"]):
         raise click.UsageError("name a notebook and its --grid FILE, or --resume SWEEP")
-    _report(lambda **settings: plan(tables_of=_tables_of, **settings), **given)
+    _report(lambda **settings: plan(tables_of=_tables_of, files_of=_files_of, **settings), **given)
 
 
 @kpay.command()
@@ -95,16 +98,21 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     from kpay_lab.report import verify as verifying
     from kpay_lab.report.runner import start
 
-    before, known = verifying.read_finished(folder)[0], read_project()[0]
+    before = verifying.read_finished(folder)[0]
+    known = read_project()[0]
     scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
-    again = start(known, before.parameters, before.profile, scratch, _tables_of)
-    if _execute(again, stop, limits) == 130:
-        sys.exit(130)
-    verdict = verifying.verify(folder, again.folder, rtol)
-    click.echo(verdict)
-    if verdict.equal:
-        shutil.rmtree(scratch)
-    else:
+    keep = False
+    try:
+        again = start(known, before.parameters, before.profile, scratch, _tables_of, _files_of)
+        if _execute(again, stop, limits) == 130:
+            sys.exit(130)
+        verdict = verifying.verify(folder, again.folder, rtol)
+        keep = not verdict.equal
+    finally:
+        if not keep:
+            shutil.rmtree(scratch)
+    say(f"{verdict}\n", sys.stdout)
+    if keep:
         _leave(f"the rerun: {again.folder / 'index.html'}", 1)
 
 
@@ -122,30 +130,50 @@ def compare(first: Path, second: Path, output: Path | None) -> None:
     click.echo(f"page: {output}")
 
 
-def _report(plan: "Callable[..., Run]", resume: Path | None, **given: Any) -> NoReturn:
+def _report(
+    plan: "Callable[..., Run]", resume: Path | None, from_scratch: bool, **given: Any
+) -> NoReturn:
     """Run what is planned, or take up what was left, and end with the exit code."""
     stop = _stoppable()
     limits = {key: given.pop(key) for key in ("jobs", "timeout", "cell_timeout")}
-    source = click.get_current_context().get_parameter_source
     if resume:
-        if new := [k for k in given if given[k] and source(k) == ParameterSource.COMMANDLINE]:
-            raise click.UsageError(f"--resume takes a run up as it was; leave out {', '.join(new)}")
-        from kpay_lab.report.runner import resume as resumed
-
-        work = resumed(resume.resolve(), read_project()[0])
+        _refuse_settings(given)
+        work = _taken_up(resume.resolve(), from_scratch)
+    elif from_scratch:
+        raise click.UsageError("--from-scratch goes with --resume RUN")
     else:
         work = plan(**given)
     code = _execute(work, stop, limits)
-    click.echo(f"report: {work.folder / 'index.html'}")
+    say(f"report: {work.folder / 'index.html'}\n", sys.stdout)
     sys.exit(code)
 
 
+def _refuse_settings(given: dict[str, Any]) -> None:
+    source = click.get_current_context().get_parameter_source
+    new = [key for key in given if given[key] and source(key) == ParameterSource.COMMANDLINE]
+    if new:
+        raise click.UsageError(f"--resume takes a run up as it was; leave out {', '.join(new)}")
+
+
+def _taken_up(folder: Path, anew: bool) -> "Run":
+    from kpay_lab.report.runner import from_scratch, resume
+
+    known = read_project()[0]
+    if anew:
+        return from_scratch(folder, known, _tables_of, _files_of)
+    return resume(folder, known, _files_of)
+
+
 def _stoppable() -> threading.Event:
-    """Return what a signal to end sets, so that a run ends in order instead of anywhere."""
+    """Return what a signal to end sets, so that a run ends in order instead of anywhere.
+
+    A terminal that is lost (SIGHUP) ends nothing: the report is for those who read it later.
+    """
     stop = threading.Event()
-    for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(sent) != signal.SIG_IGN:  # as nohup leaves it
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(sent) != signal.SIG_IGN:
             signal.signal(sent, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, lambda *_: None)
     return stop
 
 
@@ -163,7 +191,7 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
     known, values, root = read_project(profile, data)
     names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
     parameters = resolve(known, names, values, settings)
-    return start(known, parameters, profile, output or root / "outputs", _tables_of)
+    return start(known, parameters, profile, output or root / "outputs", _tables_of, _files_of)
 
 
 def _tables_of(parameters: dict[str, Any]) -> set[str]:
@@ -174,6 +202,16 @@ def _tables_of(parameters: dict[str, Any]) -> set[str]:
     if dataset == "tables" and "data_dir" in parameters:
         return set(find_sources(parameters["data_dir"]))
     return PUBLIC_TABLES.get(dataset, ALL_TABLES)
+
+
+def _files_of(parameters: dict[str, Any]) -> list[Path]:
+    """Return the data files that a notebook with these parameters will read, if that is known."""
+    from kpay_lab.data.reading import find_sources
+
+    folder = parameters.get("data_dir")
+    if parameters.get("dataset") != "tables" or not folder or not Path(folder).exists():
+        return []
+    return [path for paths in find_sources(folder).values() for path in paths]
 
 
 @kpay.command("list")
@@ -281,6 +319,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     Anything unexpected is one line and exit 1; ``KPAY_DEBUG=1`` shows the traceback.
     """
+    if arguments is None:
+        use_utf8()
+    prepare_streams()
+    ensure_home()
     try:
         kpay.main(arguments or sys.argv[1:] or ["--help"], prog_name="kpay", standalone_mode=False)
     except click.ClickException as error:
@@ -292,9 +334,11 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         if isinstance(error, ValueError):  # the package's own errors: place, value, remedy
             _leave(str(error), 2)
+        silence(sys.stdout)  # where it was its fault, Python would complain again at the end
         _leave(f"{type(error).__name__}: {error} (KPAY_DEBUG=1 shows where)", 1)
 
 
 def _leave(message: str, code: int) -> NoReturn:
-    click.echo("\n".join(f"kpay: {line}" for line in message.splitlines()), err=True)
+    lines = [f"kpay: {line}\n" for line in message.splitlines()]
+    say("".join(lines), sys.stderr)
     sys.exit(code)

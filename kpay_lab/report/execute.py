@@ -84,7 +84,7 @@ class _KernelManager(AsyncKernelManager):
         command = [sys.executable, "-P", "-m", module, str(self.notebook_folder)]
         return KernelSpec(argv=[*command, "-f", "{connection_file}"], language="python")
 
-    async def is_alive(self) -> bool:
+    async def is_alive(self) -> bool:  # type: ignore[override]
         if self.provisioner is not None:
             self.exit_code = await self.provisioner.poll()
         return await super().is_alive()
@@ -108,7 +108,7 @@ def _engine(events: Path, notebook_folder: Path, sockets: Path) -> type[Engine]:
             )
             manager = client.create_kernel_manager()
             manager.notebook_folder = notebook_folder
-            # Else the sockets are named relative to the kernel's folder, and two kernels share them.
+            # Else sockets are named relative to the kernel's folder, and two kernels share them.
             manager.ip = str(sockets / "kernel")
             try:
                 client.execute()

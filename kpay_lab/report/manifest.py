@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,21 +23,34 @@ THREADS = {
 } | {"POLARS_MAX_THREADS": "1"}
 
 DONE = ("ok", "not applicable")
+SHORT = 300  # letters of a reason on the console and the index page
 PATIENCE = 2.0  # seconds to wait for the lock of a process that is ending
 
 
 @dataclass(kw_only=True)
 class Entry:
-    """How one notebook fared: pending, running, ok, failed, not applicable or interrupted."""
+    """How one notebook fared: pending, ok, failed, not applicable or interrupted.
+
+    ``data`` and ``environment`` are those of this notebook's own execution: the SHA-256 of
+    each file it read, and versions, machine and source code as `environment` gives them.
+    """
 
     source_sha256: str
     status: str = "pending"
     reason: str = ""
     seconds: float = 0.0
     title: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
     headlines: list[dict[str, Any]] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def short_reason(self) -> str:
+        """The reason in one line of at most `SHORT` letters; `reason` holds the whole."""
+        one_line = " ".join(self.reason.split())
+        return one_line if len(one_line) <= SHORT else f"{one_line[: SHORT - 1]}…"
 
 
 @dataclass(kw_only=True)
@@ -48,11 +61,13 @@ class Manifest:
     parameters: dict[str, dict[str, Any]]
     notebooks: dict[str, Entry]
     status: str = "running"
+    reason: str = ""
     started: str = ""
     finished: str | None = None
     data: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    key_fingerprint: str = ""  # of the key of pseudonyms, where there are any
     metrics: list[str] = field(default_factory=list)  # patterns of those a sweep shows
 
     def write(self, folder: Path) -> None:
@@ -72,6 +87,12 @@ class Manifest:
         }
         return cls(**content)
 
+    def begin(self) -> None:
+        """Mark the run as running, anew where it ended before."""
+        self.status = "running"
+        self.reason = ""
+        self.finished = None
+
     def end_pending(self) -> None:
         """Mark what never ran, or never ended, as interrupted, and the run as over."""
         for entry in self.notebooks.values():
@@ -79,11 +100,24 @@ class Manifest:
                 entry.status = "interrupted"
         self.finished = now()
 
-    def add_data(self, paths: Iterable[str]) -> None:
-        """Hash the data files that are not hashed yet."""
-        for path in paths:
-            if path not in self.data and Path(path).is_file():
-                self.data[path] = sha256(Path(path))
+    def add_data(self, files: Mapping[str, str]) -> list[str]:
+        """Take up files with their hashes; return those known with another content."""
+        changed = [path for path in files if self.data.get(path, files[path]) != files[path]]
+        self.data = dict(files) | self.data
+        return changed
+
+    def environment_of(self, name: str) -> dict[str, Any]:
+        """Return the environment that a notebook ran in, or else that of the run's start."""
+        return self.notebooks[name].environment or self.environment
+
+    def environment_changes(self) -> list[str]:
+        """Say where a finished notebook ran in another environment than the run began in."""
+        lines = []
+        for name, entry in self.notebooks.items():
+            if entry.status == "ok":
+                changes = environment_changes(self.environment, self.environment_of(name))
+                lines += [f"{name}: {change}" for change in changes]
+        return lines
 
 
 def now() -> str:
@@ -106,6 +140,42 @@ def environment(project: Path) -> dict[str, Any]:
         "processor_count": os.cpu_count(),
         "threads": THREADS,
     }
+
+
+def environment_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Say what differs between two answers of `environment`, one line each.
+
+    >>> environment_changes({"python": "3.11.7"}, {"python": "3.13.0"})
+    ['changed python: 3.11.7 → 3.13.0']
+    """
+    lines = []
+    for key in ("processor", "python", "threads"):
+        lines += changes("", {key: before.get(key)}, {key: after.get(key)})
+    lines += changes("package", before.get("packages", {}), after.get("packages", {}))
+    lines += changes("code,", before.get("git", {}), after.get("git", {}))
+    return lines
+
+
+def changes(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Say which values of two mappings differ, one line a key.
+
+    >>> changes("package", {"numpy": "2.1"}, {"numpy": "2.2"})
+    ['changed package numpy: 2.1 → 2.2']
+    """
+    lines = []
+    for key in sorted({*before, *after}):
+        old = before.get(key)
+        new = after.get(key)
+        if old != new:
+            subject = f"changed {kind} {key}".replace("  ", " ")
+            lines.append(f"{subject}: {_brief(old)} → {_brief(new)}")
+    return lines
+
+
+def _brief(value: Any) -> Any:
+    """Shorten a hash to its beginning, by which people know it."""
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else value
 
 
 def output_hashes(folder: Path) -> dict[str, str]:
@@ -139,7 +209,7 @@ def abandon(folder: Path) -> None:
         try:
             with alone(folder):
                 manifest = Manifest.read(folder)
-                if manifest.status == "running":
+                if manifest.finished is None:
                     manifest.status = "interrupted"
                     manifest.end_pending()
                     manifest.write(folder)

@@ -1,29 +1,27 @@
 """One notebook in one child process: started, watched, ended, and judged by what it left."""
 
 import json
-import os
-import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import psutil
 
-from kpay_lab.report.manifest import THREADS
+from kpay_lab.report.surroundings import (
+    MEND_TEMPORARY,
+    child_environment,
+    socket_folder,
+    temporary_folder,
+)
 
 GRACE = 8.0  # seconds between asking a process to end and ending it
-SOCKET_PATH = 103  # bytes: the least that a Unix system has room for in a socket's path
-_MEND_TEMPORARY = "free some room there, or set TMPDIR to a folder that can be written"
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,10 @@ def execute(
     each cell, in seconds.
     """
     started = time.monotonic()
-    scratch = _temporary_folder()
+    scratch = temporary_folder()
     sockets = scratch
     try:
-        sockets = _socket_folder(scratch)
+        sockets = socket_folder(scratch)
         task = {
             "source": str(source),
             "run": str(run),
@@ -77,41 +75,12 @@ def execute(
         shutil.rmtree(sockets, ignore_errors=True)
 
 
-def _temporary_folder() -> Path:
-    """Make the private folder of one notebook, where TMPDIR says or the system's usual place."""
-    try:
-        return Path(tempfile.mkdtemp(prefix="kpay-"))
-    except OSError as error:
-        tempfile.tempdir = None  # else Python remembers a folder that may be mended meanwhile
-        problem = error.strerror or str(error)
-        where = error.filename or "no temporary folder can be used"
-        raise ValueError(f"{where}: {problem}; {_MEND_TEMPORARY}") from None
-
-
-def _socket_folder(scratch: Path) -> Path:
-    """Return the folder of a kernel's sockets: the scratch, or a short path where that is long."""
-    if _fits_a_socket(scratch):
-        return scratch
-    for place in ("/tmp", "/var/tmp", "/dev/shm"):
-        with suppress(OSError):
-            return Path(tempfile.mkdtemp(prefix="kpay-", dir=place))
-    raise ValueError(
-        f"the path of the temporary folder {scratch} is too long for a kernel's sockets; "
-        "set TMPDIR to a folder with a shorter path"
-    )
-
-
-def _fits_a_socket(folder: Path) -> bool:
-    longest_name = folder / "kernel-100"
-    return len(os.fsencode(longest_name)) <= SOCKET_PATH
-
-
 def _write_task(scratch: Path, task: dict[str, Any]) -> None:
     text = json.dumps(task, allow_nan=False)
     try:
         (scratch / "task.json").write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ValueError(f"{scratch.parent}: {error.strerror}; {_MEND_TEMPORARY}") from None
+        raise ValueError(f"{scratch.parent}: {error.strerror}; {MEND_TEMPORARY}") from None
 
 
 def _watch(
@@ -125,7 +94,7 @@ def _watch(
         child = subprocess.Popen(
             command,
             cwd=scratch,
-            env=_environment(scratch),
+            env=child_environment(scratch),
             stdin=subprocess.PIPE,  # closes with the runner, even when that is killed
             stdout=log,
             stderr=log,
@@ -150,66 +119,6 @@ def _watch(
     if child.stdin:
         child.stdin.close()
     return cut_off, code
-
-
-def _environment(scratch: Path) -> dict[str, str]:
-    """Return an environment in which equal notebooks give equal results.
-
-    It holds what is known to be needed and nothing else of the user's.
-    """
-    inherited = {key: value for key, value in os.environ.items() if _is_needed(key)}
-    private = {
-        "HOME": str(usable_home() or scratch),
-        "IPYTHONDIR": str(scratch / "ipython"),
-        "JUPYTER_CONFIG_DIR": str(scratch / "jupyter"),
-        "JUPYTER_NO_CONFIG": "1",
-        "JUPYTER_RUNTIME_DIR": str(scratch),
-        "TMPDIR": str(scratch),
-        "XDG_CONFIG_HOME": str(scratch / "config"),
-        "KPAY_PRIVACY_KEY": os.environ.get("KPAY_PRIVACY_KEY") or _random_key(),
-    }
-    fixed = {
-        "LC_ALL": "C.UTF-8",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONUTF8": "1",
-        "TZ": "UTC",
-    }
-    return inherited | THREADS | private | fixed
-
-
-def _is_needed(variable: str) -> bool:
-    return variable in _NEEDED or variable.startswith(_NEEDED_PREFIXES)
-
-
-def usable_home() -> Path | None:
-    """Return the user's home, or None where there is none, as in many containers."""
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return None
-    return home if home.is_dir() else None
-
-
-@cache
-def _random_key() -> str:
-    """Make the key of pseudonyms that the notebooks of this process share; it is never written."""
-    return secrets.token_hex(32)
-
-
-# Where programs and libraries lie, who calls, and which kernels OpenBLAS picks on a processor
-# that it knows wrongly. Clusters and Java have settings of their own.
-_NEEDED = {
-    "PATH",
-    "USER",
-    "LOGNAME",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "JAVA_HOME",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_L2_SIZE",
-}
-_NEEDED_PREFIXES = ("KPAY_", "SPARK_", "PYSPARK_", "HADOOP_", "YARN_")
 
 
 def _events(scratch: Path) -> list[dict[str, Any]]:

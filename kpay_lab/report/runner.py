@@ -1,5 +1,6 @@
 """A run: each notebook in its own process, the pages, the index and the manifest."""
 
+import copy
 import itertools
 import json
 import os
@@ -7,7 +8,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import Any, TextIO
 import nbformat
 import yaml
 
+from kpay_lab.report.console import say
 from kpay_lab.report.files import project_root, sha256, to_json, write_bytes, write_text
 from kpay_lab.report.html import Metrics, glossary, index, page
 from kpay_lab.report.manifest import (
@@ -25,11 +27,16 @@ from kpay_lab.report.manifest import (
     Manifest,
     alone,
     environment,
+    environment_changes,
     now,
     output_hashes,
 )
 from kpay_lab.report.params import Notebook
 from kpay_lab.report.process import Outcome, execute
+from kpay_lab.report.surroundings import key_fingerprint
+
+RESERVE = ".reserve.tmp"
+RESERVED_BYTES = 2_000_000  # more than a manifest, the metrics and an index without pictures
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,8 @@ class Progress:
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
         self.moving = self.stream.isatty()
-        self._lock, self._cells = threading.Lock(), dict[str, str]()
+        self._lock = threading.Lock()
+        self._cells: dict[str, str] = {}
 
     def cell(self, name: str, number: int, of: int) -> None:
         """Tell that a notebook reached a cell."""
@@ -55,15 +63,15 @@ class Progress:
             self._cells[name] = f"{name} {number}/{of}"
             if self.moving:
                 width = shutil.get_terminal_size().columns - 1
-                self.stream.write("\r\x1b[K" + " · ".join(self._cells.values())[:width])
-                self.stream.flush()
+                places = " · ".join(self._cells.values())
+                say("\r\x1b[K" + places[:width], self.stream)
 
     def line(self, name: str, text: str) -> None:
         """Tell what happened to a notebook, in a line that stays."""
         with self._lock:
             self._cells.pop(name, None)
-            self.stream.write(("\r\x1b[K" if self.moving else "") + f"{name}: {text}\n")
-            self.stream.flush()
+            clear = "\r\x1b[K" if self.moving else ""
+            say(f"{clear}{name}: {text}\n", self.stream)
 
 
 def _summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
@@ -104,41 +112,66 @@ class Run:
             If another process is at work on this run.
         """
         with alone(self.folder):
-            for name, entry in self.manifest.notebooks.items():
-                if entry.status in DONE:
-                    self.progress.line(name, f"{entry.status} {entry.reason}".strip())
-            for path in self.folder.rglob(".*.tmp"):  # what a killed runner was writing
-                path.unlink()
-            (self.folder / "index.html").unlink(missing_ok=True)  # it tells of the last try
+            self._tell_what_is_done()
+            self._tidy_up_last_try()
+            self.manifest.begin()
+            self.manifest.write(self.folder)
+            self._reserve_room()
             try:
-                self.manifest.status = "running"
-                self.manifest.write(self.folder)
-                self._all(limits)
+                self._execute_pending(limits)
             finally:
                 self._finish()
         return self.manifest.status == "ok"
 
-    def _all(self, limits: Limits) -> None:
-        entries = self.manifest.notebooks
+    def _tell_what_is_done(self) -> None:
+        for name, entry in self.manifest.notebooks.items():
+            if entry.status in DONE:
+                self.progress.line(name, f"{entry.status} {entry.short_reason}".strip())
+        for change in environment_changes(self.manifest.environment, environment(project_root())):
+            self.progress.line("note", f"{change} since this run began; what is done was kept")
+
+    def _tidy_up_last_try(self) -> None:
+        for path in self.folder.rglob(".*.tmp"):  # what a killed runner was writing
+            path.unlink()
+        (self.folder / "index.html").unlink(missing_ok=True)  # it tells of the last try
+
+    def _reserve_room(self) -> None:
+        """Keep room on the disk for the end: a run that filled it can still say so."""
+        with suppress(OSError):  # the disk is full already; the notebooks will say so
+            (self.folder / RESERVE).write_bytes(bytes(RESERVED_BYTES))
+
+    def _execute_pending(self, limits: Limits) -> None:
+        pending = [name for name, e in self.manifest.notebooks.items() if e.status not in DONE]
         with ThreadPoolExecutor(limits.jobs) as pool:
+            futures = {pool.submit(self._execute_one, name, limits) for name in pending}
             try:
-                for future in [
-                    pool.submit(self._one, name, limits)
-                    for name, entry in entries.items()
-                    if entry.status not in DONE
-                ]:
-                    future.result()
+                self._wait_for(futures)
             except BaseException:
                 self.stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _one(self, name: str, limits: Limits) -> None:
+    def _wait_for(self, futures: set[Future[None]]) -> None:
+        """Wait for all; once asked to stop, say so before tidying up, for that may be cut short."""
+        while futures:
+            finished, futures = wait(futures, timeout=0.1, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+            if self.stop.is_set() and self.manifest.status == "running":
+                self.manifest.status = "interrupted"
+                self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        with self._lock:
+            self.manifest.write(self.folder)
+
+    def _execute_one(self, name: str, limits: Limits) -> None:
         if self.stop.is_set():
             return
         if not self.progress.moving:
             self.progress.line(name, "started")
-        entry, entries = self.manifest.notebooks[name], self.manifest.notebooks.values()
+        entry = self.manifest.notebooks[name]
+        entry.environment = environment(project_root())
         try:
             self._clear(name)
             outcome = execute(
@@ -150,15 +183,29 @@ class Run:
                 stop=self.stop,
                 on_cell=lambda number, of: self.progress.cell(name, number, of),
             )
-            with self._lock:  # pages are drawn one at a time
-                self._keep(name, outcome)
         except Exception as error:  # the other notebooks go on
-            entry.status = "failed"
-            entry.reason = f"its page cannot be made: {type(error).__name__}: {error}"
-        reason = f" ({entry.reason})" if entry.reason else ""
-        done = sum(one.status != "pending" for one in entries)
-        words = f"{entry.status} after {entry.seconds:.1f} s, {done} of {len(entries)}{reason}"
-        self.progress.line(name, words)
+            self._fail(entry, "it cannot be started", error)
+        else:
+            self._keep(name, outcome)
+        self._tell_how_it_ended(name)
+
+    def _fail(self, entry: Entry, what: str, error: Exception) -> None:
+        entry.status = "failed"
+        entry.reason = f"{what}: {_description(error)}"
+
+    def _tell_how_it_ended(self, name: str) -> None:
+        entries = self.manifest.notebooks
+        entry = entries[name]
+        n_done = sum(one.status != "pending" for one in entries.values())
+        reason = f" ({entry.short_reason})" if entry.reason else ""
+        ending = f"{entry.status} after {entry.seconds:.1f} s, {n_done} of {len(entries)}"
+        self.progress.line(name, ending + reason)
+
+    def clear(self) -> None:
+        """Remove what every notebook left behind, and the rows it set aside."""
+        for name in self.manifest.notebooks:
+            self._clear(name)
+        shutil.rmtree(self.folder / "rejected", ignore_errors=True)
 
     def _clear(self, name: str) -> None:
         """Remove what an earlier, failed try left behind."""
@@ -169,42 +216,98 @@ class Run:
             (self.folder / f"{name}{ending}").unlink(missing_ok=True)
 
     def _keep(self, name: str, outcome: Outcome) -> None:
+        """Take up how a notebook ended and what it left, and draw its page."""
         entry = self.manifest.notebooks[name]
-        entry.status, entry.reason = outcome.status, outcome.reason
+        entry.status = outcome.status
+        entry.reason = outcome.reason
         entry.seconds = round(outcome.seconds, 1)
-        notes = self.folder / name / "session.json"
-        if notes.is_file():
-            content = json.loads(notes.read_text(encoding="utf-8"))
-            self.manifest.add_data(content.pop("data_files"))
-            entry.headlines, entry.figures = content["headlines"], content["figures"]
-            entry.record = content["record"]
-        if outcome.notebook is not None:
-            ending = ".ipynb" if outcome.status == "ok" else ".failed.ipynb"
-            write_text(self.folder / f"{name}{ending}", nbformat.writes(outcome.notebook) + "\n")
-            text = page(outcome.notebook, name, self.manifest)
-            write_text(self.folder / f"{name}.html", text)
-        self.manifest.write(self.folder)
+        with self._lock:  # pages are drawn one at a time
+            try:
+                self._keep_notes(name)
+                self._keep_page(name, outcome)
+                self.manifest.write(self.folder)
+            except Exception as error:  # the other notebooks go on
+                self._fail(entry, "its page cannot be made", error)
+
+    def _keep_notes(self, name: str) -> None:
+        path = self.folder / name / "session.json"
+        if not path.is_file():
+            return
+        entry = self.manifest.notebooks[name]
+        notes = json.loads(path.read_text(encoding="utf-8"))
+        entry.headlines = notes["headlines"]
+        entry.figures = notes["figures"]
+        entry.record = notes["record"]
+        entry.data = notes["data_files"]
+        changed = self.manifest.add_data(entry.data)
+        if changed:
+            entry.status = "failed"
+            entry.reason = (
+                f"the run began with other content of {', '.join(changed)}: its notebooks "
+                "would not tell of one log; run it again once the file is whole"
+            )
+
+    def _keep_page(self, name: str, outcome: Outcome) -> None:
+        if outcome.notebook is None:
+            return
+        entry = self.manifest.notebooks[name]
+        ending = ".ipynb" if entry.status == "ok" else ".failed.ipynb"
+        write_text(self.folder / f"{name}{ending}", nbformat.writes(outcome.notebook) + "\n")
+        text = page(outcome.notebook, name, self.manifest)
+        write_text(self.folder / f"{name}.html", text)
 
     def _finish(self) -> None:
-        """Write what tells of the run as a whole; the manifest even if the rest fails."""
-        entries = self.manifest.notebooks.values()
-        self.manifest.end_pending()
-        statuses = {entry.status for entry in entries}
-        worst = [status for status in ("interrupted", "failed") if status in statuses]
-        self.manifest.status = worst[0] if worst else "ok"
+        """Say how the run ended, and only then write what tells of it as a whole."""
+        manifest = self.manifest
+        (self.folder / RESERVE).unlink(missing_ok=True)
+        manifest.end_pending()
+        manifest.status = self._worst_status()
+        manifest.write(self.folder)
         try:
-            metrics = self._metrics()
-            files = {"metrics.json": to_json(metrics).encode()}
-            for name, content in (files | _summary(self.folder, self.manifest, metrics)).items():
-                write_bytes(self.folder / name, content)
-        except BaseException:
-            self.manifest.status = worst[0] if worst else "failed"
-            raise
-        finally:
-            self.manifest.outputs = output_hashes(self.folder)
-            self.manifest.write(self.folder)
-        if self.manifest.status == "ok":
-            _point(self.folder.parent / "latest", self.folder.name)
+            self._write_summary()
+        except Exception as error:
+            manifest.reason = f"its index cannot be written: {_description(error)}"
+            if manifest.status == "ok":
+                manifest.status = "failed"
+            self._write_plain_index()
+        manifest.outputs = output_hashes(self.folder)
+        manifest.write(self.folder)
+        if manifest.status == "ok":
+            self._point_latest()
+        if manifest.reason:
+            self.progress.line("run", f"{manifest.status} ({manifest.reason})")
+
+    def _worst_status(self) -> str:
+        statuses = {entry.status for entry in self.manifest.notebooks.values()}
+        for worst in ("interrupted", "failed"):
+            if worst in statuses:
+                return worst
+        return "ok"
+
+    def _write_summary(self) -> None:
+        metrics = self._metrics()
+        write_text(self.folder / "metrics.json", to_json(metrics))
+        for name, content in _summary(self.folder, self.manifest, metrics).items():
+            write_bytes(self.folder / name, content)
+
+    def _write_plain_index(self) -> None:
+        """Write an index without pictures, where there was no room for more."""
+        plain = copy.deepcopy(self.manifest)
+        for entry in plain.notebooks.values():
+            entry.figures = []
+        with suppress(OSError):  # the manifest and the console say why there is none
+            write_text(self.folder / "index.html", index(self.folder, plain, {}))
+
+    def _point_latest(self) -> None:
+        """Point ``latest`` at this run, or say why that is not possible."""
+        link = self.folder.parent / "latest"
+        if link.is_dir() and not link.is_symlink():
+            self.progress.line("note", f"{link} is a folder and no link; it was left as it is")
+            return
+        try:
+            _point(link, self.folder.name)
+        except OSError as error:
+            self.progress.line("note", f"{link} cannot point to this run: {error.strerror}")
 
     def _metrics(self) -> dict[str, dict[str, Any]]:
         """Merge the metrics of the notebooks that ended well."""
@@ -222,11 +325,18 @@ def start(
     profile: str,
     output: Path,
     tables_of: Callable[[dict[str, Any]], set[str]],
+    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
 ) -> Run:
     """Make a run's folder, never an existing one, and write its parameters and manifest.
 
-    ``tables_of`` returns the tables that a notebook with these parameters will find; one
-    that needs another table is *not applicable* and no kernel is started for it.
+    Parameters
+    ----------
+    tables_of : function
+        Returns the tables that a notebook with these parameters will find; one that needs
+        another table is *not applicable* and no kernel is started for it.
+    files_of : function
+        Returns the data files that a notebook with these parameters will read, where that is
+        known beforehand; their hashes are taken at once.
     """
     kept = {
         name: {key: value for key, value in values.items() if key != "output_dir"}
@@ -234,9 +344,11 @@ def start(
     }
     chosen = named(kept, notebooks)
     entries = {name: _entry(chosen[name], tables_of(values)) for name, values in kept.items()}
-    folder = _new_folder(output, profile)
     manifest = Manifest(profile=profile, parameters=kept, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
+    manifest.data = _hashes(kept, files_of)
+    manifest.key_fingerprint = key_fingerprint() if _has_pseudonyms(kept) else ""
+    folder = _new_folder(output, profile)
     as_profile = {"notebooks": list(kept), **kept}
     written = yaml.safe_dump(as_profile, sort_keys=False, allow_unicode=True)
     write_text(folder / "params.yaml", written)
@@ -244,16 +356,95 @@ def start(
     return Run(folder, chosen, manifest)
 
 
-def resume(folder: Path, notebooks: Mapping[str, Notebook]) -> Run:
-    """Take a run up again: what is missing or failed becomes pending."""
+def _hashes(
+    parameters: Mapping[str, dict[str, Any]],
+    files_of: Callable[[dict[str, Any]], Iterable[Path]],
+) -> dict[str, str]:
+    """Return the SHA-256 of every file that these notebooks will read."""
+    files = {path.resolve() for values in parameters.values() for path in files_of(values)}
+    return {str(path): sha256(path) for path in sorted(files)}
+
+
+def resume(
+    folder: Path,
+    notebooks: Mapping[str, Notebook],
+    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+) -> Run:
+    """Take a run up again: what is missing or failed becomes pending.
+
+    Raises
+    ------
+    ValueError
+        If a data file of the run has changed, or the key of its pseudonyms: its notebooks
+        would rest on two states.
+    """
     manifest = Manifest.read(folder)
-    notebooks = named(manifest.notebooks, notebooks)
+    chosen = named(manifest.notebooks, notebooks)
+    _refuse_changed_data(folder, manifest, files_of)
+    _refuse_other_key(folder, manifest)
     for name, entry in manifest.notebooks.items():
-        whole = all((folder / f"{name}{ending}").is_file() for ending in (".ipynb", ".html"))
-        if entry.status != "not applicable" and not (entry.status == "ok" and whole):
-            fresh = Entry(source_sha256=sha256(notebooks[name].path), title=notebooks[name].title)
-            manifest.notebooks[name] = fresh
-    return Run(folder, notebooks, manifest)
+        if entry.status != "not applicable" and not _is_whole(folder, name, entry):
+            manifest.notebooks[name] = _fresh(chosen[name])
+    return Run(folder, chosen, manifest)
+
+
+def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
+    endings = (".ipynb", ".html")
+    return entry.status == "ok" and all((folder / f"{name}{e}").is_file() for e in endings)
+
+
+def _refuse_changed_data(
+    folder: Path, manifest: Manifest, files_of: Callable[[dict[str, Any]], Iterable[Path]]
+) -> None:
+    """Compare the files of a run with what lies there now, those of its folders included."""
+    known = manifest.data
+    present = {path: sha256(Path(path)) for path in known if Path(path).is_file()}
+    problems = [f"{path} is gone" for path in known if path not in present]
+    problems += [f"{path} has changed" for path in present if present[path] != known[path]]
+    if known and not problems:
+        expected = _hashes(manifest.parameters, files_of)
+        problems = [f"{path} is new" for path in expected if path not in known]
+    if problems:
+        listed = "; ".join(problems)
+        raise ValueError(
+            f"{folder}: the data changed since this run began: {listed}. Put the files back, or "
+            f"run everything anew: kpay run --resume {folder} --from-scratch"
+        )
+
+
+def _has_pseudonyms(parameters: Mapping[str, dict[str, Any]]) -> bool:
+    return any(values.get("ids") == "pseudonymise" for values in parameters.values())
+
+
+def _refuse_other_key(folder: Path, manifest: Manifest) -> None:
+    is_other = manifest.key_fingerprint not in ("", key_fingerprint())
+    if is_other and any(entry.status == "ok" for entry in manifest.notebooks.values()):
+        raise ValueError(
+            f"{folder}: its pseudonyms were made with another key. Set KPAY_PRIVACY_KEY to that "
+            f"key, or run everything anew: kpay run --resume {folder} --from-scratch"
+        )
+
+
+def from_scratch(
+    folder: Path,
+    notebooks: Mapping[str, Notebook],
+    tables_of: Callable[[dict[str, Any]], set[str]],
+    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+) -> Run:
+    """Take a run up with its parameters, as if nothing of it had run yet."""
+    manifest = Manifest.read(folder)
+    chosen = named(manifest.notebooks, notebooks)
+    for name, parameters in manifest.parameters.items():
+        manifest.notebooks[name] = _entry(chosen[name], tables_of(parameters))
+    manifest.started = now()
+    manifest.environment = environment(project_root())
+    manifest.data = _hashes(manifest.parameters, files_of)
+    manifest.key_fingerprint = key_fingerprint() if manifest.key_fingerprint else ""
+    run = Run(folder, chosen, manifest)
+    with alone(folder):
+        run.clear()
+        manifest.write(folder)
+    return run
 
 
 def named(names: Iterable[str], notebooks: Mapping[str, Notebook]) -> dict[str, Notebook]:
@@ -264,12 +455,22 @@ def named(names: Iterable[str], notebooks: Mapping[str, Notebook]) -> dict[str, 
     return {name: notebooks[stem] for name, stem in found.items()}
 
 
+def _fresh(notebook: Notebook) -> Entry:
+    return Entry(source_sha256=sha256(notebook.path), title=notebook.title)
+
+
 def _entry(notebook: Notebook, tables: set[str]) -> Entry:
-    entry = Entry(source_sha256=sha256(notebook.path), title=notebook.title)
+    entry = _fresh(notebook)
     lacking = [table for table in notebook.needs if table not in tables]
     if lacking:
-        entry.status, entry.reason = "not applicable", f"no {' and no '.join(lacking)} table"
+        entry.status = "not applicable"
+        entry.reason = f"no {' and no '.join(lacking)} table"
     return entry
+
+
+def _description(error: Exception) -> str:
+    """Say what went wrong: the package's own errors by their words, others by their kind too."""
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def _new_folder(output: Path, profile: str) -> Path:

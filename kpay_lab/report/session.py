@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kpay_lab.report.files import project_root, to_json, write_bytes
+from kpay_lab.report.files import project_root, sha256, to_json, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +44,12 @@ class Session:
         self.folder = self.output_dir / notebook
         self.metrics: dict[str, Scalar] = {}
         self._files: dict[str, bytes] = {}
-        lists = ("headlines", "figures", "data_files")
-        self._notes: dict[str, Any] = {"record": {}} | {key: [] for key in lists}
+        self._notes: dict[str, Any] = {
+            "record": {},
+            "data_files": {},
+            "headlines": [],
+            "figures": [],
+        }
 
     def metric(self, key: str, value: Any, *, headline: str | None = None) -> None:
         """Keep one number, text or yes/no; NaN means *not defined here* and becomes null.
@@ -100,8 +104,10 @@ class Session:
         return path
 
     def data_files(self, paths: Iterable[str | Path]) -> None:
-        """Name the files that were read; the run's manifest records their hashes."""
-        self._notes["data_files"] += [str(Path(path).resolve()) for path in paths]
+        """Name the files that were read, just after reading; the manifest records their hashes."""
+        for path in paths:
+            file = Path(path).resolve()
+            self._notes["data_files"][str(file)] = sha256(file)
 
     def record(self, key: str, value: Any) -> None:
         """Put a fact (a split's hash, a seed) into the manifest; it must be JSON."""

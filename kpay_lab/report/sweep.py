@@ -28,6 +28,7 @@ LINES = 10  # in one picture, else no legend
 def plan(
     notebook: str, grid: Path, metrics: Iterable[str], profile: str, settings: Iterable[str],
     data: Path | None, output: Path | None, tables_of: Callable[[dict[str, Any]], set[str]],
+    files_of: Callable[[dict[str, Any]], Iterable[Path]],
 ) -> Run:  # fmt: skip
     """Start the run of a grid's sets over a profile and settings; say which number is which."""
     known, values, root = read_project(profile, data)
@@ -35,9 +36,8 @@ def plan(
     base = resolve(known, [name], values, settings)[name]
     sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
     parameters = {key: base | one for key, one in sets.items()}
-    run = start(
-        known, parameters, f"sweep-{name}", output or root / "outputs" / "sweeps", tables_of
-    )
+    place = output or root / "outputs" / "sweeps"
+    run = start(known, parameters, f"sweep-{name}", place, tables_of, files_of)
     run.manifest.metrics = list(metrics)
     for key, one in sets.items():
         run.progress.line(key, json.dumps(one, ensure_ascii=False))

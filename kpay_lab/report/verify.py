@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kpay_lab.report.manifest import Manifest
+from kpay_lab.report.manifest import Manifest, changes, environment_changes
 
 SAME = ("processor", "python", "packages", "threads")  # what exact equality may be asked of
 
@@ -48,7 +48,7 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     overrules both. Text and yes/no must be equal.
     """
     (first, one), (second, two) = read_finished(folder), read_finished(again)
-    apart = [key for key in SAME if first.environment.get(key) != second.environment.get(key)]
+    apart = [key for key in SAME if _differs(key, first, second)]
     used = rtol if rtol is not None else 1e-9 if apart else 0.0
     why = f"other {', '.join(apart)}" if apart else "same processor, Python and packages"
     why = f"as asked; {why}" if rtol is not None else why
@@ -56,31 +56,35 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
         f"{f'with rtol {used:g}' if used else 'exactly'} ({why})",
         [line for name in sorted({*one, *two})
          for line in _metrics(name, one.get(name, {}), two.get(name, {}), used)],
-        list(_changed("input file", first.data, second.data)),
-        list(surroundings(first, second)),
+        changes("input file", first.data, second.data),
+        surroundings(first, second),
     )  # fmt: skip
 
 
-def surroundings(first: Manifest, second: Manifest) -> Iterator[str]:
-    """Yield what differs around two runs: machine, Python, packages, code, notebooks, status."""
-    one, two = ({"packages": {}, "git": {}} | run.environment for run in (first, second))
-    for key in ("processor", "python", "threads"):
-        yield from _changed("", {key: one.get(key)}, {key: two.get(key)})
-    yield from _changed("package", one["packages"], two["packages"])
-    yield from _changed("code,", one["git"], two["git"])
+def surroundings(first: Manifest, second: Manifest) -> list[str]:
+    """Say what differs around two runs: machine, Python, packages, code, notebooks, status."""
+    lines = environment_changes(first.environment, second.environment)
+    for name in _common(first, second):
+        lines += environment_changes(first.environment_of(name), second.environment_of(name))
     for word, key in (("source of", "source_sha256"), ("status of", "status")):
-        runs = (first.notebooks, second.notebooks)
-        yield from _changed(word, *({n: getattr(e, key) for n, e in run.items()} for run in runs))
+        before = {name: getattr(entry, key) for name, entry in first.notebooks.items()}
+        after = {name: getattr(entry, key) for name, entry in second.notebooks.items()}
+        lines += changes(word, before, after)
+    return list(dict.fromkeys(lines))
 
 
-def _changed(kind: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[str]:
-    for key in sorted({*one, *two}):
-        before, after = (
-            f"{str(side.get(key))[:12]}…" if len(str(side.get(key))) == 64 else side.get(key)
-            for side in (one, two)  # a hash is known by its beginning
-        )
-        if one.get(key) != two.get(key):
-            yield " ".join(f"changed {kind} {key}: {before} → {after}".split())
+def _common(first: Manifest, second: Manifest) -> list[str]:
+    return [name for name in first.notebooks if name in second.notebooks]
+
+
+def _differs(key: str, first: Manifest, second: Manifest) -> bool:
+    """Return whether a part of the environment differs, at the start or in any notebook."""
+    if first.environment.get(key) != second.environment.get(key):
+        return True
+    return any(
+        first.environment_of(name).get(key) != second.environment_of(name).get(key)
+        for name in _common(first, second)
+    )
 
 
 def _metrics(

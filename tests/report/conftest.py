@@ -10,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from kpay_lab.report.params import read_notebooks
 from kpay_lab.report.profile import Profile, resolve
 from kpay_lab.report.runner import start
+from tests.report.shop import SAVE, Shop
 
 OUTPUT_DIR = 'output_dir: str = "outputs/interactive"  # where results go'
 ALL_TABLES = {"events", "items", "users", "orders", "exposures"}
@@ -51,3 +52,9 @@ def new_project(folder):
 @pytest.fixture
 def project(tmp_path):
     return new_project(tmp_path)
+
+
+@pytest.fixture
+def shop(project):
+    project.write("01_save", SAVE)
+    return Shop(project)

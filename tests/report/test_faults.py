@@ -1,37 +1,18 @@
 """Faults, really made: after each, whole files, no orphan, an honest status, and a resume."""
 
 import ctypes
-import json
-import os
 import resource
 import signal
 import subprocess
-import sys
 import time
-import uuid
-from pathlib import Path
 
 import nbformat
 import numpy as np
-import psutil
 import pytest
-import yaml
 
 from kpay_lab.report.manifest import Manifest
+from tests.report.shop import KPAY
 
-SAVE = """
-import time
-from kpay_lab.report.session import Session
-session = Session("01_save", output_dir=output_dir)
-session.metric("one", 1)
-session.record("text", "x" * 50_000)
-time.sleep(0.3)
-session.save()
-"""
-WAIT = """import os, time
-open({flag!r} + "-seen", "w")
-while os.path.exists({flag!r}):
-    time.sleep(0.1)"""
 ORPHAN = "import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True)"
 pytestmark = pytest.mark.slow  # each runs kpay several times
 # A runner may be done when the signal comes; killed outright, it may have no notebook's process
@@ -42,107 +23,6 @@ STATUS = {
     -signal.SIGTERM: ["ok"],
     -signal.SIGKILL: ["interrupted", "running", "ok"],
 }
-KPAY = [sys.executable, "-c", "from kpay_lab.cli import main; main()"]
-
-
-class Shop:
-    """A project whose every process can be found by a mark in its environment."""
-
-    def __init__(self, project):
-        self.project, self.root = project, project.root
-        self.mark = uuid.uuid4().hex
-        self.outputs = self.root / "输出 目录"
-        (self.root / "params/default.yaml").write_text("shared: {}\n")
-
-    def start(self, *arguments, **options):
-        command = [*KPAY, "run", *map(str, arguments)]
-        if "--resume" not in arguments:
-            command += ["--output", str(self.outputs)]
-        environment = os.environ | {"KPAY_TEST_MARK": self.mark}
-        self.log = self.root / "log"
-        with self.log.open("w") as stream:
-            return subprocess.Popen(
-                command, cwd=self.root, env=environment, stdout=stream, stderr=stream, **options
-            )
-
-    def run(self, *arguments, **options):
-        return self.start(*arguments, **options).wait(300)
-
-    def processes(self, word=""):
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("KPAY_TEST_MARK") == self.mark:
-                    found += [process] * any(word in part for part in process.cmdline())
-            except (psutil.Error, OSError):
-                continue
-        return found
-
-    def waits(self):
-        """Add a notebook that waits in a cell until the flag returned is taken away."""
-        flag = self.root / "flag"
-        flag.touch()
-        self.project.write("02_wait", WAIT.format(flag=str(flag)))
-        return flag
-
-    def until(self, condition, seconds=120):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-
-    def folders(self):
-        return sorted(self.outputs.glob("2*")) if self.outputs.is_dir() else []
-
-    def status(self):
-        return Manifest.read(self.folders()[-1]).status
-
-    def check(self, patience=0):
-        """Assert that nothing is half written and nobody is left."""
-        self.until(lambda: not self.processes(), seconds=patience + 0.1)
-        mine = [text for text in private_tasks() if str(self.root) in text]
-        assert patience or not mine  # a killed runner may leave its private folder in /tmp
-        for path in self.outputs.rglob("*"):
-            if path.is_file() and not path.name.startswith("."):
-                READERS[path.suffix](path)
-
-    def resumes(self, patience=0):
-        """Assert that a resume ends well and leaves nothing hidden."""
-        folder = self.folders()[-1]
-        assert self.run("--resume", folder) == 0, self.log.read_text()
-        assert self.status() == "ok"
-        assert json.loads((folder / "metrics.json").read_text())["01_save"] == {"one": 1}
-        assert not list(folder.rglob(".*"))
-        self.check(patience)
-
-
-def private_tasks():
-    for path in Path("/tmp").glob("kpay-*/task.json"):
-        try:
-            yield path.read_text()
-        except FileNotFoundError:  # another test's run, which ended meanwhile
-            continue
-
-
-def ends_with(ending):
-    def read(path):
-        assert path.read_bytes().rstrip().endswith(ending), path
-
-    return read
-
-
-READERS = {
-    ".json": lambda path: json.loads(path.read_text("utf-8")),
-    ".yaml": lambda path: yaml.safe_load(path.read_text("utf-8")),
-    ".ipynb": lambda path: nbformat.validate(nbformat.read(path, as_version=4)),
-    ".html": ends_with(b"</html>"),
-}
-
-
-@pytest.fixture
-def shop(project):
-    project.write("01_save", SAVE)
-    return Shop(project)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
@@ -190,7 +70,7 @@ def test_a_runner_killed_in_the_middle_of_a_cell(shop, sent):
     shop.resumes()
 
 
-@pytest.mark.parametrize("victim", ["ipykernel_launcher", "kpay_lab.report.execute"])
+@pytest.mark.parametrize("victim", ["kpay_lab.report.kernel", "kpay_lab.report.execute"])
 def test_a_killed_kernel_or_child(shop, victim):
     flag = shop.waits()
     runner = shop.start("--jobs", 1)
@@ -201,7 +81,7 @@ def test_a_killed_kernel_or_child(shop, victim):
     shop.check()
     entries = Manifest.read(shop.folders()[-1]).notebooks
     assert (entries["01_save"].status, entries["02_wait"].status) == ("ok", "failed")
-    said = {"ipykernel_launcher": "DeadKernelError", "kpay_lab.report.execute": "code -9"}
+    said = {"kpay_lab.report.kernel": "DeadKernelError", "kpay_lab.report.execute": "code -9"}
     assert said[victim] in entries["02_wait"].reason
     flag.unlink()
     shop.resumes()
@@ -275,7 +155,7 @@ def test_two_runs_at_once_and_two_on_one_folder(shop):
     def both_wait():
         runs = [path for path in shop.folders() if (path / "manifest.json").is_file()]
         saved = [Manifest.read(path).notebooks["01_save"].status for path in runs]
-        return saved == ["ok", "ok"] and len(shop.processes("ipykernel_launcher")) == 2
+        return saved == ["ok", "ok"] and len(shop.processes("kpay_lab.report.kernel")) == 2
 
     shop.until(both_wait)
     refused = subprocess.run(
