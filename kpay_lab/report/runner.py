@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import nbformat
 import yaml
 
-from kpay_lab.report.files import project_root, sha256, to_json, write_bytes, write_text
+from kpay_lab.report.files import project_root, read_json, sha256, to_json, write_bytes, write_text
 from kpay_lab.report.html import Metrics, glossary, index, page
 from kpay_lab.report.manifest import (
     DONE,
@@ -213,7 +213,7 @@ class Run:
             for name, entry in self.manifest.notebooks.items()
             if entry.status == "ok"
         }
-        return {n: json.loads(f.read_text("utf-8")) for n, f in files.items() if f.is_file()}
+        return {name: read_json(f, str(f)) for name, f in files.items() if f.is_file()}
 
 
 def start(
