@@ -7,8 +7,9 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,7 +18,14 @@ from click.core import ParameterSource
 
 from kpay_lab import __version__
 from kpay_lab.report.files import write_bytes, write_text
-from kpay_lab.report.profile import read_project, read_yaml, resolve
+from kpay_lab.report.params import Notebook, find_notebook
+from kpay_lab.report.profile import (
+    chosen_notebooks,
+    first_comment,
+    read_project,
+    read_yaml,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from kpay_lab.report.runner import Run
@@ -67,7 +75,10 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @click.argument("notebooks", nargs=-1)
 @_options(*PLAN, *LIMITS)
 def run(**given: Any) -> None:
-    """Run notebooks and make their report."""
+    """Run notebooks and make their report; without any, the profile's or all.
+
+    A notebook is named in full, by its number (04), by its beginning, or by its path.
+    """
     _report(_planned, **given)
 
 
@@ -78,11 +89,9 @@ def run(**given: Any) -> None:
 @_options(*PLAN, *LIMITS)
 def sweep(**given: Any) -> None:
     """Run one notebook with many parameter sets; one table and picture of the results."""
-    from kpay_lab.report.sweep import plan
-
     if not given["resume"] and not (given["notebook"] and given["grid"]):
         raise click.UsageError("name a notebook and its --grid FILE, or --resume SWEEP")
-    _report(lambda **settings: plan(tables_of=_tables_of, **settings), **given)
+    _report(_planned_sweep, **given)
 
 
 @kpay.command()
@@ -98,6 +107,7 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     before, known = verifying.read_finished(folder)[0], read_project()[0]
     scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
     again = start(known, before.parameters, before.profile, scratch, _tables_of)
+    _warn(known)
     if _execute(again, stop, limits) == 130:
         sys.exit(130)
     verdict = verifying.verify(folder, again.folder, rtol)
@@ -132,7 +142,9 @@ def _report(plan: "Callable[..., Run]", resume: Path | None, **given: Any) -> No
             raise click.UsageError(f"--resume takes a run up as it was; leave out {', '.join(new)}")
         from kpay_lab.report.runner import resume as resumed
 
-        work = resumed(resume.resolve(), read_project()[0])
+        known = read_project()[0]
+        work = resumed(resume.resolve(), known)
+        _warn(known)
     else:
         work = plan(**given)
     code = _execute(work, stop, limits)
@@ -161,9 +173,32 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
     from kpay_lab.report.runner import start
 
     known, values, root = read_project(profile, data)
-    names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
+    names = chosen_notebooks(known, notebooks, values)
     parameters = resolve(known, names, values, settings)
+    _warn(known)
     return start(known, parameters, profile, output or root / "outputs", _tables_of)
+
+
+def _planned_sweep(
+    notebook: str, profile: str, settings: Any, data: Any, output: Any, **given: Any
+) -> "Run":
+    from kpay_lab.report.sweep import plan
+
+    known, values, root = read_project(profile, data)
+    name = find_notebook(known, notebook)
+    base = resolve(known, [name], values, settings)[name]
+    kept = output or root / "outputs" / "sweeps"
+    work = plan(known, name, base, output=kept, tables_of=_tables_of, **given)
+    _warn(known)
+    return work
+
+
+def _warn(known: Mapping[str, Notebook]) -> None:
+    """Name the files beside the notebooks that cannot be run; nobody asked for them."""
+    for notebook in known.values():
+        if notebook.fault:
+            remedy = f"mend it, or move it out of {notebook.path.parent.name}/"
+            click.echo(f"kpay: {notebook.fault} (left out; {remedy})", err=True)
 
 
 def _tables_of(parameters: dict[str, Any]) -> set[str]:
@@ -177,15 +212,33 @@ def _tables_of(parameters: dict[str, Any]) -> set[str]:
 
 
 @kpay.command("list")
-def list_() -> None:
-    """List notebooks with their parameters, and profiles."""
+@click.argument("notebook", required=False)
+def list_(notebook: str | None) -> None:
+    """List notebooks and profiles, or a notebook's parameters and the tables it needs."""
     known, _, root = read_project()
-    for name, notebook in known.items():
-        click.echo(f"{name}  {notebook.title}")
-        for parameter in notebook.parameters.values():
-            click.echo(f"    {parameter}")
-    profiles = sorted(path.stem for path in (root / "params").glob("*.yaml"))
-    click.echo(f"profiles: {', '.join(profiles)}")
+    if notebook:
+        _tell(known[find_notebook(known, notebook)])
+        return
+    profiles = sorted((root / "params").glob("*.yaml"))
+    names = [*known, *map(attrgetter("stem"), profiles)]
+    width = max(map(len, names))
+    click.echo("notebooks:")
+    for name, one in known.items():
+        about = f"left out: {one.fault}" if one.fault else one.title
+        click.echo(f"  {name:{width}}  {about}")
+    click.echo("profiles:")
+    for path in profiles:
+        click.echo(f"  {path.stem:{width}}  {first_comment(path)}".rstrip())
+    click.echo("\nkpay list NOTEBOOK tells its parameters and the tables it needs;")
+    click.echo("kpay run NOTEBOOK --profile PROFILE runs it. A number such as 04 names one, too.")
+
+
+def _tell(notebook: Notebook) -> None:
+    click.echo(f"{notebook.name}  {notebook.title}")
+    click.echo(f"needs: {', '.join(notebook.needs) or 'no table in particular'}")
+    click.echo("parameters:")
+    for parameter in notebook.parameters.values():
+        click.echo(f"  {parameter}")
 
 
 @kpay.command()
@@ -197,7 +250,9 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     import yaml
 
     known, chosen, _ = read_project(profile)
-    (values,) = resolve(known, [Path(notebook).stem], chosen, settings).values()
+    name = find_notebook(known, notebook)
+    values = resolve(known, [name], chosen, settings)[name]
+    _warn(known)
     values.pop("output_dir")
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
 

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,13 +85,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook's file, its parameters by name, and the tables it cannot do without."""
+    """A notebook's file, its parameters by name, and the tables it cannot do without.
+
+    ``fault`` is why it cannot be run: one line, empty for a notebook that can.
+    """
 
     name: str
     path: Path
     parameters: dict[str, Parameter]
     needs: tuple[str, ...] = ()
     title: str = ""
+    fault: str = ""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -100,16 +104,27 @@ class Notebook:
 
 
 def read_notebooks(folder: Path) -> dict[str, Notebook]:
-    """Read every notebook of a folder; raises ParameterError where a cell breaks the grammar."""
-    notebooks, problems = {}, []
-    for path in sorted(folder.glob("*.ipynb")):
+    """Read every notebook of a folder; one that cannot be run says so in its ``fault``.
+
+    Hidden files are not read: editors keep their own copies there. Raises ParameterError if
+    there is no notebook at all.
+    """
+    notebooks = {}
+    for path in sorted(folder.glob("[!.]*.ipynb")):
         try:
             notebooks[path.stem] = read_notebook(path)
         except ValueError as error:
-            problems.append(str(error))
-    if problems or not notebooks:
-        raise ParameterError(problems or [f"there is no notebook in {folder}"])
+            notebooks[path.stem] = Notebook(path.stem, path, {}, fault=str(error))
+    if not notebooks:
+        raise ParameterError([f"there is no notebook in {folder}"])
     return notebooks
+
+
+def refuse_faulty(notebooks: Iterable[Notebook]) -> None:
+    """Raise ParameterError with the fault of every notebook that cannot be run."""
+    faults = [notebook.fault for notebook in notebooks if notebook.fault]
+    if faults:
+        raise ParameterError(faults)
 
 
 def read_notebook(path: Path) -> Notebook:
@@ -226,6 +241,63 @@ def _range(name: str, bounds: str) -> tuple[float, float]:
 
 def _shown(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def find_notebook(known: Mapping[str, Notebook], asked: str) -> str:
+    """Return the name of the notebook that a user asks for, and that can be run.
+
+    Parameters
+    ----------
+    known
+        The notebooks of a folder by name, as `read_notebooks` returns them.
+    asked
+        A name; its number or its beginning, where only one notebook has it (``04``); or
+        the path of a notebook of that folder, seen from the working folder, the project or
+        the folder itself.
+
+    Raises
+    ------
+    ValueError
+        If no notebook or more than one is meant, a path leads elsewhere, or the notebook
+        cannot be run. A file elsewhere is never run under the name of one in the folder.
+    """
+    is_path = Path(asked).name != asked or Path(asked).suffix == ".ipynb"
+    name = _name_of_path(known, asked) if is_path else _completed(known, asked)
+    refuse_faulty([known[name]])
+    return name
+
+
+def _name_of_path(known: Mapping[str, Notebook], asked: str) -> str:
+    path = Path(asked)
+    if path.suffix != ".ipynb":
+        path = path.with_name(f"{path.name}.ipynb")
+    folder = next(iter(known.values())).path.parent
+    seen_from = (Path.cwd(), folder.parent, folder)
+    files = [place / path for place in seen_from if (place / path).exists()]
+    if not files:
+        raise ValueError(f"there is no file {path}{hint(path.stem, known)}")
+    file = files[0]
+    if not file.parent.samefile(folder) or file.stem not in known:
+        remedy = "open it in JupyterLab, or copy it there under a name of its own"
+        raise ValueError(f"{path} is not a notebook of {folder}; {remedy}")
+    return file.stem
+
+
+def _completed(known: Mapping[str, Notebook], asked: str) -> str:
+    if asked in known:
+        return asked
+    runnable = [name for name, notebook in known.items() if not notebook.fault]
+    names = matching_names(asked, runnable) or matching_names(asked, known)
+    if not names:
+        raise ValueError(no_notebook(asked, known))
+    if len(names) > 1:
+        raise ValueError(ambiguous(asked, names))
+    return names[0]
+
+
+def ambiguous(asked: str, names: Iterable[str]) -> str:
+    """Return the error that a shortened name may be any of several."""
+    return f"{asked!r} may be {' or '.join(sorted(names))}; write more of the name"
 
 
 def matching_names(asked: str, names: Iterable[str]) -> list[str]:

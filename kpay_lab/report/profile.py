@@ -9,7 +9,16 @@ from typing import Any
 import yaml
 
 from kpay_lab.report.files import project_root, read_text
-from kpay_lab.report.params import Notebook, ParameterError, hint, no_notebook, read_notebooks
+from kpay_lab.report.params import (
+    Notebook,
+    ParameterError,
+    ambiguous,
+    find_notebook,
+    hint,
+    matching_names,
+    no_notebook,
+    read_notebooks,
+)
 
 MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 TEXT = "tag:yaml.org,2002:str"
@@ -135,6 +144,43 @@ def read_profile(folder: Path, name: str) -> Profile:
     return Profile(name, chosen, shared, blocks)
 
 
+def first_comment(path: Path) -> str:
+    """Return what the first line of a profile says of it, or in brackets why it cannot be read."""
+    try:
+        text = read_text(path, path.name)
+    except ValueError as error:
+        return f"({error})"
+    line = text.partition("\n")[0]
+    return line.lstrip("# ").rstrip() if line.startswith("#") else ""
+
+
+def chosen_notebooks(
+    known: Mapping[str, Notebook], asked: Iterable[str], profile: Profile
+) -> list[str]:
+    """Return the names of the notebooks to run: those asked for, else the profile's, else all.
+
+    *All* leaves out what cannot be run, unless the profile has a block for it. Raises
+    ParameterError with every one that is not found or cannot be run.
+    """
+    names: list[str] = []
+    problems: list[str] = []
+    for one in asked:
+        try:
+            names.append(find_notebook(known, one))
+        except ValueError as error:
+            problems.append(str(error))
+    if not names and not problems:
+        every = [name for name in known if not known[name].fault or name in profile.blocks]
+        names = list(profile.notebooks or every)
+        faults = [known[name].fault for name in names if name in known and known[name].fault]
+        problems += [f"{profile.name}.yaml asks for {fault}" for fault in faults]
+    if not names and not problems:
+        problems = [notebook.fault for notebook in known.values()]
+    if problems:
+        raise ParameterError(problems)
+    return list(dict.fromkeys(names))
+
+
 def resolve(
     known: Mapping[str, Notebook],
     chosen: Iterable[str],
@@ -154,7 +200,7 @@ def resolve(
             problems.append(f"{profile.name}.yaml: {no_notebook(name, known)}")
     resolved = {name: dict(known[name].defaults) for name in chosen if name in known}
     for place, meant, key, value in _layers(known, chosen, profile, settings, problems):
-        targets = [name for name in meant if name in known]
+        targets = [name for name in meant if name in known and not known[name].fault]
         having = [name for name in targets if key in known[name].parameters]
         if key == "output_dir":
             problems.append(f"{place}: output_dir is the run's own; use --output")
@@ -190,10 +236,13 @@ def _layers(
         if not equals or not key:
             problems.append(f"--set {setting}: write key=value or notebook.key=value")
             continue
-        if name and name not in chosen:
+        targets = matching_names(name, chosen) if name else chosen
+        if name and not targets:
             problems.append(f"--set {setting}: {name!r} does not run{hint(name, chosen)}")
             continue
-        targets = [name] if name else chosen
+        if name and len(targets) > 1:
+            problems.append(f"--set {setting}: {ambiguous(name, targets)}")
+            continue
         having = [known[n].parameters for n in targets if n in known]
         kinds = {parameters[key].type for parameters in having if key in parameters}
         value = text if kinds == {"str"} else read_yaml(text, f"--set {target}")

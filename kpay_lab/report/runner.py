@@ -28,7 +28,7 @@ from kpay_lab.report.manifest import (
     now,
     output_hashes,
 )
-from kpay_lab.report.params import Notebook
+from kpay_lab.report.params import Notebook, refuse_faulty
 from kpay_lab.report.process import Outcome, execute
 
 
@@ -233,6 +233,7 @@ def start(
         for name, values in parameters.items()
     }
     chosen = named(kept, notebooks)
+    refuse_faulty(chosen.values())
     entries = {name: _entry(chosen[name], tables_of(values)) for name, values in kept.items()}
     folder = _new_folder(output, profile)
     manifest = Manifest(profile=profile, parameters=kept, notebooks=entries, started=now())
@@ -251,6 +252,7 @@ def resume(folder: Path, notebooks: Mapping[str, Notebook]) -> Run:
     for name, entry in manifest.notebooks.items():
         whole = all((folder / f"{name}{ending}").is_file() for ending in (".ipynb", ".html"))
         if entry.status != "not applicable" and not (entry.status == "ok" and whole):
+            refuse_faulty([notebooks[name]])
             fresh = Entry(source_sha256=sha256(notebooks[name].path), title=notebooks[name].title)
             manifest.notebooks[name] = fresh
     return Run(folder, notebooks, manifest)

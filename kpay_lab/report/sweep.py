@@ -3,7 +3,7 @@
 import io
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from noto_cjk_sans_otc import FONT_PATH
 from kpay_lab.report.html import Metrics, picture_source, render
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, ParameterError, hint
-from kpay_lab.report.profile import read_project, read_yaml_file, resolve
+from kpay_lab.report.profile import read_yaml_file
 from kpay_lab.report.runner import Run, start
 from kpay_lab.report.session import safe_csv
 
@@ -26,18 +26,13 @@ LINES = 10  # in one picture, else no legend
 
 
 def plan(
-    notebook: str, grid: Path, metrics: Iterable[str], profile: str, settings: Iterable[str],
-    data: Path | None, output: Path | None, tables_of: Callable[[dict[str, Any]], set[str]],
+    known: Mapping[str, Notebook], name: str, base: dict[str, Any], grid: Path,
+    metrics: Iterable[str], output: Path, tables_of: Callable[[dict[str, Any]], set[str]],
 ) -> Run:  # fmt: skip
-    """Start the run of a grid's sets over a profile and settings; say which number is which."""
-    known, values, root = read_project(profile, data)
-    name = Path(notebook).stem
-    base = resolve(known, [name], values, settings)[name]
+    """Start the run of a grid's sets over a notebook's parameters; say which number is which."""
     sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
     parameters = {key: base | one for key, one in sets.items()}
-    run = start(
-        known, parameters, f"sweep-{name}", output or root / "outputs" / "sweeps", tables_of
-    )
+    run = start(known, parameters, f"sweep-{name}", output, tables_of)
     run.manifest.metrics = list(metrics)
     for key, one in sets.items():
         run.progress.line(key, json.dumps(one, ensure_ascii=False))

@@ -4,8 +4,14 @@ import json
 
 import pytest
 
-from kpay_lab.report.params import ParameterError, read_notebook, read_notebooks, read_parameters
-from kpay_lab.report.profile import Profile, read_profile, read_yaml, resolve
+from kpay_lab.report.params import (
+    ParameterError,
+    find_notebook,
+    read_notebook,
+    read_notebooks,
+    read_parameters,
+)
+from kpay_lab.report.profile import Profile, chosen_notebooks, read_profile, read_yaml, resolve
 
 CELL = """
 k: int = 10  # list length [1, 1000]
@@ -131,6 +137,146 @@ def test_one_parameters_cell(project, count):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=f"01_a.ipynb: it has {count} cells tagged"):
         read_notebook(path)
+
+
+@pytest.fixture
+def stray(known, project):
+    """The known notebooks beside what JupyterLab and a Mac leave in a folder."""
+    folder = project.root / "notebooks"
+    (folder / "Untitled.ipynb").write_text('{"cells": [], "metadata": {}}')
+    (folder / "old.ipynb").mkdir()
+    (folder / ".ipynb_checkpoints").mkdir()
+    for name in (".ipynb_checkpoints/01_a-checkpoint.ipynb", ".~01_a.ipynb", "._02_b.ipynb"):
+        (folder / name).write_bytes(b"\x00\x05")
+    return read_notebooks(folder)
+
+
+def test_a_stray_file_is_kept_apart_with_its_fault(known, stray):
+    assert {name: notebook.fault for name, notebook in stray.items() if notebook.fault} == {
+        "Untitled": "Untitled.ipynb: it has 0 cells tagged 'parameters'; it must have one",
+        "old": "old.ipynb: it cannot be read: Is a directory",
+    }
+    assert {name: one for name, one in stray.items() if not one.fault} == known
+
+
+def test_what_runs_is_what_is_asked_for_or_else_all_that_can_be_read(stray):
+    profile = Profile("p", None, {}, {})
+    listed = Profile("p", ("02_b",), {}, {})
+    assert chosen_notebooks(stray, (), profile) == ["01_a", "02_b"]
+    assert chosen_notebooks(stray, (), listed) == ["02_b"]
+    assert chosen_notebooks(stray, ("02_b", "01", "2"), listed) == ["02_b", "01_a"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "notebooks", "blocks", "message"),
+    [
+        (["Untitled"], None, {}, "Untitled.ipynb: it has 0 cells"),
+        (["Unt"], None, {}, "Untitled.ipynb: it has 0 cells"),
+        ([], ("01_a", "Untitled"), {}, "p.yaml asks for Untitled.ipynb: it has 0 cells"),
+        ([], None, {"Untitled": {"k": 3}}, "p.yaml asks for Untitled.ipynb: it has 0 cells"),
+    ],
+)
+def test_a_stray_file_is_refused_where_it_is_asked_for(stray, asked, notebooks, blocks, message):
+    profile = Profile("p", notebooks, {}, blocks)
+    with pytest.raises(ParameterError, match=message) as raised:
+        chosen_notebooks(stray, asked, profile)
+    assert len(raised.value.problems) == 1
+
+
+def test_a_block_for_a_stray_file_does_not_keep_others_from_running(stray):
+    profile = Profile("p", None, {"k": 7}, {"Untitled": {"k": 3}})
+    assert resolve(stray, ["01_a"], profile)["01_a"]["k"] == 7
+
+
+def test_a_folder_of_strays_runs_nothing(tmp_path):
+    (tmp_path / "Untitled.ipynb").write_text("")
+    known = read_notebooks(tmp_path)
+    with pytest.raises(ParameterError, match=r"Untitled\.ipynb line 1: it is not whole JSON"):
+        chosen_notebooks(known, (), Profile("p", None, {}, {}))
+
+
+@pytest.fixture
+def many(project):
+    names = ["00_start", "01_data", "01_data-Copy1", "04_models", "10_more", "four_more"]
+    for name in names:
+        project.write(name)
+    copy = project.root / "notebooks/04_models.ipynb"
+    (project.root / "notebooks/answers").mkdir()
+    (project.root / "notebooks/answers/04_models.ipynb").write_bytes(copy.read_bytes())
+    (project.root / "04_own.ipynb").write_bytes(copy.read_bytes())
+    (project.root / "notebooks/04_broken.ipynb").write_text("")
+    return read_notebooks(project.root / "notebooks")
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("04_models", "04_models"),
+        ("04", "04_models"),
+        ("4", "04_models"),
+        ("04_mo", "04_models"),
+        ("0", "00_start"),
+        ("10", "10_more"),
+        ("f", "four_more"),
+        ("01_data", "01_data"),
+        ("01_data-", "01_data-Copy1"),
+        ("04_models.ipynb", "04_models"),
+        ("notebooks/04_models.ipynb", "04_models"),
+        ("notebooks/04_models", "04_models"),
+        ("./notebooks/../notebooks/04_models.ipynb", "04_models"),
+    ],
+)
+def test_a_notebook_is_found(many, project, monkeypatch, asked, name):
+    monkeypatch.chdir(project.root)
+    assert find_notebook(many, asked) == name
+    assert find_notebook(many, str(project.root / "notebooks/01_data.ipynb")) == "01_data"
+
+
+def test_a_path_is_seen_from_the_working_folder_and_then_from_the_project(
+    many, project, monkeypatch
+):
+    monkeypatch.chdir(project.root / "notebooks")
+    assert find_notebook(many, "04_models.ipynb") == "04_models"
+    assert find_notebook(many, "notebooks/04_models.ipynb") == "04_models"
+    monkeypatch.chdir(project.root / "notebooks/answers")
+    assert find_notebook(many, "../01_data.ipynb") == "01_data"
+    with pytest.raises(ValueError, match=r"^04_models.ipynb is not a notebook of .*notebooks"):
+        find_notebook(many, "04_models.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("01", "'01' may be 01_data or 01_data-Copy1; write more of the name"),
+        ("", "'' may be 00_start or 01_data or"),
+        ("2", "there is no notebook '2'; known: 00_start"),
+        ("04_modles", "there is no notebook '04_modles'; did you mean '04_models'?"),
+        ("04_broken", "04_broken.ipynb line 1: it is not whole JSON"),
+        ("notebooks/04_broken.ipynb", "04_broken.ipynb line 1: it is not whole JSON"),
+        (
+            "notebooks/answers/04_models.ipynb",
+            "notebooks/answers/04_models.ipynb is not a notebook",
+        ),
+        ("04_own.ipynb", "open it in JupyterLab, or copy it there under a name of its own"),
+        ("notebooks/04_modles.ipynb", "there is no file notebooks/04_modles.ipynb; did you mean"),
+        ("notebooks/", "there is no file notebooks.ipynb; known:"),
+    ],
+)
+def test_what_is_not_found_is_one_line(many, project, monkeypatch, asked, message):
+    monkeypatch.chdir(project.root)
+    with pytest.raises(ValueError) as raised:
+        find_notebook(many, asked)
+    assert message in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_setting_may_shorten_the_name_of_a_notebook(known):
+    both = ["01_a", "02_b"]
+    assert resolved(known, ["01.k=500"], chosen=both)["01_a"]["k"] == 500
+    assert resolved(known, ["2.k=8"], chosen=both)["02_b"]["k"] == 8
+    both_twos = known | {"02_c": known["02_b"]}
+    with pytest.raises(ParameterError, match=r"--set 2\.k=8: '2' may be 02_b or 02_c; write more"):
+        resolved(both_twos, ["2.k=8"], chosen=list(both_twos))
 
 
 def test_layers_overrule_in_order(known):
