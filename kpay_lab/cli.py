@@ -7,8 +7,9 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +19,14 @@ from click.core import ParameterSource
 from kpay_lab import __version__
 from kpay_lab.report.console import prepare_streams, say, silence
 from kpay_lab.report.files import write_bytes, write_text
-from kpay_lab.report.profile import read_project, read_yaml, resolve
+from kpay_lab.report.params import Notebook, find_notebook
+from kpay_lab.report.profile import (
+    chosen_notebooks,
+    first_comment,
+    read_project,
+    read_yaml,
+    resolve,
+)
 from kpay_lab.report.surroundings import ensure_home, use_utf8
 
 if TYPE_CHECKING:
@@ -70,7 +78,10 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @click.argument("notebooks", nargs=-1)
 @_options(*PLAN, *LIMITS)
 def run(**given: Any) -> None:
-    """Run notebooks and make their report."""
+    """Run notebooks and make their report; without any, the profile's or all.
+
+    A notebook is named in full, by its number (04), by its beginning, or by its path.
+    """
     _report(_planned, **given)
 
 
@@ -81,11 +92,9 @@ def run(**given: Any) -> None:
 @_options(*PLAN, *LIMITS)
 def sweep(**given: Any) -> None:
     """Run one notebook with many parameter sets; one table and picture of the results."""
-    from kpay_lab.report.sweep import plan
-
     if not given["resume"] and not (given["notebook"] and given["grid"]):
         raise click.UsageError("name a notebook and its --grid FILE, or --resume SWEEP")
-    _report(lambda **settings: plan(tables_of=_tables_of, files_of=_files_of, **settings), **given)
+    _report(_planned_sweep, **given)
 
 
 @kpay.command()
@@ -103,6 +112,7 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
     keep = False
     try:
+        _warn(known)
         again = start(known, before.parameters, before.profile, scratch, _tables_of, _files_of)
         if _execute(again, stop, limits) == 130:
             sys.exit(130)
@@ -159,6 +169,7 @@ def _taken_up(folder: Path, anew: bool) -> "Run":
     from kpay_lab.report.runner import from_scratch, resume
 
     known = read_project()[0]
+    _warn(known)
     if anew:
         return from_scratch(folder, known, _tables_of, _files_of)
     return resume(folder, known, _files_of)
@@ -189,9 +200,32 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
     from kpay_lab.report.runner import start
 
     known, values, root = read_project(profile, data)
-    names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
+    names = chosen_notebooks(known, notebooks, values)
     parameters = resolve(known, names, values, settings)
+    _warn(known)
     return start(known, parameters, profile, output or root / "outputs", _tables_of, _files_of)
+
+
+def _planned_sweep(
+    notebook: str, profile: str, settings: Any, data: Any, output: Any, **given: Any
+) -> "Run":
+    from kpay_lab.report.sweep import plan
+
+    known, values, root = read_project(profile, data)
+    name = find_notebook(known, notebook)
+    base = resolve(known, [name], values, settings)[name]
+    kept = output or root / "outputs" / "sweeps"
+    work = plan(known, name, base, output=kept, tables_of=_tables_of, files_of=_files_of, **given)
+    _warn(known)
+    return work
+
+
+def _warn(known: Mapping[str, Notebook]) -> None:
+    """Name the files beside the notebooks that cannot be run; nobody asked for them."""
+    for notebook in known.values():
+        if notebook.fault:
+            remedy = f"mend it, or move it out of {notebook.path.parent.name}/"
+            say(f"kpay: {notebook.fault} (left out; {remedy})\n", sys.stderr)
 
 
 def _tables_of(parameters: dict[str, Any]) -> set[str]:
@@ -215,15 +249,33 @@ def _files_of(parameters: dict[str, Any]) -> list[Path]:
 
 
 @kpay.command("list")
-def list_() -> None:
-    """List notebooks with their parameters, and profiles."""
+@click.argument("notebook", required=False)
+def list_(notebook: str | None) -> None:
+    """List notebooks and profiles, or a notebook's parameters and the tables it needs."""
     known, _, root = read_project()
-    for name, notebook in known.items():
-        click.echo(f"{name}  {notebook.title}")
-        for parameter in notebook.parameters.values():
-            click.echo(f"    {parameter}")
-    profiles = sorted(path.stem for path in (root / "params").glob("*.yaml"))
-    click.echo(f"profiles: {', '.join(profiles)}")
+    if notebook:
+        _tell(known[find_notebook(known, notebook)])
+        return
+    profiles = sorted((root / "params").glob("*.yaml"))
+    names = [*known, *map(attrgetter("stem"), profiles)]
+    width = max(map(len, names))
+    click.echo("notebooks:")
+    for name, one in known.items():
+        about = f"left out: {one.fault}" if one.fault else one.title
+        click.echo(f"  {name:{width}}  {about}")
+    click.echo("profiles:")
+    for path in profiles:
+        click.echo(f"  {path.stem:{width}}  {first_comment(path)}".rstrip())
+    click.echo("\nkpay list NOTEBOOK tells its parameters and the tables it needs;")
+    click.echo("kpay run NOTEBOOK --profile PROFILE runs it. A number such as 04 names one, too.")
+
+
+def _tell(notebook: Notebook) -> None:
+    click.echo(f"{notebook.name}  {notebook.title}")
+    click.echo(f"needs: {', '.join(notebook.needs) or 'no table in particular'}")
+    click.echo("parameters:")
+    for parameter in notebook.parameters.values():
+        click.echo(f"  {parameter}")
 
 
 @kpay.command()
@@ -235,7 +287,9 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     import yaml
 
     known, chosen, _ = read_project(profile)
-    (values,) = resolve(known, [Path(notebook).stem], chosen, settings).values()
+    name = find_notebook(known, notebook)
+    values = resolve(known, [name], chosen, settings)[name]
+    _warn(known)
     values.pop("output_dir")
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
 

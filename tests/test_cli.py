@@ -25,6 +25,8 @@ def project(tmp_path, monkeypatch):
     parameters = new_code_cell(CELL, metadata={"tags": ["parameters"]})
     cells = [new_markdown_cell("# A title"), parameters, new_code_cell("1 / 0")]
     nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks/01_a.ipynb")
+    (tmp_path / "away").mkdir()
+    nbformat.write(new_notebook(cells=cells), tmp_path / "away/01_a.ipynb")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -60,6 +62,12 @@ def kpay(capsys):
         (["run", "--timeout", "0"], "0.0 is not in the range"),
         (["params"], "Missing argument 'NOTEBOOK'"),
         (["params", "01_b"], "did you mean '01_a'?"),
+        (["params", "away/01_a.ipynb"], "away/01_a.ipynb is not a notebook of"),
+        (["run", "away/01_a.ipynb"], "away/01_a.ipynb is not a notebook of"),
+        (["run", "notebooks/01_b.ipynb"], "there is no file notebooks/01_b.ipynb; did you mean"),
+        (["sweep", "away/01_a.ipynb", "--grid", "params/default.yaml"], "is not a notebook of"),
+        (["list", "away/01_a.ipynb"], "away/01_a.ipynb is not a notebook of"),
+        (["list", "default"], "there is no notebook 'default'"),
         (["verify", "params"], "params is not a run: it has no manifest.json"),
         (["verify", "params", "--rtol", "2"], "2.0 is not in the range"),
         (["compare", "params"], "Missing argument 'RUN_B'"),
@@ -98,14 +106,96 @@ def test_outside_of_a_project(kpay, tmp_path, monkeypatch):
 
 
 def test_list_and_params(project, kpay):
-    code, out, _ = kpay("list")
-    assert code == 0
-    assert "01_a  A title" in out
-    assert "k: int = 10  # list length [1, 1000]" in out
-    assert "profiles: default" in out
+    code, out, err = kpay("list")
+    assert (code, err) == (0, "")
+    first, second = out.splitlines()[:2]
+    assert first == "notebooks:"
+    assert second.split(maxsplit=1) == ["01_a", "A title"]
+    assert "list length" not in out
     code, out, _ = kpay("params", "notebooks/01_a.ipynb", "--set", "k=3")
     assert (code, yaml.safe_load(out)) == (0, {"k": 3})
     assert yaml.safe_load(kpay("params", "01_a")[1]) == {"k": 12}
+
+
+def test_list_tells_a_profile_by_its_first_line(project, kpay):
+    (project / "params/default.yaml").write_text("# As it is.\n# More.\nshared: {k: 3}\n")
+    (project / "params/plain.yaml").write_text("shared: {k: 3}\n")
+    (project / "params/旧.yaml").write_bytes("# 旧\n".encode("gbk"))
+    (project / "params/folder.yaml").mkdir()
+    code, out, _ = kpay("list")
+    assert code == 0
+    profiles = out.splitlines()[out.splitlines().index("profiles:") + 1 :]
+    assert [line.split(maxsplit=1) for line in profiles[:4]] == [
+        ["default", "As it is."],
+        ["folder", "(folder.yaml: it cannot be read: Is a directory)"],
+        ["plain"],
+        ["旧", "(旧.yaml line 1: it is not UTF-8 text; save the file as UTF-8)"],
+    ]
+
+
+@pytest.mark.parametrize("asked", ["01_a", "01", "1", "notebooks/01_a.ipynb", "01_a.ipynb"])
+def test_list_of_one_notebook_tells_its_parameters_and_tables(project, kpay, asked):
+    path = project / "notebooks/01_a.ipynb"
+    content = json.loads(path.read_text())
+    content["metadata"]["kpay"] = {"needs": ["orders", "exposures"]}
+    path.write_text(json.dumps(content))
+    code, out, err = kpay("list", asked)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "01_a  A title",
+        "needs: orders, exposures",
+        "parameters:",
+        "  k: int = 10  # list length [1, 1000]",
+        '  output_dir: str = "outputs/interactive"  # results',
+    ]
+
+
+def test_the_project_lists_itself_on_one_screen(kpay, monkeypatch):
+    root = Path(__file__).parents[1]
+    monkeypatch.chdir(root)
+    out = kpay("list")[1].splitlines()
+    notebooks = list((root / "notebooks").glob("*.ipynb"))
+    profiles = list((root / "params").glob("*.yaml"))
+    heads_and_advice = 5
+    assert len(out) <= len(notebooks) + len(profiles) + heads_and_advice
+    assert not [line for line in out if line.endswith(" ")]  # a title, a comment for each
+
+
+STRAY = (
+    "kpay: Untitled.ipynb: it has 0 cells tagged 'parameters'; it must have one"
+    " (left out; mend it, or move it out of notebooks/)\n"
+)
+
+
+@pytest.fixture
+def stray(project):
+    """What JupyterLab's button for a new notebook leaves."""
+    nbformat.write(new_notebook(), project / "notebooks/Untitled.ipynb")
+
+
+def test_a_stray_notebook_stops_only_who_asks_for_it(project, stray, kpay):
+    refused = STRAY.partition(" (left")[0] + "\n"
+    for command in ("run", "params", "list"):
+        assert kpay(command, "Untitled") == (2, "", refused)
+    (project / "grid.yaml").write_text("k: [1]")
+    assert kpay("sweep", "notebooks/Untitled.ipynb", "--grid", "grid.yaml") == (2, "", refused)
+    assert not (project / "outputs").exists()
+    code, out, err = kpay("params", "01")
+    assert (code, yaml.safe_load(out), err) == (0, {"k": 12}, STRAY)
+    code, out, err = kpay("list")
+    assert (code, err) == (0, "")
+    assert f"left out: {refused.removeprefix('kpay: ')}" in out
+
+
+def test_a_nightly_run_goes_on_beside_a_stray_notebook(project, stray, kpay):
+    path = project / "notebooks/01_a.ipynb"
+    path.write_text(path.read_text().replace("1 / 0", "1 / 1"))
+    code, out, err = kpay("run")
+    assert code == 0
+    assert STRAY in err
+    folder = Path(out.removeprefix("report: ").strip()).parent
+    assert set(json.loads((folder / "manifest.json").read_text())["notebooks"]) == {"01_a"}
+    assert STRAY in kpay("run", "--resume", folder)[2]
 
 
 def test_a_failed_notebook_is_exit_1(project, kpay):

@@ -19,6 +19,37 @@ def project_root() -> Path:
     return next((root for root in found if (root / "params").is_dir()), Path.cwd())
 
 
+def read_text(path: Path, place: str) -> str:
+    """Return the text of a UTF-8 file, with or without a byte order mark.
+
+    Raises ValueError, one line that begins with ``place``, if the file cannot be opened or
+    holds something else.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{place}: it cannot be read: {error.strerror}") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = 1 + content.count(b"\n", 0, error.start)
+        problem = "it is not UTF-8 text; save the file as UTF-8"
+        raise ValueError(f"{place} line {line}: {problem}") from None
+
+
+def read_json(path: Path, place: str) -> dict[str, Any]:
+    """Return the JSON object of a file; raises ValueError as `read_text` does."""
+    text = read_text(path, place)
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        problem = f"it is not whole JSON ({error.msg}); restore the file"
+        raise ValueError(f"{place} line {error.lineno}: {problem}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{place}: it must be a JSON object; restore the file")
+    return content
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file beside its place and move it there: a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,20 +2,19 @@
 
 import dataclasses
 import fcntl
-import json
 import os
 import platform
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
-from kpay_lab.report.files import sha256, to_json, write_text
+from kpay_lab.report.files import read_json, sha256, to_json, write_text
 
 # One thread a library: some sums depend on how many threads share them.
 THREADS = {
@@ -24,6 +23,8 @@ THREADS = {
 
 DONE = ("ok", "not applicable")
 SHORT = 300  # letters of a reason on the console and the index page
+WORDS = {dict: "mapping", list: "list"}
+REMEDY = "the file is damaged: restore it, or run the notebooks again"
 PATIENCE = 2.0  # seconds to wait for the lock of a process that is ending
 
 
@@ -77,14 +78,24 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Read a run's manifest back; raises ValueError where there is none."""
-        if not (folder / "manifest.json").is_file():
+        """Read a run's manifest back, an older one with defaults for what it lacks.
+
+        Raises ValueError, one line that names the file, if there is none, it is damaged, or
+        it holds what this version does not know.
+        """
+        path = folder / "manifest.json"
+        if not path.exists():
             raise ValueError(f"{folder} is not a run: it has no manifest.json")
-        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        content.pop("seeds")
-        content["notebooks"] = {
-            name: Entry(**entry) for name, entry in content["notebooks"].items()
-        }
+        content = read_json(path, str(path))
+        content.pop("seeds", None)
+        _check_fields(cls, content, str(path))
+        check_mappings(content["notebooks"], f"{path}: notebooks")
+        check_mappings(content["parameters"], f"{path}: parameters")
+        for name, entry in content["notebooks"].items():
+            _check_fields(Entry, entry, f"{path} {name}")
+            if name not in content["parameters"]:
+                raise ValueError(f"{path}: it has no parameters of {name}; {REMEDY}")
+            content["notebooks"][name] = Entry(**entry)
         return cls(**content)
 
     def begin(self) -> None:
@@ -118,6 +129,34 @@ class Manifest:
                 changes = environment_changes(self.environment, self.environment_of(name))
                 lines += [f"{name}: {change}" for change in changes]
         return lines
+
+
+def check_mappings(content: dict[str, Any], place: str) -> None:
+    """Raise ValueError unless every value of a run's JSON object is an object, too."""
+    wrong = [name for name, value in content.items() if not isinstance(value, dict)]
+    if wrong:
+        raise ValueError(f"{place} must be a mapping of mappings, and {wrong[0]} is not; {REMEDY}")
+
+
+def _check_fields(kind: type, content: dict[str, Any], place: str) -> None:
+    """Raise ValueError unless the keys are those of a dataclass, and lists and dicts are such."""
+    fields = dataclasses.fields(kind)
+    unknown = sorted(set(content) - {one.name for one in fields})
+    if unknown:
+        problem = f"has {', '.join(unknown)}, which this version of kpay_lab does not know"
+        raise ValueError(f"{place} {problem}; read the run with the version that made it")
+    lacking, wrong = [], []
+    for one in fields:
+        container = get_origin(one.type)
+        if one.name not in content:
+            if one.default is MISSING and one.default_factory is MISSING:
+                lacking.append(one.name)
+        elif container in WORDS and not isinstance(content[one.name], container):
+            wrong.append(f"{one.name} must be a {WORDS[container]}")
+    if lacking:
+        raise ValueError(f"{place} lacks {', '.join(sorted(lacking))}; {REMEDY}")
+    if wrong:
+        raise ValueError(f"{place}: {', '.join(wrong)}; {REMEDY}")
 
 
 def now() -> str:

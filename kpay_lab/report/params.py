@@ -8,12 +8,15 @@ import json
 import math
 import re
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kpay_lab.report.files import read_json
+
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
+WANTED = f"write name: type = default, with a type of {', '.join(TYPES)}"
 COMMENT = re.compile(
     r"#\s*(?P<help>.*?)\s*(?:\[(?P<range>[^\[\]]+)\]|\{(?P<choices>[^{}]+)\})?\s*$"
 )
@@ -40,7 +43,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        bounds = f" [{self.low:g}, {self.high:g}]" if self.low > -math.inf else ""
+        bounds = f" [{self.low:.12g}, {self.high:.12g}]" if self.low > -math.inf else ""
         choices = f" {{{', '.join(self.choices)}}}" if self.choices else ""
         about = f"{self.help}{bounds}{choices}".strip()
         return f"{self.name}: {self.type} = {_shown(self.default)}" + f"  # {about}" * bool(about)
@@ -72,7 +75,7 @@ class Parameter:
     def _check_bounds(self, one: Any) -> None:
         number = isinstance(one, int | float) and not isinstance(one, bool)
         if math.isfinite(self.low) and not (number and self.low <= one <= self.high):
-            bounds = f"{self.low:g} to {self.high:g}"
+            bounds = f"{self.low:.12g} to {self.high:.12g}"
             raise ValueError(f"{self.name} is {_shown(one)}; it must be a number from {bounds}")
         if self.choices and one not in self.choices:
             near = did_you_mean(str(one), self.choices)
@@ -82,13 +85,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook's file, its parameters by name, and the tables it cannot do without."""
+    """A notebook's file, its parameters by name, and the tables it cannot do without.
+
+    ``fault`` is why it cannot be run: one line, empty for a notebook that can.
+    """
 
     name: str
     path: Path
     parameters: dict[str, Parameter]
     needs: tuple[str, ...] = ()
     title: str = ""
+    fault: str = ""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -97,32 +104,86 @@ class Notebook:
 
 
 def read_notebooks(folder: Path) -> dict[str, Notebook]:
-    """Read every notebook of a folder; raises ParameterError where a cell breaks the grammar."""
-    notebooks, problems = {}, []
-    for path in sorted(folder.glob("*.ipynb")):
+    """Read every notebook of a folder; one that cannot be run says so in its ``fault``.
+
+    Hidden files are not read: editors keep their own copies there. Raises ParameterError if
+    there is no notebook at all.
+    """
+    notebooks = {}
+    for path in sorted(folder.glob("[!.]*.ipynb")):
         try:
             notebooks[path.stem] = read_notebook(path)
-        except (ValueError, KeyError) as error:
-            problems.append(f"{path.name}: {error}")
-    if problems or not notebooks:
-        raise ParameterError(problems or [f"there is no notebook in {folder}"])
+        except ValueError as error:
+            notebooks[path.stem] = Notebook(path.stem, path, {}, fault=str(error))
+    if not notebooks:
+        raise ParameterError([f"there is no notebook in {folder}"])
     return notebooks
 
 
+def refuse_faulty(notebooks: Iterable[Notebook]) -> None:
+    """Raise ParameterError with the fault of every notebook that cannot be run."""
+    faults = [notebook.fault for notebook in notebooks if notebook.fault]
+    if faults:
+        raise ParameterError(faults)
+
+
 def read_notebook(path: Path) -> Notebook:
-    """Read one notebook's parameters cell and its ``kpay`` metadata."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    cells = [(cell, "".join(cell["source"])) for cell in content["cells"]]
-    tagged = [text for cell, text in cells if "parameters" in cell["metadata"].get("tags", [])]
-    if len(tagged) != 1:
-        raise ValueError(f"it has {len(tagged)} cells tagged 'parameters'; it must have one")
-    parameters = read_parameters(tagged[0])
-    if "output_dir" not in parameters:
-        raise ValueError('its parameters lack output_dir: str = "outputs/interactive"')
-    texts = (text for cell, text in cells if cell["cell_type"] == "markdown")
+    """Read one notebook's parameters cell and its ``kpay`` metadata.
+
+    Raises ValueError, one line that begins with the file's name, if it cannot be run as it is.
+    """
+    content = read_json(path, path.name)
+    try:
+        cells = _cells(content)
+        needs = _needs(content["metadata"])
+        tagged = [cell.source for cell in cells if "parameters" in cell.tags]
+        if len(tagged) != 1:
+            raise ValueError(f"it has {len(tagged)} cells tagged 'parameters'; it must have one")
+        parameters = read_parameters(tagged[0])
+        if "output_dir" not in parameters:
+            raise ValueError('its parameters lack output_dir: str = "outputs/interactive"')
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    texts = (cell.source for cell in cells if cell.type == "markdown")
     title = next((text.lstrip("# ").partition("\n")[0] for text in texts), path.stem)
-    needs = content["metadata"].get("kpay", {}).get("needs", [])
-    return Notebook(path.stem, path, parameters, tuple(needs), title)
+    return Notebook(path.stem, path, parameters, needs, title)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What is read of a notebook's cell."""
+
+    type: str
+    tags: tuple[str, ...]
+    source: str
+
+
+def _cells(content: dict[str, Any]) -> list[_Cell]:
+    match content:
+        case {"cells": list(cells), "metadata": dict()}:
+            return [_cell(cell, number) for number, cell in enumerate(cells, start=1)]
+    raise ValueError("it has no list of cells, or no metadata; save it again in JupyterLab")
+
+
+def _cell(content: Any, number: int) -> _Cell:
+    match content:
+        case {"cell_type": str(kind), "metadata": dict(metadata), "source": str() | list() as text}:
+            tags = metadata.get("tags")
+            named = tuple(map(str, tags)) if isinstance(tags, list) else ()
+            return _Cell(kind, named, "".join(map(str, text)))
+    problem = f"cell {number} lacks its type, metadata or source"
+    raise ValueError(f"{problem}; save the notebook again in JupyterLab")
+
+
+def _needs(metadata: dict[str, Any]) -> tuple[str, ...]:
+    match metadata.get("kpay", {}):
+        case {"needs": list(tables)}:
+            return tuple(map(str, tables))
+        case {"needs": _}:
+            pass
+        case dict():
+            return ()
+    raise ValueError('its metadata kpay.needs must be a list, such as {"needs": ["orders"]}')
 
 
 def read_parameters(source: str) -> dict[str, Parameter]:
@@ -132,33 +193,139 @@ def read_parameters(source: str) -> dict[str, Parameter]:
     >>> read_parameters(cell)["split"].choices
     ('time', 'leave_last_out')
     """
+    try:
+        lines = ast.parse(source).body
+    except SyntaxError as error:
+        raise ValueError(f"parameters cell line {error.lineno}: {error.msg}; {WANTED}") from None
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
     found = {}
-    for line in ast.parse(source).body:
-        match line:
-            case ast.AnnAssign(ast.Name(name), ast.Name(kind), ast.expr() as value) if (
-                kind in TYPES
-            ):
-                found[name] = _parameter(name, kind, value, comments.get(line.end_lineno or 0, "#"))
-            case _:
-                wanted = f"name: type = default, with a type of {', '.join(TYPES)}"
-                raise ValueError(f"parameters cell line {line.lineno}: write {wanted}")
+    for line in lines:
+        comment = comments.get(line.end_lineno or 0, "#")
+        try:
+            parameter = _parameter(line, comment)
+        except ValueError as error:
+            raise ValueError(f"parameters cell line {line.lineno}: {error}") from None
+        found[parameter.name] = parameter
     return found
 
 
-def _parameter(name: str, kind: str, value: ast.expr, comment: str) -> Parameter:
+def _parameter(line: ast.stmt, comment: str) -> Parameter:
+    match line:
+        case ast.AnnAssign(ast.Name(name), ast.Name(kind), ast.expr() as value) if kind in TYPES:
+            pass
+        case _:
+            raise ValueError(WANTED)
+    try:
+        default = ast.literal_eval(value)
+    except (ValueError, TypeError):
+        problem = f"the default of {name} must be written out: a number, text, list or the like"
+        raise ValueError(problem) from None
     parts = COMMENT.match(comment)
     words, bounds, listed = parts.groups() if parts else ("", None, None)
-    low, high = (float(end) for end in bounds.split(",")) if bounds else (-math.inf, math.inf)
+    low, high = _range(name, bounds) if bounds else (-math.inf, math.inf)
     choices = tuple(choice.strip() for choice in listed.split(",")) if listed else ()
-    parameter = Parameter(name, kind, ast.literal_eval(value), words, low, high, choices)
-    parameter.checked(parameter.default)
+    parameter = Parameter(name, kind, default, words, low, high, choices)
+    parameter.checked(default)
     return parameter
+
+
+def _range(name: str, bounds: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, bounds.split(","))
+    except ValueError:
+        problem = f"the range of {name}, [{bounds}], must be two numbers, such as [1, 100]"
+        raise ValueError(problem) from None
+    return low, high
 
 
 def _shown(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def find_notebook(known: Mapping[str, Notebook], asked: str) -> str:
+    """Return the name of the notebook that a user asks for, and that can be run.
+
+    Parameters
+    ----------
+    known
+        The notebooks of a folder by name, as `read_notebooks` returns them.
+    asked
+        A name; its number or its beginning, where only one notebook has it (``04``); or
+        the path of a notebook of that folder, seen from the working folder, the project or
+        the folder itself.
+
+    Raises
+    ------
+    ValueError
+        If no notebook or more than one is meant, a path leads elsewhere, or the notebook
+        cannot be run. A file elsewhere is never run under the name of one in the folder.
+    """
+    is_path = Path(asked).name != asked or Path(asked).suffix == ".ipynb"
+    name = _name_of_path(known, asked) if is_path else _completed(known, asked)
+    refuse_faulty([known[name]])
+    return name
+
+
+def _name_of_path(known: Mapping[str, Notebook], asked: str) -> str:
+    path = Path(asked)
+    if path.suffix != ".ipynb":
+        path = path.with_name(f"{path.name}.ipynb")
+    folder = next(iter(known.values())).path.parent
+    seen_from = (Path.cwd(), folder.parent, folder)
+    files = [place / path for place in seen_from if (place / path).exists()]
+    if not files:
+        raise ValueError(f"there is no file {path}{hint(path.stem, known)}")
+    file = files[0]
+    if not file.parent.samefile(folder) or file.stem not in known:
+        remedy = "open it in JupyterLab, or copy it there under a name of its own"
+        raise ValueError(f"{path} is not a notebook of {folder}; {remedy}")
+    return file.stem
+
+
+def _completed(known: Mapping[str, Notebook], asked: str) -> str:
+    if asked in known:
+        return asked
+    runnable = [name for name, notebook in known.items() if not notebook.fault]
+    names = matching_names(asked, runnable) or matching_names(asked, known)
+    if not names:
+        raise ValueError(no_notebook(asked, known))
+    if len(names) > 1:
+        raise ValueError(ambiguous(asked, names))
+    return names[0]
+
+
+def ambiguous(asked: str, names: Iterable[str]) -> str:
+    """Return the error that a shortened name may be any of several."""
+    return f"{asked!r} may be {' or '.join(sorted(names))}; write more of the name"
+
+
+def matching_names(asked: str, names: Iterable[str]) -> list[str]:
+    """Return the name that was asked for, or else those with its number or its beginning.
+
+    >>> matching_names("4", ["04_model_comparison", "40_more"])
+    ['04_model_comparison']
+    >>> matching_names("04_mod", ["04_model_comparison", "40_more"])
+    ['04_model_comparison']
+    """
+    names = list(names)
+    if asked in names:
+        return [asked]
+    numbered = [name for name in names if asked.isdecimal() and _number(name) == _number(asked)]
+    return numbered or [name for name in names if name.startswith(asked)]
+
+
+def _number(name: str) -> str:
+    """Return the digits that a name begins with, ``4`` for both ``4`` and ``04_model``."""
+    digits = re.match(r"\d*", name)[0]  # type: ignore[index]
+    return digits.lstrip("0") or digits[:1]
+
+
+def no_notebook(asked: str, known: Iterable[str]) -> str:
+    """Return the error that no notebook is named so, with the one that may be meant."""
+    meant = matching_names(asked, known)
+    near = f"; did you mean {meant[0]!r}?" if len(meant) == 1 else hint(asked, known)
+    return f"there is no notebook {asked!r}{near}"
 
 
 def hint(word: str, known: Iterable[str]) -> str:

@@ -8,8 +8,20 @@ from typing import Any
 
 import yaml
 
-from kpay_lab.report.files import project_root
-from kpay_lab.report.params import Notebook, ParameterError, hint, read_notebooks
+from kpay_lab.report.files import project_root, read_text
+from kpay_lab.report.params import (
+    Notebook,
+    ParameterError,
+    ambiguous,
+    find_notebook,
+    hint,
+    matching_names,
+    no_notebook,
+    read_notebooks,
+)
+
+MERGE = "tag:yaml.org,2002:merge"  # of the key <<
+TEXT = "tag:yaml.org,2002:str"
 
 
 @dataclass(frozen=True)
@@ -38,15 +50,32 @@ class Profile:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with duplicate keys refused and ``1e-3`` a number as in YAML 1.2."""
+    """The safe loader, with keys that are text and stand once, and ``1e-3`` a number.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise ValueError(f"the key {key!r} appears twice in the mapping at line {line}")
-        return super().construct_mapping(node, deep)
+    YAML 1.1 takes the keys ``04`` and ``on`` for a number and for *true*; no parameter and
+    no notebook has such a name. YAML 1.2 reads ``1e-3`` as a number.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        node.value = [(_text_key(key), value) for key, value in node.value]
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                problem = f"the key {key.value!r} appears twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            if key.tag != MERGE:
+                seen.add(key.value)
+        return node
+
+
+def _text_key(key: yaml.Node) -> yaml.Node:
+    if not isinstance(key, yaml.ScalarNode):
+        problem = "a key must be text, not a list or a mapping"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+    if key.tag == MERGE:
+        return key
+    return yaml.ScalarNode(TEXT, key.value, key.start_mark, key.end_mark)
 
 
 _Loader.add_implicit_resolver(
@@ -58,8 +87,24 @@ def read_yaml(text: str, place: str) -> Any:
     """Read YAML safely; any fault is one line that names the place."""
     try:
         return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        raise ParameterError([_one_line(error, text, place)]) from None
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise ParameterError([f"{place}: {' '.join(str(error).split())}"]) from None
+
+
+def read_yaml_file(path: Path) -> Any:
+    """Read a YAML file; any fault of the file or its YAML is one line that names it."""
+    return read_yaml(read_text(path, path.name), path.name)
+
+
+def _one_line(error: yaml.MarkedYAMLError, text: str, place: str) -> str:
+    """Return what is wrong with YAML, and in which line if there are several."""
+    if error.problem_mark and "\n" in text.strip():
+        place = f"{place} line {error.problem_mark.line + 1}"
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    remedy = "; indent with spaces, not with tabs" if r"'\t'" in said else ""
+    return f"{place}: {said}{remedy}"
 
 
 def read_project(
@@ -77,23 +122,63 @@ def read_project(
 def read_profile(folder: Path, name: str) -> Profile:
     """Read ``<folder>/<name>.yaml``."""
     path = folder / f"{name}.yaml"
-    if not path.is_file():
+    if not path.exists():
         known = sorted(file.stem for file in folder.glob("*.yaml"))
         raise ParameterError([f"there is no profile {name!r} in {folder}{hint(name, known)}"])
-    content = read_yaml(path.read_text(encoding="utf-8"), path.name) or {}
+    content = read_yaml_file(path)
+    if content is None:
+        content = {}
     if not isinstance(content, dict):
         raise ParameterError([f"{path.name}: it must be a mapping of blocks"])
     notebooks = content.pop("notebooks", None)
     blocks = {key: {} if block is None else block for key, block in content.items()}
     wrong = [key for key, block in blocks.items() if not isinstance(block, dict)]
-    if wrong or not isinstance(notebooks, list | None):
-        raise ParameterError(
-            [f"{path.name}: {(*wrong, 'notebooks')[0]} must be a list of names or a mapping"]
-        )
+    problems = [f"{path.name}: {key} must be a mapping of parameters" for key in wrong]
+    if not isinstance(notebooks, list | None):
+        problems.append(f"{path.name}: notebooks must be a list of names")
+    if problems:
+        raise ParameterError(problems)
     # ids, min_group: shared parameters under a telling name
     shared = blocks.pop("shared", {}) | blocks.pop("privacy", {})
     chosen = None if notebooks is None else tuple(map(str, notebooks))
     return Profile(name, chosen, shared, blocks)
+
+
+def first_comment(path: Path) -> str:
+    """Return what the first line of a profile says of it, or in brackets why it cannot be read."""
+    try:
+        text = read_text(path, path.name)
+    except ValueError as error:
+        return f"({error})"
+    line = text.partition("\n")[0]
+    return line.lstrip("# ").rstrip() if line.startswith("#") else ""
+
+
+def chosen_notebooks(
+    known: Mapping[str, Notebook], asked: Iterable[str], profile: Profile
+) -> list[str]:
+    """Return the names of the notebooks to run: those asked for, else the profile's, else all.
+
+    *All* leaves out what cannot be run, unless the profile has a block for it. Raises
+    ParameterError with every one that is not found or cannot be run.
+    """
+    names: list[str] = []
+    problems: list[str] = []
+    for one in asked:
+        try:
+            names.append(find_notebook(known, one))
+        except ValueError as error:
+            problems.append(str(error))
+    if not names and not problems:
+        every = [name for name in known if not known[name].fault or name in profile.blocks]
+        names = list(profile.notebooks or every)
+        faults = [known[name].fault for name in names if name in known and known[name].fault]
+        problems += [f"{profile.name}.yaml asks for {fault}" for fault in faults]
+    if not names and not problems:
+        problems = [notebook.fault for notebook in known.values()]
+    if problems:
+        raise ParameterError(problems)
+    return list(dict.fromkeys(names))
 
 
 def resolve(
@@ -109,11 +194,13 @@ def resolve(
     every unknown key, wrong type, value out of range and wrong choice at once.
     """
     chosen = list(chosen)
-    named = [*chosen, *profile.blocks, *(profile.notebooks or ())]
-    problems = [f"there is no notebook {n!r}{hint(n, known)}" for n in named if n not in known]
+    problems = [no_notebook(name, known) for name in chosen if name not in known]
+    for name in (*profile.blocks, *(profile.notebooks or ())):
+        if name not in known:
+            problems.append(f"{profile.name}.yaml: {no_notebook(name, known)}")
     resolved = {name: dict(known[name].defaults) for name in chosen if name in known}
     for place, meant, key, value in _layers(known, chosen, profile, settings, problems):
-        targets = [name for name in meant if name in known]
+        targets = [name for name in meant if name in known and not known[name].fault]
         having = [name for name in targets if key in known[name].parameters]
         if key == "output_dir":
             problems.append(f"{place}: output_dir is the run's own; use --output")
@@ -149,10 +236,13 @@ def _layers(
         if not equals or not key:
             problems.append(f"--set {setting}: write key=value or notebook.key=value")
             continue
-        if name and name not in chosen:
+        targets = matching_names(name, chosen) if name else chosen
+        if name and not targets:
             problems.append(f"--set {setting}: {name!r} does not run{hint(name, chosen)}")
             continue
-        targets = [name] if name else chosen
+        if name and len(targets) > 1:
+            problems.append(f"--set {setting}: {ambiguous(name, targets)}")
+            continue
         having = [known[n].parameters for n in targets if n in known]
         kinds = {parameters[key].type for parameters in having if key in parameters}
         value = text if kinds == {"str"} else read_yaml(text, f"--set {target}")

@@ -19,7 +19,7 @@ import nbformat
 import yaml
 
 from kpay_lab.report.console import say
-from kpay_lab.report.files import project_root, sha256, to_json, write_bytes, write_text
+from kpay_lab.report.files import project_root, read_json, sha256, to_json, write_bytes, write_text
 from kpay_lab.report.html import Metrics, glossary, index, page
 from kpay_lab.report.manifest import (
     DONE,
@@ -31,7 +31,7 @@ from kpay_lab.report.manifest import (
     now,
     output_hashes,
 )
-from kpay_lab.report.params import Notebook
+from kpay_lab.report.params import Notebook, refuse_faulty
 from kpay_lab.report.process import Outcome, execute
 from kpay_lab.report.surroundings import key_fingerprint
 
@@ -316,7 +316,7 @@ class Run:
             for name, entry in self.manifest.notebooks.items()
             if entry.status == "ok"
         }
-        return {n: json.loads(f.read_text("utf-8")) for n, f in files.items() if f.is_file()}
+        return {name: read_json(f, str(f)) for name, f in files.items() if f.is_file()}
 
 
 def start(
@@ -343,6 +343,7 @@ def start(
         for name, values in parameters.items()
     }
     chosen = named(kept, notebooks)
+    refuse_faulty(chosen.values())
     entries = {name: _entry(chosen[name], tables_of(values)) for name, values in kept.items()}
     manifest = Manifest(profile=profile, parameters=kept, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
@@ -384,6 +385,7 @@ def resume(
     _refuse_other_key(folder, manifest)
     for name, entry in manifest.notebooks.items():
         if entry.status != "not applicable" and not _is_whole(folder, name, entry):
+            refuse_faulty([chosen[name]])
             manifest.notebooks[name] = _fresh(chosen[name])
     return Run(folder, chosen, manifest)
 
@@ -434,6 +436,7 @@ def from_scratch(
     """Take a run up with its parameters, as if nothing of it had run yet."""
     manifest = Manifest.read(folder)
     chosen = named(manifest.notebooks, notebooks)
+    refuse_faulty(chosen.values())
     for name, parameters in manifest.parameters.items():
         manifest.notebooks[name] = _entry(chosen[name], tables_of(parameters))
     manifest.started = now()

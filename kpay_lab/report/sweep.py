@@ -3,7 +3,7 @@
 import io
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from noto_cjk_sans_otc import FONT_PATH
 from kpay_lab.report.html import Metrics, picture_source, render
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, ParameterError, hint
-from kpay_lab.report.profile import read_project, read_yaml, resolve
+from kpay_lab.report.profile import read_yaml_file
 from kpay_lab.report.runner import Run, start
 from kpay_lab.report.session import safe_csv
 
@@ -26,18 +26,14 @@ LINES = 10  # in one picture, else no legend
 
 
 def plan(
-    notebook: str, grid: Path, metrics: Iterable[str], profile: str, settings: Iterable[str],
-    data: Path | None, output: Path | None, tables_of: Callable[[dict[str, Any]], set[str]],
+    known: Mapping[str, Notebook], name: str, base: dict[str, Any], grid: Path,
+    metrics: Iterable[str], output: Path, tables_of: Callable[[dict[str, Any]], set[str]],
     files_of: Callable[[dict[str, Any]], Iterable[Path]],
 ) -> Run:  # fmt: skip
-    """Start the run of a grid's sets over a profile and settings; say which number is which."""
-    known, values, root = read_project(profile, data)
-    name = Path(notebook).stem
-    base = resolve(known, [name], values, settings)[name]
+    """Start the run of a grid's sets over a notebook's parameters; say which number is which."""
     sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
     parameters = {key: base | one for key, one in sets.items()}
-    place = output or root / "outputs" / "sweeps"
-    run = start(known, parameters, f"sweep-{name}", place, tables_of, files_of)
+    run = start(known, parameters, f"sweep-{name}", output, tables_of, files_of)
     run.manifest.metrics = list(metrics)
     for key, one in sets.items():
         run.progress.line(key, json.dumps(one, ensure_ascii=False))
@@ -52,29 +48,40 @@ def read_grid(path: Path, notebook: Notebook) -> list[dict[str, Any]]:
     ParameterError
         With every unknown key, empty list and value that the notebook would refuse.
     """
-    content = read_yaml(path.read_text(encoding="utf-8"), path.name)
+    content = read_yaml_file(path)
     grids = content if isinstance(content, list) and content else [content]
-    problems = []
-    for grid in grids:
-        for key, values in grid.items() if isinstance(grid, dict) and grid else [("it", None)]:
-            if not isinstance(values, list) or not values:
-                problems.append(f"{path.name}: {key} must be a parameter with a list of values")
-            elif key not in notebook.parameters or key == "output_dir":
-                near = hint(str(key), set(notebook.parameters) - {"output_dir"})
-                problems.append(f"{path.name}: unknown parameter {key!r}{near}")
-            else:
-                for position, value in enumerate(values):
-                    try:
-                        values[position] = notebook.parameters[key].checked(value)
-                    except ValueError as error:
-                        problems.append(f"{path.name}: {error}")
+    problems: list[str] = []
+    checked = [_checked_grid(grid, notebook, problems) for grid in grids]
     if problems:
-        raise ParameterError(problems)
+        raise ParameterError(f"{path.name}: {problem}" for problem in problems)
     return [
         dict(zip(grid, values, strict=True))
-        for grid in grids
+        for grid in checked
         for values in itertools.product(*grid.values())
     ]
+
+
+def _checked_grid(grid: Any, notebook: Notebook, problems: list[str]) -> dict[str, list[Any]]:
+    """Return a grid with its values in their parameters' types; add what is wrong."""
+    if not isinstance(grid, dict) or not grid:
+        problems.append("it must be a parameter with a list of values")
+        return {}
+    checked: dict[str, list[Any]] = {}
+    for key, values in grid.items():
+        if not isinstance(values, list) or not values:
+            problems.append(f"{key} must be a parameter with a list of values")
+            continue
+        if key not in notebook.parameters or key == "output_dir":
+            near = hint(key, set(notebook.parameters) - {"output_dir"})
+            problems.append(f"unknown parameter {key!r}{near}")
+            continue
+        checked[key] = []
+        for value in values:
+            try:
+                checked[key].append(notebook.parameters[key].checked(value))
+            except ValueError as error:
+                problems.append(str(error))
+    return checked
 
 
 def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:

@@ -1,13 +1,13 @@
 """Does a run reproduce? The same notebooks and parameters again, and what differs."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kpay_lab.report.manifest import Manifest, changes, environment_changes
+from kpay_lab.report.files import read_json
+from kpay_lab.report.manifest import Manifest, changes, check_mappings, environment_changes
 
 SAME = ("processor", "python", "packages", "threads")  # what exact equality may be asked of
 
@@ -37,7 +37,10 @@ def read_finished(folder: Path) -> tuple[Manifest, dict[str, dict[str, Any]]]:
     if manifest.status not in ("ok", "failed"):
         remedy = f"kpay run --resume {folder}"
         raise ValueError(f"{folder} did not come to its end ({manifest.status}); first {remedy}")
-    return manifest, json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    path = folder / "metrics.json"
+    metrics = read_json(path, str(path))
+    check_mappings(metrics, str(path))
+    return manifest, metrics
 
 
 def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:

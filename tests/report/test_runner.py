@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from kpay_lab.report.manifest import Manifest
-from kpay_lab.report.params import read_notebooks
-from kpay_lab.report.runner import Limits, Progress, _new_folder, resume
+from kpay_lab.report.params import ParameterError, read_notebooks
+from kpay_lab.report.runner import Limits, Progress, _new_folder, resume, start
 
 GOOD = """
 import os, sys
@@ -226,3 +226,15 @@ def test_a_killed_runner_leaves_no_process_and_can_be_resumed(project, sent):
     assert resumed.returncode == 0
     assert Manifest.read(folder).status == "ok"
     assert (project.root / "outputs" / "latest").resolve() == folder
+
+
+def test_a_notebook_broken_meanwhile_is_refused_before_a_run_is_begun(project):
+    path = project.write("01_a", "1")
+    folder = project.run("01_a").folder
+    path.write_text("{")
+    broken = read_notebooks(project.root / "notebooks")
+    with pytest.raises(ParameterError, match=r"01_a\.ipynb line 1: it is not whole JSON"):
+        resume(folder, broken)
+    with pytest.raises(ParameterError, match=r"01_a\.ipynb line 1: it is not whole JSON"):
+        start(broken, {"01_a": {}}, "again", project.root / "outputs", lambda _: set())
+    assert list((project.root / "outputs").iterdir()) == [folder]

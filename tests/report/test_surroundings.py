@@ -69,7 +69,6 @@ def test_python_and_ipython_settings_stay_outside(shop):
         "HOME": str(shop.root / "home"),
         "IPYTHONDIR": str(shop.root / "home/.ipython"),
         "PYTHONOPTIMIZE": "1",
-        "PYTHONWARNINGS": "error",
         "PYTHONSTARTUP": str(startup / "00.py"),
         "JUPYTER_CONFIG_DIR": str(shop.root),
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -83,7 +82,7 @@ def test_python_and_ipython_settings_stay_outside(shop):
     assert entries["02_variables"].status == "ok"
     said = printed(folder, "02_variables")
     assert "from startup" not in said
-    for name in ("PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONSTARTUP", "AWS_SECRET_ACCESS_KEY"):
+    for name in ("PYTHONOPTIMIZE", "PYTHONSTARTUP", "AWS_SECRET_ACCESS_KEY"):
         assert name not in said
 
 

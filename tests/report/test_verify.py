@@ -11,6 +11,8 @@ import pytest
 from kpay_lab.cli import main
 from kpay_lab.report.compare import Row, Side, compare
 from kpay_lab.report.manifest import Manifest
+from kpay_lab.report.params import Notebook, read_parameters
+from kpay_lab.report.sweep import read_grid
 from kpay_lab.report.verify import verify
 from tests.report.conftest import new_project
 
@@ -206,6 +208,32 @@ def test_a_sweep_is_resumed_where_it_stopped(made, capsys):
     assert (folder / "001/01_a.ipynb").stat().st_mtime_ns == before
     assert len(pd.read_csv(folder / "sweep.csv")) == 3
     assert "002/01_a: started" in capsys.readouterr().err
+
+
+def test_values_that_a_grid_shares_are_read_as_each_parameter_wants_them(tmp_path):
+    parameters = read_parameters("k: int = 1\nreg: float = 1.0")
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("k: &two [1, 2]\nreg: *two\n")
+    sets = read_grid(grid, Notebook("01_a", grid, parameters))
+    values = [(one["k"], one["reg"]) for one in sets]
+    assert values == [(1, 1.0), (1, 2.0), (2, 1.0), (2, 2.0)]
+    assert {(type(k), type(reg)) for k, reg in values} == {(int, float)}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("# 网格\nk: [1]".encode("gbk"), "grid.yaml line 1: it is not UTF-8 text"),
+        (b"4: [1]", "grid.yaml: unknown parameter '4'"),
+        (b"k:\n\t- 1", "grid.yaml line 2: while scanning"),
+    ],
+)
+def test_a_grid_that_cannot_be_read_is_one_line(tmp_path, content, message):
+    grid = tmp_path / "grid.yaml"
+    grid.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        read_grid(grid, Notebook("01_a", grid, read_parameters("k: int = 1")))
+    assert len(str(raised.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
