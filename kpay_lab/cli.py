@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -78,11 +78,13 @@ def run(**given: Any) -> None:
 @_options(*PLAN, *LIMITS)
 def sweep(**given: Any) -> None:
     """Run one notebook with many parameter sets; one table and picture of the results."""
+    from kpay_lab.checks import domain_faults
     from kpay_lab.report.sweep import plan
 
     if not given["resume"] and not (given["notebook"] and given["grid"]):
         raise click.UsageError("name a notebook and its --grid FILE, or --resume SWEEP")
-    _report(lambda **settings: plan(tables_of=_tables_of, **settings), **given)
+    planned = partial(plan, tables_of=_tables_of, faults_of=domain_faults)
+    _report(planned, **given)
 
 
 @kpay.command()
@@ -158,11 +160,12 @@ def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
 
 
 def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any) -> "Run":
+    from kpay_lab.checks import domain_faults
     from kpay_lab.report.runner import start
 
     known, values, root = read_project(profile, data)
     names = [Path(name).stem for name in notebooks] or list(values.notebooks or known)
-    parameters = resolve(known, names, values, settings)
+    parameters = resolve(known, names, values, settings, domain_faults)
     return start(known, parameters, profile, output or root / "outputs", _tables_of)
 
 
@@ -196,8 +199,10 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     """Print a notebook's parameters as flat YAML, for ``papermill … -f``."""
     import yaml
 
+    from kpay_lab.checks import domain_faults
+
     known, chosen, _ = read_project(profile)
-    (values,) = resolve(known, [Path(notebook).stem], chosen, settings).values()
+    (values,) = resolve(known, [Path(notebook).stem], chosen, settings, domain_faults).values()
     values.pop("output_dir")
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
 

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,20 +103,32 @@ def read_notebooks(folder: Path) -> dict[str, Notebook]:
         try:
             notebooks[path.stem] = read_notebook(path)
         except (ValueError, KeyError) as error:
-            problems.append(f"{path.name}: {error}")
+            problems += [f"{path.name}: {line}" for line in str(error).splitlines()]
     if problems or not notebooks:
         raise ParameterError(problems or [f"there is no notebook in {folder}"])
     return notebooks
 
 
-def read_notebook(path: Path) -> Notebook:
-    """Read one notebook's parameters cell and its ``kpay`` metadata."""
+def read_notebook(path: Path, *, check_defaults: bool = True) -> Notebook:
+    """Read one notebook's parameters cell and its ``kpay`` metadata.
+
+    Raises
+    ------
+    ValueError
+        If the cell breaks the grammar, or with every default that its own line refuses;
+        without ``check_defaults`` the latter are read as they stand.
+    """
     content = json.loads(path.read_text(encoding="utf-8"))
     cells = [(cell, "".join(cell["source"])) for cell in content["cells"]]
     tagged = [text for cell, text in cells if "parameters" in cell["metadata"].get("tags", [])]
     if len(tagged) != 1:
         raise ValueError(f"it has {len(tagged)} cells tagged 'parameters'; it must have one")
     parameters = read_parameters(tagged[0])
+    if check_defaults:
+        defaults = {name: parameter.default for name, parameter in parameters.items()}
+        _, problems = checked_values(parameters, defaults)
+        if problems:
+            raise ParameterError(problems)
     if "output_dir" not in parameters:
         raise ValueError('its parameters lack output_dir: str = "outputs/interactive"')
     texts = (text for cell, text in cells if cell["cell_type"] == "markdown")
@@ -134,17 +146,32 @@ def read_parameters(source: str) -> dict[str, Parameter]:
     """
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
-    found = {}
+    parameters = {}
     for line in ast.parse(source).body:
         match line:
             case ast.AnnAssign(ast.Name(name), ast.Name(kind), ast.expr() as value) if (
                 kind in TYPES
             ):
-                found[name] = _parameter(name, kind, value, comments.get(line.end_lineno or 0, "#"))
+                last = line.end_lineno or line.lineno  # formatters may put brackets around a value
+                own = [comments[n] for n in range(line.lineno, last + 1) if n in comments]
+                parameters[name] = _parameter(name, kind, value, own[0] if own else "#")
             case _:
                 wanted = f"name: type = default, with a type of {', '.join(TYPES)}"
                 raise ValueError(f"parameters cell line {line.lineno}: write {wanted}")
-    return found
+    return parameters
+
+
+def checked_values(
+    parameters: Mapping[str, Parameter], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the values that their parameters take, in the parameters' types, and the problems."""
+    taken, problems = {}, []
+    for name, value in values.items():
+        try:
+            taken[name] = parameters[name].checked(value)
+        except ValueError as error:
+            problems.append(str(error))
+    return taken, problems
 
 
 def _parameter(name: str, kind: str, value: ast.expr, comment: str) -> Parameter:
@@ -152,9 +179,7 @@ def _parameter(name: str, kind: str, value: ast.expr, comment: str) -> Parameter
     words, bounds, listed = parts.groups() if parts else ("", None, None)
     low, high = (float(end) for end in bounds.split(",")) if bounds else (-math.inf, math.inf)
     choices = tuple(choice.strip() for choice in listed.split(",")) if listed else ()
-    parameter = Parameter(name, kind, ast.literal_eval(value), words, low, high, choices)
-    parameter.checked(parameter.default)
-    return parameter
+    return Parameter(name, kind, ast.literal_eval(value), words, low, high, choices)
 
 
 def _shown(value: Any) -> str:

@@ -17,7 +17,14 @@ from noto_cjk_sans_otc import FONT_PATH
 from kpay_lab.report.html import Metrics, picture_source, render
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, ParameterError, hint
-from kpay_lab.report.profile import read_project, read_yaml, resolve
+from kpay_lab.report.profile import (
+    FaultsOf,
+    domain_problems,
+    lay_over,
+    located,
+    read_project,
+    read_yaml,
+)
 from kpay_lab.report.runner import Run, start
 from kpay_lab.report.session import safe_csv
 
@@ -28,13 +35,27 @@ LINES = 10  # in one picture, else no legend
 def plan(
     notebook: str, grid: Path, metrics: Iterable[str], profile: str, settings: Iterable[str],
     data: Path | None, output: Path | None, tables_of: Callable[[dict[str, Any]], set[str]],
+    faults_of: FaultsOf,
 ) -> Run:  # fmt: skip
-    """Start the run of a grid's sets over a profile and settings; say which number is which."""
+    """Start the run of a grid's sets over a profile and settings; say which number is which.
+
+    Raises ParameterError with everything wrong with the settings, the grid and its sets.
+    """
     known, values, root = read_project(profile, data)
     name = Path(notebook).stem
-    base = resolve(known, [name], values, settings)[name]
-    sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
-    parameters = {key: base | one for key, one in sets.items()}
+    resolved, problems = lay_over(known, [name], values, settings)
+    if name not in known:
+        raise ParameterError(problems)
+    base = resolved[name]
+    sets, parameters = {}, {name: base}  # the settings alone, where the grid cannot be used
+    try:
+        sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
+        parameters = {key: base | one for key, one in sets.items()}
+    except ParameterError as error:
+        problems += error.problems
+    problems += domain_problems(parameters, faults_of)
+    if problems:
+        raise ParameterError(problems)
     run = start(
         known, parameters, f"sweep-{name}", output or root / "outputs" / "sweeps", tables_of
     )
@@ -65,7 +86,8 @@ def read_grid(path: Path, notebook: Notebook) -> list[dict[str, Any]]:
             else:
                 for position, value in enumerate(values):
                     try:
-                        values[position] = notebook.parameters[key].checked(value)
+                        there = located(key, value, Path.cwd())
+                        values[position] = notebook.parameters[key].checked(there)
                     except ValueError as error:
                         problems.append(f"{path.name}: {error}")
     if problems:
