@@ -23,6 +23,7 @@ from kpay_lab.report.params import Notebook, find_notebook
 from kpay_lab.report.profile import (
     chosen_notebooks,
     first_comment,
+    lay_over,
     read_project,
     read_yaml,
     resolve,
@@ -197,11 +198,12 @@ def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
 
 
 def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any) -> "Run":
+    from kpay_lab.checks import domain_faults
     from kpay_lab.report.runner import start
 
     known, values, root = read_project(profile, data)
     names = chosen_notebooks(known, notebooks, values)
-    parameters = resolve(known, names, values, settings)
+    parameters = resolve(known, names, values, settings, domain_faults)
     _warn(known)
     return start(known, parameters, profile, output or root / "outputs", _tables_of, _files_of)
 
@@ -209,13 +211,23 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
 def _planned_sweep(
     notebook: str, profile: str, settings: Any, data: Any, output: Any, **given: Any
 ) -> "Run":
+    from kpay_lab.checks import domain_faults
     from kpay_lab.report.sweep import plan
 
     known, values, root = read_project(profile, data)
     name = find_notebook(known, notebook)
-    base = resolve(known, [name], values, settings)[name]
-    kept = output or root / "outputs" / "sweeps"
-    work = plan(known, name, base, output=kept, tables_of=_tables_of, files_of=_files_of, **given)
+    base, problems = lay_over(known, [name], values, settings)
+    work = plan(
+        known,
+        name,
+        base[name],
+        output=output or root / "outputs" / "sweeps",
+        tables_of=_tables_of,
+        files_of=_files_of,
+        faults_of=domain_faults,
+        problems=problems,
+        **given,
+    )
     _warn(known)
     return work
 
@@ -286,9 +298,11 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     """Print a notebook's parameters as flat YAML, for ``papermill … -f``."""
     import yaml
 
+    from kpay_lab.checks import domain_faults
+
     known, chosen, _ = read_project(profile)
     name = find_notebook(known, notebook)
-    values = resolve(known, [name], chosen, settings)[name]
+    values = resolve(known, [name], chosen, settings, domain_faults)[name]
     _warn(known)
     values.pop("output_dir")
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)

@@ -75,17 +75,36 @@ def load_log(
         raise ValueError(f"engine is {engine!r}; it must be one of {', '.join(ENGINES)}")
     if engine == "memory":
         return load(dataset, data_dir, spec, duplicates=duplicates, ids=ids), None
-    if dataset != "tables" or not data_dir:
-        raise ValueError(f"engine {engine} reads Parquet: set dataset to tables, and data_dir")
-    if duplicates != "keep":
-        raise ValueError(f"engine {engine} cannot compare whole events; set duplicates to keep")
-    paths = find_sources(data_dir)["events"]
-    if other := [path.name for path in paths if path.suffix != ".parquet"]:
-        raise ValueError(f"engine {engine} reads Parquet alone; convert {', '.join(other)}")
+    faults = engine_faults(engine, dataset, data_dir, duplicates)
+    if faults:
+        raise ValueError("\n".join(faults))
+    paths = event_files(engine, Path(str(data_dir)))
     log = _open(engine, paths, spark_master, exchange)
     window = {"since": _moment(since), "until": _moment(until)}
-    found, cut = _read_totals(Path(data_dir), log, window, half_life_days)
+    found, cut = _read_totals(Path(str(data_dir)), log, window, half_life_days)
     return (without_ids(found) if ids == "pseudonymise" else found), cut
+
+
+def engine_faults(
+    engine: str, dataset: str, data_dir: str | Path | None, duplicates: str
+) -> list[str]:
+    """Say, a line each, why an engine other than memory cannot serve; no file is looked at."""
+    faults = []
+    if duplicates != "keep":
+        faults.append(f"engine {engine} cannot compare whole events; set duplicates to keep")
+    if engine == "spark" and find_spec("pyspark") is None:
+        faults.append("engine spark needs pyspark and Java 17: pip install 'kpay-lab[spark]'")
+    if dataset != "tables" or not data_dir:
+        faults.append(f"engine {engine} reads Parquet: set dataset to tables, and data_dir")
+    return faults
+
+
+def event_files(engine: str, folder: Path) -> list[Path]:
+    """Return the files of the events; one that the engine cannot read is a ValueError."""
+    paths = find_sources(folder)["events"]
+    if other := [path.name for path in paths if path.suffix != ".parquet"]:
+        raise ValueError(f"engine {engine} reads Parquet alone; convert {', '.join(other)}")
+    return paths
 
 
 def _moment(text: str) -> pd.Timestamp | None:
@@ -95,8 +114,6 @@ def _moment(text: str) -> pd.Timestamp | None:
 def _open(engine: str, paths: Sequence[Path], spark_master: str, exchange: str) -> EventLog:
     if engine == "polars":
         return ParquetLog.open(paths)
-    if find_spec("pyspark") is None:
-        raise ValueError("engine spark needs pyspark and Java 17: pip install 'kpay-lab[spark]'")
     from kpay_lab.spark import SparkLog, connect
 
     return SparkLog.open(connect(spark_master), [str(path) for path in paths], exchange)

@@ -9,7 +9,7 @@ import uuid
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,8 @@ from pyspark.sql import functions as fn
 from scipy.sparse import csr_array
 
 from kpay_lab.interest.parquet import WANTED, known_columns, schema_faults
-from kpay_lab.recommend.base import TopK, Training, trained_items
+from kpay_lab.recommend.base import LARGEST_SEED, TopK, Training, trained_items
+from kpay_lab.settings import Ranges, check_settings
 
 KINDS = {"string": "text", "timestamp": "time", "timestamp_ntz": "time", "date": "time"}
 NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "boolean", "decimal")
@@ -192,6 +193,13 @@ class SparkALS:
     Zhou et al. (2008), Large-scale parallel collaborative filtering, for the penalty.
     """
 
+    ranges: ClassVar[Ranges] = {
+        "n_factors": (1, 10_000),
+        "reg": (1e-6, 1e9),
+        "alpha": (1e-6, 1e9),
+        "n_iterations": (1, 10_000),
+        "seed": (0, LARGEST_SEED),
+    }
     master: str = "local[*]"
     exchange: str = ""
     n_factors: int = 16
@@ -199,6 +207,9 @@ class SparkALS:
     alpha: float = 5.0
     n_iterations: int = 15
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Send the degrees to Spark, have it learn, and fetch the factors."""

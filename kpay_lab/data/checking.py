@@ -62,27 +62,43 @@ def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Seri
 
 
 def _name_columns(table: str, raw: RawRows) -> tuple[dict[str, pa.Array], list[str]]:
-    """Give the header's cells the design's names; return the columns and the names not used.
+    """Give the header's cells the design's names; return the columns and the names not used."""
+    names = name_columns(table, raw.file, raw.header, guessed=raw.guessed)
+    used = _used(table, names)
+    cells = {name: cell for name, cell in zip(names, raw.cells, strict=True) if name in used}
+    return cells, [name for name in names if name not in used]
 
-    All problems of the header are one error: a column absent or there twice, or an unknown
-    name where the encoding had to be guessed.
+
+def _used(table: str, names: Sequence[str]) -> list[str]:
+    """Return the names that the table takes; the users keep any further column."""
+    rules = SCHEMAS[table].columns
+    return [name for name in names if name in rules or (table == "users" and name)]
+
+
+def name_columns(table: str, file: str, header: Sequence[str], *, guessed: bool) -> list[str]:
+    """Give the names in a header the design's names.
+
+    Raises
+    ------
+    ValueError
+        With all problems of the header at once: a column absent or there twice, or an
+        unknown name where the encoding had to be ``guessed``.
     """
     rules = SCHEMAS[table].columns
-    names = [c.ALIASES.get(name.strip().lower(), name.strip()) for name in raw.header]
+    names = [c.ALIASES.get(name.strip().lower(), name.strip()) for name in header]
     names = [name.lower() if name.lower() in rules else name for name in names]
-    kept = [name for name in names if name in rules or (table == "users" and name)]
+    used = _used(table, names)
     missing = [name for name, rule in rules.items() if rule.required and name not in names]
     faults = [f"it has no column {name}" for name in missing]
-    twice = sorted(name for name in set(kept) if kept.count(name) > 1)
+    twice = sorted(name for name in set(used) if used.count(name) > 1)
     faults += [f"it names {shown(name)} more than once" for name in twice]
-    if raw.guessed and not rules.keys() >= set(names):
+    if guessed and not rules.keys() >= set(names):
         unknown = shown(", ".join(name for name in names if name not in rules))
         faults.append(f"it is not UTF-8 and its columns {unknown} are not known; save it as UTF-8")
     if faults:
-        header = shown(", ".join(raw.header), 200)
-        raise ValueError(f"{raw.file}: {'; '.join(faults)} (its columns: {header})")
-    cells = {name: cell for name, cell in zip(names, raw.cells, strict=True) if name in kept}
-    return cells, [name for name in names if name not in kept]
+        found = shown(", ".join(header), 200)
+        raise ValueError(f"{file}: {'; '.join(faults)} (its columns: {found})")
+    return names
 
 
 def _stack(parts: Sequence[Mapping[str, pa.Array]], sizes: Sequence[int]) -> dict[str, pa.Array]:

@@ -13,6 +13,20 @@ import pandas as pd
 
 from kpay_lab.data.tables import SCHEMAS, Tables
 
+FILES = {
+    "movielens": ("u.data", "u.user", "u.item", "u.genre"),
+    "mooccubex": (
+        "train.txt",
+        "test.txt",
+        "user_map.txt",
+        "item_map.txt",
+        "course_profiles.jsonl",
+    ),
+    "kuairand": ("processed_standard_kcore_15.tsv",),
+    "oulad": ("studentInfo.csv",),
+    "udemy": ("udemy_courses.csv",),
+}
+
 
 @dataclass(frozen=True)
 class PublicData:
@@ -28,7 +42,7 @@ def movielens(folder: Path) -> PublicData:
 
     Source: F. M. Harper and J. A. Konstan, *The MovieLens Datasets*, ACM TiiS 5(4), 2015.
     """
-    files = _files(folder, "u.data", "u.user", "u.item", "u.genre")
+    files = files_of("movielens", folder)
     names = ["user_id", "item_id", "rating", "timestamp"]
     types = {"user_id": str, "item_id": str, "rating": float}
     events = pd.read_csv(files[0], sep="\t", names=names, dtype=types)
@@ -56,9 +70,7 @@ def mooccubex(folder: Path) -> PublicData:
 
     Source: J. Yu et al., *MOOCCubeX*, CIKM 2021; parts by the GEAR-Rec repository.
     """
-    files = _files(
-        folder, "train.txt", "test.txt", "user_map.txt", "item_map.txt", "course_profiles.jsonl"
-    )
+    files = files_of("mooccubex", folder)
     user_names, item_names = (_id_map(path) for path in files[2:4])
     parts = [_enrolments(path) for path in files[:2]]
     users, items = (np.concatenate(ids) for ids in zip(*parts, strict=True))
@@ -86,7 +98,7 @@ def kuairand(folder: Path) -> PublicData:
 
     Source: C. Gao et al., *KuaiRand*, CIKM 2022.
     """
-    files = _files(folder, "processed_standard_kcore_15.tsv")
+    files = files_of("kuairand", folder)
     log = pd.read_csv(files[0], sep="\t", dtype={"user_id": str, "video_id": str})
     events = {
         "user_id": log["user_id"],
@@ -113,7 +125,7 @@ def oulad(folder: Path) -> PublicData:
     An item is a module's presentation such as ``AAA-2013J``; a student's columns are those of
     the latest one. Source: J. Kuzilek et al., *Open University Learning Analytics dataset*, 2017.
     """
-    files = _files(folder, "studentInfo.csv")
+    files = files_of("oulad", folder)
     info = pd.read_csv(files[0], dtype={"id_student": str})
     info = info.rename(columns={"id_student": "user_id", "highest_education": "education"})
     info["item_id"] = info["code_module"] + "-" + info["code_presentation"]
@@ -135,7 +147,7 @@ def oulad(folder: Path) -> PublicData:
 
 def udemy(folder: str | Path) -> pd.DataFrame:
     """Read a catalogue of paid courses of Udemy, each once, as an items table without a log."""
-    (path,) = _files(Path(folder), "udemy_courses.csv")
+    (path,) = files_of("udemy", Path(folder))
     courses = pd.read_csv(path, dtype={"course_id": "str"}).drop_duplicates("course_id")
     table = {
         "item_id": courses["course_id"],
@@ -149,7 +161,9 @@ def udemy(folder: str | Path) -> pd.DataFrame:
     return SCHEMAS["items"].validate(pd.DataFrame(table).reset_index(drop=True))
 
 
-def _files(folder: Path, *names: str) -> tuple[Path, ...]:
+def files_of(dataset: str, folder: Path) -> tuple[Path, ...]:
+    """Return the files of a data set, or refuse a folder that lacks some."""
+    names = FILES[dataset]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing)}; give the data set's own folder")

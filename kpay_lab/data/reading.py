@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.checking import Checked, check_rows
-from kpay_lab.data.splitting import SUFFIXES, RawRows, shown, split_file
+from kpay_lab.data.checking import Checked, check_rows, name_columns
+from kpay_lab.data.splitting import SUFFIXES, RawRows, read_header, shown, split_file
 from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
@@ -90,6 +90,34 @@ def read_tables(
     if on_bad_rows == "fail" and len(found):
         raise ValueError(_listing(rejected.messages()))
     return Tables(**frames), rejected
+
+
+def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
+    """Look at the headers of a folder's tables, no rows.
+
+    Returns
+    -------
+    columns : dict of table to set of str
+        The columns of the files that can be understood, by the design's names.
+    faults : list of str
+        What `read_tables` would refuse as a whole: no events, or one line a file.
+    """
+    columns: dict[str, set[str]] = {}
+    faults = []
+    try:
+        sources = find_sources(folder)
+    except ValueError as error:
+        return columns, [str(error)]
+    for table, paths in sources.items():
+        for path in paths:
+            try:
+                header, guessed = read_header(path)
+                names = name_columns(table, path.name, header, guessed=guessed)
+            except ValueError as error:
+                faults.append(str(error))
+                continue
+            columns.setdefault(table, set()).update(names)
+    return columns, faults
 
 
 def find_sources(folder: str | Path) -> dict[str, list[Path]]:

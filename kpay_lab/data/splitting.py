@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ MARKS = {
 # Cells in quotes without a quote or a line end inside, standing alone between separators.
 SIMPLE_QUOTES = re.compile(r'(?<![^,\r\n])"[^"\r\n]*"(?![^,\r\n])')
 ROWS_A_BLOCK = 50_000
+BEGINNING = 2**20  # bytes of a file in which its header stands
 Broken = tuple[int, str, str]  # line, text, reason
 
 
@@ -72,10 +73,35 @@ def split_file(path: Path, *, exactly: bool) -> RawRows | None:
     return split(text, path.name, guessed)
 
 
-def decode(raw: bytes, file: str) -> tuple[str, bool]:
+def read_header(path: Path) -> tuple[list[str], bool]:
+    """Read the names of a file's columns, and whether the encoding of what was read was guessed.
+
+    Only the beginning of a file is read; of JSON lines, the names in its rows there.
+
+    Raises
+    ------
+    ValueError
+        If the file has no header, is not text, or is not Parquet.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return _parquet(pq.read_schema, path).names, False
+    with path.open("rb") as stream:
+        raw = stream.read(BEGINNING)
+    text, guessed = decode(raw, path.name, whole=len(raw) < BEGINNING)
+    if not text.strip():
+        raise ValueError(f"{path.name} is empty; its first line must name the columns")
+    if suffix != ".csv":
+        whole_lines = text if len(raw) < BEGINNING else text.rpartition("\n")[0]
+        return _split_json_lines(whole_lines, path.name).header, guessed
+    return _csv_header(_records(list(io.StringIO(text, newline=""))), path.name), guessed
+
+
+def decode(raw: bytes, file: str, *, whole: bool = True) -> tuple[str, bool]:
     """Turn bytes into text (a byte-order mark decides, else UTF-8, else GB18030).
 
     The second value says that GB18030 was guessed, which gives a meaning to almost any bytes.
+    Without ``whole`` the bytes may end inside a character.
 
     >>> decode("用户,内容".encode("gb18030"), "events.csv")
     ('用户,内容', True)
@@ -83,7 +109,8 @@ def decode(raw: bytes, file: str) -> tuple[str, bool]:
     marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), None)
     for encoding in [marked] if marked else ["utf-8", "gb18030"]:
         try:
-            return raw.decode(encoding), encoding == "gb18030"
+            decoder = codecs.getincrementaldecoder(encoding)()
+            return decoder.decode(raw, final=whole), encoding == "gb18030"
         except UnicodeDecodeError:
             continue
     raise ValueError(f"{file} is neither UTF-8 nor GB18030 text; save it as UTF-8")
@@ -122,9 +149,7 @@ def _split_csv_exactly(text: str, file: str, guessed: bool) -> RawRows:
     """Split any CSV, keeping the physical line of each record and every broken line."""
     csv.field_size_limit(2**31 - 1)
     records = _records(list(io.StringIO(text, newline="")))
-    _, header, problem = next(records)
-    if problem:
-        raise ValueError(f"{file} row 1: {problem}; the first line must name the columns")
+    header = _csv_header(records, file)
     blocks, rows, lines = [[pa.array([], TEXT) for _ in header]], list[list[str]](), []
     broken: list[Broken] = []
     for line, fields, fault in records:
@@ -141,6 +166,14 @@ def _split_csv_exactly(text: str, file: str, guessed: bool) -> RawRows:
         blocks.append([pa.array(cells, TEXT) for cells in zip(*rows, strict=True)])
     cells = [pa.concat_arrays(column) for column in zip(*blocks, strict=True)]
     return RawRows(file, header, cells, np.array(lines, dtype=np.int64), tuple(broken), guessed)
+
+
+def _csv_header(records: Iterator[tuple[int, list[str], str]], file: str) -> list[str]:
+    """Take the first record as the names of the columns."""
+    _, header, problem = next(records)
+    if problem:
+        raise ValueError(f"{file} row 1: {problem}; the first line must name the columns")
+    return header
 
 
 def _records(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
@@ -196,11 +229,20 @@ def _json_text(name: str, value: Any) -> str:
 
 def _split_parquet(path: Path) -> RawRows:
     """Read Parquet and write every value as text; null is ''."""
+    table, columns = _parquet(_read_as_text, path)
+    cells = [pa.concat_arrays(column.chunks or [pa.array([], TEXT)]) for column in columns]
+    return RawRows(path.name, table.column_names, cells, np.arange(1, table.num_rows + 1))
+
+
+def _read_as_text(path: Path) -> tuple[pa.Table, list[pa.ChunkedArray]]:
+    table = pq.read_table(path, partitioning=None)
+    return table, [column.cast(TEXT).fill_null("") for column in table.columns]
+
+
+def _parquet(read: Callable[[Path], Any], path: Path) -> Any:
+    """Read something of a Parquet file; what Arrow says against it is one ValueError."""
     try:
-        table = pq.read_table(path, partitioning=None)
-        columns = [column.cast(TEXT).fill_null("") for column in table.columns]
+        return read(path)
     except (pa.ArrowException, OSError) as error:
         reason = f"cannot be read as Parquet of plain values: {shown(str(error), 200)}"
         raise ValueError(f"{path.name} {reason}") from None
-    cells = [pa.concat_arrays(column.chunks or [pa.array([], TEXT)]) for column in columns]
-    return RawRows(path.name, table.column_names, cells, np.arange(1, table.num_rows + 1))

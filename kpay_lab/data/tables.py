@@ -113,7 +113,7 @@ def window(tables: Tables, since: str | None = None, until: str | None = None) -
         return tables
     if "timestamp" not in tables.events:
         raise ValueError("the events have no timestamp; leave since and until empty")
-    start, end = (_bound(name, text) for name, text in (("since", since), ("until", until)))
+    start, end = moment("since", since), moment("until", until)
     kept = {}
     for name, frame in tables.present().items():
         if "timestamp" in frame:
@@ -129,11 +129,15 @@ def window(tables: Tables, since: str | None = None, until: str | None = None) -
     return replace(tables, **kept)
 
 
-def _bound(name: str, text: str | None) -> pd.Timestamp | None:
+def moment(name: str, text: str | None) -> pd.Timestamp | None:
+    """Return the moment that a bound of a window names, UTC where no offset is written.
+
+    Nothing written is no bound; what is no ISO time is a ValueError.
+    """
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        written = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{name} is {text!r}; it must be an ISO time such as 2022-04-07") from None
-    return pd.Timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return pd.Timestamp(written if written.tzinfo else written.replace(tzinfo=UTC))

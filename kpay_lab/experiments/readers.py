@@ -10,6 +10,18 @@ from kpay_lab.experiments.arms import ABData, Metric
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy, position_policy
 from kpay_lab.stats import Interval, wilson
 
+POLICIES = ("random", "bts")
+CAMPAIGNS = ("men", "women")
+FILES = {
+    "cookie_cats": ("cookie_cats.csv",),
+    "open_bandit": tuple(
+        f"{policy}/{campaign}/{file}.csv"
+        for policy in POLICIES
+        for campaign in CAMPAIGNS
+        for file in (campaign, "item_context")
+    ),
+}
+
 
 def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():

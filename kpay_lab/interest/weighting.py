@@ -1,6 +1,7 @@
 """Pair totals to a degree of interest, and the interest matrix A made of it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,9 @@ from scipy.sparse import csr_array, get_index_dtype
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.totals import PairTotals, pair_totals
+from kpay_lab.settings import Ranges, check_settings
 
+SIGNS = ("watch", "like", "comment", "progress", "rating", "purchase")
 WEIGHTINGS = ("auto", "interest", "binary", "counts", "rating", "bm25")
 
 
@@ -29,9 +32,13 @@ class InterestWeights:
     Raises
     ------
     ValueError
-        If a weight is negative, all are 0, or a half or the scale is not positive.
+        If a weight or a half lies out of its range, or every weight is 0.
     """
 
+    ranges: ClassVar[Ranges] = {
+        **dict.fromkeys(SIGNS, (0.0, 1e9)),
+        **dict.fromkeys(("half_like", "half_comment", "rating_scale"), (1e-6, 1e9)),
+    }
     watch: float = 0.5
     like: float = 0.2
     comment: float = 0.1
@@ -43,18 +50,9 @@ class InterestWeights:
     rating_scale: float = 5.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not value >= 0:
-                raise ValueError(f"weight {field.name} is {value}; it must be 0 or more")
+        check_settings(self)
         if not any(getattr(self, sign) for sign in SIGNS):
             raise ValueError("every weight is 0; give at least one sign of interest a weight")
-        for name in ("half_like", "half_comment", "rating_scale"):
-            if getattr(self, name) == 0:
-                raise ValueError(f"{name} is 0; it must be more than 0")
-
-
-SIGNS = ("watch", "like", "comment", "progress", "rating", "purchase")
 
 
 def interest_signs(

@@ -1,14 +1,15 @@
 """Matrix factorisation of implicit feedback."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from kpay_lab.recommend.base import Training
+from kpay_lab.recommend.base import LARGEST_SEED, Training
+from kpay_lab.settings import Ranges, check_settings
 
 
 @dataclass(kw_only=True)
@@ -23,11 +24,21 @@ class ALS:
     Source: Hu, Koren, Volinsky (2008), Collaborative filtering for implicit feedback datasets.
     """
 
+    ranges: ClassVar[Ranges] = {
+        "n_factors": (1, 10_000),
+        "reg": (1e-6, 1e9),
+        "alpha": (1e-6, 1e9),
+        "n_iterations": (1, 10_000),
+        "seed": (0, LARGEST_SEED),
+    }
     n_factors: int = 16
     reg: float = 20.0
     alpha: float = 5.0
     n_iterations: int = 15
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Alternate between users and items."""

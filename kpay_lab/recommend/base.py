@@ -1,7 +1,7 @@
 """What a model may see, what it must do, and the only code that ranks."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 
+LARGEST_SEED = 2**32 - 1  # that every library takes
 BATCH = 512  # users scored at once: few enough to rank while their scores are in the cache
 
 
@@ -48,6 +49,7 @@ class Training:
         return getattr(self.tables, table)
 
 
+@runtime_checkable
 class Recommender(Protocol):
     """A model learns and scores; it never filters, ranks or evaluates."""
 

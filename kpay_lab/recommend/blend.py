@@ -1,7 +1,7 @@
 """The documents' S = w1 R + w2 A + w3 B, over three models that can each rank."""
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from kpay_lab.recommend.base import Recommender, Training, unit_range
 from kpay_lab.recommend.content import ContentBased, is_described
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.markov import Markov
+from kpay_lab.settings import Ranges, check_settings
 
 
 @dataclass(kw_only=True)
@@ -22,10 +23,16 @@ class Blend:
     The default weights are those of the documents' worked example.
     """
 
+    ranges: ClassVar[Ranges] = {"weights": (0.0, 1e6)}
     weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
     content: Recommender = field(default_factory=ContentBased)
     interest: Recommender = field(default_factory=EASE)
     sequence: Recommender = field(default_factory=Markov)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if not any(self.weights):
+            raise ValueError("Blend: weights are all 0; give at least one part a weight")
 
     def fit(self, train: Training) -> Self:
         """Fit the parts for which there is data."""

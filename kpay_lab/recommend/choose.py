@@ -1,13 +1,14 @@
 """From names and settings to models, and what the data cannot feed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from kpay_lab.recommend import MODELS
 from kpay_lab.recommend.base import Recommender, Training
 from kpay_lab.recommend.content import is_described
+from kpay_lab.settings import setting_faults
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recomme
     Raises
     ------
     ValueError
-        If the model or a setting is unknown, or text stands where a number belongs.
+        If the model is unknown, or with one line for each setting that is unknown, of the
+        wrong type or out of its range.
 
     Examples
     --------
@@ -32,20 +34,18 @@ def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recomme
     EASE(reg=100.0, dtype='float32')
     """
     if name not in MODELS:
-        raise ValueError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}")
-    known = {field.name: field.default for field in fields(MODELS[name])}
-    for key, value in (settings or {}).items():
-        if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
-            raise ValueError(f"model {name} has no setting {key!r}; {hint}")
-        if _is_number(known[key]) and not (_is_number(value) or value is None):
-            raise ValueError(f"model {name}: {key} is {value!r}; it must be a number")
-    return MODELS[name](**(settings or {}))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        near = get_close_matches(str(name), MODELS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}{hint}")
+    settings = {} if settings is None else settings
+    if not isinstance(settings, Mapping):
+        raise ValueError(
+            f"model {name} is set to {settings!r}; write its settings, {{name: value}}"
+        )
+    faults = setting_faults(MODELS[name], settings, f"model {name}")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return MODELS[name](**settings)
 
 
 def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Training) -> Chosen:

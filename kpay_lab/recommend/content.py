@@ -1,7 +1,7 @@
 """Content: what is described alike is recommended together, no other user needed."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from kpay_lab.recommend.base import TopK, Training, gram, top_k
+from kpay_lab.settings import Ranges, check_settings
 
 DESCRIPTION = ("category", "brand", "price", "title", "description")
 
@@ -31,8 +32,17 @@ class ContentBased:
     shortest and longest run, ``max_ngrams`` the most frequent kept.
     """
 
+    ranges: ClassVar[Ranges] = {"ngrams": (1, 20), "max_ngrams": (1, 100_000_000)}
     ngrams: tuple[int, int] = (2, 3)
     max_ngrams: int = 20_000
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        shortest, longest = self.ngrams
+        if shortest > longest:
+            raise ValueError(
+                f"ContentBased: ngrams are {self.ngrams}; the shortest must come first"
+            )
 
     def fit(self, train: Training) -> Self:
         """Describe the items and compare every two of them."""

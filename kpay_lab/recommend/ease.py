@@ -1,12 +1,13 @@
 """EASE: a linear item-to-item model with a closed form."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
 from kpay_lab.recommend.base import Training, gram
+from kpay_lab.settings import Ranges, check_settings
 
 STRIP = 256  # columns mirrored at once: they fit the cache
 
@@ -21,8 +22,12 @@ class EASE:
     Source: Steck (2019), Embarrassingly shallow autoencoders for sparse data.
     """
 
+    ranges: ClassVar[Ranges] = {"reg": (0.0, 1e9), "dtype": ("float32", "float64")}
     reg: float = 400.0
     dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Invert the regularised Gram matrix by Cholesky."""

@@ -1,13 +1,14 @@
 """A classifier over (user, item) pairs: document B's listing, put right."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 
-from kpay_lab.recommend.base import Training, trained_items
+from kpay_lab.recommend.base import LARGEST_SEED, Training, trained_items
+from kpay_lab.settings import Ranges, check_settings
 
 PAIRS_AT_ONCE = 200_000
 GROUPINGS = ("category", "brand", "host", "kind")
@@ -25,12 +26,23 @@ class RandomForest:
     and the item, a cold item by its labels and price.
     """
 
+    ranges: ClassVar[Ranges] = {
+        "n_trees": (1, 10_000),
+        "max_depth": (1, 1_000),
+        "min_leaf": (1, 1_000_000),
+        "n_negatives": (1, 1_000),
+        "max_pairs": (1, 1_000_000_000),
+        "seed": (0, LARGEST_SEED),
+    }
     n_trees: int = 40
     max_depth: int = 8
     min_leaf: int = 20
     n_negatives: int = 4
     max_pairs: int = 10_000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Sample pairs, describe them, grow the trees."""

@@ -1,13 +1,14 @@
 """What comes next: behaviour sequences as a Markov chain."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from kpay_lab.interest.sequences import behaviour_sequences
 from kpay_lab.recommend.base import Training, product
+from kpay_lab.settings import Ranges, check_settings
 
 
 @dataclass(kw_only=True)
@@ -20,10 +21,18 @@ class Markov:
     nowhere, keeps a rare item from being certain. A cold user or item scores 0.
     """
 
+    ranges: ClassVar[Ranges] = {
+        "n_last": (1, 1_000_000),
+        "decay": (0.0, 1.0),
+        "smoothing": (0.0, 1e9),
+    }
     n_last: int = 10
     decay: float = 0.8
     smoothing: float = 5.0
     within_session: bool = False
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Count the moves and keep the end of each user's sequence."""

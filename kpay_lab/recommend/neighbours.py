@@ -1,14 +1,17 @@
 """Neighbourhood models: what similar users like, and what is like the things one likes."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
 from kpay_lab.recommend.base import Training, gram, largest, product
+from kpay_lab.settings import Ranges, check_settings
 
+KINDS = ("cosine", "jaccard")
+RANGES: Ranges = {"n_neighbors": (1, 10_000_000), "similarity": KINDS}  # of both models
 TIE_BREAK = 1e-9  # too little to reorder anything but equal similarities
 
 
@@ -22,7 +25,7 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     >>> similarity(X, X, "jaccard").round(2)
     array([[1.  , 0.33], [0.33, 1.  ]])
     """
-    if kind not in ("cosine", "jaccard"):
+    if kind not in KINDS:
         raise ValueError(f"similarity is {kind!r}; choose cosine or jaccard")
     prepared = normalize if kind == "cosine" else lambda x: (x != 0).astype(np.float64)
     same, left, right = left is right, prepared(left), prepared(right)
@@ -58,8 +61,12 @@ class ItemNeighbours:
     user and a cold item score 0. Memory: n_items² similarities.
     """
 
+    ranges: ClassVar[Ranges] = RANGES
     n_neighbors: int | None = 200
     similarity: str = "cosine"
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Compare every two items by their users."""
@@ -86,8 +93,12 @@ class UserNeighbours:
     A cold user and a cold item score 0. Similarities are made for the users asked alone.
     """
 
+    ranges: ClassVar[Ranges] = RANGES
     n_neighbors: int | None = 100
     similarity: str = "cosine"
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Keep the users' interests."""

@@ -1,19 +1,24 @@
 """The answers every model must beat: chance, popularity, and the documents' baseline."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
-from kpay_lab.recommend.base import Recommender, Training
+from kpay_lab.recommend.base import LARGEST_SEED, Recommender, Training
+from kpay_lab.settings import Ranges, check_settings
 
 
 @dataclass(kw_only=True)
 class Random:
     """Score by chance: a user's fixed draw, cold or not, from ``seed`` and user position."""
 
+    ranges: ClassVar[Ranges] = {"seed": (0, LARGEST_SEED)}
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Remember how many items there are."""
@@ -34,7 +39,11 @@ class Popularity:
     user gets the list of everybody; a cold item scores 0.
     """
 
+    ranges: ClassVar[Ranges] = {"half_life": (1e-6, 1e6)}
     half_life: float | None = None
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Count users or, with a half-life, decayed events."""
@@ -69,7 +78,11 @@ class Baseline:
     Source: Koren, Bell, Volinsky (2009), Matrix factorization techniques for recommenders.
     """
 
+    ranges: ClassVar[Ranges] = {"reg": (0.0, 1e9)}
     reg: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def fit(self, train: Training) -> Self:
         """Learn the mean and the damped biases from the stored degrees."""

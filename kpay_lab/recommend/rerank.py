@@ -1,10 +1,12 @@
 """Second thoughts about a list: more variety, or more revenue."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from kpay_lab.recommend.base import TopK, largest, unit_range
+from kpay_lab.settings import Ranges, check_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +19,12 @@ class Diversified:
     ``item_weights_`` of `ContentBased`. Source: Carbonell, Goldstein (1998), The use of MMR.
     """
 
+    ranges: ClassVar[Ranges] = {"trade_off": (0.0, 1.0)}
     similarity: np.ndarray
     trade_off: float = 0.7
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def rerank(self, top: TopK, k: int) -> TopK:
         """Choose k of each list (at most its length); the scores go with their items."""
@@ -46,8 +52,12 @@ class ExpectedRevenue:
     the order is that of price × probability. ``price`` is (n_items,), NaN earns nothing.
     """
 
+    ranges: ClassVar[Ranges] = {"price_weight": (0.0, 100.0)}
     price: np.ndarray
     price_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def rerank(self, top: TopK, k: int) -> TopK:
         """Choose k of each list (at most its length); the scores become the values."""

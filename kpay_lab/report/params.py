@@ -114,7 +114,8 @@ def read_notebooks(folder: Path) -> dict[str, Notebook]:
         try:
             notebooks[path.stem] = read_notebook(path)
         except ValueError as error:
-            notebooks[path.stem] = Notebook(path.stem, path, {}, fault=str(error))
+            fault = "; ".join(str(error).splitlines())
+            notebooks[path.stem] = Notebook(path.stem, path, {}, fault=fault)
     if not notebooks:
         raise ParameterError([f"there is no notebook in {folder}"])
     return notebooks
@@ -127,10 +128,15 @@ def refuse_faulty(notebooks: Iterable[Notebook]) -> None:
         raise ParameterError(faults)
 
 
-def read_notebook(path: Path) -> Notebook:
+def read_notebook(path: Path, *, check_defaults: bool = True) -> Notebook:
     """Read one notebook's parameters cell and its ``kpay`` metadata.
 
-    Raises ValueError, one line that begins with the file's name, if it cannot be run as it is.
+    Raises
+    ------
+    ValueError
+        Lines that begin with the file's name, if the notebook cannot be run as it is: its
+        cell breaks the grammar, or with every default that its own line refuses; without
+        ``check_defaults`` the latter are read as they stand.
     """
     content = read_json(path, path.name)
     try:
@@ -142,8 +148,11 @@ def read_notebook(path: Path) -> Notebook:
         parameters = read_parameters(tagged[0])
         if "output_dir" not in parameters:
             raise ValueError('its parameters lack output_dir: str = "outputs/interactive"')
+        if check_defaults:
+            _refuse_wrong_defaults(parameters)
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
+        lines = [f"{path.name}: {line}" for line in str(error).splitlines()]
+        raise ParameterError(lines) from None
     texts = (cell.source for cell in cells if cell.type == "markdown")
     title = next((text.lstrip("# ").partition("\n")[0] for text in texts), path.stem)
     return Notebook(path.stem, path, parameters, needs, title)
@@ -199,15 +208,37 @@ def read_parameters(source: str) -> dict[str, Parameter]:
         raise ValueError(f"parameters cell line {error.lineno}: {error.msg}; {WANTED}") from None
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
-    found = {}
+    parameters = {}
     for line in lines:
-        comment = comments.get(line.end_lineno or 0, "#")
+        last = line.end_lineno or line.lineno  # formatters may put brackets around a value
+        own = [comments[n] for n in range(line.lineno, last + 1) if n in comments]
         try:
-            parameter = _parameter(line, comment)
+            parameter = _parameter(line, own[0] if own else "#")
         except ValueError as error:
             raise ValueError(f"parameters cell line {line.lineno}: {error}") from None
-        found[parameter.name] = parameter
-    return found
+        parameters[parameter.name] = parameter
+    return parameters
+
+
+def _refuse_wrong_defaults(parameters: Mapping[str, Parameter]) -> None:
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    _, problems = checked_values(parameters, defaults)
+    if problems:
+        raise ParameterError(problems)
+
+
+def checked_values(
+    parameters: Mapping[str, Parameter], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the values that their parameters take, in the parameters' types, and the problems."""
+    taken = {}
+    problems = []
+    for name, value in values.items():
+        try:
+            taken[name] = parameters[name].checked(value)
+        except ValueError as error:
+            problems.append(str(error))
+    return taken, problems
 
 
 def _parameter(line: ast.stmt, comment: str) -> Parameter:
@@ -225,9 +256,7 @@ def _parameter(line: ast.stmt, comment: str) -> Parameter:
     words, bounds, listed = parts.groups() if parts else ("", None, None)
     low, high = _range(name, bounds) if bounds else (-math.inf, math.inf)
     choices = tuple(choice.strip() for choice in listed.split(",")) if listed else ()
-    parameter = Parameter(name, kind, default, words, low, high, choices)
-    parameter.checked(default)
-    return parameter
+    return Parameter(name, kind, default, words, low, high, choices)
 
 
 def _range(name: str, bounds: str) -> tuple[float, float]:

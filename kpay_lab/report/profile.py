@@ -1,7 +1,7 @@
 """A profile and ``--set`` laid over the notebooks' defaults, checked before anything runs."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,11 @@ from kpay_lab.report.params import (
 MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 TEXT = "tag:yaml.org,2002:str"
 
+# What is wrong with a notebook's values in the eyes of the domain, which this room does not know.
+FaultsOf = Callable[[Mapping[str, Any]], Iterable[str]]
+FOLDERS = ("data_dir", "catalogue_dir")
+NAMED = 7  # notebooks or sets that a problem of many of them names
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -37,16 +42,23 @@ class Profile:
         """Return the profile with ``data`` (of ``--data``) as its data folder.
 
         A profile that names no data set, or the simulated one, then reads ``tables``. A
-        relative ``data_dir`` written in the profile lies in the project, ``root``.
+        relative folder written in the profile lies in the project, ``root``.
         """
-        shared = dict(self.shared)
-        if shared.get("data_dir"):
-            shared["data_dir"] = str((root / str(shared["data_dir"])).resolve())
+        shared = {key: located(key, value, root) for key, value in self.shared.items()}
+        blocks = {}
+        for name, block in self.blocks.items():
+            blocks[name] = {key: located(key, value, root) for key, value in block.items()}
         if data is not None:
             shared["data_dir"] = str(data.resolve())
             if shared.get("dataset", "simulated") == "simulated":
                 shared["dataset"] = "tables"
-        return replace(self, shared=shared)
+        return replace(self, shared=shared, blocks=blocks)
+
+
+def located(key: str, value: Any, base: Path) -> Any:
+    """Return where a folder lies, seen from ``base``: a notebook runs elsewhere; else the value."""
+    is_folder = key in FOLDERS and isinstance(value, str) and value
+    return str((base / value).resolve()) if is_folder else value
 
 
 class _Loader(yaml.SafeLoader):
@@ -186,12 +198,46 @@ def resolve(
     chosen: Iterable[str],
     profile: Profile,
     settings: Iterable[str] = (),
+    faults_of: FaultsOf | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return the parameters of each chosen notebook.
 
     The order is notebook default < profile's shared < profile's block < ``settings``
     (``key=value`` or ``notebook.key=value``, the value in YAML). Raises ParameterError with
-    every unknown key, wrong type, value out of range and wrong choice at once.
+    every unknown key, wrong type, value out of range, wrong choice and fault that
+    ``faults_of`` finds in a notebook's values, all at once.
+    """
+    resolved, problems = lay_over(known, chosen, profile, settings)
+    if faults_of is not None:
+        problems += domain_problems(resolved, faults_of)
+    if problems:
+        raise ParameterError(problems)
+    return resolved
+
+
+def domain_problems(values: Mapping[str, Mapping[str, Any]], faults_of: FaultsOf) -> list[str]:
+    """Ask the domain about the values of each notebook (or set); a shared fault is one line."""
+    places: dict[str, list[str]] = {}
+    for name, own in values.items():
+        for fault in faults_of(own):
+            places.setdefault(fault, []).append(name)
+    problems = []
+    for fault, names in places.items():
+        rest = len(names) - NAMED
+        more = f" and {rest} more" if rest > 0 else ""
+        problems.append(f"{', '.join(names[:NAMED])}{more}: {fault}")
+    return problems
+
+
+def lay_over(
+    known: Mapping[str, Notebook],
+    chosen: Iterable[str],
+    profile: Profile,
+    settings: Iterable[str] = (),
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the parameters of each chosen notebook, and what breaks the notebooks' own lines.
+
+    A parameter whose value was refused is left out, so that nobody judges another in its place.
     """
     chosen = list(chosen)
     problems = [no_notebook(name, known) for name in chosen if name not in known]
@@ -209,13 +255,13 @@ def resolve(
             keys = {key for name in targets for key in known[name].parameters}
             problems.append(f"{place}: unknown parameter {key!r}{hint(str(key), keys)}")
         for name in having:  # a profile is checked for notebooks that do not run, too
+            own = resolved.get(name, {})
             try:
-                resolved.get(name, {})[key] = known[name].parameters[key].checked(value)
+                own[key] = known[name].parameters[key].checked(value)
             except ValueError as error:
+                own.pop(key, None)
                 problems.append(f"{place}: {error}")
-    if problems:
-        raise ParameterError(problems)
-    return resolved
+    return resolved, problems
 
 
 def _layers(
@@ -246,5 +292,5 @@ def _layers(
         having = [known[n].parameters for n in targets if n in known]
         kinds = {parameters[key].type for parameters in having if key in parameters}
         value = text if kinds == {"str"} else read_yaml(text, f"--set {target}")
-        layers.append((f"--set {setting}", targets, key, value))
+        layers.append((f"--set {setting}", targets, key, located(key, value, Path.cwd())))
     return layers

@@ -17,7 +17,7 @@ from noto_cjk_sans_otc import FONT_PATH
 from kpay_lab.report.html import Metrics, picture_source, render
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, ParameterError, hint
-from kpay_lab.report.profile import read_yaml_file
+from kpay_lab.report.profile import FaultsOf, domain_problems, located, read_yaml_file
 from kpay_lab.report.runner import Run, start
 from kpay_lab.report.session import safe_csv
 
@@ -28,11 +28,26 @@ LINES = 10  # in one picture, else no legend
 def plan(
     known: Mapping[str, Notebook], name: str, base: dict[str, Any], grid: Path,
     metrics: Iterable[str], output: Path, tables_of: Callable[[dict[str, Any]], set[str]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]],
+    files_of: Callable[[dict[str, Any]], Iterable[Path]], faults_of: FaultsOf,
+    problems: Iterable[str] = (),
 ) -> Run:  # fmt: skip
-    """Start the run of a grid's sets over a notebook's parameters; say which number is which."""
-    sets = {f"{n:03}/{name}": one for n, one in enumerate(read_grid(grid, known[name]), 1)}
-    parameters = {key: base | one for key, one in sets.items()}
+    """Start the run of a grid's sets over a notebook's parameters; say which number is which.
+
+    Raises ParameterError with ``problems``, those of the settings below, and everything wrong
+    with the grid and its sets.
+    """
+    problems = list(problems)
+    sets = {}
+    parameters = {name: base}  # the settings alone, where the grid cannot be used
+    try:
+        combinations = read_grid(grid, known[name])
+        sets = {f"{number:03}/{name}": one for number, one in enumerate(combinations, 1)}
+        parameters = {key: base | one for key, one in sets.items()}
+    except ParameterError as error:
+        problems += error.problems
+    problems += domain_problems(parameters, faults_of)
+    if problems:
+        raise ParameterError(problems)
     run = start(known, parameters, f"sweep-{name}", output, tables_of, files_of)
     run.manifest.metrics = list(metrics)
     for key, one in sets.items():
@@ -78,7 +93,8 @@ def _checked_grid(grid: Any, notebook: Notebook, problems: list[str]) -> dict[st
         checked[key] = []
         for value in values:
             try:
-                checked[key].append(notebook.parameters[key].checked(value))
+                there = located(key, value, Path.cwd())
+                checked[key].append(notebook.parameters[key].checked(there))
             except ValueError as error:
                 problems.append(str(error))
     return checked

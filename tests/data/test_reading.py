@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpay_lab.data.checking import check_rows
-from kpay_lab.data.reading import read_tables
-from kpay_lab.data.splitting import split_file
+from kpay_lab.data.reading import read_headers, read_tables
+from kpay_lab.data.splitting import BEGINNING, split_file
 from kpay_lab.data.tables import SCHEMAS
 from kpay_lab.data.values import typed_column
 
@@ -352,3 +352,48 @@ def test_messages_stay_on_one_short_line(tmp_path):
     messages = read_tables(written(tmp_path, events__csv=text))[1].messages()
     assert messages[0] == r"events.csv row 2: rating is 1\n\x1b[31m; it must be 0 or more"
     assert messages[1].endswith("x… (9,999 letters); it must be 0 or more")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+@pytest.mark.parametrize(
+    "header", ["用户,内容,观看时长", "kunde,artikel", "uid,user_id,item_id", "用户"]
+)
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_headers_are_judged_as_reading_judges_them(tmp_path, header, encoding, ending):
+    names = header.split(",")
+    row = json.dumps(dict.fromkeys(names, "1"), ensure_ascii=False)
+    text = row if ending == "jsonl" else f"{header}\n{','.join('1' for _ in names)}\n"
+    (tmp_path / f"events.{ending}").write_bytes(text.encode(encoding))
+    columns, faults = read_headers(tmp_path)
+    try:
+        tables, _ = read_tables(tmp_path)
+    except ValueError as error:
+        assert faults == [str(error)]
+    else:
+        assert faults == [] and set(tables.events) <= columns["events"]
+
+
+def test_every_file_that_cannot_be_understood_is_named(tmp_path):
+    written(tmp_path, events__csv="a,b\n", items__jsonl='{"sku": 1}\n', users__parquet="no")
+    (tmp_path / "orders").mkdir()
+    written(tmp_path / "orders", one__csv="user_id,item_id\n", two__csv="")
+    _, faults = read_headers(tmp_path)
+    starts = [fault.partition(" ")[0] for fault in faults]
+    assert starts == ["events.csv:", "items.jsonl:", "users.parquet", "one.csv:", "two.csv"]
+    assert read_headers(tmp_path / "orders")[1][0].startswith(
+        f"{tmp_path / 'orders'} holds no events"
+    )
+
+
+def test_a_header_ends_where_its_file_is_cut(tmp_path):
+    """A long file is cut inside a letter of three bytes, or inside a JSON row."""
+    long = "用户,内容\n" + "用,内\n" * 150_000
+    with pytest.raises(UnicodeDecodeError):
+        long.encode()[:BEGINNING].decode()
+    written(tmp_path, events__csv=long)
+    assert read_headers(tmp_path) == ({"events": {"user_id", "item_id"}}, [])
+    row = json.dumps({"user_id": "用", "item_id": "内"}, ensure_ascii=False)
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    written(folder, events__jsonl=f"{row}\n" * 30_000)
+    assert read_headers(folder) == ({"events": {"user_id", "item_id"}}, [])

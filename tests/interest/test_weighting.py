@@ -93,7 +93,7 @@ def test_a_weighting_that_cannot_be_is_refused(tiny, weighting, words):
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ({"watch": -1.0}, "weight watch is -1"),
+        ({"watch": -1.0}, "watch is -1"),
         ({"half_like": 0.0}, "half_like is 0"),
         (
             dict.fromkeys(["watch", "like", "comment", "progress", "rating"], 0.0),

@@ -120,7 +120,7 @@ def test_user_neighbours_equal_a_literal_loop(world, dense):
 
 
 def test_unknown_similarity_is_refused(world):
-    with pytest.raises(ValueError, match="'pearson'; choose cosine or jaccard"):
+    with pytest.raises(ValueError, match="'pearson'; it must be one of cosine, jaccard"):
         ItemNeighbours(similarity="pearson").fit(world)
 
 

@@ -1,0 +1,95 @@
+"""Settings of models and weights have ranges beside their fields, and nothing outside is made."""
+
+import math
+from dataclasses import fields
+from typing import get_type_hints
+
+import numpy as np
+import pytest
+
+from kpay_lab.interest.weighting import InterestWeights
+from kpay_lab.recommend import MODELS
+from kpay_lab.recommend.choose import build_model
+from kpay_lab.recommend.content import ContentBased
+from kpay_lab.recommend.rerank import Diversified, ExpectedRevenue
+
+KINDS = [*MODELS.values(), InterestWeights, Diversified, ExpectedRevenue]
+NUMBERS = (int, float, int | None, float | None, tuple[int, int], tuple[float, float, float])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_number_has_a_range_that_holds_its_default(kind):
+    types = get_type_hints(kind)
+    numeric = [field for field in fields(kind) if types[field.name] in NUMBERS]
+    assert {field.name for field in numeric} <= kind.ranges.keys()
+    for field in numeric:
+        low, high = kind.ranges[field.name]
+        assert low < high and math.isfinite(low) and math.isfinite(high)
+        given = field.default if isinstance(field.default, tuple) else [field.default]
+        assert all(one is None or low <= one <= high for one in given)
+    assert set(kind.ranges) <= {field.name for field in fields(kind)}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_number_outside_its_range_makes_a_model(name):
+    types = get_type_hints(MODELS[name])
+    for setting, allowed in MODELS[name].ranges.items():
+        below = allowed[0] - 1 if isinstance(allowed[0], int | float) else "no such text"
+        for wrong in (below, math.nan, "much", True, [1], {}):
+            n = len(getattr(types[setting], "__args__", ())) if "ngrams" in setting else 3
+            value = [wrong] * n if setting in ("ngrams", "weights") else wrong
+            with pytest.raises(ValueError, match=f"model {name}: {setting} is"):
+                build_model(name, {setting: value})
+            with pytest.raises(ValueError, match=f"{MODELS[name].__name__}: {setting} is"):
+                MODELS[name](**{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("als", {"n_factors": 0}, "n_factors is 0; it must be a whole number from 1 to 10000"),
+        ("popularity", {"half_life": -3}, "half_life is -3; it must be a number from 1e-06 to"),
+        ("popularity", {"half_life": 0}, "half_life is 0;"),
+        ("item_neighbours", {"n_neighbors": 0}, "n_neighbors is 0; it must be a whole number"),
+        ("item_neighbours", {"n_neighbors": 2.5}, "or null"),
+        ("user_neighbours", {"similarity": "pearson"}, "it must be one of cosine, jaccard"),
+        ("ease", {"reg": -5}, "reg is -5;"),
+        ("ease", {"reg": None}, "reg is None; it must be a number from 0 to 1e+09"),
+        ("ease", {"dtype": "int8"}, "it must be one of float32, float64"),
+        ("markov", {"decay": -1}, "decay is -1; it must be a number from 0 to 1"),
+        ("markov", {"within_session": 1}, "within_session is 1; it must be true or false"),
+        ("blend", {"weights": [1, 2]}, "weights is [1, 2]; it must be a list of 3, each a number"),
+        ("blend", {"weights": [0, 0, 0]}, "weights are all 0"),
+        ("blend", {"content": 5}, "content is 5; it must be a Recommender"),
+        ("content", {"ngrams": [3, 2]}, "the shortest must come first"),
+        ("ease", 5, "model ease is set to 5; write its settings"),
+        ("esae", {}, "model 'esae' is unknown"),
+        ("esae", {}, "did you mean 'ease'?"),
+        ("ease", {"rg": 3}, "model ease has no setting 'rg'; did you mean 'reg'?"),
+    ],
+)
+def test_one_clear_line(name, settings, message):
+    with pytest.raises(ValueError) as raised:
+        build_model(name, settings)
+    assert message in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_all_faults_of_a_model_at_once():
+    with pytest.raises(ValueError) as raised:
+        build_model("als", {"n_factors": 0, "reg": -1, "alfa": 2})
+    assert len(str(raised.value).splitlines()) == 3
+
+
+def test_what_libraries_call_numbers_is_a_number():
+    assert build_model("als", {"n_factors": np.int64(8), "reg": np.float32(2)}).n_factors == 8
+    assert build_model("ease", {"reg": 400}).reg == 400
+    assert ContentBased(ngrams=[1, 1]).ngrams == [1, 1]
+    assert build_model("item_neighbours", {"n_neighbors": None}).n_neighbors is None
+
+
+@pytest.mark.parametrize("wrong", [-1.0, math.inf, math.nan, "much", None, True])
+def test_weights_of_interest(wrong):
+    for field in fields(InterestWeights):
+        with pytest.raises(ValueError, match=f"{field.name} is"):
+            InterestWeights(**{field.name: wrong})
