@@ -10,15 +10,20 @@ import pytest
 from kpay_lab.report.manifest import Manifest
 from tests.report.shop import KPAY, SAVE
 
-SHELL = {
-    "full": "2>/dev/full",
-    "both full": ">/dev/full 2>&1",
-    "closed": "2>&-",
-    "both closed": ">&- 2>&-",
-    "all closed": "<&- >&- 2>&-",
-    "head": "2>&1 | head -1",
-    "nobody reads": "2>&1 | true",
-}
+
+def slow(redirection, name):
+    return pytest.param(redirection, id=name, marks=pytest.mark.slow)
+
+
+REDIRECTIONS = [
+    pytest.param(">/dev/full 2>&1", id="full"),
+    pytest.param("<&- >&- 2>&-", id="closed"),
+    pytest.param("2>&1 | head -1", id="head"),
+    slow("2>/dev/full", "words full"),
+    slow("2>&-", "words closed"),
+    slow(">&- 2>&-", "both closed"),
+    slow("2>&1 | true", "nobody reads"),
+]
 
 
 def shell(shop, redirection, notebook="01_save", **variables):
@@ -35,13 +40,15 @@ def shell(shop, redirection, notebook="01_save", **variables):
     return done.returncode, Manifest.read(shop.folders()[-1]).status
 
 
-@pytest.mark.parametrize("redirection", SHELL.values(), ids=SHELL)
+@pytest.mark.parametrize("redirection", REDIRECTIONS)
 def test_a_stream_that_takes_no_words(shop, redirection):
     assert shell(shop, redirection) == (0, "ok")
     shop.check()
 
 
-@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "2>&1 | true"])
+@pytest.mark.parametrize(
+    "redirection", ["2>&-", slow("2>/dev/full", "full"), slow("2>&1 | true", "nobody reads")]
+)
 def test_the_exit_code_is_the_manifests(shop, redirection):
     shop.project.write("02_bad", "1 / 0")
     assert shell(shop, redirection, "02_bad") == (1, "failed")
@@ -49,6 +56,7 @@ def test_the_exit_code_is_the_manifests(shop, redirection):
     assert entry.reason == "cell 4: ZeroDivisionError: division by zero"
 
 
+@pytest.mark.slow
 def test_a_console_that_knows_no_chinese(shop):
     """The project's path and the output folder are Chinese."""
     assert shell(shop, ">said", PYTHONIOENCODING="latin-1") == (0, "ok")
@@ -119,6 +127,7 @@ def test_answers_that_cannot_be_written_are_no_success(shop):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_saving_does_not_depend_on_the_console(shop):
     """The notebook's own results are the same with and without a console."""
     shop.project.write("01_save", SAVE)

@@ -38,6 +38,7 @@ def test_latest_may_be_a_real_folder(shop):
     assert f"{latest} is a folder and no link; it was left as it is" in shop.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_broken_link_latest_is_mended(shop):
     shop.outputs.mkdir()
     (shop.outputs / "latest").symlink_to("gone")
@@ -45,6 +46,7 @@ def test_a_broken_link_latest_is_mended(shop):
     assert (shop.outputs / "latest").resolve() == shop.folders()[-1]
 
 
+@pytest.mark.slow
 def test_an_interrupted_verify_leaves_nothing(shop):
     flag = shop.waits()
     flag.unlink()
@@ -66,6 +68,7 @@ def test_an_interrupted_verify_leaves_nothing(shop):
     shop.check()
 
 
+@pytest.mark.slow
 def test_killed_while_it_ends(shop):
     """The notebook ignores what should end it, so that tidying takes seconds."""
     shop.project.write("02_stubborn", STUBBORN.format(flag=str(shop.root / "flag")))

@@ -77,6 +77,7 @@ def test_a_file_that_was_replaced_is_refused_until_everything_runs_anew(shop, lo
     assert metrics["01_save"] == {"letters": len("user_id,item_id\nu,i\nu,j\n")}
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_or_new_is_refused(shop, log):
     folder = interrupted(shop, log)
     events = log / "events.csv"
@@ -91,6 +92,7 @@ def test_a_file_that_is_gone_or_new_is_refused(shop, log):
     assert resume(shop, folder).returncode == 0
 
 
+@pytest.mark.slow
 def test_data_that_was_replaced_before_any_notebook_ended_is_refused_too(shop, log):
     shop.project.write("00_first", "1 + 1")
     shop.project.write("01_save", READ, "import time; time.sleep(600)", parameters=PARAMETERS)
@@ -112,6 +114,7 @@ def test_a_file_that_changes_during_the_run_fails_who_reads_it_later(shop, log):
     assert str(log / "events.csv") in entries["01_save"].reason
 
 
+@pytest.mark.slow
 def test_packages_that_changed_are_said_and_recorded(shop, log):
     folder = interrupted(shop, log)
     package = shop.root / "more/demo-1.0.dist-info"

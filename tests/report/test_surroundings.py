@@ -41,6 +41,7 @@ def printed(folder, name):
     return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
 
 
+@pytest.mark.slow
 def test_matplotlibrc_changes_no_picture(shop):
     shop.project.write("02_draw", DRAW)
     plain = folder_of(shop, "02_draw")
@@ -116,6 +117,7 @@ def elsewhere():
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_a_temporary_folder_that_cannot_be_written(elsewhere):
     from tests.report.conftest import new_project
     from tests.report.shop import SAVE, Shop
@@ -132,6 +134,7 @@ def test_a_temporary_folder_that_cannot_be_written(elsewhere):
     assert list(good.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_temporary_files_lie_in_tmpdir_and_go(shop):
     place = shop.root / "tmp"
     place.mkdir()
@@ -149,5 +152,6 @@ def test_a_tmpdir_with_a_long_path(shop):
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_tmpdir_that_is_not_there(shop):
     folder_of(shop, "01_save", TMPDIR=str(shop.root / "nowhere"))
