@@ -335,14 +335,15 @@ def check(folder: Path, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0)
 def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: int) -> None:
     """Write a simulated log as files that `check` and `run --data` take."""
-    from kpay_lab.data.presets import WorldSpec
-    from kpay_lab.data.simulate import simulate as simulated
-    from kpay_lab.data.truth import write_tables
+    from kpay_lab.data.writing import write_tables
+    from kpay_lab.world.presets import WorldSpec
+    from kpay_lab.world.simulate import simulate as simulated
 
     if folder.is_dir() and any(folder.iterdir()):
         raise click.UsageError(f"{folder} is not empty; name a new folder")
     tables, truth = simulated(WorldSpec(users, items, days, seed, field))
-    paths = write_tables(tables, folder, truth)
+    paths = write_tables(tables, folder)
+    truth.save(folder)
     for path, frame in zip(paths, tables.present().values(), strict=True):
         click.echo(f"{path}: {len(frame):,} rows")
 

@@ -25,7 +25,7 @@ from kpay_lab.interest.streaming import (
 )
 
 if TYPE_CHECKING:
-    from kpay_lab.data.simulate import WorldSpec
+    from kpay_lab.world.simulate import WorldSpec
 
 ENGINES = ("memory", "polars", "spark")
 TRAIN_SHARE = 0.8  # of the events, as the split by time has it

@@ -51,7 +51,7 @@ def tiny() -> Tables:
 @pytest.fixture(scope="session")
 def small_world():
     """A simulated world of 200 users: (Tables, GroundTruth)."""
-    from kpay_lab.data.simulate import WorldSpec, simulate
+    from kpay_lab.world.simulate import WorldSpec, simulate
 
     return simulate(WorldSpec(n_users=200, n_items=60, n_days=30, seed=0))
 

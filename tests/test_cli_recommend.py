@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.cli import main
-from kpay_lab.data.truth import write_tables
+from kpay_lab.data.writing import write_tables
 from kpay_lab.recommend.lists import COLD
 
 COLUMNS = ["user_id", "rank", "item_id", "title", "score", "why"]

@@ -6,7 +6,7 @@ import pytest
 
 from kpay_lab.data import Loaded
 from kpay_lab.data.admission import admit
-from kpay_lab.data.simulate import WorldSpec, simulate
+from kpay_lab.world.simulate import WorldSpec, simulate
 from tests.running import notebook_run
 
 NAME = "03_user_portraits"

@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from kpay_lab.data.simulate import WorldSpec, simulate
+from kpay_lab.world.simulate import WorldSpec, simulate
 from tests.running import notebook_run
 
 NAME = "04_model_comparison"

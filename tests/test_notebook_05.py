@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from kpay_lab.data.simulate import WorldSpec, simulate
-from kpay_lab.data.truth import write_tables
+from kpay_lab.data.writing import write_tables
 from kpay_lab.report.manifest import Manifest
+from kpay_lab.world.simulate import WorldSpec, simulate
 from tests.running import notebook_run
 
 NAME = "05_sales_conversion"

@@ -103,8 +103,8 @@ def test_open_bandit_is_judged_from_the_other_log(real_data, tmp_path):
 
 @pytest.mark.slow
 def test_read_tables_are_analysed_without_a_truth(tmp_path):
-    from kpay_lab.data.simulate import WorldSpec, simulate
-    from kpay_lab.data.truth import write_tables
+    from kpay_lab.data.writing import write_tables
+    from kpay_lab.world.simulate import WorldSpec, simulate
 
     tables, _ = simulate(WorldSpec(n_users=150, n_items=40, n_days=30))
     write_tables(tables, tmp_path / "mine", format="parquet")

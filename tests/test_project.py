@@ -25,11 +25,17 @@ LAYERS = {
     "evaluate": 4,
     "engines": 4,
     "checks": 5,
+    "world": 5,
     "plots": 5,
     "cli": 6,
 }
 ALONE = {"report", "spark"}  # import no domain code; spark imports interest's totals only
-BRIDGES = {("engines", "spark"), ("checks", "report")}
+BRIDGES = {
+    ("engines", "spark"),
+    ("checks", "report"),
+    ("data", "world"),
+    ("engines", "world"),
+}
 
 
 def room(path: Path) -> str:

@@ -17,8 +17,8 @@ from kpay_lab.data.splitting import shown
 from kpay_lab.data.tables import Tables, window
 
 if TYPE_CHECKING:
-    from kpay_lab.data.presets import WorldSpec
-    from kpay_lab.data.truth import GroundTruth
+    from kpay_lab.world.presets import WorldSpec
+    from kpay_lab.world.truth import GroundTruth
 
 __all__ = ["Loaded", "Tables", "load", "read_tables", "window", "without_ids"]
 
@@ -88,7 +88,7 @@ def _choose(name: str, value: str, *choices: str) -> None:
 
 
 def _simulated(spec: "WorldSpec | None") -> Loaded:
-    from kpay_lab.data.simulate import WorldSpec, simulate
+    from kpay_lab.world.simulate import WorldSpec, simulate
 
     tables, truth = simulate(spec or WorldSpec())
     return Loaded(tables, truth=truth)

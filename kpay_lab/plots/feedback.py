@@ -19,7 +19,7 @@ WORDS = {
 def three_ways(found: pd.DataFrame, running: float) -> Figure:
     """Draw each policy's value by estimate, test and truth (a dashed line).
 
-    ``found`` is that of `kpay_lab.evaluate.policies.three_ways`; ``running`` is the value of
+    ``found`` is that of `kpay_lab.world.policies.three_ways`; ``running`` is the value of
     the policy that wrote the log, a dotted line.
     """
     names = list(found["policy"].unique())

@@ -27,7 +27,6 @@ from kpay_lab.customers.uplift import (
     t_learner,
     true_gain_curve,
 )
-from kpay_lab.data.simulate import WorldSpec, simulate
 from kpay_lab.plots.conversion import (
     plot_dependence,
     plot_gain,
@@ -36,6 +35,7 @@ from kpay_lab.plots.conversion import (
     plot_qini,
     plot_scores,
 )
+from kpay_lab.world.simulate import WorldSpec, simulate
 
 DAY = pd.Timedelta(days=1)
 START = pd.Timestamp("2026-01-05", tz="UTC")

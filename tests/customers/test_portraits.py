@@ -15,7 +15,6 @@ from kpay_lab.customers.features import habit_columns, known_before, some_users,
 from kpay_lab.customers.outcomes import labelled_windows
 from kpay_lab.customers.portraits import find_segments, interest_tags, segment_map
 from kpay_lab.data.public import oulad
-from kpay_lab.data.simulate import WorldSpec, simulate
 from kpay_lab.plots.portraits import (
     plot_calibration,
     plot_choice_of_k,
@@ -25,6 +24,7 @@ from kpay_lab.plots.portraits import (
     plot_readable_tree,
     plot_tags,
 )
+from kpay_lab.world.simulate import WorldSpec, simulate
 
 
 def rng():

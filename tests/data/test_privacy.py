@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kpay_lab.data import load
 from kpay_lab.data.privacy import pseudonymise, pseudonyms, suppress_small_groups, with_consent
-from kpay_lab.data.simulate import WorldSpec
 from kpay_lab.data.tables import Tables
+from kpay_lab.world.simulate import WorldSpec
 
 KEY = "a key of the tests, 32 letters or"
 

@@ -101,7 +101,7 @@ def test_own_files_and_wrong_choices(tmp_path):
 
 
 def test_simulated_brings_its_truth():
-    from kpay_lab.data.simulate import WorldSpec
+    from kpay_lab.world.simulate import WorldSpec
 
     found = load("simulated", spec=WorldSpec(n_users=100, n_items=40, n_days=10, seed=1))
     assert len(found.tables.users) == 100

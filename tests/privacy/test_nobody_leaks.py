@@ -14,7 +14,7 @@ from PIL import Image
 
 from kpay_lab.data import load
 from kpay_lab.data.tables import Tables
-from kpay_lab.data.truth import write_tables
+from kpay_lab.data.writing import write_tables
 from kpay_lab.report.params import ParameterError, read_notebooks
 from kpay_lab.report.profile import read_profile, resolve
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from kpay_lab.data.catalogue import DAY, moments
-from kpay_lab.data.simulate import COUPON_PRICE
 from kpay_lab.data.tables import Tables
-from kpay_lab.data.world import World, react
 from kpay_lab.evaluate.beyond import catalogue_coverage, gini, intra_list_diversity
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Recommender, Training, largest, top_k
+from kpay_lab.world.catalogue import DAY, moments
+from kpay_lab.world.shop import World, react
+from kpay_lab.world.simulate import COUPON_PRICE
 
 MEASURES = ("satisfaction", "revenue", "coverage", "gini", "diversity")
 SAMPLED = 50  # users whose lists are measured for diversity

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab import columns as c
-from kpay_lab.data import presets as p
+from kpay_lab.world import presets as p
 
 START = pd.Timestamp("2026-01-05", tz="UTC")  # a Monday
 DAY = 86_400.0

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.presets import WorldSpec
-from kpay_lab.data.world import build_world, purchase_probability
-from kpay_lab.evaluate import feedback as f
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.popularity import Popularity, Random
+from kpay_lab.world import feedback as f
+from kpay_lab.world.presets import WorldSpec
+from kpay_lab.world.shop import build_world, purchase_probability
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What a simulation hands over: the truth behind a log, and the log as files."""
+"""What a simulation knows of its own log, and no model may see."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.tables import Tables
-
-FORMATS = ("csv", "parquet")
 OF_EXPOSURES = ("purchase_probability", "treatment_effect", "propensity")
 
 
@@ -54,25 +51,3 @@ class GroundTruth:
         for name, columns in frames.items():
             pd.DataFrame(columns).to_parquet(path / f"{name}.parquet")
         return path
-
-
-def write_tables(
-    tables: Tables, folder: str | Path, truth: GroundTruth | None = None, format: str = "csv"
-) -> list[Path]:
-    """Write ``events.csv`` … (or .parquet), times in ISO 8601, UTC, and ``truth/`` if given.
-
-    Returns the files of the tables, in the schema's order.
-    """
-    if format not in FORMATS:
-        raise ValueError(f"format is {format!r}; choose one of {', '.join(FORMATS)}")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{format}" for name in tables.present()]
-    for path, frame in zip(paths, tables.present().values(), strict=True):
-        if format == "parquet":
-            frame.to_parquet(path, index=False)
-        else:
-            frame.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
-    if truth is not None:
-        truth.save(folder)
-    return paths

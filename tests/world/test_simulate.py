@@ -11,12 +11,11 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kpay_lab.data.presets import FIELDS, N_TOPICS, SEGMENTS
 from kpay_lab.data.reading import read_tables
-from kpay_lab.data.simulate import WorldSpec, simulate
 from kpay_lab.data.tables import Tables
-from kpay_lab.data.truth import write_tables
-from kpay_lab.data.world import (
+from kpay_lab.data.writing import write_tables
+from kpay_lab.world.presets import FIELDS, N_TOPICS, SEGMENTS
+from kpay_lab.world.shop import (
     build_world,
     click_probability,
     learn,
@@ -25,6 +24,7 @@ from kpay_lab.data.world import (
     react,
     watch,
 )
+from kpay_lab.world.simulate import WorldSpec, simulate
 
 SMOKE = WorldSpec(n_users=200, n_items=60, n_days=30)
 
@@ -226,7 +226,8 @@ def test_the_same_spec_gives_the_same_bytes_and_another_seed_others(tmp_path, fo
     runs = []
     for number, seed in enumerate((0, 0, 1)):
         tables, truth = simulate(WorldSpec(n_users=80, n_items=40, n_days=14, seed=seed))
-        write_tables(tables, tmp_path / str(number), truth, format=format)
+        write_tables(tables, tmp_path / str(number), format=format)
+        truth.save(tmp_path / str(number))
         runs.append(digest(tmp_path / str(number)))
     assert runs[0] == runs[1] != runs[2]
 
@@ -234,7 +235,8 @@ def test_the_same_spec_gives_the_same_bytes_and_another_seed_others(tmp_path, fo
 @pytest.mark.parametrize("format", ["csv", "parquet"])
 def test_what_is_written_reads_back_equal(tmp_path, smoke, format):
     tables, truth = smoke
-    write_tables(tables, tmp_path, truth, format=format)
+    write_tables(tables, tmp_path, format=format)
+    truth.save(tmp_path)
     back, rejected = read_tables(tmp_path)
     assert rejected.rows.empty
     for name, frame in tables.present().items():

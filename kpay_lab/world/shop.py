@@ -18,8 +18,8 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from kpay_lab.data.catalogue import Catalogue, People, draw_catalogue, draw_people
-from kpay_lab.data.presets import EXAMINATION, FIELDS, WorldSpec
+from kpay_lab.world.catalogue import Catalogue, People, draw_catalogue, draw_people
+from kpay_lab.world.presets import EXAMINATION, FIELDS, WorldSpec
 
 EXPLORATION = 0.2  # share of the feed that the log's own policy fills at random
 

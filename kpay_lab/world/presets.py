@@ -67,7 +67,7 @@ def _field(topics: dict[str, str], **rest: Any) -> Field:
     return Field({name: tuple(words.split()) for name, words in topics.items()}, **rest)
 
 
-_TEXT = files("kpay_lab.data").joinpath("fields.yaml").read_text(encoding="utf-8")
+_TEXT = files("kpay_lab.world").joinpath("fields.yaml").read_text(encoding="utf-8")
 FIELDS = {name: _field(**given) for name, given in yaml.safe_load(_TEXT).items()}
 
 

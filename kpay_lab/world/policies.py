@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.world import World, click_probability, logging_policy
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy
 from kpay_lab.stats import Interval, wilson
+from kpay_lab.world.shop import World, click_probability, logging_policy
 
 Policies = Mapping[str, np.ndarray]
 

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from kpay_lab.data import world as w
-from kpay_lab.data.catalogue import DAY, moments
-from kpay_lab.data.presets import SEGMENTS, WorldSpec
 from kpay_lab.data.tables import Tables
-from kpay_lab.data.truth import GroundTruth
-from kpay_lab.data.world import World, watch
+from kpay_lab.world import shop as w
+from kpay_lab.world.catalogue import DAY, moments
+from kpay_lab.world.presets import SEGMENTS, WorldSpec
+from kpay_lab.world.shop import World, watch
+from kpay_lab.world.truth import GroundTruth
 
 SESSIONS_PER_DAY = 0.19
 COUPON_PRICE = 0.8

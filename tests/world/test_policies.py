@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.presets import WorldSpec
-from kpay_lab.data.world import build_world, click_probability, logging_policy
-from kpay_lab.evaluate import policies as p
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Training
 from kpay_lab.recommend.ease import EASE
+from kpay_lab.world import policies as p
+from kpay_lab.world.presets import WorldSpec
+from kpay_lab.world.shop import build_world, click_probability, logging_policy
 
 SPEC = WorldSpec(n_users=60, n_items=24, n_days=14, seed=0)
 
