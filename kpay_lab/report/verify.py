@@ -48,17 +48,34 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     overrules both. Text and yes/no must be equal.
     """
     (first, one), (second, two) = read_finished(folder), read_finished(again)
-    apart = [key for key in SAME if first.environment.get(key) != second.environment.get(key)]
-    used = rtol if rtol is not None else 1e-9 if apart else 0.0
-    why = f"other {', '.join(apart)}" if apart else "same processor, Python and packages"
-    why = f"as asked; {why}" if rtol is not None else why
+    used, rule = tolerance(first.environment, second.environment, rtol)
     return Verdict(
-        f"{f'with rtol {used:g}' if used else 'exactly'} ({why})",
+        rule,
         [line for name in sorted({*one, *two})
          for line in _metrics(name, one.get(name, {}), two.get(name, {}), used)],
         list(_changed("input file", first.data, second.data)),
         list(surroundings(first, second)),
     )  # fmt: skip
+
+
+def tolerance(
+    first: Mapping[str, Any], second: Mapping[str, Any], rtol: float | None = None
+) -> tuple[float, str]:
+    """Return how far apart numbers of two environments may lie (relatively), and why in words.
+
+    ``rtol`` overrules what the environments ask for.
+
+    >>> here = {"processor": "A", "python": "3.11", "packages": {}, "threads": {}}
+    >>> tolerance(here, here)
+    (0.0, 'exactly (same processor, Python and packages)')
+    >>> tolerance(here, here | {"processor": "B"})
+    (1e-09, 'with rtol 1e-09 (other processor)')
+    """
+    apart = [key for key in SAME if first.get(key) != second.get(key)]
+    used = rtol if rtol is not None else 1e-9 if apart else 0.0
+    why = f"other {', '.join(apart)}" if apart else "same processor, Python and packages"
+    why = f"as asked; {why}" if rtol is not None else why
+    return used, f"{f'with rtol {used:g}' if used else 'exactly'} ({why})"
 
 
 def surroundings(first: Manifest, second: Manifest) -> Iterator[str]:
@@ -89,15 +106,17 @@ def _metrics(
     for key in sorted({*one, *two}):
         if key not in one or key not in two:
             yield f"{name} {key}: only in the {'run' if key in one else 'rerun'}"
-        elif not _same(one[key], two[key], rtol):
+        elif not same_value(one[key], two[key], rtol):
             yield f"{name} {key}: {one[key]!r} → {two[key]!r}"
 
 
-def _same(a: Any, b: Any, rtol: float) -> bool:
-    """Compare two values of a metric.
+def same_value(a: Any, b: Any, rtol: float) -> bool:
+    """Compare two values of a metric; near zero ``rtol / 1000`` holds absolutely.
 
-    >>> _same(1.0, 1.0 + 1e-10, 1e-9), _same(1.0, 1.0 + 1e-10, 0.0), _same(True, 1, 1e-9)
-    (True, False, False)
+    >>> same_value(1.0, 1.0 + 1e-10, 1e-9), same_value(1.0, 1.0 + 1e-10, 0.0)
+    (True, False)
+    >>> same_value(True, 1, 1e-9)  # yes/no is no number
+    False
     """
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in (a, b)):
         return type(a) is type(b) and bool(a == b)
