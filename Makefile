@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install report lab test test-all test-browser test-spark spark-tests lint format lock clean
+.PHONY: help install report lab test test-all test-browser test-spark spark-tests referee referee-accept lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -52,6 +52,12 @@ else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[spark]"
 endif
 	$(BIN)/python -m pytest tests/spark -m spark
+
+referee: $(READY) ## run smoke and default and list every number that differs from tests/golden
+	$(BIN)/python -m tests.referee
+
+referee-accept: $(READY) ## the same, and make what was found the new tests/golden
+	$(BIN)/python -m tests.referee --accept
 
 .PHONY: bench
 bench: $(READY) ## measure each step next to its peers and write benchmarks/RESULTS.md

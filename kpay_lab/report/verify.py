@@ -1,7 +1,7 @@
 """Does a run reproduce? The same notebooks and parameters again, and what differs."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,50 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     overrules both. Text and yes/no must be equal.
     """
     (first, one), (second, two) = read_finished(folder), read_finished(again)
-    apart = [key for key in SAME if _differs(key, first, second)]
-    used = rtol if rtol is not None else 1e-9 if apart else 0.0
-    why = f"other {', '.join(apart)}" if apart else "same processor, Python and packages"
-    why = f"as asked; {why}" if rtol is not None else why
+    used, rule = tolerance(_parts_apart(first, second), rtol)
     return Verdict(
-        f"{f'with rtol {used:g}' if used else 'exactly'} ({why})",
+        rule,
         [line for name in sorted({*one, *two})
          for line in _metrics(name, one.get(name, {}), two.get(name, {}), used)],
         changes("input file", first.data, second.data),
         surroundings(first, second),
     )  # fmt: skip
+
+
+def parts_apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Return the parts of two environments that differ and decide over exact equality.
+
+    >>> parts_apart({"processor": "A", "python": "3.11"}, {"processor": "B", "python": "3.11"})
+    ['processor']
+    """
+    return [key for key in SAME if first.get(key) != second.get(key)]
+
+
+def tolerance(apart: Sequence[str], rtol: float | None = None) -> tuple[float, str]:
+    """Return how far apart numbers may lie (relatively), and why in words.
+
+    ``apart`` are the `parts_apart` of the two environments; ``rtol`` overrules what they ask for.
+
+    >>> tolerance([])
+    (0.0, 'exactly (same processor, Python and packages)')
+    >>> tolerance(["processor"])
+    (1e-09, 'with rtol 1e-09 (other processor)')
+    """
+    used = 1e-9 if apart else 0.0
+    why = f"other {', '.join(apart)}" if apart else "same processor, Python and packages"
+    if rtol is not None:
+        used = rtol
+        why = f"as asked; {why}"
+    rule = f"with rtol {used:g}" if used else "exactly"
+    return used, f"{rule} ({why})"
+
+
+def _parts_apart(first: Manifest, second: Manifest) -> list[str]:
+    """Return what differs when the runs began, or around any notebook that both have."""
+    apart = parts_apart(first.environment, second.environment)
+    for name in _common(first, second):
+        apart += parts_apart(first.environment_of(name), second.environment_of(name))
+    return list(dict.fromkeys(apart))
 
 
 def surroundings(first: Manifest, second: Manifest) -> list[str]:
@@ -80,31 +113,23 @@ def _common(first: Manifest, second: Manifest) -> list[str]:
     return [name for name in first.notebooks if name in second.notebooks]
 
 
-def _differs(key: str, first: Manifest, second: Manifest) -> bool:
-    """Return whether a part of the environment differs, at the start or in any notebook."""
-    if first.environment.get(key) != second.environment.get(key):
-        return True
-    return any(
-        first.environment_of(name).get(key) != second.environment_of(name).get(key)
-        for name in _common(first, second)
-    )
-
-
 def _metrics(
     name: str, one: Mapping[str, Any], two: Mapping[str, Any], rtol: float
 ) -> Iterator[str]:
     for key in sorted({*one, *two}):
         if key not in one or key not in two:
             yield f"{name} {key}: only in the {'run' if key in one else 'rerun'}"
-        elif not _same(one[key], two[key], rtol):
+        elif not same_value(one[key], two[key], rtol):
             yield f"{name} {key}: {one[key]!r} → {two[key]!r}"
 
 
-def _same(a: Any, b: Any, rtol: float) -> bool:
-    """Compare two values of a metric.
+def same_value(a: Any, b: Any, rtol: float) -> bool:
+    """Compare two values of a metric; near zero ``rtol / 1000`` holds absolutely.
 
-    >>> _same(1.0, 1.0 + 1e-10, 1e-9), _same(1.0, 1.0 + 1e-10, 0.0), _same(True, 1, 1e-9)
-    (True, False, False)
+    >>> same_value(1.0, 1.0 + 1e-10, 1e-9), same_value(1.0, 1.0 + 1e-10, 0.0)
+    (True, False)
+    >>> same_value(True, 1, 1e-9)  # yes/no is no number
+    False
     """
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in (a, b)):
         return type(a) is type(b) and bool(a == b)
