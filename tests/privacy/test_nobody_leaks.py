@@ -183,13 +183,13 @@ def test_the_truth_of_the_simulated_world_goes_by_the_pseudonyms(smoke_run, tmp_
 
 
 def test_a_run_without_a_key_shares_a_random_one(monkeypatch):
-    from kpay_lab.report.process import _environment
+    from kpay_lab.report.surroundings import child_environment
 
     monkeypatch.setenv("KPAY_PRIVACY_KEY", "")
-    first, second = (_environment(Path("/tmp"))["KPAY_PRIVACY_KEY"] for _ in range(2))
+    first, second = (child_environment(Path("/tmp"))["KPAY_PRIVACY_KEY"] for _ in range(2))
     assert first == second and len(first) == 64
     monkeypatch.setenv("KPAY_PRIVACY_KEY", KEY)
-    assert _environment(Path("/tmp"))["KPAY_PRIVACY_KEY"] == KEY
+    assert child_environment(Path("/tmp"))["KPAY_PRIVACY_KEY"] == KEY
 
 
 def test_a_profile_has_a_privacy_block(tmp_path):
