@@ -23,6 +23,7 @@ from traitlets.config import Config  # noqa: E402
 
 from kpay_lab.report.manifest import abandon  # noqa: E402
 from kpay_lab.report.process import GRACE, sweep  # noqa: E402
+from kpay_lab.report.session import NotApplicable  # noqa: E402
 
 SAVE_EVERY = 2.0  # seconds; papermill would write the whole notebook twice a cell
 
@@ -55,6 +56,9 @@ def main(task_file: str) -> int:
             execution_timeout=task["cell_timeout"],
         )
     except Exception as error:
+        if isinstance(error, PapermillExecutionError) and error.ename == NotApplicable.__name__:
+            _append(events, {"not applicable": error.evalue})
+            return 0
         _append(events, {"error": _one_line(error)})
         return 1
     finally:

@@ -58,6 +58,9 @@ def execute(
         (scratch / "task.json").write_text(json.dumps(task, allow_nan=False), encoding="utf-8")
         cut_off, code = _watch(scratch, timeout, stop, on_cell)
         notebook = _read(scratch / "out.ipynb")
+        unfed = [event["not applicable"] for event in _events(scratch) if "not applicable" in event]
+        if unfed and not cut_off:
+            return Outcome("not applicable", unfed[0], time.monotonic() - started, notebook)
         reason = cut_off or _fault(_events(scratch), notebook, code)
         status = "interrupted" if stop.is_set() and reason else "failed" if reason else "ok"
         return Outcome(status, reason, time.monotonic() - started, notebook)

@@ -177,9 +177,9 @@ class Run:
             content = json.loads(notes.read_text(encoding="utf-8"))
             self.manifest.add_data(content.pop("data_files"))
             entry.headlines, entry.figures = content["headlines"], content["figures"]
-            entry.record = content["record"]
+            entry.record, entry.why = content["record"], content["why"]
         if outcome.notebook is not None:
-            ending = ".ipynb" if outcome.status == "ok" else ".failed.ipynb"
+            ending = ".ipynb" if outcome.status in DONE else ".failed.ipynb"
             write_text(self.folder / f"{name}{ending}", nbformat.writes(outcome.notebook) + "\n")
             text = page(outcome.notebook, name, self.manifest)
             write_text(self.folder / f"{name}.html", text)
@@ -207,11 +207,11 @@ class Run:
             _point(self.folder.parent / "latest", self.folder.name)
 
     def _metrics(self) -> dict[str, dict[str, Any]]:
-        """Merge the metrics of the notebooks that ended well."""
+        """Merge the metrics of the notebooks that ended well, or had nothing to go on with."""
         files = {
             name: self.folder / name / "metrics.json"
             for name, entry in self.manifest.notebooks.items()
-            if entry.status == "ok"
+            if entry.status in DONE
         }
         return {n: json.loads(f.read_text("utf-8")) for n, f in files.items() if f.is_file()}
 

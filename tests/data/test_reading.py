@@ -352,3 +352,14 @@ def test_messages_stay_on_one_short_line(tmp_path):
     messages = read_tables(written(tmp_path, events__csv=text))[1].messages()
     assert messages[0] == r"events.csv row 2: rating is 1\n\x1b[31m; it must be 0 or more"
     assert messages[1].endswith("x… (9,999 letters); it must be 0 or more")
+
+
+def test_a_column_without_any_value_is_as_good_as_absent(tmp_path):
+    text = "user_id,item_id,timestamp,watch_time,rating\nu,a,,3,\nv,a,,,5\n"
+    (tmp_path / "events.csv").write_text(text)
+    tables, rejected = read_tables(tmp_path)
+    assert list(tables.events) == ["user_id", "item_id", "watch_time", "rating"]
+    assert rejected.notes == ("events: the columns timestamp hold no value",)
+    (tmp_path / "events.csv").write_text("user_id,item_id,rating\nu,a,bad\n")
+    tables, rejected = read_tables(tmp_path)
+    assert list(rejected.rows["column"]) == ["rating"] and "rating" in tables.events
