@@ -22,6 +22,7 @@ from kpay_lab.interest.streaming import (
     check_values,
     compact_log,
     moment_at,
+    next_moment,
 )
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def _read_totals(
     if agreed is not None:
         known = known.only("user_id", agreed["user_id"])
     cut = moment_at(known, TRAIN_SHARE, **window) if "time" in log.columns else None
+    if cut is not None and cut == next_moment(known, **window):  # else nothing would come before
+        cut = next_moment(known, cut, **window)
     compact = compact_log(known, cut=cut, half_life_days=half_life_days, **window)
     tables = tables.with_events(_as_events(compact, tables))
     sides = "" if cut is None else f", apart before and from {cut:%Y-%m-%d %H:%M} UTC on"

@@ -1,10 +1,12 @@
-"""Bootstrap intervals, a paired permutation test, Holm's correction, Wilson's interval."""
+"""Bootstrap and Wilson intervals, a paired permutation test, Holm's correction, correlation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
+from scipy.stats import spearmanr
 
 _CELLS = 4_000_000  # drawn numbers held at once: 32 MB a block, whatever the sample size
 
@@ -108,6 +110,20 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
     return adjusted
+
+
+def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
+    """Pearson's correlation of two samples (n,), or Spearman's of their ``ranks``.
+
+    NaN where one of them does not vary: it cannot vary together with anything.
+
+    >>> correlation([1, 2, 3], [1, 4, 9], ranks=True), correlation([1, 2, 3], [5, 5, 5])
+    (1.0, nan)
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(spearmanr(x, y).statistic if ranks else np.corrcoef(x, y)[0, 1])
 
 
 def wilson(successes: float, n: float, *, level: float = 0.95) -> Interval:

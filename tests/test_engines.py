@@ -128,3 +128,12 @@ def test_notebooks_say_the_same_of_totals(folder, tmp_path):
                 if isinstance(expected, float):
                     expected = pytest.approx(expected, rel=1e-9)
                 assert value == expected, f"{name}: {key}"
+
+
+def test_a_cut_in_time_leaves_something_before_it(tmp_path):
+    """Nine in ten events on the first of two days."""
+    days = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta([0] * 9 + [1], unit="D")
+    events = pd.DataFrame({"user_id": "u", "item_id": list("abcdefghij"), "timestamp": days})
+    events.to_parquet(tmp_path / "events.parquet", index=False)
+    cut, _ = read(tmp_path, "polars")
+    assert cut == days[-1]

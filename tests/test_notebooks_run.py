@@ -6,8 +6,9 @@ import re
 import pytest
 
 from kpay_lab.interest.ledger import worked_ledger
-from tests.running import kpay_run
+from tests.running import ROOT, kpay_run
 
+EVERY = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = ("01_data_exploration", "02_interest_matrix", "07_case_study")
 
 
@@ -56,6 +57,17 @@ def test_pages_stand_alone_and_say_nothing_of_anyone(smoke):
         assert not re.search(r"\bu0\d{4}\b", page), "a simulated user id is on the page"
         text = re.sub(r"<(script|style|svg|code|pre).*?</\1>", "", page, flags=re.S)
         assert not re.search(r"\$[^$<]{1,80}\$", text), "a formula was not drawn"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_warning_reaches_a_page_and_every_null_has_its_reason(smoke_run, name):
+    folder, found = smoke_run(name)
+    executed = json.loads((folder / f"{name}.ipynb").read_text(encoding="utf-8"))
+    outputs = [output for cell in executed["cells"] for output in cell.get("outputs", [])]
+    assert [output["text"] for output in outputs if output.get("name") == "stderr"] == []
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    undefined = {key for key, value in found.items() if value is None}
+    assert undefined == manifest["notebooks"][name]["why"].keys()
 
 
 def test_the_manifest_tells_what_ran(smoke):

@@ -12,7 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.models import BASE, conversion_models
-from kpay_lab.customers.purchases import PurchaseData, offers
+from kpay_lab.customers.purchases import PurchaseData, need_both_labels, offers
 from kpay_lab.stats import bootstrap_ratio
 
 
@@ -38,12 +38,12 @@ def fit_models(
     ValueError
         If a name is unknown, or the training labels (or the later slice's) are all equal.
     """
-    _two_classes(train.y)
+    need_both_labels(train.y)
     models = conversion_models(seed, n_groups)
     if unknown := set(names or ()) - set(models):
         raise ValueError(f"no model {sorted(unknown)}; choose from {', '.join(models)}")
     if later is not None:
-        _two_classes(later.y)
+        need_both_labels(later.y)
 
     def fit(name: str) -> BaseEstimator:
         model = models[name].fit(train.X, train.y)
@@ -62,6 +62,12 @@ def predictions(models: dict[str, BaseEstimator], data: PurchaseData) -> dict[st
     return {name: model.predict_proba(data.X)[:, 1] for name, model in models.items()}
 
 
+def thinned(data: PurchaseData, step: int) -> PurchaseData:
+    """Keep every ``step``-th row; all of them where those alone would hold one label."""
+    some = data.where(np.arange(len(data.y)) % step == 0)
+    return some if len(np.unique(some.y)) == 2 else data
+
+
 def judge(
     predicted: dict[str, np.ndarray],
     data: PurchaseData,
@@ -78,7 +84,7 @@ def judge(
         lower is better; PR-AUC and ROC-AUC (ties count half): higher; the slope should be
         1. The last two of calibration carry no interval.
     """
-    _two_classes(data.y)
+    need_both_labels(data.y)
     y, user = data.y.astype(float), pd.factorize(data.rows["user_id"])[0]
     drawn = rng.integers(0, user.max() + 1, (n_resamples, user.max() + 1))
     counts = [np.bincount(draw, minlength=user.max() + 1)[user] for draw in drawn]
@@ -91,7 +97,9 @@ def judge(
             rows.append((name, metric, interval.estimate, interval.low, interval.high))
         code = np.unique(-p, return_inverse=True)[1]
         value = _ranking(y, code, np.ones(len(y)))
-        low, high = np.quantile([_ranking(y, code, w) for w in counts], [0.025, 0.975], axis=0)
+        resampled = np.array([_ranking(y, code, w) for w in counts])
+        resampled = resampled[~np.isnan(resampled).any(axis=1)]  # without the buyers: no ranking
+        low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
         for i, metric in enumerate(("PR-AUC", "ROC-AUC")):
             rows.append((name, metric, value[i], low[i], high[i]))
         rows.append((name, "calibration slope", calibration_slope(y, p), np.nan, np.nan))
@@ -163,7 +171,7 @@ def shuffled_labels(
 
 def suspicious_features(data: PurchaseData, *, threshold: float = 0.9) -> pd.DataFrame:
     """Leakage check: ROC-AUC of each number alone, and whether it is too good to be true."""
-    _two_classes(data.y)
+    need_both_labels(data.y)
     numbers = data.X.select_dtypes("number")
     numbers = numbers.fillna(numbers.median())
     auc = {}
@@ -192,7 +200,7 @@ def dependence(model: BaseEstimator, data: PurchaseData, feature: str) -> pd.Dat
     return pd.DataFrame({"value": values, "probability": chance.mean(axis=1)})
 
 
-def net_prices(items: pd.DataFrame, orders: pd.DataFrame) -> pd.Series:
+def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:
     """Price of what each item sells, net of expected refunds, by item_id.
 
     net price = price · (1 − refunded / paid), the refunded share of the course's orders
@@ -201,31 +209,43 @@ def net_prices(items: pd.DataFrame, orders: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     orders : DataFrame
-        Orders known at the cut.
+        Orders known at the cut; without any money in them no refund is expected.
+
+    Returns
+    -------
+    Series
+        Empty where the items have no prices.
     """
+    if items is None or "price" not in items:
+        return pd.Series(dtype=float, name="net price")
+    sold = offers(items)
+    price = items.set_index("item_id")["price"].reindex(sold)
+    kept = 1 - _refunded_share(sold, orders)
+    return pd.Series(price.to_numpy() * kept, sold.index, name="net price")
+
+
+def _refunded_share(sold: pd.Series, orders: pd.DataFrame) -> np.ndarray:
+    """Share of the money that is paid back, for each course in ``sold``."""
     refunds = orders["refund_amount"] if "refund_amount" in orders else orders["amount"] * 0
     sums = pd.DataFrame({"paid": orders["amount"], "back": refunds.fillna(0)})
-    overall = sums["back"].sum() / sums["paid"].sum()
-    sold = offers(items)
+    paid, back = sums.sum()
+    if paid == 0:
+        return np.zeros(len(sold))
     course = sums.groupby(orders["item_id"]).sum().reindex(sold).fillna(0)
     prior = 10 * sums["paid"].mean()
-    lost = (course["back"] + prior * overall) / (course["paid"] + prior)
-    price = items.set_index("item_id")["price"].reindex(sold)
-    return pd.Series(price.to_numpy() * (1 - lost.to_numpy()), sold.index, name="net price")
+    lost = (course["back"] + prior * back / paid) / (course["paid"] + prior)
+    return lost.to_numpy()
 
 
 def _ranking(y: np.ndarray, code: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Average precision and ROC-AUC of weighted rows; ``code`` 0 holds the best score."""
+    """Average precision and ROC-AUC of weighted rows; ``code`` 0 holds the best score.
+
+    NaN for both where the weights leave a single label.
+    """
     good, bad = np.bincount(code, weight * y), np.bincount(code, weight * (1 - y))
+    if not (good.any() and bad.any()):
+        return float("nan"), float("nan")
     above = good.cumsum()
     precision = above / np.maximum(above + bad.cumsum(), 1e-300)
     area = (bad * (above - good / 2)).sum() / (above[-1] * bad.sum())
     return float((good * precision).sum() / above[-1]), float(area)
-
-
-def _two_classes(y: np.ndarray) -> None:
-    if len(np.unique(y)) < 2:
-        raise ValueError(
-            f"all {len(y)} labels are {y[0] if len(y) else 'missing'}; a model needs purchases "
-            "and non-purchases: widen the horizon or move the cut"
-        )

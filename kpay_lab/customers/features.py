@@ -106,6 +106,12 @@ def habit_columns(features: pd.DataFrame) -> list[str]:
     return [name for name in features if name.startswith(HABITS)]
 
 
+def without_gaps(features: pd.DataFrame) -> pd.DataFrame:
+    """Fill gaps in numbers by the column's median; a column without any value is left out."""
+    known = features.dropna(axis=1, how="all")
+    return known.fillna(known.median()).astype(float)
+
+
 def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
     events = with_durations(past)
     who = users.get_indexer(events["user_id"])
@@ -138,6 +144,8 @@ def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
 def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.DataFrame:
     """Log of each user's share of each level over everybody's share, shrunk towards 0.
 
+    Without any level known there is no column.
+
     Examples
     --------
     >>> who, what = pd.Series(["u", "u", "w", "w"]), pd.Series(["a", "a", "a", "b"])
@@ -147,6 +155,8 @@ def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.Data
     w   -0.18  0.41
     """
     code, names = pd.factorize(levels, sort=True)
+    if len(names) == 0:
+        return pd.DataFrame(index=users)
     base = np.bincount(code[code >= 0]) / (code >= 0).sum()
     who, width = users.get_indexer(user_ids), len(names)
     known = (who >= 0) & (code >= 0)

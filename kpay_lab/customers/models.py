@@ -1,5 +1,7 @@
 """The pipelines that predict a purchase, encoding and imputation inside."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
@@ -10,7 +12,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier
@@ -52,6 +54,16 @@ class SegmentTerms(TransformerMixin, BaseEstimator):
         member = softmax(-(distance**2) / 4, axis=1)
         levers = (X[self.levers_].fillna(self.mean_) - self.mean_).to_numpy(dtype=np.float64)
         return np.hstack([member, *(member * lever[:, None] for lever in levers.T)])
+
+
+class Folds(StratifiedKFold):
+    """Folds that share the rarer label evenly, and are plain where they are more than it."""
+
+    def split(self, X: object, y: np.ndarray, groups: None = None) -> Iterator:
+        """Yield the rows to learn from and those held back, fold by fold."""
+        if np.unique(y, return_counts=True)[1].min() >= self.n_splits:
+            return super().split(X, y)
+        return KFold(self.n_splits, shuffle=True, random_state=self.random_state).split(X)
 
 
 def conversion_models(seed: int = 0, n_groups: int = 4) -> dict[str, Pipeline]:
@@ -97,7 +109,7 @@ def _encoder(seed: int, n_groups: int = 0) -> ColumnTransformer:
 
         return choose
 
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    folds = Folds(5, shuffle=True, random_state=seed)
     numbers = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     steps = [

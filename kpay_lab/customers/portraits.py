@@ -1,6 +1,7 @@
 """Group users into segments that hold up under resampling; name them; tag interests."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
 from kpay_lab.customers.features import log_lift, main_group
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import Tables, TooLittleError
 
 METHODS = ("kmeans", "mixture")
 COLUMNS = ["k", "silhouette", "null_mean", "null_sd", "null_max", "stability"]
@@ -63,14 +64,12 @@ def find_segments(
     shuffled = [rng.permuted(values, axis=0) for _ in range(n_shuffles)]
     drawn = rng.integers(0, len(values), (n_resamples, len(values)))
     seed, sample = int(rng.integers(2**31)), rng.permutation(len(values))[:1000]
+    group = partial(group_users, method=method, seed=seed)
     rows, groupings = [], {1: np.zeros(len(values), int)}
     for k in ks:
-        labels = groupings[k] = _group(values, values, k, method, seed)
-        stable = [
-            adjusted_rand_score(labels, _group(values[draw], values, k, method, seed))
-            for draw in drawn
-        ]
-        null = [_score(x, _group(x, x, k, method, seed), sample) for x in shuffled]
+        labels = groupings[k] = group(values, values, k)
+        stable = [adjusted_rand_score(labels, group(values[draw], values, k)) for draw in drawn]
+        null = [_score(x, group(x, x, k), sample) for x in shuffled]
         spread = np.mean(null), np.std(null, ddof=1), max(null), np.mean(stable)
         rows.append((k, _score(values, labels, sample), *map(float, spread)))
     table = _accepted(pd.DataFrame(rows, columns=COLUMNS), least_stability)
@@ -79,11 +78,15 @@ def find_segments(
 
 
 def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:
-    """Project users on the two directions of largest spread: columns x, y, segment."""
+    """Project users on the two directions of largest spread: columns x, y, segment.
+
+    Users who are all alike lie on one point.
+    """
     values = (features - features.mean()) / features.std().replace(0, 1)
     xy = np.zeros((len(values), 2))
-    n = min(2, *values.shape)
-    xy[:, :n] = PCA(n, random_state=0).fit_transform(values)
+    if np.any(values):
+        n = min(2, *values.shape)
+        xy[:, :n] = PCA(n, random_state=0).fit_transform(values)
     return pd.DataFrame(xy, features.index, ["x", "y"]).assign(segment=segments.labels)
 
 
@@ -122,7 +125,7 @@ def _standardised(features: pd.DataFrame, method: str, most: int) -> np.ndarray:
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
     if len(features) <= most:
-        raise ValueError(f"{len(features)} users are too few for {most} groups; lower ks")
+        raise TooLittleError(f"{len(features)} users are too few for {most} groups; lower ks")
     if features.isna().any(axis=None):
         gap = features.columns[features.isna().any()][0]
         raise ValueError(f"feature {gap!r} has gaps; fill or drop it before grouping users")
@@ -143,13 +146,27 @@ def _accepted(table: pd.DataFrame, least_stability: float) -> pd.DataFrame:
     return table.assign(accepted=stable & (table["silhouette"] > bar))
 
 
-def _group(learned: np.ndarray, values: np.ndarray, k: int, method: str, seed: int) -> np.ndarray:
-    """Return the groups of ``values`` under k groups learned from ``learned``."""
+def group_users(
+    learned: np.ndarray, values: np.ndarray, k: int, *, method: str = "kmeans", seed: int = 0
+) -> np.ndarray:
+    """Return the groups of ``values`` under k groups learned from ``learned``: int (n,).
+
+    Both are (n, n_features). Users who are all alike cannot be told apart: where fewer than k
+    differ, there are as many groups as differ.
+    """
+    k = _count_different(learned, k)
     model = KMeans(k, n_init=2, random_state=seed).fit(learned)
     if method == "mixture":
         options = {"covariance_type": "diag", "reg_covar": 1e-3, "random_state": seed}
-        model = GaussianMixture(k, means_init=model.cluster_centers_, **options).fit(learned)
+        options |= {"means_init": model.cluster_centers_, "max_iter": 1000}
+        model = GaussianMixture(k, **options).fit(learned)
     return model.predict(values)
+
+
+def _count_different(values: np.ndarray, most: int) -> int:
+    """Count the rows that differ, up to ``most``; a few rows mostly settle it."""
+    some = len(np.unique(values[: 10 * most], axis=0))
+    return most if some >= most else min(most, len(np.unique(values, axis=0)))
 
 
 def _score(values: np.ndarray, labels: np.ndarray, sample: np.ndarray) -> float:

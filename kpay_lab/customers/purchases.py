@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.interest.weighting import with_durations
 
 NO_GAP = pd.Timedelta(0)
@@ -56,8 +56,10 @@ def make_dataset(
 
     Raises
     ------
+    TooLittleError
+        If a table or column is missing, or no row lies in the window.
     ValueError
-        If a table or column is missing, the window leaves the log, or no row is in it.
+        If the window leaves the log.
     """
     log = _log(tables, unit)
     first, last = tables.events["timestamp"].agg(["min", "max"])
@@ -74,9 +76,45 @@ def make_dataset(
         bought = pd.MultiIndex.from_frame(window[["user_id", "item_id"]])
         y = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(bought).astype(int)
     if rows.empty:
-        raise ValueError(f"no {unit} row between {start} and {stop}; choose another cut")
+        raise TooLittleError(f"no {unit} row between {start} and {stop}; choose another cut")
     names = [name for name in rows if name in ("user_id", "item_id", "moment", "exposure")]
     return PurchaseData(_features(rows, tables), y, rows[names])
+
+
+def train_and_test(
+    tables: Tables, *, unit: str, warm_up: float, test_share: float
+) -> tuple[PurchaseData, PurchaseData, pd.Timestamp]:
+    """Return rows to learn from, later rows to judge on, and the moment between them.
+
+    Parameters
+    ----------
+    warm_up, test_share : float
+        First share of the time, from which only habits are learned, and last share, to judge on.
+
+    Raises
+    ------
+    TooLittleError
+        If the events bear no times, or all the same, or a part lacks rows of either label.
+    """
+    times = tables.events["timestamp"] if "timestamp" in tables.events else pd.Series(dtype=object)
+    start, end = times.min(), times.max()
+    if not start < end:
+        raise TooLittleError("the events bear no times, or all the same one")
+    first, cut = start + warm_up * (end - start), end - test_share * (end - start)
+    train = make_dataset(tables, first, cut - first, unit=unit)
+    test = make_dataset(tables, cut, end - cut, unit=unit)
+    for data in (train, test):
+        need_both_labels(data.y)
+    return train, test, cut
+
+
+def need_both_labels(y: np.ndarray) -> None:
+    """Raise `TooLittleError` unless there are purchases and non-purchases."""
+    if len(np.unique(y)) < 2:
+        raise TooLittleError(
+            f"all {len(y)} labels are {y[0] if len(y) else 'missing'}; a model needs purchases "
+            "and non-purchases: widen the horizon or move the cut"
+        )
 
 
 def _log(tables: Tables, unit: str) -> pd.DataFrame:
@@ -86,9 +124,11 @@ def _log(tables: Tables, unit: str) -> pd.DataFrame:
         raise ValueError(f"unit is {unit!r}; choose course or exposure")
     log = getattr(tables, needed)
     if log is None:
-        raise ValueError(f"there is no {needed} table; purchases per {unit} cannot be predicted")
+        raise TooLittleError(
+            f"there is no {needed} table; purchases per {unit} cannot be predicted"
+        )
     if unit == "exposure" and "purchased" not in log:
-        raise ValueError("exposures have no column purchased; use unit='course'")
+        raise TooLittleError("exposures have no column purchased; use unit='course'")
     return log
 
 

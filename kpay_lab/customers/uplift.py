@@ -7,6 +7,7 @@ import pandas as pd
 
 from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData
+from kpay_lab.data.tables import TooLittleError
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,19 @@ class Uplift:
     effect: np.ndarray
     treated: np.ndarray
     untreated: np.ndarray
+
+
+def lacking(train: PurchaseData, test: PurchaseData) -> str:
+    """Say what keeps `t_learner` from learning or being judged; nothing where nothing does."""
+    if "treatment" not in train.X or train.X["treatment"].nunique() < 2:
+        return "no treatment was recorded, so what would have happened anyway is unknown"
+    for arm, words in enumerate(("without", "with")):
+        own = (train.X["treatment"] == arm).to_numpy()
+        if len(np.unique(train.y[own])) < 2:
+            return f"the {own.sum():,} training rows {words} a coupon are all alike in outcome"
+        if not (test.X["treatment"] == arm).any():
+            return f"no row {words} a coupon is left to judge on"
+    return ""
 
 
 def t_learner(
@@ -32,7 +46,7 @@ def t_learner(
 
     Raises
     ------
-    ValueError
+    TooLittleError
         If the data has no treatment, or an arm has no purchase or nothing but purchases.
 
     References
@@ -40,12 +54,14 @@ def t_learner(
     Künzel et al. (2019), Metalearners for estimating heterogeneous treatment effects.
     """
     if "treatment" not in train.X:
-        raise ValueError("uplift needs exposures.treatment; this data set has none")
+        raise TooLittleError("uplift needs exposures.treatment; this data set has none")
     chance = {}
     for arm in (0, 1):
         own = (train.X["treatment"] == arm).to_numpy()
         if len(np.unique(train.y[own])) < 2:
-            raise ValueError(f"arm {arm} has {own.sum()} rows without both outcomes; use more data")
+            raise TooLittleError(
+                f"arm {arm} has {own.sum()} rows without both outcomes; use more data"
+            )
         fitted = conversion_models(seed, n_groups)[model].fit(_blind(train.X[own]), train.y[own])
         chance[arm] = fitted.predict_proba(_blind(test.X))[:, 1]
     return Uplift(chance[1] - chance[0], chance[1], chance[0])

@@ -20,17 +20,22 @@ from kpay_lab.data.values import extra_column, typed_column
 
 @dataclass(frozen=True)
 class Checked:
-    """The good rows, typed; and the problems: row (its position), column, value, reason."""
+    """The good rows, typed; and the problems: row (its position), column, value, reason.
+
+    ``ignored`` names the columns that nothing here knows, ``empty`` those without any value.
+    """
 
     good: pd.DataFrame
     problems: pd.DataFrame
     ignored: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Series]) -> Checked:
     """Type and check the rows of a table's files.
 
-    ``known`` holds the ids that exist, for ``user_id`` and ``item_id`` where given.
+    An optional column without any value is as good as absent, and left out. ``known`` holds the
+    ids that exist, for ``user_id`` and ``item_id`` where given.
     """
     named = [_name_columns(table, part) for part in parts]
     texts = _stack([cells for cells, _ in named], [len(part) for part in parts])
@@ -44,7 +49,10 @@ def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Seri
         typed = typed_column(texts[column], str(rules[column].dtype), column)
         frame[column] = typed.values
         found.append(_problems(typed.bad, column, KIND_OF[column].words))
-    data = pd.DataFrame(frame)
+    needed = {name for name, rule in rules.items() if rule.required}
+    rejected = {name for part in found for name in part["column"]}
+    empty = [name for name in frame if name not in needed | rejected and _is_empty(frame[name])]
+    data = pd.DataFrame({name: values for name, values in frame.items() if name not in empty})
     found += [*_schema_problems(table, data), *_unknown_ids(table, data, known)]
     problems = pd.concat(found).drop_duplicates(["row", "column"])
     keep = ~np.isin(np.arange(len(data)), problems["row"])
@@ -58,7 +66,11 @@ def check_rows(table: str, parts: Sequence[RawRows], known: Mapping[str, pd.Seri
     problems.insert(2, "value", [texts[column][row].as_py() for column, row in cells])
     ignored = tuple(dict.fromkeys(name for _, names in named for name in names if name))
     good = data if keep.all() else data[keep].reset_index(drop=True)
-    return Checked(good, problems, ignored)
+    return Checked(good, problems, ignored, tuple(empty))
+
+
+def _is_empty(values: pd.Series | np.ndarray) -> bool:
+    return len(values) > 0 and bool(pd.isna(values).all())
 
 
 def _name_columns(table: str, raw: RawRows) -> tuple[dict[str, pa.Array], list[str]]:

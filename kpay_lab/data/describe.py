@@ -7,6 +7,7 @@ import pandas as pd
 
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
+from kpay_lab.stats import correlation
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,18 @@ def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
     gini = float(((2 * np.arange(1, n + 1) - n - 1) * rising).sum() / (n * total))
     falling = rising[::-1]
     return LongTail(falling, gini, float(falling[: max(1, n // 10)].sum() / total))
+
+
+def agreement_of_halves(events: pd.DataFrame, users: pd.Index) -> float:
+    """Rank correlation of item popularity between every second user and the others.
+
+    NaN where a half has no user, or finds all items equally popular.
+    """
+    half = events["user_id"].isin(users[::2])
+    counts = [events.loc[side, "item_id"].value_counts() for side in (half, ~half)]
+    items = counts[0].index.union(counts[1].index)
+    one, other = (count.reindex(items, fill_value=0) for count in counts)
+    return correlation(one, other, ranks=True)
 
 
 @dataclass(frozen=True)

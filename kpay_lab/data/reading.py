@@ -85,6 +85,9 @@ def read_tables(
         if checked.ignored:
             names = ", ".join(map(shown, checked.ignored))
             notes.append(f"{table}: the columns {names} are not used")
+        if checked.empty:
+            names = ", ".join(map(shown, checked.empty))
+            notes.append(f"{table}: the columns {names} hold no value")
     found = pd.concat(rows, ignore_index=True)
     rejected = Rejected(found, pd.DataFrame(counts, columns=COUNT_COLUMNS), tuple(notes))
     if on_bad_rows == "fail" and len(found):

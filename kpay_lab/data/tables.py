@@ -16,6 +16,10 @@ import pandera.pandas as pa
 from kpay_lab import columns as c
 
 
+class TooLittleError(ValueError):
+    """A sound log holds too little for the question asked of it; the message says what."""
+
+
 class Kind(NamedTuple):
     """What a column may hold: its dtype, its rule, the rule in words, and who is of the kind."""
 

@@ -13,6 +13,16 @@ from kpay_lab.evaluate.compare import Comparison
 from kpay_lab.evaluate.ranking import find_hits
 from kpay_lab.evaluate.split import Split
 
+# What a list lacks where a measure is not defined.
+UNDEFINED = {
+    "coverage": "there is no candidate",
+    "gini": "no list shows a candidate",
+    "novelty": "no list holds an item",
+    "popularity_lift": "nobody with a list has a past to compare it with",
+    "serendipity": "no list holds an item",
+    "diversity": "no list holds two items",
+}
+
 
 def beyond_accuracy(
     comparison: Comparison, split: Split, k: int, *, features: csr_array | None = None
@@ -32,13 +42,22 @@ def beyond_accuracy(
         rows[name] = {
             "coverage": catalogue_coverage(items, split.candidates),
             "gini": gini(items, split.candidates),
-            "novelty": np.nanmean(novelty(items, met, matrix.shape[0])),
-            "popularity_lift": np.nanmean(popularity_lift(items, met, matrix[top.users])),
-            "serendipity": np.nanmean(serendipity(items, hits, obvious)),
+            "novelty": mean_known(novelty(items, met, matrix.shape[0])),
+            "popularity_lift": mean_known(popularity_lift(items, met, matrix[top.users])),
+            "serendipity": mean_known(serendipity(items, hits, obvious)),
         }
         if features is not None:
             rows[name]["diversity"] = mean_diversity(items, features)
     return pd.DataFrame(rows).T
+
+
+def mean_known(values: np.ndarray) -> float:
+    """Mean of the values that are not NaN; NaN where none is left.
+
+    >>> mean_known(np.array([1.0, np.nan, 2.0])), mean_known(np.array([np.nan]))
+    (1.5, nan)
+    """
+    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
 
 
 def times_shown(items: np.ndarray, n_items: int) -> np.ndarray:
@@ -64,7 +83,8 @@ def gini(items: np.ndarray, candidates: np.ndarray) -> float:
 
     With x_(i) the times item i of m candidates is shown, in ascending order,
     G = sum_i (2 i - m - 1) x_(i) / (m sum_i x_(i)). For recommendations: Fleder &
-    Hosanagar (2009), Blockbuster culture's next rise or fall.
+    Hosanagar (2009), Blockbuster culture's next rise or fall. NaN where no list shows a
+    candidate.
 
     >>> gini(np.array([[0], [0]]), np.array([True, True, True, True]))  # (m - 1) / m
     0.75
@@ -72,7 +92,7 @@ def gini(items: np.ndarray, candidates: np.ndarray) -> float:
     shown = np.sort(times_shown(items, len(candidates))[candidates])
     m = len(shown)
     if shown.sum() == 0:
-        raise ValueError("no list shows any candidate; there is no distribution to measure")
+        return float("nan")
     return float(((2 * np.arange(1, m + 1) - m - 1) * shown).sum() / (m * shown.sum()))
 
 
@@ -90,8 +110,7 @@ def novelty(items: np.ndarray, popularity: np.ndarray, n_users: int) -> np.ndarr
 
 def mean_diversity(items: np.ndarray, features: csr_array) -> float:
     """Mean diversity of the first 1,000 lists, of those with at least two items; NaN of none."""
-    found = intra_list_diversity(items[:1000], features)
-    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+    return mean_known(intra_list_diversity(items[:1000], features))
 
 
 def intra_list_diversity(items: np.ndarray, features: csr_array | np.ndarray) -> np.ndarray:
@@ -135,25 +154,31 @@ def serendipity(items: np.ndarray, hits: np.ndarray, expected: np.ndarray) -> np
 def overlap(left: np.ndarray, right: np.ndarray) -> float:
     """Mean share of the places of ``left`` (n, k) whose item is anywhere in ``right`` (n, m).
 
+    NaN where ``left`` holds no item.
+
     >>> overlap(np.array([[0, 1]]), np.array([[1, 2]]))
     0.5
     """
-    return float(_held(left, right)[left >= 0].sum() / (left >= 0).sum())
+    held = _held(left, right)[left >= 0]
+    return float(held.mean()) if len(held) else float("nan")
 
 
 def popularity_lift(items: np.ndarray, popularity: np.ndarray, history: csr_array) -> np.ndarray:
     """How much more popular the list is than what the user had met: mean over mean, minus 1.
 
-    0: as popular as the user's own history; 1: twice as popular; NaN without a history, which
-    stores, row for row, a value where the user met the item. Source: Abdollahpouri et al.
-    (2020), The connection between popularity bias, calibration, and fairness.
+    0: as popular as the user's own history; 1: twice as popular. ``history`` stores, row for
+    row, a value where the user met the item, 0 where without any interest. NaN without a
+    history, and where nobody counts as having met anything of it: there is no mean to be
+    above. Source: Abdollahpouri et al. (2020), The connection between popularity bias,
+    calibration, and fairness.
 
     >>> popularity_lift(np.array([[0]]), np.array([6.0, 2.0, 4.0]), csr_array([[0, 1, 1]]))
     array([1.])
     """
     met = np.diff(history.indptr)
-    total = (history != 0).astype(np.float64) @ popularity
-    own = np.divide(total, met, out=np.full(len(items), np.nan), where=met > 0)
+    pattern = csr_array((np.ones(history.nnz), history.indices, history.indptr), history.shape)
+    total = pattern @ np.asarray(popularity, dtype=np.float64)
+    own = np.divide(total, met, out=np.full(len(items), np.nan), where=total > 0)
     return _mean_where(popularity[items], items >= 0) / own - 1
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import InterestOf, Split, make_split
 from kpay_lab.evaluate.value import revenue
@@ -141,16 +141,25 @@ def protocol_gap(
     hows: Sequence[str] = ("random_per_user", "leave_last_out", "time"),
     k: int = 10,
 ) -> pd.DataFrame:
-    """Measure NDCG of models under several splits: ``split, model, users, value, rank``."""
+    """Measure NDCG of models under several splits: ``split, model, users, value, rank``.
+
+    A split under which nobody has anything to find has no rows.
+    """
+    columns = ["split", "model", "users", "value", "rank"]
     parts = []
     for how in hows:
-        split = make_split(tables, interest_of, how=how)
+        try:
+            split = make_split(tables, interest_of, how=how)
+        except TooLittleError:
+            continue
         values = compare(models, split, [k]).values.query("metric == 'ndcg'")
         mean = values.groupby("model", sort=False)["value"].mean()
         ranks = mean.rank(ascending=False, method="min").astype(int)
         part = pd.DataFrame({"value": mean, "rank": ranks}).reset_index()
         parts.append(part.assign(split=how, users=split.report.users))
-    return pd.concat(parts, ignore_index=True)[["split", "model", "users", "value", "rank"]]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _wide(values: pd.DataFrame) -> pd.DataFrame:

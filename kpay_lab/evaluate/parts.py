@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import Tables, TooLittleError
 
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
 SPLITS = ("time", "leave_last_out", "random_rows", *BY_KEY, "given")
@@ -22,10 +22,15 @@ class Parts:
 
 
 def default_split(tables: Tables) -> str:
-    """Return ``time`` where every event has a time stamp, else ``random_per_user``."""
+    """Return ``time`` where every event has a time stamp and not all the same, else by chance.
+
+    By chance is ``random_per_user``.
+    """
     events = tables.events
-    timed = "timestamp" in events and events["timestamp"].notna().all()
-    return "time" if timed else "random_per_user"
+    if "timestamp" not in events or events["timestamp"].isna().any():
+        return "random_per_user"
+    first, last = events["timestamp"].agg(["min", "max"])
+    return "time" if first < last else "random_per_user"
 
 
 def part(
@@ -48,10 +53,11 @@ def rows_to_train(
     """Mark the events to learn from.
 
     ``time``: those before the cut, by default the stamp at position int(share n) of the stable
-    time order. ``leave_last_out``: all but the last of each user. ``random_per_user``,
-    ``stratified_user``, ``stratified_item``: one uniform number a row in file order, sort by
-    (key, number), the first round(share count) of each key. ``random_rows``: all but the first
-    round((1 - share) n) of a permutation. ``given``: the column ``part``.
+    time order; where that is the first stamp of all, the next one. ``leave_last_out``: all but
+    the last of each user. ``random_per_user``, ``stratified_user``, ``stratified_item``: one
+    uniform number a row in file order, sort by (key, number), the first round(share count) of
+    each key. ``random_rows``: all but the first round((1 - share) n) of a permutation.
+    ``given``: the column ``part``.
 
     Parameters
     ----------
@@ -73,7 +79,10 @@ def rows_to_train(
     if how == "time":
         times = event_times(events)
         if cut is None:
-            cut = pd.Timestamp(np.sort(times)[min(int(share * n), n - 1)]).tz_localize("UTC")
+            stamps = np.sort(times)
+            later = np.searchsorted(stamps, stamps[0], side="right")  # the second stamp of all
+            place = min(max(int(share * n), later), n - 1)
+            cut = pd.Timestamp(stamps[place]).tz_localize("UTC")
         return times < cut.tz_localize(None).to_datetime64(), cut
     if how == "leave_last_out":
         order = np.argsort(event_times(events), kind="stable")
@@ -119,11 +128,11 @@ def training_tables(
 def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None) -> None:
     """Raise if a model could have seen what it must foresee.
 
-    No event (row label) may be in both parts, and neither part may be empty. With a cut no
-    training event, order, refund or exposure may lie at or after it, no test event before.
+    No event (row label) may be in both parts. With a cut no training event, order, refund or
+    exposure may lie at or after it, no test event before. An empty part is a `TooLittleError`.
     """
     if train.events.empty or test_events.empty:
-        raise ValueError(
+        raise TooLittleError(
             f"the split has {len(train.events)} training and {len(test_events)} test events; "
             "both parts need some: change train_share or the split"
         )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import ParameterSampler
 
+from kpay_lab.data.tables import TooLittleError
 from kpay_lab.evaluate.compare import OnProgress, compare
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.split import InterestOf, Split, make_split
@@ -39,12 +40,16 @@ def search(
     -------
     DataFrame
         One row a setting, best first: the hyperparameters, ``value`` (mean NDCG over
-        validation users) and ``seconds``. Source: Bergstra & Bengio (2012).
+        validation users) and ``seconds``; no row where nobody has anything to find in the
+        validation slice. Source: Bergstra & Bengio (2012).
     """
     known = split.train.tables
     if known is None:
         raise ValueError("search needs the training tables; make the split with make_split")
-    inner = make_split(known, interest_of, how=default_split(known))
+    try:
+        inner = make_split(known, interest_of, how=default_split(known))
+    except TooLittleError:
+        return pd.DataFrame(columns=[*space, "value", "seconds"])
     sizes = [len(choice) if hasattr(choice, "__len__") else np.inf for choice in space.values()]
     n_trials, seed = int(min(n_trials, float(np.prod(sizes)))), int(rng.integers(2**32))
     rows = []

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array, diags_array
 
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.parts import Parts, global_leakage, part
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training, trained_items
@@ -130,10 +130,14 @@ def make_split(
 
     Raises
     ------
+    TooLittleError
+        If a part is empty, or nobody has anything to find.
     ValueError
-        On an unknown choice, a missing column, an empty part, or a leak.
+        On an unknown choice, a missing column, or a leak.
     """
     _check(relevant=relevant, cold_items=cold_items)
+    if len(tables.ids("item_id")) == 1:
+        raise TooLittleError("the log names a single item, so every list would be the same")
     parts = part(tables, how, train_share, cut)
     ids = tables.ids("user_id"), tables.ids("item_id")
     trained = _pairs(parts.train.events, *ids)
@@ -239,7 +243,7 @@ def _report(
     wanted, fresh, test = pairs
     already_seen, unreachable = wanted.nnz - fresh.nnz, fresh.nnz - test.nnz
     if test.nnz == 0:
-        raise ValueError(
+        raise TooLittleError(
             f"nobody has anything to find: {already_seen} relevant pairs were seen in training, "
             f"{unreachable} are of cold users or of no candidates; use a larger log or another "
             "split"

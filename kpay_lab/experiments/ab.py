@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special, stats
 from tea_tasting.aggr import Aggregates
 
-from kpay_lab.experiments.arms import ABData, Metric, SampleRatio, sample_ratio
+from kpay_lab.experiments.arms import ABData, Metric, SampleRatio, sample_ratio, varies
 from kpay_lab.stats import Interval, holm
 
 
@@ -34,7 +34,7 @@ def effect(data: ABData, metric: Metric, *, level: float = 0.95) -> Effect:
     Raises ValueError if the metric does not vary inside the arms.
     """
     values, arms = metric.values(data.frame), data.arms
-    if not _varies(values[0], arms):
+    if not varies(data, metric):
         raise ValueError(f"{metric.name} does not vary inside the arms; no test is possible")
     parts = [_aggregates(values[:, rows], metric) for rows in arms]
     (m0, v0), (m1, v1) = (_adjusted(part, parts[0] + parts[1], metric) for part in parts)
@@ -54,10 +54,6 @@ def _adjusted(arm: Aggregates, both: Aggregates, metric: Metric) -> tuple[float,
     mean = arm.mean(y) / arm.mean(x) - theta * (arm.mean(c) - both.mean(c))
     explained = 2 * theta * arm.ratio_cov(y, x, c, None) - theta**2 * arm.var(c)
     return mean, (arm.ratio_var(y, x) - explained) / arm.count()
-
-
-def _varies(values: np.ndarray, arms: tuple[np.ndarray, np.ndarray]) -> bool:
-    return any(np.ptp(values[rows]) > 0 for rows in arms)
 
 
 def _aggregates(values: np.ndarray, metric: Metric) -> Aggregates:
@@ -143,10 +139,10 @@ def effects_by_segment(
     for label, frame in data.frame.groupby(segment, observed=True):
         treated = (frame[data.arm] == data.treatment).to_numpy(bool)
         small = min(treated.sum(), (~treated).sum()) < 30
-        if small or not _varies(metric.values(frame)[0], (treated, ~treated)):
+        part = None if small else replace(data, frame=frame, metrics=(metric,))
+        if part is None or not varies(part, metric):
             left_out.append(str(label))
         else:
-            part = replace(data, frame=frame, metrics=(metric,))
             effects.append(replace(effect(part, metric, level=level), name=str(label)))
     if len(effects) < 2:
         return SegmentEffects(_with_holm(effects), np.nan, tuple(left_out))

@@ -105,6 +105,12 @@ class ABData:
         return (arm == self.control).to_numpy(bool), (arm == self.treatment).to_numpy(bool)
 
 
+def varies(data: ABData, metric: Metric) -> bool:
+    """Return whether what the metric counts differs between units of an arm, of either."""
+    values = metric.values(data.frame)[0]
+    return any(np.ptp(values[rows]) > 0 for rows in data.arms)
+
+
 def per_unit(frame: pd.DataFrame, unit: str, arm: str, columns: list[str]) -> pd.DataFrame:
     """Sum ``columns`` of a log to one row a unit, with its arm.
 

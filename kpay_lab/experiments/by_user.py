@@ -1,10 +1,12 @@
 """A log in which users were randomised: one row a user, and what goes wrong by exposure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.tables import Tables
-from kpay_lab.experiments.arms import ABData, Metric, per_unit
+from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
 
 METRICS = (
     Metric("revenue"),
@@ -25,18 +27,23 @@ def randomised_users(tables: Tables) -> ABData:
 
     Raises
     ------
-    ValueError
-        If exposures lack ``treatment``, or a user was given both.
+    TooLittleError
+        If exposures lack ``treatment``, a user was given both, an arm has fewer than two users,
+        or nothing that is measured varies.
     """
     shown = tables.exposures
     if shown is None or "treatment" not in shown or not shown["treatment"].notna().any():
-        raise ValueError("exposures hold no treatment; a test by user needs who was given what")
+        raise TooLittleError("exposures hold no treatment; a test by user needs who was given what")
     start = shown.loc[shown["treatment"].notna(), "timestamp"].min()
+    answers = [name for name in ("clicked", "purchased") if name in shown]
     counted = shown.assign(shown=1)[["user_id", "timestamp", "treatment", "shown"]].join(
-        shown[["clicked", "purchased"]].fillna(0).astype(float)
+        shown[answers].fillna(0).astype(float)
     )
-    sums = ["shown", "clicked", "purchased"]
+    sums = ["shown", *answers]
     during = counted[counted["treatment"].notna()]
+    given = during.groupby("user_id")["treatment"].nunique()
+    if crossed := int((given > 1).sum()):
+        raise TooLittleError(f"{crossed} users were given both arms, so no arm is a user's own")
     users = per_unit(during, "user_id", "treatment", sums).set_index("user_id")
     before = counted[counted["timestamp"] < start].groupby("user_id")[sums].sum()
     if tables.orders is not None:
@@ -46,8 +53,17 @@ def randomised_users(tables: Tables) -> ABData:
     users = users.join(before.reindex(users.index).fillna(0.0).add_suffix("_before"))
     users["segment"] = _favourite_kind(tables, start).reindex(users.index).fillna("none")
     users["arm"] = np.where(users["treatment"] == 1, "treated", "control")
+    sizes = users["arm"].value_counts().reindex(["control", "treated"], fill_value=0)
+    if sizes.min() < 2:
+        raise TooLittleError(
+            f"{sizes['control']} users are control, {sizes['treated']} treated; each arm needs 2"
+        )
     metrics = tuple(metric for metric in METRICS if set(metric.columns) <= set(users))
-    return ABData(users.reset_index(), "user_id", "arm", "control", "treated", metrics)
+    data = ABData(users.reset_index(), "user_id", "arm", "control", "treated", metrics)
+    telling = tuple(metric for metric in metrics if varies(data, metric))
+    if not telling:
+        raise TooLittleError("no money, click or purchase differs between users of an arm")
+    return replace(data, metrics=telling)
 
 
 def _net(orders: pd.DataFrame) -> pd.Series:
@@ -70,7 +86,8 @@ def aa_rejections(
     """Split users at random, where nothing differs, and test at 5 %: by exposure, by user.
 
     By exposure the variance of an arm's rate p is p (1 − p) / N, as if every exposure were a
-    person; by user it is that of a ratio, Σ (s_u − p n_u)² / N².
+    person; by user it is that of a ratio, Σ (s_u − p n_u)² / N². A split that leaves an arm
+    empty, or two arms without any variance, rejects nothing.
 
     Parameters
     ----------
@@ -85,10 +102,14 @@ def aa_rejections(
     arms = rng.random((n_tests, len(sums))) < 0.5
     naive, fair, rate = np.zeros(n_tests), np.zeros(n_tests), []
     for arm in (arms.astype(float), (~arms).astype(float)):
-        n, p = arm @ counts, arm @ sums / (arm @ counts)
+        n = np.maximum(arm @ counts, 1)
+        p = arm @ sums / n
         naive += p * (1 - p) / n
         fair += (arm @ sums**2 - 2 * p * (arm @ (sums * counts)) + p**2 * (arm @ counts**2)) / n**2
         rate.append(p)
-    z = np.abs(rate[0] - rate[1]) / np.sqrt([naive, fair])
+    se = np.sqrt(np.maximum([naive, fair], 0))
+    gap = np.abs(rate[0] - rate[1])
+    usable = (se > 0) & arms.any(axis=1) & ~arms.all(axis=1)
+    z = np.divide(gap, se, out=np.zeros_like(se), where=usable)
     by_exposure, by_user = (z > 1.96).mean(axis=1)
     return float(by_exposure), float(by_user)

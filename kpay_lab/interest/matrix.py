@@ -76,6 +76,13 @@ class InterestMatrix:
         return cls(coo_array(triplets, shape=(len(users), len(items))).tocsr(), users, items)
 
     @property
+    def relative(self) -> np.ndarray:
+        """Stored values as shares of the largest: float (nnz,); 0 where none is above 0."""
+        degrees = self.values.data
+        largest = degrees.max(initial=0.0)
+        return degrees / largest if largest > 0 else np.zeros(len(degrees))
+
+    @property
     def density(self) -> float:
         """Share of all cells that hold a value."""
         cells = self.values.shape[0] * self.values.shape[1]

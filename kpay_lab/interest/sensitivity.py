@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from kpay_lab.interest.totals import PairTotals
 from kpay_lab.interest.weighting import InterestWeights, interest_degree, interest_signs
+from kpay_lab.stats import correlation
 
 
 def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int = 5) -> pd.DataFrame:
@@ -25,8 +25,9 @@ def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int =
     -------
     DataFrame
         One row a change: ``change``; ``rank_correlation``, Spearman's rho of all degrees with
-        the unchanged ones; ``overlap@k``, the mean share of a user's k favourite items that
-        stay. Only users with more than k items count for the overlap (NaN without any).
+        the unchanged ones (NaN where one of the two does not vary); ``overlap@k``, the mean
+        share of a user's k favourite items that stay. Only users with more than k items count
+        for the overlap (NaN without any).
     """
     base = interest_degree(totals, weights)
     favourites = _favourites(totals, base, k)
@@ -43,7 +44,7 @@ def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int =
         degree = interest_degree(totals, changed)
         stay = np.isin(_favourites(totals, degree, k), favourites)
         overlap = stay.mean() if len(stay) else np.nan
-        rows.append((f"{sign} {words}", spearmanr(base, degree).statistic, overlap))
+        rows.append((f"{sign} {words}", correlation(base, degree, ranks=True), overlap))
     return pd.DataFrame(rows, columns=["change", "rank_correlation", f"overlap@{k}"])
 
 

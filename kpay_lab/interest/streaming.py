@@ -230,6 +230,22 @@ def moment_at(
     return pd.Timestamp(_position(moments, left)[0], unit="us", tz="UTC")
 
 
+def next_moment(
+    log: EventLog,
+    after: pd.Timestamp | None = None,
+    since: pd.Timestamp | None = None,
+    until: pd.Timestamp | None = None,
+) -> pd.Timestamp:
+    """Return the first time after a moment, or of all; the moment itself where it is the last."""
+    window = _window(log, since, until)
+    if after is not None:
+        window += f"{'AND' if window else 'WHERE'} time > {_micros(after)}"
+    found = log.query(f"SELECT MIN(time) AS moment FROM log {window}")["moment"]
+    if after is not None and found.isna().all():
+        return after
+    return pd.Timestamp(int(found.iloc[0]), unit="us", tz="UTC")
+
+
 def _position(counts: pd.DataFrame, place: int) -> tuple[int, int]:
     """Return the moment that holds a position, and the position among its own events."""
     counts = counts.sort_values("moment", ignore_index=True)

@@ -29,8 +29,11 @@ def plot_long_tail(items: LongTail, users: LongTail) -> Figure:
 def plot_rhythm(rhythm: Rhythm) -> Figure:
     """Draw events by day, and the mean week hour by hour."""
     figure, (days, week) = new_figure(2, 1, height=2.6)
-    days.plot(rhythm.by_day.index, rhythm.by_day.to_numpy(), color=PALETTE[0])
-    days.set(title="Events by day", ylabel="events", ylim=(0, None))
+    marker = "o" if len(rhythm.by_day) == 1 else None
+    days.plot(rhythm.by_day.index, rhythm.by_day.to_numpy(), color=PALETTE[0], marker=marker)
+    half_a_day = pd.Timedelta(hours=12)  # so that a single day has a width, too
+    ends = rhythm.by_day.index[0] - half_a_day, rhythm.by_day.index[-1] + half_a_day
+    days.set(title="Events by day", ylabel="events", ylim=(0, None), xlim=ends)
     locator = AutoDateLocator(maxticks=9)
     days.xaxis.set_major_locator(locator)
     days.xaxis.set_major_formatter(ConciseDateFormatter(locator))

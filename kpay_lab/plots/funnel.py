@@ -23,8 +23,12 @@ def plot_funnel(steps: pd.DataFrame) -> Figure:
 
 
 def plot_rates(splits: Sequence[pd.DataFrame], step: str) -> Figure:
-    """Draw one step's rate with its interval for each value of each split, a panel a split."""
-    own = [rows[(rows["step"] == step) & rows["rate"].notna()] for rows in splits]
+    """Draw one step's rate with its interval for each value of each split, a panel a split.
+
+    A split without a rate to show has no panel; at least one must have some.
+    """
+    known = [rows[(rows["step"] == step) & rows["rate"].notna()] for rows in splits]
+    own = [rows for rows in known if len(rows)]
     longest = max(len(rows) for rows in own)
     columns = min(2, len(own))
     figure, panels = new_figure(-(-len(own) // columns), columns, height=1.2 + 0.15 * longest)

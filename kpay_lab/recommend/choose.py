@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
+
 from kpay_lab.recommend import MODELS
-from kpay_lab.recommend.base import Recommender, Training
+from kpay_lab.recommend.base import Recommender, Training, trained_items
 from kpay_lab.recommend.content import is_described
 from kpay_lab.settings import setting_faults
 
@@ -52,7 +54,8 @@ def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Trainin
     """Build the wanted models (all for an empty mapping), popularity always among them.
 
     A model that lacks what it learns from (times for ``markov``, a description of the items
-    for ``content``, one of the two for ``blend``) is left out with a reason.
+    for ``content``, one of the two for ``blend``, a pair that never met for ``forest``) is
+    left out with a reason.
     """
     settings = dict(wanted) or dict.fromkeys(MODELS)
     models, left_out = {}, {}
@@ -65,5 +68,9 @@ def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Trainin
         left_out["content"] = "nothing describes the items"
     if "blend" in models and not (timed or described):
         left_out["blend"] = "without times and descriptions it is predicted interest alone"
+    values = train.interest.values
+    every_pair = np.count_nonzero(np.diff(values.indptr)) * np.count_nonzero(trained_items(values))
+    if "forest" in models and values.nnz == every_pair:
+        left_out["forest"] = "every user met every item, so no pair is left to tell apart"
     kept = {name: model for name, model in models.items() if name not in left_out}
     return Chosen(kept, left_out)

@@ -29,7 +29,8 @@ def recommend_for_all(
     """Let a model learn from the whole log and list k items for every user.
 
     What a user met is not shown again; items nobody met, and those that `candidate_items`
-    leaves out, are no candidates. A cold user gets the most popular items.
+    leaves out, are no candidates. A cold user gets the most popular items. Where everybody
+    met every candidate there is nothing to list: no rows.
 
     Parameters
     ----------
@@ -44,9 +45,13 @@ def recommend_for_all(
     """
     interest = interest_of(tables)
     train = Training(interest, tables)
-    fitted = WithFallback(model=model).fit(train)
     users = np.arange(len(interest.users))
     candidates = candidate_items(tables, interest.items, **only) & trained_items(interest.values)
+    n_met = np.bincount(interest.values.indices, minlength=len(interest.items))
+    if not (n_met[candidates] < len(users)).any():
+        nothing = np.empty((len(users), 0))
+        return _as_table(TopK(users, nothing.astype(int), nothing), nothing.astype(str), train)
+    fitted = WithFallback(model=model).fit(train)
     top = top_k(fitted, users, k, exclude=interest.values, candidates=candidates)
     why = explain_lists(top, model, train)
     why[fitted.cold_ | isinstance(model, Popularity)] = COLD

@@ -26,6 +26,7 @@ from papermill.execute import execute_notebook  # noqa: E402
 
 from kpay_lab.report.manifest import abandon  # noqa: E402
 from kpay_lab.report.process import GRACE, sweep  # noqa: E402
+from kpay_lab.report.session import NotApplicable  # noqa: E402
 
 SAVE_EVERY = 2.0  # seconds; papermill would write the whole notebook twice a cell
 START_TIMEOUT = 120.0  # seconds; a busy machine may take long over a kernel's imports
@@ -57,6 +58,9 @@ def main(task_file: str) -> int:
             execution_timeout=task["cell_timeout"],
         )
     except Exception as error:
+        if isinstance(error, PapermillExecutionError) and error.ename == NotApplicable.__name__:
+            _append(events, {"not applicable": error.evalue})
+            return 0
         _append(events, {"error": _message(error)})
         return 1
     finally:

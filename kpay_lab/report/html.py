@@ -19,6 +19,7 @@ from kpay_lab.report.files import project_root
 from kpay_lab.report.language import SPOKEN, labels, translate
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.markup import SCHEME, Markup
+from kpay_lab.report.session import NotApplicable
 
 Metrics = dict[str, dict[str, Any]]  # notebook -> key -> value, as metrics.json holds them
 GLOSSARY = "docs/glossary.md"
@@ -35,7 +36,7 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     words = labels(name.rpartition("/")[2], language)
     cells = [
         _cell(cell, markup)
-        for cell in notebook.cells
+        for cell in _until_the_end(notebook.cells)
         if not SKIPPED & set(cell.metadata.get("tags", [])) and cell.source.strip()
     ]
     return render(
@@ -59,7 +60,11 @@ def index(folder: Path, manifest: Manifest, metrics: Metrics) -> str:
             "entry": entry,
             "page": f"{name}.html" if (folder / f"{name}.html").is_file() else None,
             "figures": [
-                {"words": headline["words"], "value": metrics[name][headline["key"]]}
+                {
+                    "words": headline["words"],
+                    "value": metrics[name][headline["key"]],
+                    "why": entry.why.get(headline["key"], ""),
+                }
                 for headline in entry.headlines
                 if name in metrics
             ],
@@ -92,6 +97,16 @@ def glossary() -> str | None:
     return render("glossary.html.j2", text=Markup().markdown(path.read_text(encoding="utf-8")))
 
 
+def _until_the_end(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Leave out what follows the cell that found the notebook not applicable."""
+    ended = [place for place, cell in enumerate(cells) if any(map(_ends, cell.get("outputs", [])))]
+    return cells[: ended[0] + 1] if ended else cells
+
+
+def _ends(output: nbformat.NotebookNode) -> bool:
+    return output.output_type == "error" and output.ename == NotApplicable.__name__
+
+
 def _cell(cell: nbformat.NotebookNode, markup: Markup) -> dict[str, Any]:
     """Return what the template shows of a cell."""
     if cell.cell_type != "code":
@@ -104,6 +119,8 @@ def _cell(cell: nbformat.NotebookNode, markup: Markup) -> dict[str, Any]:
 def _output(output: nbformat.NotebookNode, markup: Markup) -> dict[str, str]:
     if output.output_type == "stream":
         return {"kind": output.name, "html": markup.printed(output.text)}
+    if _ends(output):
+        return {"kind": "note", "html": escape(output.evalue)}
     if output.output_type == "error":
         trace = "\n".join(output.traceback) or f"{output.ename}: {output.evalue}"
         return {"kind": "error", "html": markup.printed(strip_ansi(trace))}

@@ -46,6 +46,7 @@ class Entry:
     headlines: list[dict[str, Any]] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)  # metric that is null -> what it lacks
 
     @property
     def short_reason(self) -> str:

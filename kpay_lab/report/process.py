@@ -64,6 +64,9 @@ def execute(
         _write_task(scratch, task)
         cut_off, code = _watch(scratch, timeout, stop, on_cell)
         notebook = _read(scratch / "out.ipynb")
+        unfed = [event["not applicable"] for event in _events(scratch) if "not applicable" in event]
+        if unfed and not cut_off:
+            return Outcome("not applicable", unfed[0], time.monotonic() - started, notebook)
         reason = cut_off or _fault(_events(scratch), notebook, code)
         status = "ok"
         if reason:

@@ -238,6 +238,7 @@ class Run:
         entry.headlines = notes["headlines"]
         entry.figures = notes["figures"]
         entry.record = notes["record"]
+        entry.why = notes["why"]
         entry.data = notes["data_files"]
         changed = self.manifest.add_data(entry.data)
         if changed:
@@ -251,7 +252,7 @@ class Run:
         if outcome.notebook is None:
             return
         entry = self.manifest.notebooks[name]
-        ending = ".ipynb" if entry.status == "ok" else ".failed.ipynb"
+        ending = ".ipynb" if entry.status in DONE else ".failed.ipynb"
         write_text(self.folder / f"{name}{ending}", nbformat.writes(outcome.notebook) + "\n")
         text = page(outcome.notebook, name, self.manifest)
         write_text(self.folder / f"{name}.html", text)
@@ -310,11 +311,11 @@ class Run:
             self.progress.line("note", f"{link} cannot point to this run: {error.strerror}")
 
     def _metrics(self) -> dict[str, dict[str, Any]]:
-        """Merge the metrics of the notebooks that ended well."""
+        """Merge the metrics of the notebooks that ended well, or had nothing to go on with."""
         files = {
             name: self.folder / name / "metrics.json"
             for name, entry in self.manifest.notebooks.items()
-            if entry.status == "ok"
+            if entry.status in DONE
         }
         return {name: read_json(f, str(f)) for name, f in files.items() if f.is_file()}
 

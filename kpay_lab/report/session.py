@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kpay_lab.report.files import project_root, sha256, to_json, write_bytes
 
@@ -24,6 +24,14 @@ NAME = re.compile(r"[\w@+.-]+")
 FORMULA_STARTS = tuple("=+-@＝＋－＠\t\r\n")
 
 
+class NotApplicable(Exception):  # noqa: N818
+    """Ends a notebook whose question its data cannot answer; the message says why."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the sentence alone: IPython asks for this in place of a traceback."""
+        return [str(self)]
+
+
 class Session:
     """Collect a notebook's results and write them in one step.
 
@@ -33,9 +41,11 @@ class Session:
 
     >>> session = Session("02_interest_matrix")
     >>> session.metric("users", 4, headline="users")
-    >>> session.metric("mean_interest", float("nan"))  # nothing to average: null
+    >>> session.metric("mean_interest", float("nan"), why="no pair has met")
     >>> session.metrics
     {'users': 4, 'mean_interest': None}
+    >>> session.why
+    {'mean_interest': 'no pair has met'}
     """
 
     def __init__(self, notebook: str, output_dir: str = "outputs/interactive") -> None:
@@ -44,6 +54,7 @@ class Session:
         self.folder = self.output_dir / notebook
         self.metrics: dict[str, Scalar] = {}
         self._files: dict[str, bytes] = {}
+        self.why: dict[str, str] = {}
         self._notes: dict[str, Any] = {
             "record": {},
             "data_files": {},
@@ -51,15 +62,30 @@ class Session:
             "figures": [],
         }
 
-    def metric(self, key: str, value: Any, *, headline: str | None = None) -> None:
-        """Keep one number, text or yes/no; NaN means *not defined here* and becomes null.
+    def metric(
+        self, key: str, value: Any, *, headline: str | None = None, why: str | None = None
+    ) -> None:
+        """Keep one number, text or yes/no; None and NaN mean *not defined here*: null.
 
-        ``headline``, a few words, marks a key figure of the index page. Raises ValueError if
-        the key was used before, or the value is infinite or no scalar.
+        Parameters
+        ----------
+        headline : str, optional
+            A few words; they mark a key figure of the index page.
+        why : str, optional
+            What keeps the value from being defined, in a few words. It is kept only where the
+            value is null, so a cell may say it of any value that can be.
+
+        Raises
+        ------
+        ValueError
+            If the key was used before, or the value is infinite or no scalar.
         """
         if key in self.metrics:
             raise ValueError(f"metric {key!r} was recorded before; each key is used once")
-        self.metrics[key] = _scalar(key, value)
+        kept = _scalar(key, value)
+        self.metrics[key] = kept
+        if kept is None and why is not None:
+            self.why[key] = why
         if headline is not None:
             self._notes["headlines"].append({"key": key, "words": headline})
 
@@ -114,6 +140,15 @@ class Session:
         to_json(value)
         self._notes["record"][key] = value
 
+    def not_applicable(self, reason: object) -> NoReturn:
+        """Save what there is and end the notebook here: its data cannot answer its question.
+
+        The run goes on: it calls the notebook *not applicable*, and page and index say the
+        reason, a sentence.
+        """
+        self.save()
+        raise NotApplicable(str(reason)) from None
+
     def save(self) -> None:
         """Write everything to ``folder``; raises FileExistsError if it is there for good."""
         if self.folder.exists() and self.output_dir.name != "interactive":
@@ -125,7 +160,7 @@ class Session:
         staging = Path(tempfile.mkdtemp(prefix=f".{self.notebook}.", dir=self.output_dir))
         contents = self._files | {
             "metrics.json": to_json(self.metrics).encode(),
-            "session.json": to_json(self._notes).encode(),
+            "session.json": to_json(self._notes | {"why": self.why}).encode(),
         }
         try:
             for name, content in contents.items():

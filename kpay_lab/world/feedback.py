@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from kpay_lab.data.tables import Tables
-from kpay_lab.evaluate.beyond import catalogue_coverage, gini, intra_list_diversity
+from kpay_lab.evaluate.beyond import catalogue_coverage, gini, intra_list_diversity, mean_known
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Recommender, Training, largest, top_k
 from kpay_lab.world.catalogue import DAY, moments
@@ -161,6 +161,6 @@ def _measure(world: World, shown: pd.DataFrame, lists: np.ndarray) -> dict[str, 
         float(shown["revenue"].sum() / world.spec.n_users),
         catalogue_coverage(lists, everything),
         gini(lists, everything),
-        float(np.nanmean(intra_list_diversity(lists[:SAMPLED], category))),
+        mean_known(intra_list_diversity(lists[:SAMPLED], category)),
     )
     return dict(zip(MEASURES, values, strict=True))

@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.tables import Tables, TooLittleError, window
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy
+from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.recommend.base import Training
 from kpay_lab.stats import Interval, wilson
 from kpay_lab.world.shop import World, click_probability, logging_policy
 
 Policies = Mapping[str, np.ndarray]
+FEW = 30  # rows from which nothing can be estimated
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,34 @@ def slot_log(exposures: pd.DataFrame, users: pd.Index, items: pd.Index) -> SlotL
     user, action = users.get_indexer(kept["user_id"]), items.get_indexer(kept["item_id"])
     chance, click = (kept[name].to_numpy(np.float64) for name in needed[1:])
     return SlotLog(users, items, user, kept["position"].to_numpy(np.int64), action, chance, click)
+
+
+def part_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, SlotLog]:
+    """Return what a policy may learn from, and the slots shown after it, to judge it by.
+
+    The cut lies at ``share`` of the time from the first exposure to the last.
+
+    Raises
+    ------
+    TooLittleError
+        If exposures lack propensities, positions or clicks, or a side of the cut holds no more
+        than `FEW` of what it needs.
+    """
+    exposures = tables.exposures
+    if exposures is None or not {"propensity", "clicked", "position"} <= set(exposures):
+        raise TooLittleError("this data holds no exposures with propensities of a feed")
+    moments = exposures["timestamp"]
+    cut = moments.min() + (moments.max() - moments.min()) * share
+    users, items = tables.ids("user_id"), tables.ids("item_id")
+    slots = slot_log(exposures[moments >= cut], users, items)
+    n_before = int((tables.events["timestamp"] < cut).sum()) if "timestamp" in tables.events else 0
+    if min(len(slots.user), n_before) <= FEW:
+        raise TooLittleError(
+            f"{n_before:,} events lie before {cut:%Y-%m-%d %H:%M} UTC and {len(slots.user):,} "
+            f"slots with a propensity after it; both must be more than {FEW}"
+        )
+    past = window(tables, until=cut.isoformat())
+    return Training(interest_matrix(past, users=users, items=items), past), slots
 
 
 def stochastic(

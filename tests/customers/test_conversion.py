@@ -17,16 +17,25 @@ from kpay_lab.customers.conversion import (
     profit_curve,
     shuffled_labels,
     suspicious_features,
+    thinned,
 )
 from kpay_lab.customers.importances import importances
 from kpay_lab.customers.models import BASE
-from kpay_lab.customers.purchases import PurchaseData, history, leaky, make_dataset
+from kpay_lab.customers.purchases import (
+    PurchaseData,
+    history,
+    leaky,
+    make_dataset,
+    train_and_test,
+)
 from kpay_lab.customers.uplift import (
+    lacking,
     qini_coefficient,
     qini_curve,
     t_learner,
     true_gain_curve,
 )
+from kpay_lab.data.tables import TooLittleError
 from kpay_lab.plots.conversion import (
     plot_dependence,
     plot_gain,
@@ -276,3 +285,58 @@ def test_the_best_model_comes_near_the_true_probabilities(noise, least):
     effect = truth.treatment_effect[rows]
     ours = qini_coefficient(true_gain_curve(t_learner(train, test).effect, effect))
     assert ours >= 0.6 * qini_coefficient(true_gain_curve(effect, effect))
+
+
+def test_few_purchases_are_enough_to_learn_and_judge_without_a_warning(halves, recwarn):
+    """Three purchases are fewer than the folds of an encoder and leave some resamples bare."""
+    train, test = halves
+    some = np.flatnonzero(train.y)[:3]
+    few = train.where(np.isin(np.arange(len(train.y)), some) | (train.y == 0))
+    bought = np.flatnonzero(test.y)[:1]
+    one = test.where(np.isin(np.arange(len(test.y)), bought) | (test.y == 0))
+    fitted = fit_models(few, names=["logistic regression"])
+    scores = judge(predictions(fitted, one), one, rng=rng(), n_resamples=50)
+    ranked = scores[scores["metric"].isin(["PR-AUC", "ROC-AUC"])]
+    assert ranked[["low", "high"]].notna().all(axis=None)
+    assert [str(one.message) for one in recwarn] == []
+
+
+def test_what_cannot_be_foretold_is_said(small_world, halves):
+    tables, _ = small_world
+    asked = {"unit": "exposure", "warm_up": 0.1, "test_share": 0.3}
+    train, test, cut = train_and_test(tables, **asked)
+    assert train.rows["moment"].max() <= cut <= test.rows["moment"].min()
+    untimed = tables.with_events(tables.events.drop(columns="timestamp"))
+    with pytest.raises(TooLittleError, match="no times"):
+        train_and_test(untimed, **asked)
+    unsold = replace(tables, exposures=tables.exposures.assign(purchased=0))
+    with pytest.raises(TooLittleError, match="labels are 0"):
+        train_and_test(unsold, **asked)
+
+
+def test_uplift_says_what_it_lacks(halves):
+    train, test = halves
+    assert lacking(train, test) == ""
+    bare = replace(train, X=train.X.drop(columns="treatment"))
+    assert "no treatment was recorded" in lacking(bare, test)
+    treated = (train.X["treatment"] == 1).to_numpy()
+    unsold = replace(train, y=np.where(treated, 0, train.y))
+    assert "with a coupon are all alike in outcome" in lacking(unsold, test)
+    control = test.where((test.X["treatment"] == 0).to_numpy())
+    assert "no row with a coupon" in lacking(train, control)
+
+
+def test_net_prices_do_without_prices_and_without_orders(small_world):
+    tables, _ = small_world
+    assert net_prices(tables.items.drop(columns="price"), tables.orders).empty
+    assert net_prices(None, tables.orders).empty
+    unsold = net_prices(tables.items, tables.orders[:0])
+    course = tables.items.set_index("item_id")["price"].dropna()
+    assert (unsold[course.index] == course).all()
+
+
+def test_a_fifth_of_the_rows_keeps_both_labels(halves):
+    train = halves[0]
+    assert len(thinned(train, 5).y) == -(-len(train.y) // 5)
+    rare = replace(train, y=(np.arange(len(train.y)) == 1).astype(int))
+    assert len(thinned(rare, 5).y) == len(train.y)

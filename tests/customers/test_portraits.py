@@ -13,7 +13,12 @@ from kpay_lab.customers.classify import (
 )
 from kpay_lab.customers.features import habit_columns, known_before, some_users, user_features
 from kpay_lab.customers.outcomes import labelled_windows
-from kpay_lab.customers.portraits import find_segments, interest_tags, segment_map
+from kpay_lab.customers.portraits import (
+    find_segments,
+    group_users,
+    interest_tags,
+    segment_map,
+)
 from kpay_lab.data.public import oulad
 from kpay_lab.plots.portraits import (
     plot_calibration,
@@ -193,3 +198,14 @@ def test_planted_segments_are_found_as_far_as_the_best_classifier_allows(noise, 
     ceiling = adjusted_rand_score(planted, best)
     found = find_segments(habits, rng=rng())
     assert adjusted_rand_score(planted, found.labels) > least_share * ceiling
+
+
+def test_users_who_are_alike_are_not_told_apart(recwarn):
+    """Where fewer users differ than groups are asked, there are as many groups as differ."""
+    two_kinds = np.repeat([[0.0, 1.0], [1.0, 0.0]], 20, axis=0)
+    assert sorted(np.bincount(group_users(two_kinds, two_kinds, 4))) == [20, 20]
+    alike = pd.DataFrame(np.ones((40, 2)), columns=["x", "y"])
+    segments = find_segments(alike, rng=np.random.default_rng(0), ks=(2, 3))
+    assert segments.k == 1
+    assert (segment_map(alike, segments)[["x", "y"]] == 0).all(axis=None)
+    assert [str(one.message) for one in recwarn] == []

@@ -1,9 +1,16 @@
 """Who watches what, and when, on a log small enough to count by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.describe import group_shares, rhythm, watched_share, who_watches_what
+from kpay_lab.data.describe import (
+    agreement_of_halves,
+    group_shares,
+    rhythm,
+    watched_share,
+    who_watches_what,
+)
 from kpay_lab.data.tables import Tables
 
 
@@ -40,3 +47,11 @@ def test_a_share_needs_a_watch_time_and_a_duration():
     )
     assert watched_share(events).values.tolist() == [[0.5, "all"]]
     assert watched_share(events[["item_id"]]).empty
+
+
+def test_halves_agree_where_both_rank_the_items():
+    events = pd.DataFrame({"user_id": list("uuuvvv"), "item_id": list("aababb")})
+    assert agreement_of_halves(events, pd.Index(["u", "v"])) == pytest.approx(-1)
+    assert np.isnan(agreement_of_halves(events[:3], pd.Index(["u"])))
+    alike = pd.DataFrame({"user_id": list("uuvv"), "item_id": list("abab")})
+    assert np.isnan(agreement_of_halves(alike, pd.Index(["u", "v"])))

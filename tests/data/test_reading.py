@@ -397,3 +397,14 @@ def test_a_header_ends_where_its_file_is_cut(tmp_path):
     folder.mkdir()
     written(folder, events__jsonl=f"{row}\n" * 30_000)
     assert read_headers(folder) == ({"events": {"user_id", "item_id"}}, [])
+
+
+def test_a_column_without_any_value_is_as_good_as_absent(tmp_path):
+    text = "user_id,item_id,timestamp,watch_time,rating\nu,a,,3,\nv,a,,,5\n"
+    (tmp_path / "events.csv").write_text(text)
+    tables, rejected = read_tables(tmp_path)
+    assert list(tables.events) == ["user_id", "item_id", "watch_time", "rating"]
+    assert rejected.notes == ("events: the columns timestamp hold no value",)
+    (tmp_path / "events.csv").write_text("user_id,item_id,rating\nu,a,bad\n")
+    tables, rejected = read_tables(tmp_path)
+    assert list(rejected.rows["column"]) == ["rating"] and "rating" in tables.events

@@ -11,7 +11,9 @@ from kpay_lab.evaluate.beyond import (
     catalogue_coverage,
     gini,
     intra_list_diversity,
+    mean_diversity,
     novelty,
+    overlap,
     popularity_lift,
     serendipity,
 )
@@ -36,9 +38,11 @@ def test_gini_equals_the_mean_absolute_difference(shown):
     )
 
 
-def test_gini_of_nothing_is_an_error():
-    with pytest.raises(ValueError, match="no list shows"):
-        gini(np.array([[-1]]), ALL)
+def test_of_empty_lists_nothing_is_defined():
+    empty = np.array([[-1]])
+    assert np.isnan(gini(empty, ALL))
+    assert np.isnan(overlap(empty, empty))
+    assert np.isnan(mean_diversity(empty, csr_array(np.eye(4))))
 
 
 def test_novelty_is_in_bits_and_skips_the_padding():
@@ -76,6 +80,15 @@ def test_popularity_lift_by_hand():
     history = csr_array([[0, 0, 1, 1], [0, 0, 0, 0]])
     found = popularity_lift(np.array([[0, 1], [0, 1]]), popularity, history)
     np.testing.assert_allclose(found, [6 / 2 - 1, np.nan])
+
+
+def test_a_past_without_interest_is_a_past_all_the_same():
+    """A stored 0 says that the user met the item; where nobody counts, no lift is defined."""
+    history = csr_array((np.zeros(2), [2, 3], [0, 2]), shape=(1, 4))
+    items = np.array([[0, 1]])
+    popularity = np.array([8.0, 4.0, 2.0, 2.0])
+    np.testing.assert_allclose(popularity_lift(items, popularity, history), [6 / 2 - 1])
+    np.testing.assert_array_equal(popularity_lift(items, np.zeros(4), history), [np.nan])
 
 
 def orders(**more):

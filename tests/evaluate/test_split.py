@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate import parts
 from kpay_lab.evaluate.parts import (
     SPLITS,
@@ -267,3 +267,25 @@ def test_the_report_speaks_in_sentences(timed):
     assert "Nothing at or after 2026-01-09 00:00 UTC" in said
     said = " ".join(make_split(timed, binary, how="random_rows").report.sentences())
     assert "lie in the future" in said
+
+
+def test_time_split_leaves_something_before_the_cut():
+    """Nine in ten events on the first of two days: the cut is the second day."""
+    events = log([("u", name) for name in "abcdefghij"], [0] * 9 + [1])
+    in_train, cut = rows_to_train(events, "time")
+    assert in_train.tolist() == [True] * 9 + [False]
+    assert cut == pd.Timestamp("2026-01-02", tz="UTC")
+
+
+def test_one_moment_is_no_order_in_time():
+    events = log([("u", "a"), ("u", "b"), ("w", "a")], [2, 2, 2])
+    assert default_split(Tables(events)) == "random_per_user"
+
+
+def test_a_log_that_cannot_be_parted_says_what_it_lacks(timed):
+    one = timed.events.assign(item_id="a")
+    with pytest.raises(TooLittleError, match="a single item, so every list would be the same"):
+        make_split(Tables(one), binary)
+    last = timed.events.drop_duplicates("user_id", keep="last")
+    with pytest.raises(TooLittleError, match="0 training and 2 test events"):
+        make_split(Tables(last), binary, how="leave_last_out")

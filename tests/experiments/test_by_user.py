@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kpay_lab.data.tables import TooLittleError
 from kpay_lab.experiments.ab import effect
 from kpay_lab.experiments.arms import ABData, Metric
 from kpay_lab.experiments.by_user import aa_rejections, randomised_users
@@ -73,3 +74,26 @@ def test_by_user_the_promise_is_kept_and_by_exposure_broken():
     print(f"A/A by exposure {by_exposure:.4f}, by user {by_user:.4f}")
     assert by_user == pytest.approx(0.05, abs=3.5 * np.sqrt(0.05 * 0.95 / 5000))
     assert by_exposure > 0.15
+
+
+def test_a_log_from_which_no_test_by_user_can_be_made_says_why(small_world):
+    tables, _ = small_world
+    shown = tables.exposures
+    crossed = shown.assign(treatment=np.arange(len(shown)) % 2)
+    with pytest.raises(TooLittleError, match="were given both arms"):
+        randomised_users(replace(tables, exposures=crossed))
+    with pytest.raises(TooLittleError, match=r"\d+ users are control, 0 treated"):
+        randomised_users(replace(tables, exposures=shown.assign(treatment=0)))
+    silent = shown.assign(clicked=0, purchased=0)
+    with pytest.raises(TooLittleError, match="no money, click or purchase differs"):
+        randomised_users(replace(tables, exposures=silent, orders=None))
+    answers = randomised_users(replace(tables, exposures=shown.drop(columns="clicked")))
+    assert "purchased / shown" in [metric.name for metric in answers.metrics]
+
+
+def test_a_a_tests_of_what_never_varies_reject_nothing(recwarn):
+    for n_users in (2, 300):
+        sums, counts = np.zeros(n_users), np.full(n_users, 3.0)
+        found = aa_rejections(sums, counts, n_tests=50, rng=np.random.default_rng(0))
+        assert found == (0.0, 0.0)
+    assert [str(one.message) for one in recwarn] == []

@@ -27,3 +27,10 @@ def test_labels_must_fit(users, items, words):
 def test_a_pair_outside_the_index_is_refused():
     with pytest.raises(ValueError, match="not in the index"):
         InterestMatrix.from_pairs(["u"], ["a"], [1.0], users=pd.Index(["w"]))
+
+
+def test_degrees_relative_to_the_largest():
+    A = InterestMatrix.from_pairs(["u", "v"], ["a", "a"], [1.0, 4.0])
+    assert A.relative.tolist() == [0.25, 1.0]
+    nothing = InterestMatrix.from_pairs(["u", "v"], ["a", "a"], [0.0, 0.0])
+    assert nothing.relative.tolist() == [0.0, 0.0]

@@ -7,10 +7,13 @@ from worlds import COLD_USER, N_USERS, random_world
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
+from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend import ALS, EASE, MODELS, ContentBased, ItemNeighbours
 from kpay_lab.recommend.base import TopK, Training, top_k
 from kpay_lab.recommend.candidates import candidate_items
-from kpay_lab.recommend.lists import explain_lists
+from kpay_lab.recommend.choose import choose_models
+from kpay_lab.recommend.lists import explain_lists, recommend_for_all
+from kpay_lab.recommend.popularity import Popularity
 from kpay_lab.recommend.rerank import Diversified, ExpectedRevenue
 
 IDS = pd.Index(list("abcd"), name="item_id")
@@ -149,3 +152,12 @@ def test_why_falls_back_to_similar_users_and_to_ids():
     model = ALS(n_factors=2).fit(train)
     top = top_k(model, np.array([2]), 1, exclude=train.interest.values)
     assert explain_lists(top, model, train).tolist() == [["a"]]
+
+
+def test_where_everybody_met_everything_nothing_is_listed():
+    pairs = pd.MultiIndex.from_product([["u", "v"], ["a", "b"]], names=["user_id", "item_id"])
+    tables = Tables(pairs.to_frame(index=False))
+    lists = recommend_for_all(tables, Popularity(), 3, interest_of=interest_matrix)
+    assert lists.empty and list(lists) == ["user_id", "rank", "item_id", "title", "score", "why"]
+    train = Training(interest_matrix(tables), tables)
+    assert "every user met every item" in choose_models({"forest": {}}, train).left_out["forest"]

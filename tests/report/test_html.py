@@ -111,6 +111,8 @@ def test_index(tmp_path, manifest):
     manifest.notebooks["01_a"].figures = [{"name": "f", "words": None}]
     text = index(tmp_path, manifest, {"01_a": {"users": 12345}})
     assert "12,345" in text
+    manifest.notebooks["01_a"].why = {"users": "nobody came"}
+    assert "users: nobody came" in index(tmp_path, manifest, {"01_a": {"users": None}})
     assert 'src="data:image/png;base64,iVBORw=="' in text
     assert '<a href="01_a.html">One</a>' in text
     assert "&lt;script&gt;" in text

@@ -28,6 +28,12 @@ session.data_files([data_file])
 session.record("split", "abc")
 session.save()
 """
+UNFED = """
+from kpay_lab.report.session import Session
+session = Session("07_unfed", output_dir=output_dir)
+session.metric("mean", float("nan"), headline="mean", why="no user")
+session.not_applicable("Nobody has <anything> to find.")
+"""
 MARK = f"kpay-orphan-{uuid.uuid4()}"
 ORPHAN = f"""
 import subprocess, sys
@@ -60,10 +66,24 @@ def sprung(tmp_path_factory):
     project.write("04_exit", "import sys\nsys.exit(0)", "print('never')")
     project.write("05_slow", SPIN)
     project.write("06_orders", "1 / 0", needs=["orders"])
+    project.write("07_unfed", UNFED, "print('never')")
     run = project.run(settings=[f"data_file={data_file}"], tables={"events"})
     run.progress = Progress(Path.open(project.root / "log", "w"))
     good = run.execute(Limits(jobs=2, cell_timeout=8))
     return run, good, project
+
+
+def test_a_notebook_that_its_data_cannot_feed_ends_with_a_sentence(sprung):
+    run, _, _ = sprung
+    entry = Manifest.read(run.folder).notebooks["07_unfed"]
+    assert entry.reason == "Nobody has <anything> to find."
+    assert entry.why == {"mean": "no user"}
+    page = (run.folder / "07_unfed.html").read_text()
+    assert '<p class="note">Nobody has &lt;anything&gt; to find.</p>' in page
+    assert '<div class="output note">Nobody has &lt;anything&gt; to find.</div>' in page
+    assert "never" not in page  # nothing of what follows
+    assert "mean: no user" in (run.folder / "index.html").read_text()
+    assert json.loads((run.folder / "metrics.json").read_text())["07_unfed"] == {"mean": None}
 
 
 def test_status_is_what_happened(sprung):
@@ -77,6 +97,7 @@ def test_status_is_what_happened(sprung):
         "04_exit": "failed",
         "05_slow": "failed",
         "06_orders": "not applicable",
+        "07_unfed": "not applicable",
     }
     for name, words in (
         ("02_error", "ZeroDivisionError: division by zero"),
@@ -110,7 +131,8 @@ def test_no_orphan_and_no_scratch(sprung):
 def test_results_and_manifest(sprung):
     run, _, project = sprung
     metrics = json.loads((run.folder / "metrics.json").read_text())
-    assert metrics == {"01_good": {"kernel": sys.executable, "tenth": 0.1, "threads": "10"}}
+    good = {"kernel": sys.executable, "tenth": 0.1, "threads": "10"}
+    assert metrics == {"01_good": good, "07_unfed": {"mean": None}}
     manifest = Manifest.read(run.folder)
     assert manifest.status == "failed"
     data_file = project.root / "数据 1.csv"

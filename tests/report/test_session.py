@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.report.session import Session
+from kpay_lab.report.session import NotApplicable, Session
 
 
 def test_equal_results_are_equal_bytes(tmp_path):
@@ -23,6 +23,24 @@ def test_equal_results_are_equal_bytes(tmp_path):
     assert json.loads(written) == {
         "a": 3, "b/ndcg@10": 0.1 + 0.2, "c": True, "d": "文", "e": None,
     }  # fmt: skip
+
+
+def test_a_metric_that_is_not_defined_says_why(tmp_path):
+    session = Session("01_x", output_dir=str(tmp_path))
+    for key, value in {"nan": float("nan"), "none": None, "zero": 0.0}.items():
+        session.metric(key, value, why=f"no {key}")
+    session.save()
+    notes = json.loads((tmp_path / "01_x/session.json").read_text())
+    assert notes["why"] == {"nan": "no nan", "none": "no none"}
+    assert json.loads((tmp_path / "01_x/metrics.json").read_text())["zero"] == 0.0
+
+
+def test_a_notebook_that_its_data_cannot_feed_saves_and_ends(tmp_path):
+    session = Session("01_x", output_dir=str(tmp_path))
+    session.metric("users", 1)
+    with pytest.raises(NotApplicable, match="one user"):
+        session.not_applicable("There is one user.")
+    assert json.loads((tmp_path / "01_x/metrics.json").read_text()) == {"users": 1}
 
 
 @pytest.mark.parametrize("value", [float("inf"), [1, 2], object(), np.array([1.0])])
