@@ -78,7 +78,8 @@ def read_tables(
         known = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
         checked, found, n_read = _read_one(table, sources[table], known)
         n_rejected = len(found.drop_duplicates(["file", "line"]))
-        assert len(checked.good) + n_rejected == n_read, f"{table}: a row was lost"
+        if len(checked.good) + n_rejected != n_read:
+            raise RuntimeError(f"{table}: a row was lost in reading; please report this fault")
         frames[table] = checked.good
         rows.append(found)
         counts.append((table, n_read, len(checked.good), n_rejected))
