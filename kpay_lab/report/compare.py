@@ -66,54 +66,63 @@ def compare(first: Path, second: Path) -> str:
     A difference is marked where both intervals, or an interval and a bare number, do not
     meet: a stricter rule than a test of the difference at the same level.
     """
-    folders = (first, second)
-    manifests, metrics = zip(*(read_finished(folder) for folder in folders), strict=True)
-    names = list(dict.fromkeys([*manifests[0].notebooks, *manifests[1].notebooks]))
-    rows = {name: _rows(*(values.get(name, {}) for values in metrics)) for name in names}
+    one, metrics_one = read_finished(first)
+    two, metrics_two = read_finished(second)
+    names = list(dict.fromkeys([*one.notebooks, *two.notebooks]))
+    rows = {}
+    for name in names:
+        rows[name] = _rows(metrics_one.get(name, {}), metrics_two.get(name, {}))
     every = [row for block in rows.values() for row in block]
     return render(
         "compare.html.j2",
-        folders=folders,
-        manifests=manifests,
-        titles={n: e.title for run in manifests for n, e in run.notebooks.items()},
-        surroundings=list(surroundings(*manifests)),
-        same_data=sorted(manifests[0].data.values()) == sorted(manifests[1].data.values()),
-        parameters_of={name: _parameters(name, manifests) for name in names},
+        folders=(first, second),
+        manifests=(one, two),
+        titles=_titles(one) | _titles(two),
+        surroundings=surroundings(one, two),
+        same_data=sorted(one.data.values()) == sorted(two.data.values()),
+        parameters_of={name: _parameters(name, one, two) for name in names},
         rows=rows,
         n_metrics=len(every),
         n_differ=sum(row.differs for row in every),
         n_beyond=sum(row.beyond for row in every),
-        pictures={name: _pictures(name, folders, manifests) for name in names},
+        pictures={name: _pictures(name, {first: one, second: two}) for name in names},
     )
 
 
-def _rows(*runs: dict[str, Any]) -> list[Row]:
+def _titles(manifest: Manifest) -> dict[str, str]:
+    return {name: entry.title for name, entry in manifest.notebooks.items()}
+
+
+def _rows(first: dict[str, Any], second: dict[str, Any]) -> list[Row]:
     """Pair the metrics; the ends of an interval belong to their metric's row."""
-    keys = dict.fromkeys(key for run in runs for key in run)
+    keys = dict.fromkeys([*first, *second])
     ends = {f"{key}/{end}" for key in keys for end in ("low", "high")}
-    rows = [
-        Row(key, *(Side(*(run.get(key + end) for end in ("", "/low", "/high"))) for run in runs))
-        for key in keys
-        if key not in ends
-    ]
+    rows = [Row(key, _side(first, key), _side(second, key)) for key in keys if key not in ends]
     return sorted(rows, key=lambda row: (not row.beyond, not row.differs))
 
 
-def _parameters(name: str, manifests: tuple[Manifest, ...]) -> list[tuple[str, Any, Any, bool]]:
+def _side(metrics: dict[str, Any], key: str) -> Side:
+    return Side(metrics.get(key), metrics.get(f"{key}/low"), metrics.get(f"{key}/high"))
+
+
+def _parameters(name: str, first: Manifest, second: Manifest) -> list[tuple[str, Any, Any, bool]]:
     """Return (parameter, first value, second value, whether they differ)."""
-    one, two = (manifest.parameters.get(name, {}) for manifest in manifests)
+    one = first.parameters.get(name, {})
+    two = second.parameters.get(name, {})
     keys = dict.fromkeys([*one, *two])
     return [(key, one.get(key), two.get(key), one.get(key) != two.get(key)) for key in keys]
 
 
-def _pictures(
-    name: str, folders: tuple[Path, Path], manifests: tuple[Manifest, ...]
-) -> list[tuple[str, str | None, str | None]]:
-    """Return (figure, first picture, second picture); None where a run lacks it."""
-    entries = [run.notebooks[name] for run in manifests if name in run.notebooks]
-    found = []
-    for figure in dict.fromkeys(figure["name"] for entry in entries for figure in entry.figures):
-        paths = (folder / name / "figures" / f"{figure}.png" for folder in folders)
-        one, two = (picture_source(path.read_bytes()) if path.is_file() else None for path in paths)
-        found.append((figure.replace("_", " "), one, two))
-    return found
+def _pictures(name: str, runs: dict[Path, Manifest]) -> list[tuple[str, list[str | None]]]:
+    """Return (figure, its picture in each run); None where a run lacks it."""
+    entries = [run.notebooks[name] for run in runs.values() if name in run.notebooks]
+    figures = dict.fromkeys(figure["name"] for entry in entries for figure in entry.figures)
+    pictures = []
+    for figure in figures:
+        sources = [_source(folder / name / "figures" / f"{figure}.png") for folder in runs]
+        pictures.append((figure.replace("_", " "), sources))
+    return pictures
+
+
+def _source(path: Path) -> str | None:
+    return picture_source(path.read_bytes()) if path.is_file() else None

@@ -4,6 +4,7 @@ import base64
 import copy
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -17,7 +18,7 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
 from kpay_lab.report.files import project_root
 from kpay_lab.report.language import SPOKEN, labels, translate
-from kpay_lab.report.manifest import Manifest
+from kpay_lab.report.manifest import Entry, Manifest
 from kpay_lab.report.markup import SCHEME, Markup
 from kpay_lab.report.session import NotApplicable
 
@@ -30,15 +31,13 @@ PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib 
 def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     """Return one notebook's page: the story first, its code behind a toggle."""
     markup = Markup()
-    notebook, _ = CoalesceStreamsPreprocessor().preprocess(copy.deepcopy(notebook), {})
-    language = manifest.parameters[name].get("language", SPOKEN)
-    translate(notebook, name.rpartition("/")[2], language)
-    words = labels(name.rpartition("/")[2], language)
-    cells = [
-        _cell(cell, markup)
-        for cell in _until_the_end(notebook.cells)
-        if not SKIPPED & set(cell.metadata.get("tags", [])) and cell.source.strip()
-    ]
+    stem = name.rpartition("/")[2]
+    parameters = manifest.parameters[name]
+    language = parameters.get("language", SPOKEN)
+    words = labels(stem, language)
+    notebook = _one_stream_a_cell(notebook)
+    translate(notebook, stem, language)
+    cells = [_cell(cell, markup) for cell in _until_the_end(notebook.cells) if _is_shown(cell)]
     return render(
         "page.html.j2",
         name=name,
@@ -46,47 +45,69 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
         say=lambda text: words.get(text, text),
         entry=manifest.notebooks[name],
         manifest=manifest,
-        parameters=manifest.parameters[name],
+        parameters=parameters,
         cells=cells,
         symbols=markup.symbols.values(),
     )
 
 
+def _one_stream_a_cell(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a copy in which what a cell printed piece by piece is one text."""
+    copied = copy.deepcopy(notebook)
+    merged, _ = CoalesceStreamsPreprocessor().preprocess(copied, {})
+    return merged
+
+
+def _is_shown(cell: nbformat.NotebookNode) -> bool:
+    tags = set(cell.metadata.get("tags", []))
+    return not tags & SKIPPED and bool(cell.source.strip())
+
+
 def index(folder: Path, manifest: Manifest, metrics: Metrics) -> str:
     """Return the run's first page: status, key figures, pictures, parameters at a glance."""
     cards = [
-        {
-            "name": name,
-            "entry": entry,
-            "page": f"{name}.html" if (folder / f"{name}.html").is_file() else None,
-            "figures": [
-                {
-                    "words": headline["words"],
-                    "value": metrics[name][headline["key"]],
-                    "why": entry.why.get(headline["key"], ""),
-                }
-                for headline in entry.headlines
-                if name in metrics
-            ],
-            "pictures": _pictures(folder / name, entry.figures),
-        }
-        for name, entry in manifest.notebooks.items()
+        _card(folder, name, entry, metrics.get(name)) for name, entry in manifest.notebooks.items()
     ]
     shared = _shared(manifest.parameters)
-    blocks = manifest.parameters.items()
-    own = {name: {k: v for k, v in block.items() if k not in shared} for name, block in blocks}
     packages = manifest.environment.get("packages", {})
-    versions = {name: packages[name] for name in PACKAGES.split() if name in packages}
     return render(
         "index.html.j2",
         manifest=manifest,
         cards=cards,
         shared=shared,
-        own=own,
-        versions=versions,
+        own={name: _without(block, shared) for name, block in manifest.parameters.items()},
+        versions={name: packages[name] for name in PACKAGES.split() if name in packages},
         seconds=sum(entry.seconds for entry in manifest.notebooks.values()),
         glossary=(project_root() / GLOSSARY).is_file(),
     )
+
+
+def _card(
+    folder: Path, name: str, entry: Entry, metrics: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return what the index page shows of a notebook."""
+    page_name = f"{name}.html"
+    figures = []
+    if metrics is not None:
+        figures = [_key_figure(headline, entry, metrics) for headline in entry.headlines]
+    return {
+        "name": name,
+        "entry": entry,
+        "page": page_name if (folder / page_name).is_file() else None,
+        "figures": figures,
+        "pictures": _pictures(folder / name, entry.figures),
+    }
+
+
+def _key_figure(
+    headline: Mapping[str, Any], entry: Entry, metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    key = headline["key"]
+    return {"words": headline["words"], "value": metrics[key], "why": entry.why.get(key, "")}
+
+
+def _without(block: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in block.items() if key not in shared}
 
 
 def glossary() -> str | None:
@@ -99,8 +120,10 @@ def glossary() -> str | None:
 
 def _until_the_end(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """Leave out what follows the cell that found the notebook not applicable."""
-    ended = [place for place, cell in enumerate(cells) if any(map(_ends, cell.get("outputs", [])))]
-    return cells[: ended[0] + 1] if ended else cells
+    for position, cell in enumerate(cells):
+        if any(_ends(output) for output in cell.get("outputs", [])):
+            return cells[: position + 1]
+    return cells
 
 
 def _ends(output: nbformat.NotebookNode) -> bool:
@@ -127,13 +150,7 @@ def _output(output: nbformat.NotebookNode, markup: Markup) -> dict[str, str]:
     data = output.data
     for kind in ("image/svg+xml", "image/png", "image/jpeg"):
         if kind in data:
-            raw = data[kind]
-            coded = raw if kind != "image/svg+xml" else base64.b64encode(raw.encode()).decode()
-            source = f"data:{kind};base64,{''.join(coded.split())}"
-            shown = output.metadata.get(kind, {})
-            size = f' width="{int(shown["width"])}"' if "width" in shown else ""
-            alt = escape(shown.get("alt", "figure"))
-            return {"kind": "picture", "html": f'<img src="{source}" alt="{alt}"{size}>'}
+            return {"kind": "picture", "html": _image(kind, data[kind], output.metadata)}
     if "application/vnd.jupyter.widget-view+json" in data:
         return {"kind": "note", "html": "Interactive: open the notebook in JupyterLab."}
     if "text/html" in data:
@@ -144,17 +161,28 @@ def _output(output: nbformat.NotebookNode, markup: Markup) -> dict[str, str]:
     return {"kind": "stdout", "html": markup.printed(data.get("text/plain", ""))}
 
 
+def _image(kind: str, content: str, metadata: Mapping[str, Any]) -> str:
+    """Return a cell's picture as an element; SVG comes as text, other kinds in base 64."""
+    is_text = kind == "image/svg+xml"
+    coded = base64.b64encode(content.encode()).decode() if is_text else content
+    one_line = "".join(coded.split())
+    about = metadata.get(kind, {})
+    width = f' width="{int(about["width"])}"' if "width" in about else ""
+    alt = escape(about.get("alt", "figure"))
+    return f'<img src="data:{kind};base64,{one_line}" alt="{alt}"{width}>'
+
+
 def _pictures(folder: Path, figures: list[dict[str, Any]]) -> list[dict[str, str]]:
     """Return the marked figures, else the first one, with their pixels."""
-    chosen = [figure for figure in figures if figure["words"]] or figures[:1]
-    return [
-        {
-            "words": figure["words"] or figure["name"].replace("_", " "),
-            "source": picture_source(path.read_bytes()),
-        }
-        for figure in chosen
-        if (path := folder / "figures" / f"{figure['name']}.png").is_file()
-    ]
+    marked = [figure for figure in figures if figure["words"]]
+    pictures = []
+    for figure in marked or figures[:1]:
+        name = figure["name"]
+        path = folder / "figures" / f"{name}.png"
+        if path.is_file():
+            words = figure["words"] or name.replace("_", " ")
+            pictures.append({"words": words, "source": picture_source(path.read_bytes())})
+    return pictures
 
 
 def picture_source(png: bytes) -> str:
@@ -166,8 +194,12 @@ def _shared(parameters: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the parameters that several notebooks have, all with one value."""
     blocks = list(parameters.values())
     keys = {key for block in blocks for key in block}
-    values = {key: [block[key] for block in blocks if key in block] for key in sorted(keys)}
-    return {k: v[0] for k, v in values.items() if len(v) > 1 and all(one == v[0] for one in v)}
+    shared = {}
+    for key in sorted(keys):
+        values = [block[key] for block in blocks if key in block]
+        if len(values) > 1 and all(value == values[0] for value in values):
+            shared[key] = values[0]
+    return shared
 
 
 def _number(value: Any) -> str:
@@ -199,17 +231,20 @@ def _environment() -> jinja2.Environment:
         loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"number": _number, "duration": _duration}
-    light, dark = (
-        HtmlFormatter(style=style).get_style_defs(".highlight")
-        for style in ("default", "github-dark")
-    )
-    environment.globals["pygments"] = (
-        f"{light}\n@media screen and (prefers-color-scheme: dark) {{ {dark} }}"
-    )
+    light = _code_style("default")
+    dark = _code_style("github-dark")
     script = environment.get_template("toggle.js").render()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals |= {"script": script, "script_hash": digest}
+    digest = hashlib.sha256(script.encode()).digest()
+    environment.globals |= {
+        "pygments": f"{light}\n@media screen and (prefers-color-scheme: dark) {{ {dark} }}",
+        "script": script,
+        "script_hash": base64.b64encode(digest).decode(),
+    }
     return environment
+
+
+def _code_style(name: str) -> str:
+    return HtmlFormatter(style=name).get_style_defs(".highlight")
 
 
 def render(template: str, **values: Any) -> str:

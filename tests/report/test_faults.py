@@ -81,7 +81,10 @@ def test_a_killed_kernel_or_child(shop, victim):
     shop.check()
     entries = Manifest.read(shop.folders()[-1]).notebooks
     assert (entries["01_save"].status, entries["02_wait"].status) == ("ok", "failed")
-    said = {"kpay_lab.report.kernel": "the kernel was killed (signal 9), as a machine does", "kpay_lab.report.execute": "code -9"}
+    said = {
+        "kpay_lab.report.kernel": "the kernel was killed (signal 9), as a machine does",
+        "kpay_lab.report.execute": "code -9",
+    }
     assert said[victim] in entries["02_wait"].reason
     flag.unlink()
     shop.resumes()
