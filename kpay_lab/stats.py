@@ -120,7 +120,8 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     >>> correlation([1, 2, 3], [1, 4, 9], ranks=True), correlation([1, 2, 3], [5, 5, 5])
     (1.0, nan)
     """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(spearmanr(x, y).statistic if ranks else np.corrcoef(x, y)[0, 1])

@@ -97,10 +97,11 @@ def train_and_test(
         If the events bear no times, or all the same, or a part lacks rows of either label.
     """
     times = tables.events["timestamp"] if "timestamp" in tables.events else pd.Series(dtype=object)
-    start, end = times.min(), times.max()
+    start, end = times.agg(["min", "max"])
     if not start < end:
         raise TooLittleError("the events bear no times, or all the same one")
-    first, cut = start + warm_up * (end - start), end - test_share * (end - start)
+    first = start + warm_up * (end - start)
+    cut = end - test_share * (end - start)
     train = make_dataset(tables, first, cut - first, unit=unit)
     test = make_dataset(tables, cut, end - cut, unit=unit)
     for data in (train, test):
