@@ -10,37 +10,6 @@ HABITS = ("category ", "kind ", "hour ")  # columns of taste and habit; the othe
 INTERACTIONS = ["like_count", "comment_count", "share_count", "question_count"]
 
 
-def known_before(tables: Tables, cut: pd.Timestamp | None) -> Tables:
-    """Return the tables as they stood strictly before ``cut``; None is the end of the log.
-
-    A refund after the cut is not known yet and is taken back out of its order.
-
-    Raises
-    ------
-    ValueError
-        If the events have no time or the cut is outside the log.
-    """
-    if cut is None:
-        return tables
-    if "timestamp" not in tables.events:
-        raise ValueError("the events have no timestamp; a cut needs one (use cut=None)")
-    first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
-    if not first < cut <= last:
-        raise ValueError(f"cut {cut} is outside the log; choose one from {first} to {last}")
-    kept = {
-        name: frame[frame["timestamp"] < cut] if "timestamp" in frame else frame
-        for name, frame in tables.present().items()
-    }
-    orders = kept.get("orders")
-    if orders is not None and "refunded_at" in orders and "refund_amount" in orders:
-        known = orders["refunded_at"] < cut
-        kept["orders"] = orders.assign(
-            refund_amount=orders["refund_amount"].where(known, 0.0),
-            refunded_at=orders["refunded_at"].where(known),
-        )
-    return Tables(**kept)
-
-
 def user_features(
     tables: Tables, cut: pd.Timestamp | None = None, *, leave_out: tuple[str, ...] = ()
 ) -> pd.DataFrame:
@@ -67,8 +36,13 @@ def user_features(
     DataFrame
         Index ``user_id``: every user with an event before the cut. What a table that is
         absent would say is absent; NaN is "never happened", such as a click rate unseen.
+
+    Raises
+    ------
+    ValueError
+        If the events have no time or the cut is outside the log.
     """
-    past = known_before(tables, cut)
+    past = tables if cut is None else _known_inside(tables, cut)
     users = pd.Index(past.events["user_id"].unique(), name="user_id")
     parts = [_behaviour(past, users), _habits(past, users)]
     if past.orders is not None:
@@ -81,6 +55,14 @@ def user_features(
         people = past.users.set_index("user_id").drop(columns=hidden, errors="ignore")
         parts.append(people.reindex(users))
     return pd.concat(parts, axis=1)
+
+
+def _known_inside(tables: Tables, cut: pd.Timestamp) -> Tables:
+    """Return the tables as known at a cut that has events on both sides."""
+    first, last = tables.span()
+    if not first < cut <= last:
+        raise ValueError(f"cut {cut} is outside the log; choose one from {first} to {last}")
+    return tables.known_at(cut)
 
 
 def some_users(tables: Tables, most: int, *, rng: np.random.Generator) -> Tables:

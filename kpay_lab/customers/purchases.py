@@ -62,7 +62,7 @@ def make_dataset(
         If the window leaves the log.
     """
     log = _log(tables, unit)
-    first, last = tables.events["timestamp"].agg(["min", "max"])
+    first, last = tables.span()
     start, stop = cut + gap, cut + gap + horizon
     if not first < cut < stop <= last + pd.Timedelta(days=1):
         raise ValueError(f"cut {cut} to {stop} is outside the log; it runs from {first} to {last}")
@@ -72,7 +72,8 @@ def make_dataset(
         rows["hour"], rows["moment"] = rows["moment"].dt.hour, rows["moment"] - gap
         y = rows["purchased"].to_numpy(dtype=int)
     else:
-        rows = _open_pairs(tables, log, cut).assign(moment=cut)
+        past = tables.known_at(cut)
+        rows = _open_pairs(past, _log(past, unit)).assign(moment=cut)
         bought = pd.MultiIndex.from_frame(window[["user_id", "item_id"]])
         y = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(bought).astype(int)
     if rows.empty:
@@ -179,13 +180,14 @@ def offers(items: pd.DataFrame) -> pd.Series:
     return by_id["promotes"].fillna(own) if "promotes" in by_id else own
 
 
-def _open_pairs(tables: Tables, orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
-    logs = [tables.events, tables.exposures]
-    met = pd.concat([log[log["timestamp"] < cut] for log in logs if log is not None])
-    if tables.items is not None:
-        met = met.assign(item_id=met["item_id"].map(offers(tables.items)))
+def _open_pairs(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
+    """Return each user and course that met, directly or by a promotion, and is not yet owned."""
+    logs = [log for log in (past.events, past.exposures) if log is not None]
+    met = pd.concat(logs)
+    if past.items is not None:
+        met = met.assign(item_id=met["item_id"].map(offers(past.items)))
     pairs = met[["user_id", "item_id"]].drop_duplicates(ignore_index=True)
-    owned = orders[orders["timestamp"] < cut][["user_id", "item_id"]]
+    owned = orders[["user_id", "item_id"]]
     free = ~pd.MultiIndex.from_frame(pairs).isin(pd.MultiIndex.from_frame(owned))
     return pairs[free].reset_index(drop=True)
 
