@@ -13,6 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.models import BASE, conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels, offers
+from kpay_lab.data.money import refunded_amount
 from kpay_lab.stats import bootstrap_ratio
 
 
@@ -134,14 +135,15 @@ def lift_curve(y: np.ndarray, p: np.ndarray, *, n_points: int = 100) -> pd.DataF
 
 
 def profit_curve(
-    y: np.ndarray, p: np.ndarray, *, margin: float, contact_cost: float, n_points: int = 100
+    y: np.ndarray, p: np.ndarray, *, earned: float, contact_cost: float, n_points: int = 100
 ) -> pd.DataFrame:
-    """Profit by share contacted: margin × purchases reached − contact_cost × contacts.
+    """Profit by share contacted: earned × purchases reached − contact_cost × contacts.
 
-    ``margin`` and ``contact_cost`` are money in the account's currency; columns share, profit.
+    ``earned`` is what one purchase leaves (`money.gross_profit`), ``contact_cost`` what one contact
+    costs, both in the account's currency; columns share, profit.
     """
     curve = lift_curve(y, p, n_points=n_points)
-    profit = margin * curve["gain"] * np.sum(y) - contact_cost * curve["share"] * len(y)
+    profit = earned * curve["gain"] * np.sum(y) - contact_cost * curve["share"] * len(y)
     return curve[["share"]].assign(profit=profit)
 
 
@@ -226,8 +228,7 @@ def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:
 
 def _refunded_share(sold: pd.Series, orders: pd.DataFrame) -> np.ndarray:
     """Share of the money that is paid back, for each course in ``sold``."""
-    refunds = orders["refund_amount"] if "refund_amount" in orders else orders["amount"] * 0
-    sums = pd.DataFrame({"paid": orders["amount"], "back": refunds.fillna(0)})
+    sums = pd.DataFrame({"paid": orders["amount"], "back": refunded_amount(orders)})
     paid, back = sums.sum()
     if paid == 0:
         return np.zeros(len(sold))

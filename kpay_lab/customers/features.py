@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.weighting import with_durations
 
@@ -153,6 +154,6 @@ def _orders(orders: pd.DataFrame, users: pd.Index) -> pd.DataFrame:
     columns = {"log orders": np.log1p(by_user.size().reindex(users, fill_value=0))}
     columns["log mean amount"] = np.log1p(by_user["amount"].mean()).reindex(users)
     if "refund_amount" in orders:
-        refunded = (orders["refund_amount"] > 0).groupby(orders["user_id"]).mean()
+        refunded = refunded_amount(orders).gt(0).groupby(orders["user_id"]).mean()
         columns["refund rate"] = refunded.reindex(users)
     return pd.DataFrame(columns)

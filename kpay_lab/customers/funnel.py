@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import bootstrap_ratio
 
@@ -157,6 +158,6 @@ def _after_the_order(
     for step, column in (("learned", "progress"), ("reviewed", "rating")):
         done = events[events[column] > 0] if column in events else events[:0]
         pairs[step] = _follows(pairs, "offer", "ordered_at", done)
-    back = bought["refund_amount"].gt(0).to_numpy() if "refund_amount" in bought else False
-    pairs["refunded"] = pairs["ordered"] & back
+    paid_back = refunded_amount(bought).gt(0).to_numpy()
+    pairs["refunded"] = pairs["ordered"] & paid_back
     return pairs

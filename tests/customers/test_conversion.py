@@ -187,7 +187,7 @@ def test_calibration_on_a_later_slice_keeps_the_order(halves, fitted):
 def test_gain_and_profit_are_arithmetic_and_average_ties():
     y, p = np.array([1, 1, 0, 0]), np.array([0.9, 0.1, 0.5, 0.1])
     assert lift_curve(y, p, n_points=4)["gain"].tolist() == [0.5, 0.5, 0.75, 1]
-    profit = profit_curve(y, p, margin=10, contact_cost=3, n_points=4)["profit"]
+    profit = profit_curve(y, p, earned=10, contact_cost=3, n_points=4)["profit"]
     assert profit.tolist() == [10 - 3, 10 - 6, 15 - 9, 20 - 12]
 
 
@@ -238,7 +238,7 @@ def test_conversion_is_drawn(halves, fitted):
     uplift = t_learner(*halves)
     curve = dependence(model, test, "log price")
     assert curve["probability"].between(0, 1).all()
-    profits = {n: profit_curve(test.y, p, margin=50, contact_cost=1) for n, p in predicted.items()}
+    profits = {n: profit_curve(test.y, p, earned=50, contact_cost=1) for n, p in predicted.items()}
     figures = [
         plot_scores(judge(predicted, test, rng=rng(), n_resamples=20)),
         plot_gain({name: lift_curve(test.y, p) for name, p in predicted.items()}),
