@@ -12,7 +12,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.models import BASE, conversion_models
-from kpay_lab.customers.purchases import PurchaseData, need_both_labels, offers
+from kpay_lab.customers.purchases import PurchaseData, need_both_labels
+from kpay_lab.data.derived import item_sold
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.stats import bootstrap_ratio
 
@@ -220,10 +221,10 @@ def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:
     """
     if items is None or "price" not in items:
         return pd.Series(dtype=float, name="net price")
-    sold = offers(items)
+    sold = item_sold(items["item_id"], items)
     price = items.set_index("item_id")["price"].reindex(sold)
     kept = 1 - _refunded_share(sold, orders)
-    return pd.Series(price.to_numpy() * kept, sold.index, name="net price")
+    return pd.Series(price.to_numpy() * kept, pd.Index(items["item_id"]), name="net price")
 
 
 def _refunded_share(sold: pd.Series, orders: pd.DataFrame) -> np.ndarray:

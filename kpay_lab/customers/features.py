@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import watched_share
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.weighting import with_durations
@@ -101,8 +102,8 @@ def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
     n = np.bincount(who)
     columns = {"log events": np.log1p(n)}
     if "watch_time" in events and "duration" in events:
-        share = events["watch_time"] / events["duration"].where(events["duration"] > 0)
-        columns["watched share"] = share.clip(upper=1.0).groupby(who).mean()
+        share = watched_share(events).clip(upper=1.0)  # a replay does not make up for leaving
+        columns["watched share"] = share.groupby(who).mean()
     if marks := [name for name in INTERACTIONS if name in events]:
         total = events[marks].sum(axis=1).to_numpy(dtype=np.float64)
         columns["interactions per event"] = np.bincount(who, weights=total) / n

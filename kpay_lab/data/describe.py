@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import watched_share
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import correlation
@@ -80,18 +81,16 @@ def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:
     return Rhythm(by_day.reindex(days, fill_value=0), by_hour.rename_axis(columns="hour"))
 
 
-def watched_share(events: pd.DataFrame, items: pd.DataFrame | None = None) -> pd.DataFrame:
+def watched_share_by_kind(events: pd.DataFrame, items: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return ``share`` of the duration watched (above 1: a replay) and ``kind`` of each event.
 
     Only events whose watch time and duration are known; the kind is ``all`` where no item
     has one.
     """
-    both = events.reindex(columns=["watch_time", "duration"])
     kind = pd.Series("all", events.index)
     if items is not None and "kind" in items:
         kind = events["item_id"].map(items.set_index("item_id")["kind"]).fillna("other")
-    share = both["watch_time"] / both["duration"].where(both["duration"] > 0)
-    return pd.DataFrame({"share": share, "kind": kind}).dropna()
+    return pd.DataFrame({"share": watched_share(events), "kind": kind}).dropna()
 
 
 def telling_columns(tables: Tables) -> tuple[str, str] | None:

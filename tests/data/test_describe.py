@@ -8,7 +8,7 @@ from kpay_lab.data.describe import (
     agreement_of_halves,
     group_shares,
     rhythm,
-    watched_share,
+    watched_share_by_kind,
     who_watches_what,
 )
 from kpay_lab.data.tables import Tables
@@ -45,8 +45,8 @@ def test_a_share_needs_a_watch_time_and_a_duration():
     events = pd.DataFrame(
         {"item_id": list("xyx"), "watch_time": [5.0, 3.0, None], "duration": [10.0, 0.0, 10.0]}
     )
-    assert watched_share(events).values.tolist() == [[0.5, "all"]]
-    assert watched_share(events[["item_id"]]).empty
+    assert watched_share_by_kind(events).values.tolist() == [[0.5, "all"]]
+    assert watched_share_by_kind(events[["item_id"]]).empty
 
 
 def test_halves_agree_where_both_rank_the_items():
