@@ -8,7 +8,7 @@ import pandas as pd
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
-from kpay_lab.stats import correlation
+from kpay_lab.stats import correlation, gini
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,9 @@ class LongTail:
 
 
 def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
-    r"""Count the events of each id and measure their concentration.
+    """Count the events of each id and measure their concentration (`stats.gini`).
 
-    .. math:: G = \frac{\sum_{i=1}^{n} (2 i - n - 1)\, x_{(i)}}{n \sum_i x_i}
-
-    with the counts in rising order (Gini, 1912). Ids of the universe without an event count
-    as 0, so that a catalogue nobody watches shows.
+    Ids of the universe without an event count as 0, so that a catalogue nobody watches shows.
 
     >>> tail = long_tail(pd.Series(["a", "a", "a", "b"]))
     >>> tail.counts, tail.gini
@@ -39,11 +36,10 @@ def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
     counts = ids.value_counts()
     if universe is not None:
         counts = counts.reindex(universe, fill_value=0)
-    rising = np.sort(counts.to_numpy())
-    n, total = len(rising), rising.sum()
-    gini = float(((2 * np.arange(1, n + 1) - n - 1) * rising).sum() / (n * total))
-    falling = rising[::-1]
-    return LongTail(falling, gini, float(falling[: max(1, n // 10)].sum() / total))
+    falling = np.sort(counts.to_numpy())[::-1]
+    busiest_tenth = falling[: max(1, len(falling) // 10)]
+    head_share = float(busiest_tenth.sum() / falling.sum())
+    return LongTail(falling, gini(falling), head_share)
 
 
 def agreement_of_halves(events: pd.DataFrame, users: pd.Index) -> float:
