@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import watched_share
+from kpay_lab.data.derived import main_label, watched_share
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.weighting import with_durations
@@ -83,7 +83,7 @@ def some_users(tables: Tables, most: int, *, rng: np.random.Generator) -> Tables
 
 def main_group(items: pd.DataFrame, column: str) -> pd.Series:
     """Return each item's group by item_id; of a category such as ``Drama|War`` the first part."""
-    return items.set_index("item_id")[column].astype("str").str.split("|").str[0]
+    return main_label(items.set_index("item_id")[column])
 
 
 def habit_columns(features: pd.DataFrame) -> list[str]:

@@ -1,7 +1,10 @@
-"""What follows from columns, said once for every part: the share watched, the course sold."""
+"""What follows from single columns, said once: share watched, item sold, label, age band."""
 
 import numpy as np
 import pandas as pd
+
+AGE_STARTS = (0, 18, 25, 35, 45, 55)  # the first year of each band
+AGE_BANDS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55 and over")
 
 
 def watched_share(log: pd.DataFrame) -> pd.Series:
@@ -47,3 +50,27 @@ def item_sold(item_ids: pd.Series, items: pd.DataFrame | None) -> pd.Series:
         return item_ids
     promoted = item_ids.map(items.set_index("item_id")["promotes"])
     return promoted.fillna(item_ids)
+
+
+def main_label(labels: pd.Series) -> pd.Series:
+    """Return the first part of each label such as ``Drama|War``; unknown stays unknown.
+
+    >>> main_label(pd.Series(["Drama|War", "War"])).tolist()
+    ['Drama', 'War']
+    """
+    return labels.astype("str").str.split("|").str[0]
+
+
+def age_band(ages: pd.Series) -> pd.Series:
+    """Put ages in years into the bands usual for audiences; unknown stays unknown.
+
+    Returns
+    -------
+    Series of an ordered category, youngest first
+
+    Examples
+    --------
+    >>> age_band(pd.Series([7.0, 34.0, 82.0])).tolist()
+    ['under 18', '25-34', '55 and over']
+    """
+    return pd.cut(ages, [*AGE_STARTS, np.inf], right=False, labels=AGE_BANDS)

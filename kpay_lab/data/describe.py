@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import watched_share
+from kpay_lab.data.derived import age_band, main_label, watched_share
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import correlation, gini
@@ -101,7 +101,7 @@ def telling_columns(tables: Tables) -> tuple[str, str] | None:
 def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
     """Count users and events by a group of users and a group of items.
 
-    Ages become bands of ten years; of a category such as ``Drama|War`` the first part
+    Ages become bands (`derived.age_band`); of a category such as ``Drama|War`` the first part
     counts. Small groups are not yet suppressed.
 
     Returns
@@ -115,7 +115,7 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
         if frame is None or column not in frame:
             raise ValueError(f"who watches what needs the column {column} in {name}")
         values = frame.set_index(key)[column]
-        values = age_band(values) if column == "age" else values.str.split("|").str[0]
+        values = age_band(values) if column == "age" else main_label(values)
         groups[column] = tables.events[key].map(values)
     joined = pd.DataFrame({"user_id": tables.events["user_id"], **groups}).dropna()
     grouped = joined.groupby([user_column, item_column], observed=True)["user_id"]
@@ -144,14 +144,3 @@ def group_shares(table: pd.DataFrame, *, minimum: int) -> pd.DataFrame:
     wide = shown.pivot(index=rows, columns=columns, values="share")
     never = table.pivot(index=rows, columns=columns, values="n_events").isna()
     return wide.mask(never, 0.0)[[name for name in kept[1] if name in wide]]
-
-
-def age_band(ages: pd.Series) -> pd.Series:
-    """Put ages into bands of ten years, as text; unknown stays unknown.
-
-    >>> age_band(pd.Series([7.0, 34.0, 82.0])).tolist()
-    ['0-9', '30-39', '80+']
-    """
-    names = [f"{low}-{low + 9}" for low in range(0, 80, 10)] + ["80+"]
-    bands = pd.cut(ages, [*range(0, 90, 10), np.inf], right=False, labels=names)
-    return bands.astype("str").where(ages.notna())

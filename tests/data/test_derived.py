@@ -1,10 +1,10 @@
-"""The share watched and the course sold, on rows small enough to read."""
+"""The share watched, the course sold and the age band, on rows small enough to read."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.derived import item_sold, watched_share
+from kpay_lab.data.derived import age_band, item_sold, watched_share
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,10 @@ def test_an_item_sells_what_it_promotes_else_itself():
     assert item_sold(asked, items).tolist() == ["a", "a", "unlisted"]
     for without in (None, items[["item_id"]]):
         assert item_sold(asked, without).tolist() == asked.tolist()
+
+
+def test_ages_fall_into_bands_from_young_to_old():
+    bands = age_band(pd.Series([17.9, 18.0, 24.9, 25.0, 55.0, 110.0, None, 0.0]))
+    named = ["under 18", "18-24", "18-24", "25-34", "55 and over", "55 and over", None, "under 18"]
+    assert bands.astype("object").where(bands.notna(), None).tolist() == named
+    assert bands.min() == "under 18" and bands.max() == "55 and over"
