@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.money import net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
 
@@ -49,7 +50,9 @@ def randomised_users(tables: Tables) -> ABData:
     if tables.orders is not None:
         early = tables.orders["timestamp"] < start
         for name, orders in {"revenue": ~early, "revenue_before": early}.items():
-            users[name] = _net(tables.orders[orders]).reindex(users.index).fillna(0.0)
+            by_user = tables.orders.loc[orders, "user_id"]
+            revenue = net_amount(tables.orders[orders]).groupby(by_user).sum()
+            users[name] = revenue.reindex(users.index).fillna(0.0)
     users = users.join(before.reindex(users.index).fillna(0.0).add_suffix("_before"))
     users["segment"] = _favourite_kind(tables, start).reindex(users.index).fillna("none")
     users["arm"] = np.where(users["treatment"] == 1, "treated", "control")
@@ -64,11 +67,6 @@ def randomised_users(tables: Tables) -> ABData:
     if not telling:
         raise TooLittleError("no money, click or purchase differs between users of an arm")
     return replace(data, metrics=telling)
-
-
-def _net(orders: pd.DataFrame) -> pd.Series:
-    back = orders["refund_amount"].fillna(0.0) if "refund_amount" in orders else 0.0
-    return (orders["amount"] - back).groupby(orders["user_id"]).sum()
 
 
 def _favourite_kind(tables: Tables, start: pd.Timestamp) -> pd.Series:

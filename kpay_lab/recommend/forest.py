@@ -10,6 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from kpay_lab.recommend.base import LARGEST_SEED, Training, trained_items
 from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.stats import random_state
 
 PAIRS_AT_ONCE = 200_000
 GROUPINGS = ("category", "brand", "host", "kind")
@@ -57,7 +58,7 @@ class RandomForest:
             n_estimators=self.n_trees,
             max_depth=self.max_depth,
             min_samples_leaf=self.min_leaf,
-            random_state=int(rng.integers(2**31)),
+            random_state=random_state(rng),
             n_jobs=1,
         )
         self.forest_ = forest.fit(features, happened)
