@@ -96,6 +96,8 @@ def _rows(axes: Axes, labels: list[str]) -> None:
 def draw_heat(axes: Axes, table: pd.DataFrame, **options: Any) -> None:
     """Draw a table as colours and, where there is room, as numbers; ``options`` go to seaborn."""
     fits = {"annot": table.shape[1] <= 12, "annot_kws": {"fontsize": 8}}
+    if not table.notna().any(axis=None):
+        options = {"vmin": 0, "vmax": 1} | options  # no cell from which to take a scale
     labelled = table.rename(index=shorten, columns=lambda name: shorten(name, 18))
     sns.heatmap(labelled, ax=axes, **{"cmap": SEQUENTIAL} | fits | options)
     axes.tick_params(axis="y", rotation=0)
