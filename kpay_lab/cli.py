@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from kpay_lab import __version__
+from kpay_lab.checks import domain_faults, files_of, tables_of
 from kpay_lab.report.console import prepare_streams, say, silence
 from kpay_lab.report.files import write_bytes, write_text
 from kpay_lab.report.params import Notebook, find_notebook
@@ -55,14 +56,6 @@ LIMITS = (
     click.option("--timeout", type=SECONDS, default=1800, help="Seconds a notebook."),
     click.option("--cell-timeout", type=SECONDS, default=900, help="Seconds a cell."),
 )
-# The tables each public data set has; simulated and read data answer for themselves.
-PUBLIC_TABLES = {
-    "movielens": {"events", "items", "users"},
-    "mooccubex": {"events", "items"},
-    "kuairand": {"events"},
-    "oulad": {"events", "items", "users"},
-}
-ALL_TABLES = {"events", "items", "users", "orders", "exposures"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -114,7 +107,7 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     keep = False
     try:
         _warn(known)
-        again = start(known, before.parameters, before.profile, scratch, _tables_of, _files_of)
+        again = start(known, before.parameters, before.profile, scratch, tables_of, files_of)
         if _execute(again, stop, limits) == 130:
             sys.exit(130)
         verdict = verifying.verify(folder, again.folder, rtol)
@@ -172,8 +165,8 @@ def _taken_up(folder: Path, anew: bool) -> "Run":
     known = read_project()[0]
     _warn(known)
     if anew:
-        return from_scratch(folder, known, _tables_of, _files_of)
-    return resume(folder, known, _files_of)
+        return from_scratch(folder, known, tables_of, files_of)
+    return resume(folder, known, files_of)
 
 
 def _stoppable() -> threading.Event:
@@ -198,20 +191,18 @@ def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
 
 
 def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any) -> "Run":
-    from kpay_lab.checks import domain_faults
     from kpay_lab.report.runner import start
 
     known, values, root = read_project(profile, data)
     names = chosen_notebooks(known, notebooks, values)
     parameters = resolve(known, names, values, settings, domain_faults)
     _warn(known)
-    return start(known, parameters, profile, output or root / "outputs", _tables_of, _files_of)
+    return start(known, parameters, profile, output or root / "outputs", tables_of, files_of)
 
 
 def _planned_sweep(
     notebook: str, profile: str, settings: Any, data: Any, output: Any, **given: Any
 ) -> "Run":
-    from kpay_lab.checks import domain_faults
     from kpay_lab.report.sweep import plan
 
     known, values, root = read_project(profile, data)
@@ -222,8 +213,8 @@ def _planned_sweep(
         name,
         base[name],
         output=output or root / "outputs" / "sweeps",
-        tables_of=_tables_of,
-        files_of=_files_of,
+        tables_of=tables_of,
+        files_of=files_of,
         faults_of=domain_faults,
         problems=problems,
         **given,
@@ -238,26 +229,6 @@ def _warn(known: Mapping[str, Notebook]) -> None:
         if notebook.fault:
             remedy = f"mend it, or move it out of {notebook.path.parent.name}/"
             say(f"kpay: {notebook.fault} (left out; {remedy})\n", sys.stderr)
-
-
-def _tables_of(parameters: dict[str, Any]) -> set[str]:
-    """Return the tables that a notebook with these parameters will find."""
-    from kpay_lab.data.reading import find_sources
-
-    dataset = parameters.get("dataset", "simulated")
-    if dataset == "tables" and "data_dir" in parameters:
-        return set(find_sources(parameters["data_dir"]))
-    return PUBLIC_TABLES.get(dataset, ALL_TABLES)
-
-
-def _files_of(parameters: dict[str, Any]) -> list[Path]:
-    """Return the data files that a notebook with these parameters will read, if that is known."""
-    from kpay_lab.data.reading import find_sources
-
-    folder = parameters.get("data_dir")
-    if parameters.get("dataset") != "tables" or not folder or not Path(folder).exists():
-        return []
-    return [path for paths in find_sources(folder).values() for path in paths]
 
 
 @kpay.command("list")
@@ -297,8 +268,6 @@ def _tell(notebook: Notebook) -> None:
 def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     """Print a notebook's parameters as flat YAML, for ``papermill … -f``."""
     import yaml
-
-    from kpay_lab.checks import domain_faults
 
     known, chosen, _ = read_project(profile)
     name = find_notebook(known, notebook)
@@ -366,16 +335,15 @@ def recommend(output: Path, settings: tuple[str, ...], k: int, ids: str, **only:
     pairs = [setting.partition("=") for setting in settings]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise click.UsageError(f"--set {wrong[0]}: write key=value")
-    from kpay_lab.data import load
-    from kpay_lab.data.admission import admit
     from kpay_lab.interest.weighting import interest_matrix
     from kpay_lab.recommend.choose import build_model
     from kpay_lab.recommend.lists import recommend_for_all
     from kpay_lab.report.session import safe_csv
+    from kpay_lab.workbench import open_log
 
     model, dataset, data = only.pop("model"), only.pop("dataset"), only.pop("data")
     chosen = build_model(model, {key: read_yaml(text, f"--set {key}") for key, _, text in pairs})
-    log = admit(load(dataset, data, ids=ids))
+    log = open_log(data, dataset=dataset, ids=ids)
     lists = recommend_for_all(log.tables, chosen, k, interest_of=interest_matrix, **only)
     write_bytes(output, safe_csv(lists) if output.suffix == ".csv" else lists.to_parquet())
     for note in log.notes:
