@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -98,26 +96,19 @@ def sweep(**given: Any) -> None:
 def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     """Run a run again and tell what differs; exit 0 only when the metrics are equal."""
     stop = _stoppable()
-    from kpay_lab.report import verify as verifying
-    from kpay_lab.report.runner import start
+    from kpay_lab.report.runner import Limits
+    from kpay_lab.report.verify import run_again
 
-    before = verifying.read_finished(folder)[0]
     known = read_project()[0]
-    scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
-    keep = False
-    try:
-        _warn(known)
-        again = start(known, before.parameters, before.profile, scratch, tables_of, files_of)
-        if _execute(again, stop, limits) == 130:
-            sys.exit(130)
-        verdict = verifying.verify(folder, again.folder, rtol)
-        keep = not verdict.equal
-    finally:
-        if not keep:
-            shutil.rmtree(scratch)
+    _warn(known)
+    verdict = run_again(
+        folder, known, tables_of, files_of, limits=Limits(**limits), stop=stop, rtol=rtol
+    )
+    if verdict is None:
+        sys.exit(130)
     say(f"{verdict}\n", sys.stdout)
-    if keep:
-        _leave(f"the rerun: {again.folder / 'index.html'}", 1)
+    if not verdict.equal:
+        _leave(f"the rerun: {verdict.rerun / 'index.html'}", 1)
 
 
 @kpay.command()
@@ -161,12 +152,13 @@ def _refuse_settings(given: dict[str, Any]) -> None:
 
 def _taken_up(folder: Path, anew: bool) -> "Run":
     from kpay_lab.report.runner import from_scratch, resume
+    from kpay_lab.report.sweep import summary_by_kind
 
     known = read_project()[0]
     _warn(known)
     if anew:
-        return from_scratch(folder, known, tables_of, files_of)
-    return resume(folder, known, files_of)
+        return from_scratch(folder, known, tables_of, files_of, summary_by_kind)
+    return resume(folder, known, files_of, summary_by_kind)
 
 
 def _stoppable() -> threading.Event:

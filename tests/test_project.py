@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,20 @@ def test_the_readme_maps_every_module():
     plots = {path.stem for path in (PACKAGE / "plots").glob("*.py")}
     modules = {path.stem for path in MODULES} - models - plots - {"__init__", "__main__"}
     assert modules <= named, f"not on the map: {sorted(modules - named)}"
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Every module of the package that a file imports, inside of functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return {name.removeprefix("kpay_lab.") for name in found if str(name).startswith("kpay_lab.")}
+
+
+def test_the_modules_of_report_import_in_no_circle():
+    paths = (PACKAGE / "report").glob("*.py")
+    graph = {f"report.{path.stem}": imported_modules(path) for path in paths}
+    TopologicalSorter(graph).prepare()  # a circle is a CycleError

@@ -74,15 +74,16 @@ class Progress:
             say(f"{clear}{name}: {text}\n", self.stream)
 
 
-def _summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
-    """Make the files that tell of a whole run, or of a sweep."""
-    if any("/" in name for name in manifest.notebooks):
-        from kpay_lab.report.sweep import summary
+Summary = Callable[[Path, Manifest, Metrics], dict[str, bytes]]
 
-        return summary(folder, manifest, metrics)
+
+def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
+    """Return the files that tell of a whole run, by name: its index and the glossary."""
+    files = {"index.html": index(folder, manifest, metrics).encode()}
     terms = glossary()
-    pages = {"index.html": index(folder, manifest, metrics), "glossary.html": terms}
-    return {name: text.encode() for name, text in pages.items() if text}
+    if terms:
+        files["glossary.html"] = terms.encode()
+    return files
 
 
 @dataclass
@@ -90,12 +91,14 @@ class Run:
     """One run's folder and everything that happens in it.
 
     A name is a notebook's own, or ``<set>/<notebook>`` where one notebook runs several
-    times; its files lie under that path.
+    times; its files lie under that path. ``summary`` makes the files that tell of the run as
+    a whole once it has ended; who starts the run hands it in.
     """
 
     folder: Path
     notebooks: Mapping[str, Notebook]
     manifest: Manifest
+    summary: Summary = summary
     progress: Progress = field(default_factory=Progress)
     stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -288,7 +291,7 @@ class Run:
     def _write_summary(self) -> None:
         metrics = self._metrics()
         write_text(self.folder / "metrics.json", to_json(metrics))
-        for name, content in _summary(self.folder, self.manifest, metrics).items():
+        for name, content in self.summary(self.folder, self.manifest, metrics).items():
             write_bytes(self.folder / name, content)
 
     def _write_plain_index(self) -> None:
@@ -327,6 +330,7 @@ def start(
     output: Path,
     tables_of: Callable[[dict[str, Any]], set[str]],
     files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    summary: Summary = summary,
 ) -> Run:
     """Make a run's folder, never an existing one, and write its parameters and manifest.
 
@@ -338,6 +342,8 @@ def start(
     files_of : function
         Returns the data files that a notebook with these parameters will read, where that is
         known beforehand; their hashes are taken at once.
+    summary : function
+        Makes the files that tell of the whole run.
     """
     kept = {
         name: {key: value for key, value in values.items() if key != "output_dir"}
@@ -355,7 +361,7 @@ def start(
     written = yaml.safe_dump(as_profile, sort_keys=False, allow_unicode=True)
     write_text(folder / "params.yaml", written)
     manifest.write(folder)
-    return Run(folder, chosen, manifest)
+    return Run(folder, chosen, manifest, summary)
 
 
 def _hashes(
@@ -371,6 +377,7 @@ def resume(
     folder: Path,
     notebooks: Mapping[str, Notebook],
     files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    summary: Summary = summary,
 ) -> Run:
     """Take a run up again: what is missing or failed becomes pending.
 
@@ -388,7 +395,7 @@ def resume(
         if entry.status != "not applicable" and not _is_whole(folder, name, entry):
             refuse_faulty([chosen[name]])
             manifest.notebooks[name] = _fresh(chosen[name])
-    return Run(folder, chosen, manifest)
+    return Run(folder, chosen, manifest, summary)
 
 
 def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
@@ -433,6 +440,7 @@ def from_scratch(
     notebooks: Mapping[str, Notebook],
     tables_of: Callable[[dict[str, Any]], set[str]],
     files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    summary: Summary = summary,
 ) -> Run:
     """Take a run up with its parameters, as if nothing of it had run yet."""
     manifest = Manifest.read(folder)
@@ -444,7 +452,7 @@ def from_scratch(
     manifest.environment = environment(project_root())
     manifest.data = _hashes(manifest.parameters, files_of)
     manifest.key_fingerprint = key_fingerprint() if manifest.key_fingerprint else ""
-    run = Run(folder, chosen, manifest)
+    run = Run(folder, chosen, manifest, summary)
     with alone(folder):
         run.clear()
         manifest.write(folder)

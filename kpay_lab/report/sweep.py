@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from noto_cjk_sans_otc import FONT_PATH
 
+from kpay_lab.report import runner
 from kpay_lab.report.html import Metrics, picture_source, render
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, ParameterError, hint
@@ -48,7 +49,7 @@ def plan(
     problems += domain_problems(parameters, faults_of)
     if problems:
         raise ParameterError(problems)
-    run = start(known, parameters, f"sweep-{name}", output, tables_of, files_of)
+    run = start(known, parameters, f"sweep-{name}", output, tables_of, files_of, summary)
     run.manifest.metrics = list(metrics)
     for key, one in sets.items():
         run.progress.line(key, json.dumps(one, ensure_ascii=False))
@@ -126,6 +127,16 @@ def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, byt
     )
     files = {"index.html": page.encode(), "sweep.csv": safe_csv(table.rename_axis("set"))}
     return files | ({"sweep.png": picture} if picture else {})
+
+
+def summary_by_kind(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
+    """Return the summary of a sweep for a sweep and that of a run for a run.
+
+    For who takes up a folder that may hold either.
+    """
+    is_sweep = any("/" in name for name in manifest.notebooks)
+    make = summary if is_sweep else runner.summary
+    return make(folder, manifest, metrics)
 
 
 def _cell(value: Any) -> Any:
