@@ -25,6 +25,7 @@ from kpay_lab.report.params import (
     hint,
     read_notebook,
 )
+from kpay_lab.report.profile import Domain
 
 INJECTED = "# Parameters\n"  # how papermill heads the cell that overrules the parameters
 ASSIGNED = re.compile(r"^(\w+) = ", re.MULTILINE)
@@ -307,3 +308,6 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
         known = hint(outcome, labels)
         faults.append(f"outcome is {outcome!r}; choose next tag or a column of the users{known}")
     return faults
+
+
+DOMAIN = Domain(tables_of=tables_of, files_of=files_of, faults_of=domain_faults)

@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from kpay_lab import __version__
-from kpay_lab.checks import domain_faults, files_of, tables_of
+from kpay_lab.checks import DOMAIN
 from kpay_lab.report.console import prepare_streams, say, silence
 from kpay_lab.report.files import write_bytes, write_text
 from kpay_lab.report.params import Notebook, find_notebook
@@ -101,9 +101,7 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
 
     known = read_project()[0]
     _warn(known)
-    verdict = run_again(
-        folder, known, tables_of, files_of, limits=Limits(**limits), stop=stop, rtol=rtol
-    )
+    verdict = run_again(folder, known, DOMAIN, limits=Limits(**limits), stop=stop, rtol=rtol)
     if verdict is None:
         sys.exit(130)
     say(f"{verdict}\n", sys.stdout)
@@ -157,8 +155,8 @@ def _taken_up(folder: Path, anew: bool) -> "Run":
     known = read_project()[0]
     _warn(known)
     if anew:
-        return from_scratch(folder, known, tables_of, files_of, summary_by_kind)
-    return resume(folder, known, files_of, summary_by_kind)
+        return from_scratch(folder, known, DOMAIN, summary_by_kind)
+    return resume(folder, known, DOMAIN, summary_by_kind)
 
 
 def _stoppable() -> threading.Event:
@@ -187,9 +185,9 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
 
     known, values, root = read_project(profile, data)
     names = chosen_notebooks(known, notebooks, values)
-    parameters = resolve(known, names, values, settings, domain_faults)
+    parameters = resolve(known, names, values, settings, DOMAIN.faults_of)
     _warn(known)
-    return start(known, parameters, profile, output or root / "outputs", tables_of, files_of)
+    return start(known, parameters, profile, output or root / "outputs", DOMAIN)
 
 
 def _planned_sweep(
@@ -205,9 +203,7 @@ def _planned_sweep(
         name,
         base[name],
         output=output or root / "outputs" / "sweeps",
-        tables_of=tables_of,
-        files_of=files_of,
-        faults_of=domain_faults,
+        domain=DOMAIN,
         problems=problems,
         **given,
     )
@@ -263,7 +259,7 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
 
     known, chosen, _ = read_project(profile)
     name = find_notebook(known, notebook)
-    values = resolve(known, [name], chosen, settings, domain_faults)[name]
+    values = resolve(known, [name], chosen, settings, DOMAIN.faults_of)[name]
     _warn(known)
     values.pop("output_dir")
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)

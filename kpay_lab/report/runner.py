@@ -33,6 +33,7 @@ from kpay_lab.report.manifest import (
 )
 from kpay_lab.report.params import Notebook, refuse_faulty
 from kpay_lab.report.process import Outcome, execute
+from kpay_lab.report.profile import Domain
 from kpay_lab.report.surroundings import key_fingerprint
 
 RESERVE = ".reserve.tmp"
@@ -328,20 +329,16 @@ def start(
     parameters: Mapping[str, dict[str, Any]],
     profile: str,
     output: Path,
-    tables_of: Callable[[dict[str, Any]], set[str]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    domain: Domain,
     summary: Summary = summary,
 ) -> Run:
     """Make a run's folder, never an existing one, and write its parameters and manifest.
 
     Parameters
     ----------
-    tables_of : function
-        Returns the tables that a notebook with these parameters will find; one that needs
-        another table is *not applicable* and no kernel is started for it.
-    files_of : function
-        Returns the data files that a notebook with these parameters will read, where that is
-        known beforehand; their hashes are taken at once.
+    domain : Domain
+        Says which tables a notebook will find, and which files it will read; the hashes of
+        these are taken at once.
     summary : function
         Makes the files that tell of the whole run.
     """
@@ -351,10 +348,12 @@ def start(
     }
     chosen = named(kept, notebooks)
     refuse_faulty(chosen.values())
-    entries = {name: _entry(chosen[name], tables_of(values)) for name, values in kept.items()}
+    entries = {}
+    for name, values in kept.items():
+        entries[name] = _entry(chosen[name], domain.tables_of(values))
     manifest = Manifest(profile=profile, parameters=kept, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
-    manifest.data = _hashes(kept, files_of)
+    manifest.data = _hashes(kept, domain)
     manifest.key_fingerprint = key_fingerprint() if _has_pseudonyms(kept) else ""
     folder = _new_folder(output, profile)
     as_profile = {"notebooks": list(kept), **kept}
@@ -364,19 +363,16 @@ def start(
     return Run(folder, chosen, manifest, summary)
 
 
-def _hashes(
-    parameters: Mapping[str, dict[str, Any]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]],
-) -> dict[str, str]:
+def _hashes(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[str, str]:
     """Return the SHA-256 of every file that these notebooks will read."""
-    files = {path.resolve() for values in parameters.values() for path in files_of(values)}
+    files = {path.resolve() for values in parameters.values() for path in domain.files_of(values)}
     return {str(path): sha256(path) for path in sorted(files)}
 
 
 def resume(
     folder: Path,
     notebooks: Mapping[str, Notebook],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    domain: Domain,
     summary: Summary = summary,
 ) -> Run:
     """Take a run up again: what is missing or failed becomes pending.
@@ -389,7 +385,7 @@ def resume(
     """
     manifest = Manifest.read(folder)
     chosen = named(manifest.notebooks, notebooks)
-    _refuse_changed_data(folder, manifest, files_of)
+    _refuse_changed_data(folder, manifest, domain)
     _refuse_other_key(folder, manifest)
     for name, entry in manifest.notebooks.items():
         if entry.status != "not applicable" and not _is_whole(folder, name, entry):
@@ -403,16 +399,14 @@ def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
     return entry.status == "ok" and all((folder / f"{name}{e}").is_file() for e in endings)
 
 
-def _refuse_changed_data(
-    folder: Path, manifest: Manifest, files_of: Callable[[dict[str, Any]], Iterable[Path]]
-) -> None:
+def _refuse_changed_data(folder: Path, manifest: Manifest, domain: Domain) -> None:
     """Compare the files of a run with what lies there now, those of its folders included."""
     known = manifest.data
     present = {path: sha256(Path(path)) for path in known if Path(path).is_file()}
     problems = [f"{path} is gone" for path in known if path not in present]
     problems += [f"{path} has changed" for path in present if present[path] != known[path]]
     if known and not problems:
-        expected = _hashes(manifest.parameters, files_of)
+        expected = _hashes(manifest.parameters, domain)
         problems = [f"{path} is new" for path in expected if path not in known]
     if problems:
         listed = "; ".join(problems)
@@ -438,8 +432,7 @@ def _refuse_other_key(folder: Path, manifest: Manifest) -> None:
 def from_scratch(
     folder: Path,
     notebooks: Mapping[str, Notebook],
-    tables_of: Callable[[dict[str, Any]], set[str]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    domain: Domain,
     summary: Summary = summary,
 ) -> Run:
     """Take a run up with its parameters, as if nothing of it had run yet."""
@@ -447,10 +440,10 @@ def from_scratch(
     chosen = named(manifest.notebooks, notebooks)
     refuse_faulty(chosen.values())
     for name, parameters in manifest.parameters.items():
-        manifest.notebooks[name] = _entry(chosen[name], tables_of(parameters))
+        manifest.notebooks[name] = _entry(chosen[name], domain.tables_of(parameters))
     manifest.started = now()
     manifest.environment = environment(project_root())
-    manifest.data = _hashes(manifest.parameters, files_of)
+    manifest.data = _hashes(manifest.parameters, domain)
     manifest.key_fingerprint = key_fingerprint() if manifest.key_fingerprint else ""
     run = Run(folder, chosen, manifest, summary)
     with alone(folder):

@@ -4,7 +4,7 @@ import math
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from kpay_lab.report.files import read_json
 from kpay_lab.report.manifest import Manifest, changes, check_mappings, environment_changes
 from kpay_lab.report.params import Notebook
+from kpay_lab.report.profile import Domain
 from kpay_lab.report.runner import Limits, start
 from kpay_lab.report.sweep import summary_by_kind
 
@@ -56,8 +57,7 @@ def read_finished(folder: Path) -> tuple[Manifest, dict[str, dict[str, Any]]]:
 def run_again(
     folder: Path,
     notebooks: Mapping[str, Notebook],
-    tables_of: Callable[[dict[str, Any]], set[str]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]],
+    domain: Domain,
     *,
     limits: Limits,
     stop: threading.Event,
@@ -70,7 +70,7 @@ def run_again(
 
     Parameters
     ----------
-    tables_of, files_of : function
+    domain : Domain
         See `runner.start`.
     stop : threading.Event
         Ends the rerun once it is set.
@@ -94,8 +94,7 @@ def run_again(
             before.parameters,
             before.profile,
             scratch,
-            tables_of,
-            files_of,
+            domain,
             summary_by_kind,
         )
         again.stop = stop

@@ -15,6 +15,7 @@ from kpay_lab.cli import main
 from kpay_lab.report.compare import Row, Side, compare
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, read_notebooks, read_parameters
+from kpay_lab.report.profile import Domain
 from kpay_lab.report.runner import Limits
 from kpay_lab.report.sweep import read_grid
 from kpay_lab.report.verify import run_again, verify
@@ -108,8 +109,7 @@ def rerun(made, notebooks=None, stop=None):
     return run_again(
         first,
         notebooks,
-        lambda parameters: {"events"},
-        lambda parameters: [],
+        Domain(lambda parameters: {"events"}),
         limits=Limits(),
         stop=stop or threading.Event(),
     )
