@@ -28,7 +28,8 @@ LAYERS = {
     "checks": 5,
     "world": 5,
     "plots": 5,
-    "cli": 6,
+    "workbench": 6,
+    "cli": 7,
 }
 ALONE = {"report", "spark"}  # import no domain code; spark imports interest's totals only
 BRIDGES = {
