@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from kpay_lab import __version__
+from kpay_lab.checks import domain_faults, files_of, tables_of
 from kpay_lab.report.console import prepare_streams, say, silence
 from kpay_lab.report.files import write_text
 from kpay_lab.report.params import Notebook, find_notebook
@@ -53,14 +54,6 @@ LIMITS = (
     click.option("--timeout", type=SECONDS, default=1800, help="Seconds a notebook."),
     click.option("--cell-timeout", type=SECONDS, default=900, help="Seconds a cell."),
 )
-# The tables each public data set has; simulated and read data answer for themselves.
-PUBLIC_TABLES = {
-    "movielens": {"events", "items", "users"},
-    "mooccubex": {"events", "items"},
-    "kuairand": {"events"},
-    "oulad": {"events", "items", "users"},
-}
-ALL_TABLES = {"events", "items", "users", "orders", "exposures"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -109,7 +102,7 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     known = read_project()[0]
     _warn(known)
     verdict = run_again(
-        folder, known, _tables_of, _files_of, limits=Limits(**limits), stop=stop, rtol=rtol
+        folder, known, tables_of, files_of, limits=Limits(**limits), stop=stop, rtol=rtol
     )
     if verdict is None:
         sys.exit(130)
@@ -164,8 +157,8 @@ def _taken_up(folder: Path, anew: bool) -> "Run":
     known = read_project()[0]
     _warn(known)
     if anew:
-        return from_scratch(folder, known, _tables_of, _files_of, summary_by_kind)
-    return resume(folder, known, _files_of, summary_by_kind)
+        return from_scratch(folder, known, tables_of, files_of, summary_by_kind)
+    return resume(folder, known, files_of, summary_by_kind)
 
 
 def _stoppable() -> threading.Event:
@@ -190,20 +183,18 @@ def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
 
 
 def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any) -> "Run":
-    from kpay_lab.checks import domain_faults
     from kpay_lab.report.runner import start
 
     known, values, root = read_project(profile, data)
     names = chosen_notebooks(known, notebooks, values)
     parameters = resolve(known, names, values, settings, domain_faults)
     _warn(known)
-    return start(known, parameters, profile, output or root / "outputs", _tables_of, _files_of)
+    return start(known, parameters, profile, output or root / "outputs", tables_of, files_of)
 
 
 def _planned_sweep(
     notebook: str, profile: str, settings: Any, data: Any, output: Any, **given: Any
 ) -> "Run":
-    from kpay_lab.checks import domain_faults
     from kpay_lab.report.sweep import plan
 
     known, values, root = read_project(profile, data)
@@ -214,8 +205,8 @@ def _planned_sweep(
         name,
         base[name],
         output=output or root / "outputs" / "sweeps",
-        tables_of=_tables_of,
-        files_of=_files_of,
+        tables_of=tables_of,
+        files_of=files_of,
         faults_of=domain_faults,
         problems=problems,
         **given,
@@ -230,26 +221,6 @@ def _warn(known: Mapping[str, Notebook]) -> None:
         if notebook.fault:
             remedy = f"mend it, or move it out of {notebook.path.parent.name}/"
             say(f"kpay: {notebook.fault} (left out; {remedy})\n", sys.stderr)
-
-
-def _tables_of(parameters: dict[str, Any]) -> set[str]:
-    """Return the tables that a notebook with these parameters will find."""
-    from kpay_lab.data.reading import find_sources
-
-    dataset = parameters.get("dataset", "simulated")
-    if dataset == "tables" and "data_dir" in parameters:
-        return set(find_sources(parameters["data_dir"]))
-    return PUBLIC_TABLES.get(dataset, ALL_TABLES)
-
-
-def _files_of(parameters: dict[str, Any]) -> list[Path]:
-    """Return the data files that a notebook with these parameters will read, if that is known."""
-    from kpay_lab.data.reading import find_sources
-
-    folder = parameters.get("data_dir")
-    if parameters.get("dataset") != "tables" or not folder or not Path(folder).exists():
-        return []
-    return [path for paths in find_sources(folder).values() for path in paths]
 
 
 @kpay.command("list")
@@ -289,8 +260,6 @@ def _tell(notebook: Notebook) -> None:
 def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     """Print a notebook's parameters as flat YAML, for ``papermill … -f``."""
     import yaml
-
-    from kpay_lab.checks import domain_faults
 
     known, chosen, _ = read_project(profile)
     name = find_notebook(known, notebook)

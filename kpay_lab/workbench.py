@@ -15,21 +15,21 @@ from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral, Number
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from kpay_lab.data import DATASETS, load
-from kpay_lab.data.admission import admit
-from kpay_lab.data.reading import Rejected
+from kpay_lab.data.door import DATASETS, Gate, read_log
+from kpay_lab.data.log import Log
+from kpay_lab.data.sources import Source
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate import compare as comparing
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
+from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.plots.comparison import plot_intervals
 from kpay_lab.recommend.base import Recommender, Training
@@ -42,36 +42,78 @@ from kpay_lab.recommend.lists import (
     similar_items,
 )
 from kpay_lab.recommend.popularity import WithFallback
+from kpay_lab.world.presets import WorldSpec
+from kpay_lab.world.simulate import simulate
 
 REFERENCE = "popularity"  # what every other model must beat
 ACRONYMS = ("ndcg", "map", "mrr")
 
-# ---- A stand-in: the door itself is made elsewhere, and takes the place of these lines. ----
 
+def open_log(
+    source: Source | Tables | WorldSpec | None = None,
+    *,
+    dataset: str = "tables",
+    since: str = "",
+    until: str = "",
+    ids: str = "keep",
+    duplicates: str = "keep",
+    max_rejected: float = 0.05,
+    min_events: int = 1,
+    engine: str | Engine = "memory",
+) -> Log:
+    """Open a behaviour log: read it, check every row, and keep what may be used.
 
-@dataclass(frozen=True)
-class Log:
-    """A log that passed the gate."""
+    Parameters
+    ----------
+    source : str, Path, DataFrame, mapping of str to DataFrame, Tables, or WorldSpec
+        A file or folder; frames, of which a single one is the events and a mapping names the
+        table of each; finished tables; or a shop to simulate, which is also the default.
+    dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad", "simulated"}
+        How the files of a folder are understood: one's own ``tables``, or a public data set.
+        ``simulated`` says that the source is a simulated shop.
+    since, until, ids, duplicates, max_rejected, min_events
+        What the log must pass, see `data.door.Gate`.
+    engine : {"memory", "polars", "spark"}, or an opened engine
+        Who adds up the events; another one than memory reads Parquet and never loads it whole.
+        One of `interest.engines` carries its settings.
 
-    tables: Tables
-    rejected: Rejected
-    notes: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
-    cut: pd.Timestamp | None = None
+    Returns
+    -------
+    Log
+        With ``cut`` where an engine other than memory added the events up.
 
+    Raises
+    ------
+    ValueError
+        If a setting is unknown, the source cannot be read, or the log is too broken or small.
 
-def open_log(source: Any = None, *, dataset: str = "tables", ids: str = "keep") -> Log:
-    """Open a log: a file, a folder, or a frame of events."""
+    Examples
+    --------
+    >>> clicks = pd.DataFrame({"uid": ["ann", "ann", "bob"], "课程": ["Python", "SQL", "SQL"]})
+    >>> open_log(clicks)
+    Log: 2 users met 2 items, at times not known
+      events               3 rows   2 columns
+    """
     refuse_mistaken_source(source, dataset)
-    with TemporaryDirectory() as folder:
-        if isinstance(source, pd.DataFrame):
-            source.to_csv(Path(folder) / "events.csv", index=False)
-            source = folder
-        found = admit(load(dataset, source, ids=ids))
-    return Log(found.tables, found.rejected, found.notes, found.files)
-
-
-# ---- The end of the stand-in. ----
+    gate = Gate(
+        since=since,
+        until=until,
+        ids=ids,
+        duplicates=duplicates,
+        max_rejected=max_rejected,
+        min_events=min_events,
+    )
+    opened = open_engine(engine) if isinstance(engine, str) else engine
+    if opened is not None:
+        faults = engine_faults(opened.name, dataset, source, duplicates)
+        if faults or not isinstance(source, str | Path):
+            raise ValueError("\n".join(faults))
+        return gate.admit(read_totals(source, opened, gate))
+    if source is None and dataset in ("tables", "simulated"):
+        source = WorldSpec()
+    if isinstance(source, WorldSpec):
+        source = simulate(source).tables
+    return gate.admit(read_log(source, "tables" if dataset == "simulated" else dataset))
 
 
 def refuse_mistaken_source(source: Any, dataset: str) -> None:
@@ -82,13 +124,14 @@ def refuse_mistaken_source(source: Any, dataset: str) -> None:
     ValueError
         If ``dataset`` is a path, or ``source`` is the name of a data set and no file.
     """
+    names = ("simulated", *DATASETS)
     is_path = isinstance(dataset, Path) or Path(str(dataset)).exists() or "." in str(dataset)
-    if dataset not in DATASETS and is_path:
+    if dataset not in names and is_path:
         raise ValueError(
             f"dataset is {str(dataset)!r}, which looks like a path; the path comes first: "
             f"kp.open_log({str(dataset)!r})"
         )
-    is_name = isinstance(source, str) and source in DATASETS
+    is_name = isinstance(source, str) and source in names
     if is_name and not Path(source).exists():
         folder = "" if source == "simulated" else "folder, "
         raise ValueError(

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import kpay_lab as kp
+from kpay_lab import workbench
 from kpay_lab.recommend import MODELS
 from kpay_lab.recommend.base import top_k
 from kpay_lab.recommend.choose import build_model
@@ -230,7 +231,7 @@ def test_a_guessed_name_gets_the_right_call(guess, remedy):
 
 def test_every_name_of_the_face_is_there():
     assert set(kp.__all__) <= set(dir(kp))
-    assert all(getattr(kp, name).__module__ == "kpay_lab.workbench" for name in kp.__all__)
+    assert all(getattr(kp, name) is getattr(workbench, name) for name in kp.__all__)
 
 
 @pytest.mark.parametrize(

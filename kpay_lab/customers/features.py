@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data.tables import Tables
-from kpay_lab.interest.weighting import with_durations
 
 HABITS = ("category ", "kind ", "hour ")  # columns of taste and habit; the others are amounts
 INTERACTIONS = ["like_count", "comment_count", "share_count", "question_count"]
@@ -113,7 +112,7 @@ def without_gaps(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
-    events = with_durations(past)
+    events = past.events
     who = users.get_indexer(events["user_id"])
     n = np.bincount(who)
     columns = {"log events": np.log1p(n)}
