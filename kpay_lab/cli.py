@@ -17,7 +17,7 @@ from click.core import ParameterSource
 from kpay_lab import __version__
 from kpay_lab.checks import DOMAIN
 from kpay_lab.report.console import prepare_streams, say, silence
-from kpay_lab.report.files import write_bytes, write_text
+from kpay_lab.report.files import write_text
 from kpay_lab.report.params import Notebook, find_notebook
 from kpay_lab.report.profile import (
     chosen_notebooks,
@@ -316,24 +316,30 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
 @click.option("--verified-only", is_flag=True, help="Leave out items of unverified authors.")
 @click.option("--min-rating", type=float, help="Leave out items with a lower mean rating.")
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
-def recommend(output: Path, settings: tuple[str, ...], k: int, ids: str, **only: Any) -> None:
+def recommend(
+    data: Path,
+    dataset: str,
+    model: str,
+    settings: tuple[str, ...],
+    k: int,
+    ids: str,
+    output: Path,
+    **only: Any,
+) -> None:
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"{output} must end in .csv or .parquet")
     pairs = [setting.partition("=") for setting in settings]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise click.UsageError(f"--set {wrong[0]}: write key=value")
-    from kpay_lab.interest.weighting import interest_matrix
     from kpay_lab.recommend.choose import build_model
-    from kpay_lab.recommend.lists import recommend_for_all
-    from kpay_lab.report.session import safe_csv
-    from kpay_lab.workbench import open_log
+    from kpay_lab.report.session import write_table
+    from kpay_lab.workbench import list_for_everybody, open_log
 
-    model, dataset, data = only.pop("model"), only.pop("dataset"), only.pop("data")
     chosen = build_model(model, {key: read_yaml(text, f"--set {key}") for key, _, text in pairs})
     log = open_log(data, dataset=dataset, ids=ids)
-    lists = recommend_for_all(log.tables, chosen, k, interest_of=interest_matrix, **only)
-    write_bytes(output, safe_csv(lists) if output.suffix == ".csv" else lists.to_parquet())
+    lists = list_for_everybody(log, chosen, k, **only)
+    write_table(output, lists)
     for note in log.notes:
         click.echo(note, err=True)
     click.echo(f"{output}: {lists['user_id'].nunique():,} users, {len(lists):,} rows")

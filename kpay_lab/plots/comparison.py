@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_dots, draw_lorenz, new_figure
@@ -13,14 +14,20 @@ MARKERS = "os^Dv"
 GROUPS = ("cold", "low", "middle", "high", "under 18")  # the order of labels that have one
 
 
-def plot_intervals(table: pd.DataFrame, title: str, label: str, zero: bool = False) -> Figure:
-    """Draw one row (``model, mean, low, high``) a line; ``zero`` marks *no difference*."""
-    figure, (axes,) = new_figure(height=0.3 * len(table) + 1.1)
-    draw_dots(axes, table["model"], table["mean"], table["low"], table["high"])
+def plot_intervals(
+    table: pd.DataFrame, title: str, label: str, zero: bool = False, *, ax: Axes | None = None
+) -> Figure:
+    """Draw one row (``model, mean, low, high``) a line; ``zero`` marks *no difference*.
+
+    It is drawn into ``ax``, by default that of a new figure.
+    """
+    if ax is None:
+        _, (ax,) = new_figure(height=0.3 * len(table) + 1.1)
+    draw_dots(ax, table["model"], table["mean"], table["low"], table["high"])
     if zero:
-        axes.axvline(0, color=NEUTRAL, linestyle="--", linewidth=1)
-    axes.set(title=title, xlabel=label)
-    return figure
+        ax.axvline(0, color=NEUTRAL, linestyle="--", linewidth=1)
+    ax.set(title=title, xlabel=label)
+    return ax.figure
 
 
 def plot_segments(parts: Mapping[str, pd.DataFrame], label: str) -> Figure:
