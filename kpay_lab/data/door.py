@@ -41,9 +41,7 @@ def read_log(source: Source | Tables, dataset: str = "tables") -> Log:
         If the data set is unknown, or the source lacks what it needs.
     """
     if dataset not in DATASETS:
-        known = ", ".join(DATASETS)
-        hint = "; a file or folder is the first argument" if Path(dataset).exists() else ""
-        raise ValueError(f"dataset is {dataset!r}; it must be one of {known}{hint}")
+        raise ValueError(f"dataset is {dataset!r}; it must be one of {', '.join(DATASETS)}")
     if dataset in READERS:
         return _read_public(source, dataset)
     if isinstance(source, Tables):
@@ -64,8 +62,6 @@ def _read_public(source: Source | Tables, dataset: str) -> Log:
 def _read_folder(folder: str | Path) -> Log:
     if not str(folder):
         raise ValueError("dataset tables needs a file or a folder of tables (data_dir, --data)")
-    if str(folder) in READERS and not Path(folder).exists():
-        raise ValueError(f"{folder} is a data set: give its folder and dataset={str(folder)!r}")
     tables, rejected = read_tables(folder)
     files = [path for paths in find_files(folder).values() for path in paths]
     return Log(tables, rejected, notes=rejected.notes, files=tuple(files))

@@ -115,7 +115,7 @@ IDS = pd.DataFrame({"user_id": ["u"], "item_id": ["i"]})
         ({"events": [1, 2]}, "table events is of type list; it must be a DataFrame"),
         ([1, 2], "the source is of type list; give a file, a folder, a DataFrame of events"),
         ("", "dataset tables needs a file or a folder"),
-        ("movielens", "give its folder and dataset='movielens'"),
+        ("movielens", "'movielens' is the name of a data set and no file"),
         ("nowhere/at/all", "nowhere/at/all is no folder"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_setting_that_cannot_be_is_refused(settings, words):
 def test_a_path_for_a_data_set_is_told_apart(tmp_path):
     path = tmp_path / "my.csv"
     IDS.to_csv(path, index=False)
-    with pytest.raises(ValueError, match="a file or folder is the first argument"):
+    with pytest.raises(ValueError, match="the path comes first"):
         open_log(dataset=str(path))
 
 
