@@ -1,4 +1,4 @@
-"""Bootstrap and Wilson intervals, a paired permutation test, Holm's correction, correlation."""
+"""Intervals, a paired permutation test, Holm's correction, correlation, concentration, draws."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -125,6 +125,38 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(spearmanr(x, y).statistic if ranks else np.corrcoef(x, y)[0, 1])
+
+
+def gini(counts: ArrayLike) -> float:
+    r"""Concentration of counts (n,): 0 if all are equal, towards 1 if one has them all.
+
+    .. math:: G = \frac{\sum_{i=1}^{n} (2 i - n - 1)\, x_{(i)}}{n \sum_i x_i}
+
+    with the counts in rising order (Gini, 1912). NaN where they add up to 0.
+
+    >>> gini([3, 1]), gini([2, 0, 0, 0]), gini([0, 0])
+    (0.25, 0.75, nan)
+    """
+    rising = np.sort(np.asarray(counts))
+    n, total = len(rising), rising.sum()
+    if total == 0:
+        return float("nan")
+    place = np.arange(1, n + 1)
+    return float(((2 * place - n - 1) * rising).sum() / (n * total))
+
+
+def random_rows(n: int, most: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Draw at most ``most`` of n rows without putting back: their positions, in rising order.
+
+    >>> random_rows(3, 5, rng=np.random.default_rng(0))
+    array([0, 1, 2])
+    """
+    return np.sort(rng.permutation(n)[:most])
+
+
+def random_state(rng: np.random.Generator) -> int:
+    """Draw the seed of a library that takes a number and no generator."""
+    return int(rng.integers(2**31))
 
 
 def wilson(successes: float, n: float, *, level: float = 0.95) -> Interval:

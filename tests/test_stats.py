@@ -19,6 +19,27 @@ def rng():
     return np.random.default_rng(0)
 
 
+@given(st.lists(st.integers(0, 9), min_size=1).filter(any))
+def test_gini_equals_the_mean_absolute_difference(counts):
+    x = np.array(counts, dtype=float)
+    expected = np.abs(x[:, None] - x).mean() / (2 * x.mean())
+    assert stats.gini(counts) == pytest.approx(expected)
+
+
+def test_gini_of_nothing_is_undefined():
+    assert np.isnan(stats.gini([])) and np.isnan(stats.gini([0, 0]))
+
+
+def test_random_rows_are_drawn_once_each_and_rise():
+    rows = stats.random_rows(50, 20, rng=rng())
+    assert len(rows) == 20 and (np.diff(rows) > 0).all()
+    assert set(rows) <= set(range(50))
+    drawn = np.bincount(
+        np.concatenate([stats.random_rows(5, 2, rng=draw) for draw in rng().spawn(2000)])
+    )
+    assert drawn == pytest.approx(np.full(5, 800), rel=0.1)  # every row as often
+
+
 def test_bootstrap_means_is_near_the_normal_interval_for_a_large_sample():
     values = rng().normal(5, 2, 4000)
     found = bootstrap_means(values, rng=rng(), n_resamples=4000)[0]

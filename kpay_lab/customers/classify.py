@@ -6,22 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import mutual_info_classif
-from sklearn.impute import SimpleImputer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_recall_fscore_support
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from kpay_lab.customers.calibration import calibration_curve, calibration_error
+from kpay_lab.customers.encoding import BASE, base_rate, encoder
 from kpay_lab.customers.importances import importances
-
-BASE = "base rate"
+from kpay_lab.stats import random_state
 
 
 @dataclass(frozen=True)
@@ -54,14 +50,14 @@ class Classification:
 def classifiers(seed: int) -> dict[str, Pipeline]:
     """Return the unfitted models: gaps filled by the median, text one-hot encoded."""
     models = {
-        BASE: DummyClassifier(strategy="prior"),
         "naive Bayes": GaussianNB(var_smoothing=1e-3),
         "decision tree": DecisionTreeClassifier(
             max_depth=4, min_samples_leaf=20, random_state=seed
         ),
         "random forest": RandomForestClassifier(60, min_samples_leaf=3, random_state=seed),
     }
-    return {name: make_pipeline(_encoder(), model) for name, model in models.items()}
+    encoded = {name: make_pipeline(encoder(), model) for name, model in models.items()}
+    return {BASE: base_rate(), **encoded}
 
 
 def judge_classifiers(
@@ -166,7 +162,7 @@ def feature_weights(
         standard deviations.
     """
     X, y = _labelled(features, outcome)
-    seed = int(rng.integers(2**31))
+    seed = random_state(rng)
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=0.3, stratify=y, random_state=seed
     )
@@ -187,21 +183,6 @@ def feature_weights(
     table[["permutation", "sd"]] = shuffled[["importance", "sd"]]
     table["selected"] = table["permutation"] > 2 * table["sd"]
     return table.sort_values("permutation", ascending=False)
-
-
-def _encoder() -> ColumnTransformer:
-    text = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value="unknown", missing_values=np.nan),
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-    )
-    numbers = SimpleImputer(strategy="median", keep_empty_features=True)
-    return ColumnTransformer(
-        [
-            ("number", numbers, make_column_selector(dtype_include="number")),
-            ("text", text, make_column_selector(dtype_exclude="number")),
-        ],
-        verbose_feature_names_out=False,
-    )
 
 
 def _labelled(features: pd.DataFrame, outcome: pd.Series) -> tuple[pd.DataFrame, pd.Series]:

@@ -11,9 +11,12 @@ from sklearn.metrics import log_loss
 from sklearn.utils.parallel import Parallel, delayed
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
-from kpay_lab.customers.models import BASE, conversion_models
-from kpay_lab.customers.purchases import PurchaseData, need_both_labels, offers
-from kpay_lab.stats import bootstrap_ratio
+from kpay_lab.customers.encoding import BASE
+from kpay_lab.customers.models import conversion_models
+from kpay_lab.customers.purchases import PurchaseData, need_both_labels
+from kpay_lab.data.derived import item_sold
+from kpay_lab.data.money import refunded_amount
+from kpay_lab.stats import bootstrap_ratio, random_rows
 
 
 def fit_models(
@@ -134,14 +137,15 @@ def lift_curve(y: np.ndarray, p: np.ndarray, *, n_points: int = 100) -> pd.DataF
 
 
 def profit_curve(
-    y: np.ndarray, p: np.ndarray, *, margin: float, contact_cost: float, n_points: int = 100
+    y: np.ndarray, p: np.ndarray, *, earned: float, contact_cost: float, n_points: int = 100
 ) -> pd.DataFrame:
-    """Profit by share contacted: margin × purchases reached − contact_cost × contacts.
+    """Profit by share contacted: earned × purchases reached − contact_cost × contacts.
 
-    ``margin`` and ``contact_cost`` are money in the account's currency; columns share, profit.
+    ``earned`` is what one purchase leaves (`money.gross_profit`), ``contact_cost`` what one contact
+    costs, both in the account's currency; columns share, profit.
     """
     curve = lift_curve(y, p, n_points=n_points)
-    profit = margin * curve["gain"] * np.sum(y) - contact_cost * curve["share"] * len(y)
+    profit = earned * curve["gain"] * np.sum(y) - contact_cost * curve["share"] * len(y)
     return curve[["share"]].assign(profit=profit)
 
 
@@ -160,7 +164,7 @@ def shuffled_labels(
     """
     test_loss = []
     for _ in range(n_shuffles):
-        rows = np.sort(rng.permutation(len(train.y))[:n_rows])
+        rows = random_rows(len(train.y), n_rows, rng=rng)
         model = conversion_models()["logistic regression"]
         model.fit(train.X.iloc[rows], rng.permutation(train.y)[rows])
         test_loss.append(log_loss(test.y, model.predict_proba(test.X)[:, 1], labels=[0, 1]))
@@ -218,16 +222,15 @@ def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:
     """
     if items is None or "price" not in items:
         return pd.Series(dtype=float, name="net price")
-    sold = offers(items)
+    sold = item_sold(items["item_id"], items)
     price = items.set_index("item_id")["price"].reindex(sold)
     kept = 1 - _refunded_share(sold, orders)
-    return pd.Series(price.to_numpy() * kept, sold.index, name="net price")
+    return pd.Series(price.to_numpy() * kept, pd.Index(items["item_id"]), name="net price")
 
 
 def _refunded_share(sold: pd.Series, orders: pd.DataFrame) -> np.ndarray:
     """Share of the money that is paid back, for each course in ``sold``."""
-    refunds = orders["refund_amount"] if "refund_amount" in orders else orders["amount"] * 0
-    sums = pd.DataFrame({"paid": orders["amount"], "back": refunds.fillna(0)})
+    sums = pd.DataFrame({"paid": orders["amount"], "back": refunded_amount(orders)})
     paid, back = sums.sum()
     if paid == 0:
         return np.zeros(len(sold))

@@ -3,42 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import main_label, watched_share
+from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.weighting import with_durations
+from kpay_lab.stats import random_rows
 
 HABITS = ("category ", "kind ", "hour ")  # columns of taste and habit; the others are amounts
 INTERACTIONS = ["like_count", "comment_count", "share_count", "question_count"]
-
-
-def known_before(tables: Tables, cut: pd.Timestamp | None) -> Tables:
-    """Return the tables as they stood strictly before ``cut``; None is the end of the log.
-
-    A refund after the cut is not known yet and is taken back out of its order.
-
-    Raises
-    ------
-    ValueError
-        If the events have no time or the cut is outside the log.
-    """
-    if cut is None:
-        return tables
-    if "timestamp" not in tables.events:
-        raise ValueError("the events have no timestamp; a cut needs one (use cut=None)")
-    first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
-    if not first < cut <= last:
-        raise ValueError(f"cut {cut} is outside the log; choose one from {first} to {last}")
-    kept = {
-        name: frame[frame["timestamp"] < cut] if "timestamp" in frame else frame
-        for name, frame in tables.present().items()
-    }
-    orders = kept.get("orders")
-    if orders is not None and "refunded_at" in orders and "refund_amount" in orders:
-        known = orders["refunded_at"] < cut
-        kept["orders"] = orders.assign(
-            refund_amount=orders["refund_amount"].where(known, 0.0),
-            refunded_at=orders["refunded_at"].where(known),
-        )
-    return Tables(**kept)
 
 
 def user_features(
@@ -67,8 +39,13 @@ def user_features(
     DataFrame
         Index ``user_id``: every user with an event before the cut. What a table that is
         absent would say is absent; NaN is "never happened", such as a click rate unseen.
+
+    Raises
+    ------
+    ValueError
+        If the events have no time or the cut is outside the log.
     """
-    past = known_before(tables, cut)
+    past = tables if cut is None else _known_inside(tables, cut)
     users = pd.Index(past.events["user_id"].unique(), name="user_id")
     parts = [_behaviour(past, users), _habits(past, users)]
     if past.orders is not None:
@@ -83,12 +60,20 @@ def user_features(
     return pd.concat(parts, axis=1)
 
 
+def _known_inside(tables: Tables, cut: pd.Timestamp) -> Tables:
+    """Return the tables as known at a cut that has events on both sides."""
+    first, last = tables.span()
+    if not first < cut <= last:
+        raise ValueError(f"cut {cut} is outside the log; choose one from {first} to {last}")
+    return tables.known_at(cut)
+
+
 def some_users(tables: Tables, most: int, *, rng: np.random.Generator) -> Tables:
     """Draw at most ``most`` users with events and keep only their rows; rows keep their index."""
     ids = pd.Index(tables.events["user_id"].unique())
     if len(ids) <= most:
         return tables
-    chosen = ids[np.sort(rng.permutation(len(ids))[:most])]
+    chosen = ids[random_rows(len(ids), most, rng=rng)]
     kept = {
         name: frame[frame["user_id"].isin(chosen)] if "user_id" in frame else frame
         for name, frame in tables.present().items()
@@ -98,7 +83,7 @@ def some_users(tables: Tables, most: int, *, rng: np.random.Generator) -> Tables
 
 def main_group(items: pd.DataFrame, column: str) -> pd.Series:
     """Return each item's group by item_id; of a category such as ``Drama|War`` the first part."""
-    return items.set_index("item_id")[column].astype("str").str.split("|").str[0]
+    return main_label(items.set_index("item_id")[column])
 
 
 def habit_columns(features: pd.DataFrame) -> list[str]:
@@ -118,8 +103,8 @@ def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
     n = np.bincount(who)
     columns = {"log events": np.log1p(n)}
     if "watch_time" in events and "duration" in events:
-        share = events["watch_time"] / events["duration"].where(events["duration"] > 0)
-        columns["watched share"] = share.clip(upper=1.0).groupby(who).mean()
+        share = watched_share(events).clip(upper=1.0)  # a replay does not make up for leaving
+        columns["watched share"] = share.groupby(who).mean()
     if marks := [name for name in INTERACTIONS if name in events]:
         total = events[marks].sum(axis=1).to_numpy(dtype=np.float64)
         columns["interactions per event"] = np.bincount(who, weights=total) / n
@@ -171,6 +156,6 @@ def _orders(orders: pd.DataFrame, users: pd.Index) -> pd.DataFrame:
     columns = {"log orders": np.log1p(by_user.size().reindex(users, fill_value=0))}
     columns["log mean amount"] = np.log1p(by_user["amount"].mean()).reindex(users)
     if "refund_amount" in orders:
-        refunded = (orders["refund_amount"] > 0).groupby(orders["user_id"]).mean()
+        refunded = refunded_amount(orders).gt(0).groupby(orders["user_id"]).mean()
         columns["refund rate"] = refunded.reindex(users)
     return pd.DataFrame(columns)

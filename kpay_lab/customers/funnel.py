@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import item_sold
+from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import bootstrap_ratio
 
@@ -41,14 +43,13 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
     events, key = tables.events, ["user_id", "item_id"]
     shown = events if tables.exposures is None else tables.exposures
     pairs = shown.groupby(key, sort=False)["timestamp"].min().rename("first").reset_index()
-    pairs["shown"], pairs["offer"] = tables.exposures is not None, pairs["item_id"]
+    pairs["shown"] = tables.exposures is not None
+    pairs["offer"] = item_sold(pairs["item_id"], tables.items)
     if tables.items is not None:
         items = tables.items.set_index("item_id")
-        for name in ("kind", "host", "category", "promotes"):
+        for name in ("kind", "host", "category"):
             if name in items:
                 pairs[name] = pairs["item_id"].map(items[name])
-        if "promotes" in items:
-            pairs["offer"] = pairs.pop("promotes").fillna(pairs["item_id"])
     pairs["hour"] = pairs["first"].dt.hour
     counts = events.filter(regex="^(like|comment|share|question)_count$")
     marked = events[counts.fillna(0).sum(axis=1) > 0]
@@ -157,6 +158,6 @@ def _after_the_order(
     for step, column in (("learned", "progress"), ("reviewed", "rating")):
         done = events[events[column] > 0] if column in events else events[:0]
         pairs[step] = _follows(pairs, "offer", "ordered_at", done)
-    back = bought["refund_amount"].gt(0).to_numpy() if "refund_amount" in bought else False
-    pairs["refunded"] = pairs["ordered"] & back
+    paid_back = refunded_amount(bought).gt(0).to_numpy()
+    pairs["refunded"] = pairs["ordered"] & paid_back
     return pairs

@@ -7,19 +7,18 @@ import pandas as pd
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.dummy import DummyClassifier
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from kpay_lab.customers.encoding import BASE, base_rate, encoder
 from kpay_lab.customers.purchases import PROFILE
 
-BASE = "base rate"
+MOST_LEVELS = 20  # of a text that is one-hot encoded
 
 
 class SegmentTerms(TransformerMixin, BaseEstimator):
@@ -91,7 +90,7 @@ def conversion_models(seed: int = 0, n_groups: int = 4) -> dict[str, Pipeline]:
     }
     linear = LogisticRegression(C=0.02, solver="newton-cholesky")
     return {
-        BASE: make_pipeline(DummyClassifier(strategy="prior")),
+        BASE: base_rate(),
         "logistic regression": make_pipeline(_encoder(seed, n_groups), StandardScaler(), linear),
         **{name: make_pipeline(_encoder(seed), tree) for name, tree in trees.items()},
     }
@@ -101,22 +100,10 @@ def _segment_columns(X: pd.DataFrame) -> list[str]:
     return [name for name in X if name.startswith(PROFILE) or name in SegmentTerms.levers]
 
 
-def _encoder(seed: int, n_groups: int = 0) -> ColumnTransformer:
-    def texts(many: bool) -> object:
-        def choose(X: pd.DataFrame) -> list[str]:
-            text = X.select_dtypes(exclude="number")
-            return [name for name in text if (text[name].nunique() > 20) is many]
-
-        return choose
-
+def _encoder(seed: int, n_groups: int = 0) -> ColumnTransformer | FeatureUnion:
     folds = Folds(5, shuffle=True, random_state=seed)
-    numbers = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    steps = [
-        ("number", numbers, make_column_selector(dtype_include="number")),
-        ("few", one_hot, texts(many=False)),
-        ("many", TargetEncoder(target_type="binary", cv=folds), texts(many=True)),
-    ]
-    if n_groups:
-        steps.append(("segment", SegmentTerms(n_groups, seed), _segment_columns))
-    return ColumnTransformer(steps)
+    columns = encoder(mark_gaps=True, most_levels=MOST_LEVELS, folds=folds)
+    if not n_groups:
+        return columns
+    segments = ColumnTransformer([("segment", SegmentTerms(n_groups, seed), _segment_columns)])
+    return FeatureUnion([("columns", columns), ("segments", segments)])

@@ -12,6 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from kpay_lab.customers.features import log_lift, main_group
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.stats import random_state
 
 METHODS = ("kmeans", "mixture")
 COLUMNS = ["k", "silhouette", "null_mean", "null_sd", "null_max", "stability"]
@@ -63,7 +64,8 @@ def find_segments(
     values = _standardised(features, method, max(ks))
     shuffled = [rng.permuted(values, axis=0) for _ in range(n_shuffles)]
     drawn = rng.integers(0, len(values), (n_resamples, len(values)))
-    seed, sample = int(rng.integers(2**31)), rng.permutation(len(values))[:1000]
+    seed = random_state(rng)
+    sample = rng.permutation(len(values))[:1000]
     group = partial(group_users, method=method, seed=seed)
     rows, groupings = [], {1: np.zeros(len(values), int)}
     for k in ks:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import item_sold, watched_share
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.interest.weighting import with_durations
 
@@ -62,7 +63,7 @@ def make_dataset(
         If the window leaves the log.
     """
     log = _log(tables, unit)
-    first, last = tables.events["timestamp"].agg(["min", "max"])
+    first, last = tables.span()
     start, stop = cut + gap, cut + gap + horizon
     if not first < cut < stop <= last + pd.Timedelta(days=1):
         raise ValueError(f"cut {cut} to {stop} is outside the log; it runs from {first} to {last}")
@@ -72,7 +73,8 @@ def make_dataset(
         rows["hour"], rows["moment"] = rows["moment"].dt.hour, rows["moment"] - gap
         y = rows["purchased"].to_numpy(dtype=int)
     else:
-        rows = _open_pairs(tables, log, cut).assign(moment=cut)
+        past = tables.known_at(cut)
+        rows = _open_pairs(past, _log(past, unit)).assign(moment=cut)
         bought = pd.MultiIndex.from_frame(window[["user_id", "item_id"]])
         y = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(bought).astype(int)
     if rows.empty:
@@ -173,20 +175,13 @@ def history(rows: pd.DataFrame, log: pd.DataFrame, by: list[str], values: list[s
     return result[:n]
 
 
-def offers(items: pd.DataFrame) -> pd.Series:
-    """What each item sells: the course it promotes, else itself."""
-    by_id = items.set_index("item_id")
-    own = pd.Series(by_id.index, by_id.index)
-    return by_id["promotes"].fillna(own) if "promotes" in by_id else own
-
-
-def _open_pairs(tables: Tables, orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
-    logs = [tables.events, tables.exposures]
-    met = pd.concat([log[log["timestamp"] < cut] for log in logs if log is not None])
-    if tables.items is not None:
-        met = met.assign(item_id=met["item_id"].map(offers(tables.items)))
+def _open_pairs(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
+    """Return each user and course that met, directly or by a promotion, and is not yet owned."""
+    logs = [log for log in (past.events, past.exposures) if log is not None]
+    met = pd.concat(logs, ignore_index=True)
+    met = met.assign(item_id=item_sold(met["item_id"], past.items))
     pairs = met[["user_id", "item_id"]].drop_duplicates(ignore_index=True)
-    owned = orders[orders["timestamp"] < cut][["user_id", "item_id"]]
+    owned = orders[["user_id", "item_id"]]
     free = ~pd.MultiIndex.from_frame(pairs).isin(pd.MultiIndex.from_frame(owned))
     return pairs[free].reset_index(drop=True)
 
@@ -195,13 +190,12 @@ def _dressed(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Add what is known of the item, ids as numbers, the moment as an integer."""
     frame = frame.rename(columns={"timestamp": "moment"}).reset_index(drop=True)
     frame["moment"] = frame["moment"].dt.tz_convert(None).astype("datetime64[us]").astype("int64")
-    frame["offer"] = frame["item_id"]
+    frame["offer"] = item_sold(frame["item_id"], tables.items)
     if tables.items is not None:
         items = tables.items.set_index("item_id")
         for name in TEXT:
             if name in items:
                 frame[name] = frame["item_id"].map(items[name]).astype("category")
-        frame["offer"] = frame["item_id"].map(offers(tables.items))
         if "price" in items:
             frame["price"] = frame["offer"].map(items["price"])
     frame["user"] = tables.ids("user_id").get_indexer(frame["user_id"])
@@ -240,9 +234,13 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _viewing(rows: pd.DataFrame, events: pd.DataFrame) -> dict[str, np.ndarray]:
-    """How often and how fully this user watched this item, offer, topic and kind."""
-    share = events["watch_time"] / events["duration"] if "watch_time" in events else np.nan
-    events = events.assign(share=pd.Series(share, events.index).clip(0, 1).fillna(0.0))
+    """How often and how fully this user watched this item, offer, topic and kind.
+
+    The share watched is the mean over the views of which it is known, drawn towards 0.3 by
+    five views.
+    """
+    share = watched_share(events).clip(upper=1.0)  # a replay is no second view
+    events = events.assign(known=share.notna(), share=share.fillna(0.0))
     found = {}
     for name, key in (
         ("user", None),
@@ -252,11 +250,10 @@ def _viewing(rows: pd.DataFrame, events: pd.DataFrame) -> dict[str, np.ndarray]:
         ("item", "item_id"),
     ):
         if key is None or key in rows:
-            views, watched = history(
-                rows, events, ["user"] + ([key] if key else []), ["n", "share"]
-            ).T
+            keys = ["user", key] if key else ["user"]
+            views, known, watched = history(rows, events, keys, ["n", "known", "share"]).T
             found[f"{name} views"] = np.log1p(views)
-            found[f"{name} watched"] = (watched + 1.5) / (views + 5)
+            found[f"{name} watched"] = (watched + 1.5) / (known + 5)
     return found
 
 

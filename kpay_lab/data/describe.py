@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import age_band, main_label, watched_share
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
-from kpay_lab.stats import correlation
+from kpay_lab.stats import correlation, gini
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,9 @@ class LongTail:
 
 
 def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
-    r"""Count the events of each id and measure their concentration.
+    """Count the events of each id and measure their concentration (`stats.gini`).
 
-    .. math:: G = \frac{\sum_{i=1}^{n} (2 i - n - 1)\, x_{(i)}}{n \sum_i x_i}
-
-    with the counts in rising order (Gini, 1912). Ids of the universe without an event count
-    as 0, so that a catalogue nobody watches shows.
+    Ids of the universe without an event count as 0, so that a catalogue nobody watches shows.
 
     >>> tail = long_tail(pd.Series(["a", "a", "a", "b"]))
     >>> tail.counts, tail.gini
@@ -38,11 +36,10 @@ def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
     counts = ids.value_counts()
     if universe is not None:
         counts = counts.reindex(universe, fill_value=0)
-    rising = np.sort(counts.to_numpy())
-    n, total = len(rising), rising.sum()
-    gini = float(((2 * np.arange(1, n + 1) - n - 1) * rising).sum() / (n * total))
-    falling = rising[::-1]
-    return LongTail(falling, gini, float(falling[: max(1, n // 10)].sum() / total))
+    falling = np.sort(counts.to_numpy())[::-1]
+    busiest_tenth = falling[: max(1, len(falling) // 10)]
+    head_share = float(busiest_tenth.sum() / falling.sum())
+    return LongTail(falling, gini(falling), head_share)
 
 
 def agreement_of_halves(events: pd.DataFrame, users: pd.Index) -> float:
@@ -80,18 +77,16 @@ def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:
     return Rhythm(by_day.reindex(days, fill_value=0), by_hour.rename_axis(columns="hour"))
 
 
-def watched_share(events: pd.DataFrame, items: pd.DataFrame | None = None) -> pd.DataFrame:
+def watched_share_by_kind(events: pd.DataFrame, items: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return ``share`` of the duration watched (above 1: a replay) and ``kind`` of each event.
 
     Only events whose watch time and duration are known; the kind is ``all`` where no item
     has one.
     """
-    both = events.reindex(columns=["watch_time", "duration"])
     kind = pd.Series("all", events.index)
     if items is not None and "kind" in items:
         kind = events["item_id"].map(items.set_index("item_id")["kind"]).fillna("other")
-    share = both["watch_time"] / both["duration"].where(both["duration"] > 0)
-    return pd.DataFrame({"share": share, "kind": kind}).dropna()
+    return pd.DataFrame({"share": watched_share(events), "kind": kind}).dropna()
 
 
 def telling_columns(tables: Tables) -> tuple[str, str] | None:
@@ -106,7 +101,7 @@ def telling_columns(tables: Tables) -> tuple[str, str] | None:
 def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
     """Count users and events by a group of users and a group of items.
 
-    Ages become bands of ten years; of a category such as ``Drama|War`` the first part
+    Ages become bands (`derived.age_band`); of a category such as ``Drama|War`` the first part
     counts. Small groups are not yet suppressed.
 
     Returns
@@ -120,7 +115,7 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
         if frame is None or column not in frame:
             raise ValueError(f"who watches what needs the column {column} in {name}")
         values = frame.set_index(key)[column]
-        values = age_band(values) if column == "age" else values.str.split("|").str[0]
+        values = age_band(values) if column == "age" else main_label(values)
         groups[column] = tables.events[key].map(values)
     joined = pd.DataFrame({"user_id": tables.events["user_id"], **groups}).dropna()
     grouped = joined.groupby([user_column, item_column], observed=True)["user_id"]
@@ -149,14 +144,3 @@ def group_shares(table: pd.DataFrame, *, minimum: int) -> pd.DataFrame:
     wide = shown.pivot(index=rows, columns=columns, values="share")
     never = table.pivot(index=rows, columns=columns, values="n_events").isna()
     return wide.mask(never, 0.0)[[name for name in kept[1] if name in wide]]
-
-
-def age_band(ages: pd.Series) -> pd.Series:
-    """Put ages into bands of ten years, as text; unknown stays unknown.
-
-    >>> age_band(pd.Series([7.0, 34.0, 82.0])).tolist()
-    ['0-9', '30-39', '80+']
-    """
-    names = [f"{low}-{low + 9}" for low in range(0, 80, 10)] + ["80+"]
-    bands = pd.cut(ages, [*range(0, 90, 10), np.inf], right=False, labels=names)
-    return bands.astype("str").where(ages.notna())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import watched_share
 from kpay_lab.data.tables import Tables
 
 
@@ -45,11 +46,11 @@ def quality_report(tables: Tables) -> QualityReport:
             found.append((name, column, missing, share, low, high, outside))
     names = "table column missing share low high outliers"
     columns = pd.DataFrame(found, columns=names.split(" "))
-    both = tables.events.reindex(columns=["watch_time", "duration"]).dropna().query("duration > 0")
+    share = watched_share(tables.events).dropna()
     return QualityReport(
         columns.astype({"outliers": "Int64"}),
         pd.DataFrame(duplicates, columns=["table", "rows", "duplicates"]),
-        float((both["watch_time"] > both["duration"]).mean()),
+        float((share > 1).mean()),
     )
 
 

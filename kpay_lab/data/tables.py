@@ -93,6 +93,68 @@ class Tables:
         """Return the same tables with other events (a filter or a part of a split)."""
         return replace(self, events=events)
 
+    def known_at(self, cut: pd.Timestamp) -> "Tables":
+        """Return the tables as they stood just before ``cut``; rows keep their labels.
+
+        A row of events, orders or exposures whose ``timestamp`` is at or after the cut is not
+        there; nor is a row without a time, of which nobody can say that it was known. Users
+        and items stay whole. A refund at or after the cut has not happened yet: its
+        ``refund_amount`` is 0 and its ``refunded_at`` missing. A refund without a date is
+        known with its order.
+
+        Raises
+        ------
+        ValueError
+            If the events have no timestamp.
+
+        Examples
+        --------
+        >>> moments = pd.to_datetime(["2026-01-01", "2026-01-05", None], utc=True)
+        >>> log = pd.DataFrame({"user_id": "u", "item_id": list("abc"), "timestamp": moments})
+        >>> Tables(log).known_at(pd.Timestamp("2026-01-05", tz="UTC")).events["item_id"].tolist()
+        ['a']
+        """
+        self._need_times()
+        known = {
+            name: frame[frame["timestamp"] < cut]
+            for name, frame in self.present().items()
+            if "timestamp" in frame
+        }
+        if "orders" in known:
+            known["orders"] = _without_later_refunds(known["orders"], cut)
+        return replace(self, **known)
+
+    def since(self, start: pd.Timestamp) -> "Tables":
+        """Return the tables with what happened at ``start`` or later; rows keep their labels.
+
+        Rows without a time are left out, and users and items stay whole, as in `known_at`.
+
+        Raises
+        ------
+        ValueError
+            If the events have no timestamp.
+        """
+        self._need_times()
+        later = {
+            name: frame[frame["timestamp"] >= start]
+            for name, frame in self.present().items()
+            if "timestamp" in frame
+        }
+        return replace(self, **later)
+
+    def span(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """Return the first and the last moment of the events; without times a ValueError."""
+        self._need_times()
+        times = self.events["timestamp"]
+        return times.min(), times.max()
+
+    def _need_times(self) -> None:
+        if "timestamp" not in self.events:
+            raise ValueError(
+                "the events have no timestamp, so they have no before and after; "
+                "add the column, or ask without a moment (leave cut, since and until empty)"
+            )
+
     def present(self) -> dict[str, pd.DataFrame]:
         """Return the tables that are there, by name, in the schema's order."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -107,30 +169,34 @@ class Tables:
         return pd.Index(pd.concat([ids.drop_duplicates() for ids in found]).unique(), name=column)
 
 
-def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:
-    """Keep what happened in ``[since, until)``, ISO, UTC where no offset is written.
+def _without_later_refunds(orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
+    if "refunded_at" not in orders:
+        return orders
+    later = orders["refunded_at"] >= cut
+    undone = {"refunded_at": orders["refunded_at"].mask(later)}
+    if "refund_amount" in orders:
+        undone["refund_amount"] = orders["refund_amount"].mask(later, 0.0)
+    return orders.assign(**undone)
 
-    Items and users stay whole. A bound that is no time, events without times, or none inside
-    is a ValueError.
+
+def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:
+    """Keep what happened from ``since`` on and was known at ``until``, rows numbered from 0.
+
+    Both are ISO times, UTC where no offset is written; see `Tables.since`, `Tables.known_at`.
+    A bound that is no time, events without times, or none inside is a ValueError.
     """
-    if not since and not until:
-        return tables
-    if "timestamp" not in tables.events:
-        raise ValueError("the events have no timestamp; leave since and until empty")
     start, end = moment("since", since), moment("until", until)
-    kept = {}
-    for name, frame in tables.present().items():
-        if "timestamp" in frame:
-            inside = frame["timestamp"].notna()
-            inside &= True if start is None else frame["timestamp"] >= start
-            inside &= True if end is None else frame["timestamp"] < end
-            kept[name] = frame[inside].reset_index(drop=True)
-    if kept["events"].empty:
-        first, last = tables.events["timestamp"].min(), tables.events["timestamp"].max()
+    kept = tables if start is None else tables.since(start)
+    kept = kept if end is None else kept.known_at(end)
+    if kept is tables:
+        return tables
+    if kept.events.empty:
+        first, last = tables.span()
         raise ValueError(
             f"no event from since={since} to until={until}; the log runs from {first} to {last}"
         )
-    return replace(tables, **kept)
+    renumbered = {name: frame.reset_index(drop=True) for name, frame in kept.present().items()}
+    return Tables(**renumbered)
 
 
 def moment(name: str, text: str | None) -> pd.Timestamp | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab import stats
 from kpay_lab.evaluate.compare import Comparison
 from kpay_lab.evaluate.ranking import find_hits
 from kpay_lab.evaluate.split import Split
@@ -81,19 +82,14 @@ def catalogue_coverage(items: np.ndarray, candidates: np.ndarray) -> float:
 def gini(items: np.ndarray, candidates: np.ndarray) -> float:
     """Concentration of the lists on few items: 0 all equal, near 1 one item gets all.
 
-    With x_(i) the times item i of m candidates is shown, in ascending order,
-    G = sum_i (2 i - m - 1) x_(i) / (m sum_i x_(i)). For recommendations: Fleder &
+    It is `stats.gini` of the times each candidate is shown. For recommendations: Fleder &
     Hosanagar (2009), Blockbuster culture's next rise or fall. NaN where no list shows a
     candidate.
 
     >>> gini(np.array([[0], [0]]), np.array([True, True, True, True]))  # (m - 1) / m
     0.75
     """
-    shown = np.sort(times_shown(items, len(candidates))[candidates])
-    m = len(shown)
-    if shown.sum() == 0:
-        return float("nan")
-    return float(((2 * np.arange(1, m + 1) - m - 1) * shown).sum() / (m * shown.sum()))
+    return stats.gini(times_shown(items, len(candidates))[candidates])
 
 
 def novelty(items: np.ndarray, popularity: np.ndarray, n_users: int) -> np.ndarray:

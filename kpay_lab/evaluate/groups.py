@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import age_band
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.evaluate.compare import Comparison
 from kpay_lab.evaluate.ranking import find_hits
@@ -51,9 +52,7 @@ def user_groups(split: Split) -> pd.DataFrame:
         return found
     people = people.set_index("user_id").reindex(index)
     if "age" in people:
-        edges = [0, 18, 25, 35, 45, 55, np.inf]
-        names = ["under 18", "18-24", "25-34", "35-44", "45-54", "55 and over"]
-        found["age"] = pd.cut(people["age"], edges, right=False, labels=names).astype("object")
+        found["age"] = age_band(people["age"]).astype("object")
     for column in ("gender", "occupation"):
         if column in people:
             found[column] = people[column]

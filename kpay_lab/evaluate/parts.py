@@ -36,12 +36,20 @@ def default_split(tables: Tables) -> str:
 def part(
     tables: Tables, how: str, train_share: float | None = None, cut: pd.Timestamp | None = None
 ) -> Parts:
-    """Part the tables, their events numbered from 0, as `rows_to_train` says; pass the gate."""
+    """Part the tables, their events numbered from 0, as `rows_to_train` says; pass the gate.
+
+    With a cut, the training part is what was known then (`Tables.known_at`). Without one,
+    orders and exposures of the (user, item) pairs held back are dropped.
+    """
     tables = tables.with_events(tables.events.reset_index(drop=True))
     in_train, cut = rows_to_train(tables.events, how, train_share, cut)
-    parts = Parts(training_tables(tables, in_train, cut), tables.events[~in_train], cut)
-    leakage_gate(parts.train, parts.held_back, cut)
-    return parts
+    held_back = tables.events[~in_train]
+    if cut is None:
+        train = _without_pairs(tables.with_events(tables.events[in_train]), held_back)
+    else:
+        train = tables.known_at(cut)
+    leakage_gate(train, held_back, cut)
+    return Parts(train, held_back, cut)
 
 
 def rows_to_train(
@@ -98,31 +106,15 @@ def rows_to_train(
     raise ValueError(f"split {how!r} is unknown; choose one of {', '.join(SPLITS)}")
 
 
-def training_tables(
-    tables: Tables, in_train: np.ndarray, cut: pd.Timestamp | None = None
-) -> Tables:
-    """Return the tables as they were known when the model was trained.
-
-    With a cut, orders and exposures from it on are dropped and later refunds undone. Without
-    one, those of the (user, item) pairs held back are dropped: they would give the answer away.
-    """
-    held_back = pd.MultiIndex.from_frame(tables.events.loc[~in_train, ["user_id", "item_id"]])
+def _without_pairs(tables: Tables, held_back: pd.DataFrame) -> Tables:
+    """Drop orders and exposures of the (user, item) pairs held back: they tell the answer."""
+    pairs_held_back = pd.MultiIndex.from_frame(held_back[["user_id", "item_id"]])
     kept = {}
-    for name in ("orders", "exposures"):
-        frame = getattr(tables, name)
-        if frame is not None and cut is not None:
-            kept[name] = frame[frame["timestamp"] < cut]
-        elif frame is not None:
+    for name, frame in tables.present().items():
+        if name in ("orders", "exposures"):
             pairs = pd.MultiIndex.from_frame(frame[["user_id", "item_id"]])
-            kept[name] = frame[~pairs.isin(held_back)]
-    orders = kept.get("orders")
-    if orders is not None and cut is not None and "refunded_at" in orders:
-        later = orders["refunded_at"] >= cut
-        undone = {"refunded_at": orders["refunded_at"].mask(later)}
-        if "refund_amount" in orders:
-            undone["refund_amount"] = orders["refund_amount"].mask(later, 0.0)
-        kept["orders"] = orders.assign(**undone)
-    return replace(tables, events=tables.events[in_train], **kept)
+            kept[name] = frame[~pairs.isin(pairs_held_back)]
+    return replace(tables, **kept)
 
 
 def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab.data.money import net_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.split import Split
 from kpay_lab.interest.matrix import InterestMatrix
@@ -12,9 +13,7 @@ from kpay_lab.recommend.base import largest
 
 def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     """Money paid for each (user, item), less what was paid back: (n_users, n_items)."""
-    net = orders["amount"]
-    if "refund_amount" in orders:
-        net = net - orders["refund_amount"].fillna(0.0)
+    net = net_amount(orders)
     pairs = orders["user_id"], orders["item_id"]
     return InterestMatrix.from_pairs(*pairs, net.to_numpy(), users=users, items=items).values
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.money import net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
 
@@ -87,10 +88,7 @@ def _sums_in_test(in_test: pd.DataFrame) -> pd.DataFrame:
 
 def _net_revenue(orders: pd.DataFrame, users: pd.Index) -> pd.Series:
     """Return what each user paid less refunds; 0 without an order."""
-    net = orders["amount"]
-    if "refund_amount" in orders:
-        net = net - orders["refund_amount"].fillna(0.0)
-    revenue = net.groupby(orders["user_id"]).sum()
+    revenue = net_amount(orders).groupby(orders["user_id"]).sum()
     return revenue.reindex(users).fillna(0.0)
 
 

@@ -72,7 +72,8 @@ def published_relevance(C: Matrix, D: Matrix, reading: str = "meaning") -> Matri
     >>> published_relevance([[1, 0], [0, 2]], [[3, 4]])
     array([[3., 8.]])
     """
-    C, D = _matrix("C", C), _matrix("D", D)
+    C = _matrix("C", C)
+    D = _matrix("D", D)
     if C.shape[1] != D.shape[1]:
         raise ValueError(f"C has {C.shape[1]} features and D has {D.shape[1]}; they must agree")
     if reading not in ("meaning", "indices"):
@@ -100,7 +101,9 @@ def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float
     >>> published_score([[0.8]], [[0.5]], [[30]], (0.5, 0.3, 0.2))
     array([[6.55]])
     """
-    R, A, B = _matrix("R", R), _matrix("A", A), _matrix("B", B)
+    R = _matrix("R", R)
+    A = _matrix("A", A)
+    B = _matrix("B", B)
     _same_shape(R=R, A=A, B=B)
     first, second, third = weights
     return first * R + second * A + third * B
@@ -155,7 +158,8 @@ def predicted_interest(
         raise ValueError(
             f"mu has shape {means.shape}; give one number or one for each of {A.shape[0]} users"
         )
-    return A + np.broadcast_to(means, A.shape[:1])[:, None] * _identity(A, identity)
+    mean_of_user = np.broadcast_to(means, A.shape[:1])
+    return A + mean_of_user[:, None] * _identity(A, identity)
 
 
 def content_relevance(C: Matrix, D: Matrix, *, normalise: bool = True) -> Matrix:
@@ -165,7 +169,8 @@ def content_relevance(C: Matrix, D: Matrix, *, normalise: bool = True) -> Matrix
     ``normalise`` it is `published_relevance` read by meaning.
     """
     if normalise:
-        C, D = _unit_rows(_matrix("C", C)), _unit_rows(_matrix("D", D))
+        C = _unit_rows(_matrix("C", C))
+        D = _unit_rows(_matrix("D", D))
     return published_relevance(C, D)
 
 
@@ -185,15 +190,18 @@ def combined_score(
         Applied to each input; by default `unit_range`. The identity gives `published_score`.
     """
     scale = scale or unit_range
-    R, A, B = (scale(_matrix(name, values)) for name, values in (("R", R), ("A", A), ("B", B)))
-    return published_score(R, A, B, weights)
+    scaled_R = scale(_matrix("R", R))
+    scaled_A = scale(_matrix("A", A))
+    scaled_B = scale(_matrix("B", B))
+    return published_score(scaled_R, scaled_A, scaled_B, weights)
 
 
 def comment_model(
     A: Matrix, B: Matrix, f: Callable[[Matrix, Matrix], Matrix], threshold: float | None = None
 ) -> Matrix:
     """C = f(A, B) for any f of two matrices; True or False where a threshold is given."""
-    A, B = _matrix("A", A), _matrix("B", B)
+    A = _matrix("A", A)
+    B = _matrix("B", B)
     _same_shape(A=A, B=B)
     values = f(A, B)
     return values if threshold is None else values > threshold
@@ -205,7 +213,8 @@ def unit_range(values: Matrix) -> Matrix:
     >>> unit_range(np.array([[20.0, 30.0, 40.0]]))
     array([[0. , 0.5, 1. ]])
     """
-    low, high = values.min(), values.max()
+    low = values.min()
+    high = values.max()
     return np.zeros_like(values) if high == low else (values - low) / (high - low)
 
 

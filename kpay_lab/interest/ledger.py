@@ -50,8 +50,9 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
     verdict     cannot_be
     Name: R/u_1/v_1, dtype: object
     """
-    means = zip(case.users, case.interest.mean(axis=1), strict=True)
-    rows = [_row(f"mu/{user}", mean, case.mean_interest, "") for user, mean in means]
+    rows = []
+    for user, mean in zip(case.users, case.interest.mean(axis=1), strict=True):
+        rows.append(_row(f"mu/{user}", mean, case.mean_interest, ""))
     for part in (_interest, _predicted, _relevance, _score, _comment):
         rows += part(case)
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -75,9 +76,11 @@ def comment_thresholds(case: WorkedCase = WORKED_CASE) -> tuple[float, float]:
 def _interest(case: WorkedCase) -> list[Row]:
     """A itself: printed without values; the share of own watch time is one way to make it."""
     needs = "the document to say how A is made; shown: the share of the user's own watch time"
-    made = own_share(case.watch_time).ravel()
-    keys = _keys("A", case)
-    return [(k, _clean(a), None, None, "not_given", needs) for k, a in zip(keys, made, strict=True)]
+    shares = own_share(case.watch_time).ravel()
+    rows: list[Row] = []
+    for key, share in zip(_keys("A", case), shares, strict=True):
+        rows.append((key, _clean(share), None, None, "not_given", needs))
+    return rows
 
 
 def _predicted(case: WorkedCase) -> list[Row]:
@@ -85,7 +88,8 @@ def _predicted(case: WorkedCase) -> list[Row]:
     for symbol, identity in (("P", "eye"), ("P[ones]", "ones")):
         computed = published_interest(case.interest, case.mean_interest, identity)
         needs = []
-        needed = case.predicted - (computed - case.interest)
+        added_by_formula = computed - case.interest
+        needed = case.predicted - added_by_formula
         for value, printed in zip(needed.flat, case.interest.flat, strict=True):
             words = f"A = {value:.2g}, but the rating table prints {printed:.2g}"
             negative = ", and a degree of interest is not negative"
@@ -127,8 +131,10 @@ def _comment(case: WorkedCase) -> list[Row]:
     verdict = "reproduced_if" if low < high else "cannot_be"
     needs = f"“has commented” to mean C > t with t from {low:g} up to, not including, {high:g}"
     computed = published_comment(case.interest, case.watch_time).ravel()
-    cells = zip(_keys("C", case), computed, case.commented.flat, strict=True)
-    return [(k, _clean(c), bool(label), None, verdict, needs) for k, c, label in cells]
+    rows: list[Row] = []
+    for key, value, label in zip(_keys("C", case), computed, case.commented.flat, strict=True):
+        rows.append((key, _clean(value), bool(label), None, verdict, needs))
+    return rows
 
 
 def _keys(symbol: str, case: WorkedCase) -> list[str]:

@@ -67,13 +67,18 @@ class InterestMatrix:
         users, items : pandas.Index, optional
             Every id, in order; by default those of the pairs, in order of appearance.
         """
-        users = pd.Index(pd.unique(pd.Series(user_ids)), name="user_id") if users is None else users
-        items = pd.Index(pd.unique(pd.Series(item_ids)), name="item_id") if items is None else items
-        rows, cols = users.get_indexer(user_ids), items.get_indexer(item_ids)
-        if (rows < 0).any() or (cols < 0).any():
+        if users is None:
+            users = pd.Index(pd.unique(pd.Series(user_ids)), name="user_id")
+        if items is None:
+            items = pd.Index(pd.unique(pd.Series(item_ids)), name="item_id")
+        rows = users.get_indexer(user_ids)
+        columns = items.get_indexer(item_ids)
+        if (rows < 0).any() or (columns < 0).any():
             raise ValueError("a pair names a user or item that is not in the index given")
-        triplets = (np.asarray(values, dtype=np.float64), (rows, cols))
-        return cls(coo_array(triplets, shape=(len(users), len(items))).tocsr(), users, items)
+        degrees = np.asarray(values, dtype=np.float64)
+        shape = (len(users), len(items))
+        matrix = coo_array((degrees, (rows, columns)), shape=shape).tocsr()
+        return cls(matrix, users, items)
 
     @property
     def relative(self) -> np.ndarray:

@@ -1,5 +1,6 @@
 """How much the interest matrix depends on the weights somebody chose."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -31,25 +32,32 @@ def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int =
     """
     base = interest_degree(totals, weights)
     favourites = _favourites(totals, base, k)
-    present = interest_signs(totals, weights).columns
-    changes = [
-        (sign, words, factor)
-        for sign in present
-        for words, factor in (("without", 0.0), ("doubled", 2.0))
-        if getattr(weights, sign) > 0 and (factor > 0 or len(present) > 1)
-    ]
     rows = []
-    for sign, words, factor in changes:
-        changed = replace(weights, **{sign: getattr(weights, sign) * factor})
+    for change, changed in _changes(totals, weights):
         degree = interest_degree(totals, changed)
-        stay = np.isin(_favourites(totals, degree, k), favourites)
-        overlap = stay.mean() if len(stay) else np.nan
-        rows.append((f"{sign} {words}", correlation(base, degree, ranks=True), overlap))
+        stays = np.isin(_favourites(totals, degree, k), favourites)
+        overlap = stays.mean() if len(stays) else np.nan
+        rows.append((change, correlation(base, degree, ranks=True), overlap))
     return pd.DataFrame(rows, columns=["change", "rank_correlation", f"overlap@{k}"])
+
+
+def _changes(totals: PairTotals, weights: InterestWeights) -> Iterator[tuple[str, InterestWeights]]:
+    """Yield each change in words with the weights that result; the last sign is not left out."""
+    signs = interest_signs(totals, weights).columns
+    for sign in signs:
+        weight = getattr(weights, sign)
+        if not weight > 0:
+            continue
+        if len(signs) > 1:
+            yield f"{sign} without", replace(weights, **{sign: 0.0})
+        yield f"{sign} doubled", replace(weights, **{sign: weight * 2.0})
 
 
 def _favourites(totals: PairTotals, degree: np.ndarray, k: int) -> np.ndarray:
     """Row numbers of the k strongest pairs of each user who has more than k."""
-    user = totals.pairs["user"].iloc[np.lexsort((-degree, totals.pairs["user"]))]
-    of_user = user.groupby(user)
-    return user.index[(of_user.cumcount() < k) & (of_user.transform("size") > k)].to_numpy()
+    strongest_first = np.lexsort((-degree, totals.pairs["user"]))
+    user = totals.pairs["user"].iloc[strongest_first]
+    pairs_of_user = user.groupby(user)
+    is_favourite = pairs_of_user.cumcount() < k
+    has_choice = pairs_of_user.transform("size") > k
+    return user.index[is_favourite & has_choice].to_numpy()

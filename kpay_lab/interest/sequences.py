@@ -50,10 +50,13 @@ class Sequences:
             not counted.
         """
         group = self.session if within_session else self.user
-        follows = (group[1:] == group[:-1]) & (self.item[1:] != self.item[:-1])
-        cells = self.item[:-1][follows], self.item[1:][follows]
-        shape = self.n_items, self.n_items
-        return coo_array((np.ones(follows.sum()), cells), shape=shape).tocsr()
+        item_left = self.item[:-1]
+        item_next = self.item[1:]
+        same_group = group[1:] == group[:-1]
+        follows = same_group & (item_next != item_left)
+        cells = (item_left[follows], item_next[follows])
+        counts = np.ones(follows.sum())
+        return coo_array((counts, cells), shape=(self.n_items, self.n_items)).tocsr()
 
 
 def behaviour_sequences(
@@ -93,15 +96,20 @@ def behaviour_sequences(
     if "timestamp" not in events:
         raise ValueError("behaviour sequences need a timestamp column in events; this log has none")
     timed = events[events["timestamp"].notna()]
-    user, item = users.get_indexer(timed["user_id"]), items.get_indexer(timed["item_id"])
-    moments = timed["timestamp"].dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
-    order = np.lexsort((moments, user))
-    user, item = user[order], item[order]
+    user = users.get_indexer(timed["user_id"])
+    item = items.get_indexer(timed["item_id"])
+    times = timed["timestamp"].dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
+    order = np.lexsort((times, user))
+    user = user[order]
+    item = item[order]
     if "session_id" in timed:
-        apart = np.diff(pd.factorize(timed["session_id"])[0][order]) != 0
+        session_codes, _ = pd.factorize(timed["session_id"])
+        session_ends = np.diff(session_codes[order]) != 0
     else:
-        apart = np.diff(moments[order]) > pd.Timedelta(minutes=gap_minutes).to_timedelta64()
-    session = np.cumsum(np.append(0, apart | (np.diff(user) != 0)))[: len(user)]
+        longest_pause = pd.Timedelta(minutes=gap_minutes).to_timedelta64()
+        session_ends = np.diff(times[order]) > longest_pause
+    is_new = session_ends | (np.diff(user) != 0)
+    session = np.cumsum(np.append(0, is_new))[: len(user)]
     return Sequences(user, item, session, len(items))
 
 
@@ -130,10 +138,12 @@ def group_transitions(transitions: csr_array, groups: pd.Series, *, most: int = 
     y  1.00  0.00
     """
     codes, names = pd.factorize(groups)
-    member = np.eye(len(names) + 1)[codes, :-1]  # without a group, code -1: a row of zeros
-    table = member.T @ (transitions @ member)
-    kept = np.sort(np.argsort(-table.sum(axis=1), kind="stable")[:most])
-    table = table[np.ix_(kept, kept)]
-    total = table.sum(axis=1, keepdims=True)
-    shares = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
-    return pd.DataFrame(shares, index=list(names[kept]), columns=list(names[kept]))
+    membership = np.eye(len(names) + 1)[codes, :-1]  # without a group, code -1: a row of zeros
+    steps = membership.T @ (transitions @ membership)
+    busiest_first = np.argsort(-steps.sum(axis=1), kind="stable")
+    chosen = np.sort(busiest_first[:most])
+    steps = steps[np.ix_(chosen, chosen)]
+    total = steps.sum(axis=1, keepdims=True)
+    shares = np.divide(steps, total, out=np.zeros_like(steps), where=total > 0)
+    labels = list(names[chosen])
+    return pd.DataFrame(shares, index=labels, columns=labels)

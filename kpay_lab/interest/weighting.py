@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, get_index_dtype
 
+from kpay_lab.data.derived import watched_share
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.totals import PairTotals, pair_totals
@@ -83,7 +84,7 @@ def interest_signs(
     pairs = totals.pairs
     signs = pd.DataFrame(index=pairs.index)
     if "watch_time" in pairs:
-        signs["watch"] = _watched_share(pairs)
+        signs["watch"] = _sign_of_watching(pairs)
     for sign, half in {"like": weights.half_like, "comment": weights.half_comment}.items():
         if (count := f"{sign}_count") in pairs:
             signs[sign] = pairs[count] / (pairs[count] + half)
@@ -97,9 +98,9 @@ def interest_signs(
     return signs
 
 
-def _watched_share(pairs: pd.DataFrame) -> pd.Series:
+def _sign_of_watching(pairs: pd.DataFrame) -> pd.Series:
     if "duration" in pairs and pairs["duration"].gt(0).any():
-        return (pairs["watch_time"] / pairs["duration"].where(pairs["duration"] > 0)).clip(upper=1)
+        return watched_share(pairs).clip(upper=1.0)  # a replay says no more than watching whole
     own = pairs.groupby("user")["watch_time"].transform("sum")
     return pairs["watch_time"] / own.where(own > 0)
 

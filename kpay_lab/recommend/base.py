@@ -1,5 +1,6 @@
 """What a model may see, what it must do, and the only code that ranks."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
@@ -90,48 +91,73 @@ def gram(rows: csr_array) -> np.ndarray:
     Strip by strip the sums stay in the cache, and the sparse product is never held whole.
     """
     n = rows.shape[0]
-    found = np.empty((n, n), dtype=rows.dtype)
-    strip = -(-n // 16) or 1
+    products = np.empty((n, n), dtype=rows.dtype)
+    strip = math.ceil(n / 16) or 1
     for start in range(0, n, strip):
-        below = (rows[start:] @ rows[start : start + strip].T).toarray()
-        found[start:, start : start + strip] = below
-        found[start : start + strip, start:] = below.T
-    return found
+        stop = start + strip
+        below = (rows[start:] @ rows[start:stop].T).toarray()
+        products[start:, start:stop] = below
+        products[start:stop, start:] = below.T
+    return products
 
 
 def largest(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the positions of each row's k largest scores, best first, ties by position.
 
-    The k-th largest of the maxima of groups is never above the k-th largest of all: few
-    scores reach this bound, they are found in one pass, and only they are sorted.
+    Most scores are never sorted. Each row has a lower bound of its k-th largest score; the
+    few scores that reach it are found in one pass, and only they are put in order.
 
     >>> largest(np.array([[1.0, 3.0, 2.0, 3.0, 2.0]]), 3)
     array([[1, 3, 2]])
     """
-    n, width = scores.shape
+    n_rows, width = scores.shape
+    bound = _lower_bound(scores, k)
+    cells = np.flatnonzero(scores >= bound[:, None])
+    rows = cells // width
+    values = scores.ravel()[cells]
+    is_tie = values == bound[rows]
+    enough = ~is_tie | (_rank_within_row(is_tie, rows, n_rows) <= k)  # k ties a row suffice
+    cells = cells[enough]
+    rows = rows[enough]
+    values = values[enough]
+    first_of_row = np.searchsorted(rows, np.arange(n_rows))
+    columns = np.arange(len(rows)) - first_of_row[rows]
+    most = max(k, columns.max(initial=0) + 1)
+    positions = np.zeros((n_rows, most), dtype=np.intp)
+    positions[rows, columns] = cells % width
+    descending = np.full((n_rows, most), np.inf)
+    descending[rows, columns] = -values
+    order = np.argsort(descending, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(positions, order, axis=1)
+
+
+def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return a number for each row that its k-th largest score is never below.
+
+    It is the k-th largest of the maxima of groups: each of these is a score of the row.
+    """
+    n_rows, width = scores.shape
     size = min(20, width // (8 * k)) or 1
-    whole = width - width % size
-    maxima = scores[:, :whole].reshape(n, size, whole // size).max(axis=1)
-    maxima = np.hstack([maxima, scores[:, whole:]])
-    bound = np.partition(maxima, -k, axis=1)[:, -k]
-    place = np.flatnonzero(scores >= bound[:, None])
-    row, value = place // width, scores.ravel()[place]
-    tie = value == bound[row]
-    ties = np.cumsum(tie)
-    begins = np.searchsorted(row, np.arange(n))
-    few = ~tie | (ties - (ties - tie)[begins][row] <= k)  # k ties a row suffice
-    place, row, value = place[few], row[few], value[few]
-    column = np.arange(len(row)) - np.searchsorted(row, np.arange(n))[row]
-    most = max(k, column.max(initial=0) + 1)
-    kept, values = np.zeros((n, most), dtype=np.intp), np.full((n, most), np.inf)
-    kept[row, column], values[row, column] = place % width, -value
-    return np.take_along_axis(kept, np.argsort(values, axis=1, kind="stable")[:, :k], axis=1)
+    n_groups = width // size
+    grouped = n_groups * size
+    maxima = scores[:, :grouped].reshape(n_rows, size, n_groups).max(axis=1)
+    candidates = np.hstack([maxima, scores[:, grouped:]])
+    return np.partition(candidates, -k, axis=1)[:, -k]
+
+
+def _rank_within_row(marked: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Count for each cell the marked ones of its row up to it; ``rows`` rise."""
+    marked_so_far = np.cumsum(marked)
+    marked_before = marked_so_far - marked
+    first_of_row = np.searchsorted(rows, np.arange(n_rows))
+    return marked_so_far - marked_before[first_of_row][rows]
 
 
 def unit_range(scores: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Scale each row by its smallest and largest score ``among`` some; a constant becomes 0."""
+    """Scale each row to [0, 1] by its scores at the cells marked ``among``; a constant is 0."""
     low = np.min(scores, axis=1, where=among, initial=np.inf, keepdims=True)
-    span = np.max(scores, axis=1, where=among, initial=-np.inf, keepdims=True) - low
+    high = np.max(scores, axis=1, where=among, initial=-np.inf, keepdims=True)
+    span = high - low
     usable = np.isfinite(scores) & (span > 0)
     shifted = np.subtract(scores, low, out=np.zeros(scores.shape), where=usable)
     return np.divide(shifted, span, out=shifted, where=usable)
@@ -170,20 +196,23 @@ def top_k(
         raise ValueError(f"k is {k}; a list needs at least 1 place")
     if candidates is None and exclude is not None:
         candidates = trained_items(exclude)
-    parts = []
+    items = []
+    scores = []
     for start in range(0, max(len(users), 1), BATCH):
         batch = users[start : start + BATCH]
         seen = None if exclude is None else exclude[batch]
-        parts.append(_rank(np.array(model.score(batch)), k, seen, candidates))
-    items, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return TopK(users, items, scores)
+        batch_scores = np.array(model.score(batch))
+        best_items, best_scores = _rank(batch_scores, k, seen, candidates)
+        items.append(best_items)
+        scores.append(best_scores)
+    return TopK(users, np.concatenate(items), np.concatenate(scores))
 
 
 def _rank(
     scores: np.ndarray, k: int, seen: csr_array | None, candidates: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mask, cut and pad one batch; ``scores`` is a private copy and is overwritten."""
-    n, n_items = scores.shape
+    n_users, n_items = scores.shape
     if np.isnan(scores.max(initial=-np.inf)):
         raise ValueError("the model scored NaN; a score must be a number for every item")
     if candidates is not None:
@@ -191,10 +220,13 @@ def _rank(
             raise ValueError(f"candidates must be {n_items} booleans, one for each item")
         scores[:, np.flatnonzero(~candidates)] = -np.inf
     if seen is not None:
-        scores[np.repeat(np.arange(n), np.diff(seen.indptr)), seen.indices] = -np.inf
+        rows = np.repeat(np.arange(n_users), np.diff(seen.indptr))
+        scores[rows, seen.indices] = -np.inf
     width = min(k, n_items)
     items = largest(scores, width)
     best = np.take_along_axis(scores, items, axis=1)
     items[np.isneginf(best)] = -1
     gap = ((0, 0), (0, k - width))
-    return np.pad(items, gap, constant_values=-1), np.pad(best, gap, constant_values=-np.inf)
+    padded_items = np.pad(items, gap, constant_values=-1)
+    padded_scores = np.pad(best, gap, constant_values=-np.inf)
+    return padded_items, padded_scores

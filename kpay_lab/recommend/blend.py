@@ -36,13 +36,16 @@ class Blend:
 
     def fit(self, train: Training) -> Self:
         """Fit the parts for which there is data."""
-        present = is_described(train), True, train.has("events", "timestamp")
-        models = (self.content, self.interest, self.sequence)
-        known = [(w, m) for w, m, there in zip(self.weights, models, present, strict=True) if there]
-        total = sum(weight for weight, _ in known)
+        for_content, for_interest, for_sequence = self.weights
+        usable = [(for_interest, self.interest)]
+        if is_described(train):
+            usable.insert(0, (for_content, self.content))
+        if train.has("events", "timestamp"):
+            usable.append((for_sequence, self.sequence))
+        total = sum(weight for weight, _ in usable)
         if not total > 0:
             raise ValueError(f"Blend: weights {self.weights} leave no part with data; raise w2")
-        self.parts_ = [(weight / total, model.fit(train)) for weight, model in known if weight]
+        self.parts_ = [(weight / total, model.fit(train)) for weight, model in usable if weight]
         self.met_ = train.interest.values
         return self
 
@@ -51,5 +54,8 @@ class Blend:
         met = self.met_[users]
         unmet = np.ones(met.shape, dtype=bool)
         unmet[met.tocoo().coords] = False
-        parts = (weight * unit_range(model.score(users), unmet) for weight, model in self.parts_)
-        return np.sum(list(parts), axis=0)
+        parts = []
+        for weight, model in self.parts_:
+            scaled = unit_range(model.score(users), unmet)
+            parts.append(weight * scaled)
+        return np.sum(parts, axis=0)

@@ -32,20 +32,29 @@ def candidate_items(
         Leave out items with a lower mean rating; an item without ratings stays.
     """
     allowed = np.ones(len(items), dtype=bool)
-    known = pd.DataFrame(index=items)
+    catalogue = pd.DataFrame(index=items)
     if tables.items is not None:
-        known = tables.items.set_index("item_id").reindex(items)
-    if kinds is None and {"kind", "price"} <= set(known):
-        kinds = known.loc[known["price"].notna(), "kind"].dropna().unique()
+        catalogue = tables.items.set_index("item_id").reindex(items)
+    if kinds is None and {"kind", "price"} <= set(catalogue):
+        has_price = catalogue["price"].notna()
+        kinds = catalogue.loc[has_price, "kind"].dropna().unique()
     if kinds is not None and len(kinds):
-        allowed &= _column(known, "items", "kind").isin(kinds).to_numpy()
-    for asked, mark in ((reviewed_only, "reviewed"), (verified_only, "author_verified")):
-        if asked:
-            allowed &= _column(known, "items", mark).eq(True).fillna(False).to_numpy(dtype=bool)
+        allowed &= _column(catalogue, "items", "kind").isin(kinds).to_numpy()
+    if reviewed_only:
+        allowed &= _is_marked(catalogue, "reviewed")
+    if verified_only:
+        allowed &= _is_marked(catalogue, "author_verified")
     if min_rating is not None:
-        means = _column(tables.events, "events", "rating").groupby(tables.events["item_id"]).mean()
-        allowed &= ~(means.reindex(items) < min_rating).to_numpy()
+        ratings = _column(tables.events, "events", "rating")
+        means = ratings.groupby(tables.events["item_id"]).mean()
+        too_low = means.reindex(items) < min_rating
+        allowed &= ~too_low.to_numpy()
     return allowed
+
+
+def _is_marked(catalogue: pd.DataFrame, mark: str) -> np.ndarray:
+    is_true = _column(catalogue, "items", mark).eq(True)
+    return is_true.fillna(False).to_numpy(dtype=bool)
 
 
 def _column(frame: pd.DataFrame, table: str, column: str) -> pd.Series:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from kpay_lab.recommend import MODELS
 from kpay_lab.recommend.base import Recommender, Training, trained_items
@@ -58,19 +59,25 @@ def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Trainin
     left out with a reason.
     """
     settings = dict(wanted) or dict.fromkeys(MODELS)
-    models, left_out = {}, {}
+    models = {}
+    left_out = {}
     for name in dict.fromkeys(["popularity", *settings]):
         models[name] = build_model(name, settings.get(name))
-    timed, described = train.has("events", "timestamp"), is_described(train)
+    timed = train.has("events", "timestamp")
+    described = is_described(train)
     if "markov" in models and not timed:
         left_out["markov"] = "the log has no times, so what came next is not known"
     if "content" in models and not described:
         left_out["content"] = "nothing describes the items"
     if "blend" in models and not (timed or described):
         left_out["blend"] = "without times and descriptions it is predicted interest alone"
-    values = train.interest.values
-    every_pair = np.count_nonzero(np.diff(values.indptr)) * np.count_nonzero(trained_items(values))
-    if "forest" in models and values.nnz == every_pair:
+    if "forest" in models and _every_pair_met(train.interest.values):
         left_out["forest"] = "every user met every item, so no pair is left to tell apart"
-    kept = {name: model for name, model in models.items() if name not in left_out}
-    return Chosen(kept, left_out)
+    usable = {name: model for name, model in models.items() if name not in left_out}
+    return Chosen(usable, left_out)
+
+
+def _every_pair_met(values: csr_array) -> bool:
+    n_users = np.count_nonzero(np.diff(values.indptr))
+    n_items = np.count_nonzero(trained_items(values))
+    return values.nnz == n_users * n_items

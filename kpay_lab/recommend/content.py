@@ -47,14 +47,16 @@ class ContentBased:
     def fit(self, train: Training) -> Self:
         """Describe the items and compare every two of them."""
         table = train.need("items", "item_id", "ContentBased").set_index("item_id")
-        blocks, names = self._blocks(table.reindex(train.interest.items))
+        described = table.reindex(train.interest.items)
+        blocks = _label_blocks(described) | self._text_block(described)
         if not blocks:
             raise ValueError(
                 f"ContentBased needs one of {', '.join(DESCRIPTION)} in items; "
                 "add one or choose another model"
             )
-        self.names_ = np.concatenate(names)
-        self.features_ = csr_array(normalize(hstack(blocks, format="csr")))
+        self.names_ = np.array([name for names in blocks for name in names])
+        features = hstack(list(blocks.values()), format="csr")
+        self.features_ = csr_array(normalize(features))
         self.history_ = train.interest.values
         self.item_weights_ = gram(self.features_)
         return self
@@ -63,28 +65,41 @@ class ContentBased:
         """Return the cosine, between 0 and 1 for degrees of 0 and more."""
         history = self.history_[users]
         scores = history @ self.item_weights_
-        length = np.sqrt(np.maximum(history.multiply(scores).sum(axis=1), 0))[:, None]
+        squared_length = history.multiply(scores).sum(axis=1)
+        length = np.sqrt(np.maximum(squared_length, 0))[:, None]
         return np.divide(scores, length, out=np.zeros_like(scores), where=length > 0)
 
-    def _blocks(self, table: pd.DataFrame) -> tuple[list[csr_array], list[np.ndarray]]:
-        """Return one block of unit rows a feature, with the names of its columns."""
-        labels = {name: table[name] for name in ("category", "brand") if name in table}
-        if "price" in table:
-            labels["price"] = pd.qcut(table["price"], 5, duplicates="drop").astype("str")
-        blocks, names = [], []
-        for feature, column in labels.items():
-            marks = pd.get_dummies(column.where(table[feature].notna()), dtype=float)
-            if marks.shape[1]:
-                blocks.append(csr_array(marks.to_numpy()))
-                names.append(np.array([f"{feature}: {label}" for label in marks.columns]))
-        text = [table[name].fillna("") for name in ("title", "description") if name in table]
-        if text and any(column.str.len().max() >= self.ngrams[0] for column in text):
-            runs = {"ngram_range": tuple(self.ngrams), "max_features": self.max_ngrams}
-            words = TfidfVectorizer(analyzer="char_wb", sublinear_tf=True, **runs)
-            lines = [" ".join(parts) for parts in zip(*text, strict=True)]
-            blocks.append(csr_array(words.fit_transform(lines)))
-            names.append(np.array([f"text: {run}" for run in words.get_feature_names_out()]))
-        return blocks, names
+    def _text_block(self, table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
+        """Return the TF-IDF of titles and descriptions under the names of its columns."""
+        texts = [table[name].fillna("") for name in ("title", "description") if name in table]
+        shortest, _ = self.ngrams
+        if not any(text.str.len().max() >= shortest for text in texts):
+            return {}
+        vectorizer = TfidfVectorizer(
+            analyzer="char_wb",
+            sublinear_tf=True,
+            ngram_range=tuple(self.ngrams),
+            max_features=self.max_ngrams,
+        )
+        lines = [" ".join(parts) for parts in zip(*texts, strict=True)]
+        block = csr_array(vectorizer.fit_transform(lines))
+        names = tuple(f"text: {ngram}" for ngram in vectorizer.get_feature_names_out())
+        return {names: block}
+
+
+def _label_blocks(table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
+    """Return one block of marks for category, brand and price band, under its columns' names."""
+    labels = {name: table[name] for name in ("category", "brand") if name in table}
+    if "price" in table:
+        labels["price"] = pd.qcut(table["price"], 5, duplicates="drop").astype("str")
+    blocks = {}
+    for feature, column in labels.items():
+        known = column.where(table[feature].notna())
+        marks = pd.get_dummies(known, dtype=float)
+        if marks.shape[1]:
+            names = tuple(f"{feature}: {label}" for label in marks.columns)
+            blocks[names] = csr_array(marks.to_numpy())
+    return blocks
 
 
 @dataclass(frozen=True)
@@ -109,5 +124,6 @@ def recommend_by_cosine(user_features: np.ndarray, item_features: np.ndarray, k:
     >>> recommend_by_cosine([[1, 0], [1, 2]], [[0, 5], [3, 0], [1, 1]], 2).items
     array([[1, 2], [2, 0]])
     """
-    users, items = (normalize(np.asarray(x, dtype=float)) for x in (user_features, item_features))
+    users = normalize(np.asarray(user_features, dtype=float))
+    items = normalize(np.asarray(item_features, dtype=float))
     return top_k(_Cosine(users, items), np.arange(len(users)), k)

@@ -5,10 +5,12 @@ from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 from sklearn.ensemble import RandomForestClassifier
 
 from kpay_lab.recommend.base import LARGEST_SEED, Training, trained_items
 from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.stats import random_state
 
 PAIRS_AT_ONCE = 200_000
 GROUPINGS = ("category", "brand", "host", "kind")
@@ -50,14 +52,16 @@ class RandomForest:
         self.values_ = train.interest.values
         self._describe(train)
         users, items, happened = self._sample(rng)
-        own = np.asarray(self.values_[users, items]).ravel()
-        self.forest_ = RandomForestClassifier(
+        pair_interest = np.asarray(self.values_[users, items]).ravel()
+        features = self._features(users, items, pair_interest)
+        forest = RandomForestClassifier(
             n_estimators=self.n_trees,
             max_depth=self.max_depth,
             min_samples_leaf=self.min_leaf,
-            random_state=int(rng.integers(2**31)),
+            random_state=random_state(rng),
             n_jobs=1,
-        ).fit(self._pairs(users, items, own), happened)
+        )
+        self.forest_ = forest.fit(features, happened)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
@@ -66,56 +70,81 @@ class RandomForest:
         scores = np.empty((len(users), n_items))
         step = max(1, PAIRS_AT_ONCE // n_items)
         for start in range(0, len(users), step):
-            batch = np.asarray(users)[start : start + step]
-            everything = np.repeat(batch, n_items), np.tile(np.arange(n_items), len(batch))
-            chance = self.forest_.predict_proba(self._pairs(*everything, 0.0))[:, 1]
-            scores[start : start + step] = chance.reshape(len(batch), n_items)
+            stop = start + step
+            batch = np.asarray(users)[start:stop]
+            every_user = np.repeat(batch, n_items)
+            every_item = np.tile(np.arange(n_items), len(batch))
+            features = self._features(every_user, every_item, 0.0)
+            probability = self.forest_.predict_proba(features)[:, 1]
+            scores[start:stop] = probability.reshape(len(batch), n_items)
         return scores
 
     def _describe(self, train: Training) -> None:
         """Turn the tables into numbers, and add up interest by user, item and group."""
-        values, tables = self.values_, train.tables
-        users = _rows(tables.users if tables else None, train.interest.users)
-        items = _rows(tables.items if tables else None, train.interest.items)
-        users = users.drop(columns="consent", errors="ignore")
-        known = [name for name in (*GROUPINGS, "price", "duration") if name in items]
-        self.user_sum_, item_sum = values.sum(axis=1), values.sum(axis=0)
-        n_met = np.diff(values.indptr), np.bincount(values.indices, minlength=values.shape[1])
-        self.user_known_ = np.c_[n_met[0], _ratio(self.user_sum_, n_met[0]), _numbers(users)]
-        self.item_known_ = np.c_[n_met[1], _ratio(item_sum, n_met[1]), _numbers(items[known])]
-        labels = [items[name].astype("category").cat.codes for name in GROUPINGS if name in items]
-        self.groups_ = [codes.to_numpy() + 1 for codes in labels]  # 0: no label
-        self.in_group_ = [(values @ np.eye(codes.max() + 1)[codes]) for codes in self.groups_]
+        values = self.values_
+        tables = train.tables
+        users = _rows_of(tables.users if tables else None, train.interest.users)
+        items = _rows_of(tables.items if tables else None, train.interest.items)
+        demographics = users.drop(columns="consent", errors="ignore")
+        properties = items[[name for name in (*GROUPINGS, "price", "duration") if name in items]]
+        self.user_sum_ = values.sum(axis=1)
+        self.user_features_ = _profiles(self.user_sum_, np.diff(values.indptr), demographics)
+        n_users_met = np.bincount(values.indices, minlength=values.shape[1])
+        self.item_features_ = _profiles(values.sum(axis=0), n_users_met, properties)
+        self.groups_ = [_group_codes(items[name]) for name in GROUPINGS if name in items]
+        self.interest_in_group_ = [_sums_by_group(values, codes) for codes in self.groups_]
 
     def _sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw pairs that happened and, for their users, pairs that did not."""
         cells = self.values_.tocoo()
-        n = min(cells.nnz, self.max_pairs)
-        chosen = rng.choice(cells.nnz, size=n, replace=False)
-        row, col = cells.row.astype(np.int64), cells.col  # a user times the items may pass 2^31
-        users, items = row[chosen], col[chosen]
-        others = np.repeat(users, self.n_negatives)
-        drawn = rng.choice(np.flatnonzero(trained_items(self.values_)), size=len(others))
-        width = self.values_.shape[1]
-        happened = np.isin(others * width + drawn, row * width + col)
-        others, drawn = others[~happened], drawn[~happened]
-        if not len(others):
+        n_positives = min(cells.nnz, self.max_pairs)
+        positives = rng.choice(cells.nnz, size=n_positives, replace=False)
+        rows = cells.row.astype(np.int64)  # a user times the items may pass 2^31
+        users = rows[positives]
+        items = cells.col[positives]
+        negative_users = np.repeat(users, self.n_negatives)
+        candidates = np.flatnonzero(trained_items(self.values_))
+        negative_items = rng.choice(candidates, size=len(negative_users))
+        n_items = self.values_.shape[1]
+        pairs_that_happened = rows * n_items + cells.col
+        happened = np.isin(negative_users * n_items + negative_items, pairs_that_happened)
+        negative_users = negative_users[~happened]
+        negative_items = negative_items[~happened]
+        if not len(negative_users):
             raise ValueError("RandomForest found no pair that did not happen; log more items")
-        mark = np.r_[np.ones(n, dtype=int), np.zeros(len(others), dtype=int)]
-        return np.r_[users, others], np.r_[items, drawn], mark
+        labels = np.repeat([1, 0], [n_positives, len(negative_users)])
+        return np.r_[users, negative_users], np.r_[items, negative_items], labels
 
-    def _pairs(self, users: np.ndarray, items: np.ndarray, own: np.ndarray | float) -> np.ndarray:
-        """Return the features of pairs, each without its own part in the shares."""
-        rest = self.user_sum_[users] - own
-        shares = [
-            _ratio(totals[users, codes[items]] - own, rest)
-            for codes, totals in zip(self.groups_, self.in_group_, strict=True)
-        ]
-        known = self.user_known_[users], self.item_known_[items]
-        return np.column_stack([*shares, *known]).astype(np.float32)
+    def _features(
+        self, users: np.ndarray, items: np.ndarray, pair_interest: np.ndarray | float
+    ) -> np.ndarray:
+        """Describe pairs; the interest of the pair itself is left out of the user's shares."""
+        other_interest = self.user_sum_[users] - pair_interest
+        shares = []
+        for codes, totals in zip(self.groups_, self.interest_in_group_, strict=True):
+            other_in_group = totals[users, codes[items]] - pair_interest
+            shares.append(_ratio(other_in_group, other_interest))
+        columns = [*shares, self.user_features_[users], self.item_features_[items]]
+        return np.column_stack(columns).astype(np.float32)
 
 
-def _rows(table: pd.DataFrame | None, ids: pd.Index) -> pd.DataFrame:
+def _profiles(interest: np.ndarray, n_met: np.ndarray, properties: pd.DataFrame) -> np.ndarray:
+    """Return for each user or item: how many were met, the mean interest, the properties."""
+    return np.c_[n_met, _ratio(interest, n_met), _numbers(properties)]
+
+
+def _group_codes(labels: pd.Series) -> np.ndarray:
+    """Number the labels from 1; 0 stands for no label."""
+    return labels.astype("category").cat.codes.to_numpy() + 1
+
+
+def _sums_by_group(values: csr_array, codes: np.ndarray) -> np.ndarray:
+    """Add up each user's interest by the items' groups: (n_users, n_groups)."""
+    membership = np.eye(codes.max() + 1)[codes]
+    return values @ membership
+
+
+def _rows_of(table: pd.DataFrame | None, ids: pd.Index) -> pd.DataFrame:
     """Return one row for each id, in order; without a table, rows without columns."""
     empty = pd.DataFrame(index=ids)
     return empty if table is None else table.set_index(str(ids.name)).reindex(ids)

@@ -40,14 +40,16 @@ class Markov:
         events = train.need("events", "timestamp", "Markov")
         behaviour = behaviour_sequences(events, matrix.users, matrix.items)
         moves = behaviour.transitions(within_session=self.within_session)
-        left = np.asarray(moves.sum(axis=1)) + self.smoothing
-        shares = moves.data / np.repeat(left, np.diff(moves.indptr))
+        n_departures = np.asarray(moves.sum(axis=1)) + self.smoothing
+        shares = moves.data / np.repeat(n_departures, np.diff(moves.indptr))
         self.item_weights_ = csr_array((shares, moves.indices, moves.indptr), shape=moves.shape)
-        user = behaviour.user
-        steps_back = np.searchsorted(user, user, side="right") - 1 - np.arange(len(user))
-        last = steps_back < self.n_last
-        ends = (self.decay ** steps_back[last], (user[last], behaviour.item[last]))
-        self.history_ = csr_array(ends, shape=matrix.values.shape)
+        user = behaviour.user  # rising: one user's behaviour stands together
+        last_position = np.searchsorted(user, user, side="right") - 1
+        steps_back = last_position - np.arange(len(user))
+        recent = steps_back < self.n_last
+        weights = self.decay ** steps_back[recent]
+        cells = (user[recent], behaviour.item[recent])
+        self.history_ = csr_array((weights, cells), shape=matrix.values.shape)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Neighbourhood models: what similar users like, and what is like the things one likes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -27,13 +28,26 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     """
     if kind not in KINDS:
         raise ValueError(f"similarity is {kind!r}; choose cosine or jaccard")
-    prepared = normalize if kind == "cosine" else lambda x: (x != 0).astype(np.float64)
-    same, left, right = left is right, prepared(left), prepared(right)
-    shared = gram(left) if same else product(left, right.T)
     if kind == "cosine":
-        return shared
-    whole = np.add.outer(*(np.diff(x.indptr) for x in (left, right))) - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+        return _cross_product(left, right, normalize)
+    intersection = _cross_product(left, right, _marks)
+    sizes = np.add.outer(np.diff(_marks(left).indptr), np.diff(_marks(right).indptr))
+    union = sizes - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def _cross_product(
+    left: csr_array, right: csr_array, prepare: Callable[[csr_array], csr_array]
+) -> np.ndarray:
+    """Multiply each row of ``left`` with each of ``right``, both prepared alike."""
+    if left is right:
+        return gram(prepare(left))
+    return product(prepare(left), prepare(right).T)
+
+
+def _marks(matrix: csr_array) -> csr_array:
+    """Put 1 for every cell that is not zero."""
+    return (matrix != 0).astype(np.float64)
 
 
 def nearest(
@@ -46,9 +60,9 @@ def nearest(
     if n_neighbors is None or n_neighbors >= similar.shape[1]:
         return similar
     columns = largest(similar * evidence, n_neighbors)
-    kept = np.take_along_axis(similar, columns, axis=1).ravel()
-    begins = np.arange(len(similar) + 1) * n_neighbors
-    return csr_array((kept, columns.ravel(), begins), shape=similar.shape)
+    values = np.take_along_axis(similar, columns, axis=1)
+    row_starts = np.arange(len(similar) + 1) * n_neighbors
+    return csr_array((values.ravel(), columns.ravel(), row_starts), shape=similar.shape)
 
 
 @dataclass(kw_only=True)
@@ -76,8 +90,9 @@ class ItemNeighbours:
         if self.n_neighbors is not None:
             np.fill_diagonal(similar, 0)
         evidence = 1 - TIE_BREAK / (1 + np.diff(columns.indptr))
-        kept = nearest(similar, self.n_neighbors, evidence)
-        self.item_weights_ = kept if isinstance(kept, np.ndarray) else csr_array(kept.T)
+        neighbours = nearest(similar, self.n_neighbors, evidence)
+        is_dense = isinstance(neighbours, np.ndarray)
+        self.item_weights_ = neighbours if is_dense else csr_array(neighbours.T)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:

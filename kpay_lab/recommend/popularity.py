@@ -89,10 +89,10 @@ class Baseline:
         cells = train.interest.values.tocoo()
         n_users, n_items = cells.shape
         self.mean_ = float(cells.data.mean()) if cells.nnz else 0.0
-        rest = cells.data - self.mean_
-        self.item_bias_ = self._damped_mean(cells.col, rest, n_items)
-        rest = rest - self.item_bias_[cells.col]
-        self.user_bias_ = self._damped_mean(cells.row, rest, n_users)
+        above_mean = cells.data - self.mean_
+        self.item_bias_ = self._damped_mean(cells.col, above_mean, n_items)
+        residual = above_mean - self.item_bias_[cells.col]
+        self.user_bias_ = self._damped_mean(cells.row, residual, n_users)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
@@ -100,8 +100,9 @@ class Baseline:
         return self.mean_ + self.user_bias_[users][:, None] + self.item_bias_
 
     def _damped_mean(self, groups: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+        sums = np.bincount(groups, values, minlength=n)
         counts = np.bincount(groups, minlength=n) + self.reg
-        return np.bincount(groups, values, minlength=n) / np.where(counts > 0, counts, 1)
+        return sums / np.where(counts > 0, counts, 1)
 
 
 @dataclass(kw_only=True)

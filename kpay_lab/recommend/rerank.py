@@ -1,4 +1,4 @@
-"""Second thoughts about a list: more variety, or more revenue."""
+"""Lists put into another order: for more variety, or for more revenue."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -31,15 +31,18 @@ class Diversified:
         usable = top.items >= 0
         worth = self.trade_off * unit_range(top.scores, usable)
         worth[~usable] = np.finfo(float).min  # last, yet before what is already taken
-        closest = np.zeros(top.items.shape)
-        rows = np.arange(len(top.items))
-        order = np.empty((len(rows), min(k, top.items.shape[1])), dtype=np.intp)
-        for place in range(order.shape[1]):
-            best = np.argmax(worth - (1 - self.trade_off) * closest, axis=1)
-            order[:, place] = best
+        n_users, length = top.items.shape
+        rows = np.arange(n_users)
+        largest_similarity = np.zeros(top.items.shape)
+        order = np.empty((n_users, min(k, length)), dtype=np.intp)
+        for rank in range(order.shape[1]):
+            repetition = (1 - self.trade_off) * largest_similarity
+            best = np.argmax(worth - repetition, axis=1)
+            order[:, rank] = best
             worth[rows, best] = -np.inf
             taken = top.items[rows, best][:, None]
-            closest = np.maximum(closest, self.similarity[taken, top.items])
+            to_taken = self.similarity[taken, top.items]
+            largest_similarity = np.maximum(largest_similarity, to_taken)
         return _reordered(top, order, top.scores)
 
 
@@ -62,14 +65,17 @@ class ExpectedRevenue:
     def rerank(self, top: TopK, k: int) -> TopK:
         """Choose k of each list (at most its length); the scores become the values."""
         usable = top.items >= 0
-        chance = np.where(usable, np.maximum(top.scores, 0), 0)
-        total = chance.sum(axis=1, keepdims=True)
-        chance = np.divide(chance, total, out=np.zeros_like(chance), where=total > 0)
-        value = chance * np.nan_to_num(self.price)[top.items] ** self.price_weight
+        scores = np.where(usable, np.maximum(top.scores, 0), 0)
+        total = scores.sum(axis=1, keepdims=True)
+        share = np.divide(scores, total, out=np.zeros_like(scores), where=total > 0)
+        price = np.nan_to_num(self.price)[top.items]
+        value = share * price**self.price_weight
         value[~usable] = -np.inf
-        return _reordered(top, largest(value, min(k, value.shape[1])), value)
+        order = largest(value, min(k, value.shape[1]))
+        return _reordered(top, order, value)
 
 
 def _reordered(top: TopK, order: np.ndarray, scores: np.ndarray) -> TopK:
-    items, kept = (np.take_along_axis(x, order, axis=1) for x in (top.items, scores))
-    return TopK(top.users, items, kept)
+    items = np.take_along_axis(top.items, order, axis=1)
+    ordered_scores = np.take_along_axis(scores, order, axis=1)
+    return TopK(top.users, items, ordered_scores)

@@ -35,7 +35,7 @@ from kpay_lab.customers.uplift import (
     t_learner,
     true_gain_curve,
 )
-from kpay_lab.data.tables import TooLittleError
+from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.plots.conversion import (
     plot_dependence,
     plot_gain,
@@ -72,6 +72,41 @@ def test_history_equals_a_slow_loop():
     rows = log.loc[::3, ["u", "moment"]]
     slow = [log.n[(log.u == u) & (log.moment < t)].sum() for u, t in rows.itertuples(index=False)]
     assert history(rows, log, ["u"], ["n"])[:, 0].tolist() == slow
+
+
+@pytest.fixture
+def watched_before() -> Tables:
+    """Three users who watched an unlisted item or a course before day 5, and one order after."""
+    minute = pd.Timedelta(minutes=1)
+    days = [START + 0 * DAY, START + 1 * DAY, START + 1 * DAY + minute, START + 20 * DAY]
+    events = pd.DataFrame(
+        {
+            "user_id": ["a", "b", "c", "a"],
+            "item_id": ["unlisted", "other unlisted", "course", "course"],
+            "timestamp": pd.Series(days).astype("datetime64[us, UTC]"),
+            "watch_time": [30.0, 30.0, 30.0, 30.0],
+            "duration": [0.0, 60.0, None, 60.0],
+        }
+    )
+    items = pd.DataFrame({"item_id": ["course", "clip"], "promotes": [None, "course"]})
+    order = {"user_id": ["a"], "item_id": ["unlisted"], "amount": [9.0]}
+    orders = pd.DataFrame(order).assign(timestamp=START + 6 * DAY)
+    orders["timestamp"] = orders["timestamp"].astype("datetime64[us, UTC]")
+    return Tables.validated(events=events.astype({"item_id": "str"}), items=items, orders=orders)
+
+
+def test_a_duration_of_zero_tells_no_share_watched(watched_before):
+    data = make_dataset(watched_before, START + 5 * DAY, 10 * DAY)
+    watched = pd.Series(data.X["user watched"].to_numpy(), data.rows["user_id"])
+    assert watched["a"] == 1.5 / 5  # lasted 0 s: unknown
+    assert watched["b"] == (0.5 + 1.5) / (1 + 5)
+    assert watched["c"] == 1.5 / 5  # unknown, not unwatched
+
+
+def test_an_item_that_no_catalogue_lists_sells_itself(watched_before):
+    data = make_dataset(watched_before, START + 5 * DAY, 10 * DAY)
+    assert data.rows["item_id"].tolist() == ["unlisted", "other unlisted", "course"]
+    assert data.y.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize("gap", [0, 1])
@@ -187,7 +222,7 @@ def test_calibration_on_a_later_slice_keeps_the_order(halves, fitted):
 def test_gain_and_profit_are_arithmetic_and_average_ties():
     y, p = np.array([1, 1, 0, 0]), np.array([0.9, 0.1, 0.5, 0.1])
     assert lift_curve(y, p, n_points=4)["gain"].tolist() == [0.5, 0.5, 0.75, 1]
-    profit = profit_curve(y, p, margin=10, contact_cost=3, n_points=4)["profit"]
+    profit = profit_curve(y, p, earned=10, contact_cost=3, n_points=4)["profit"]
     assert profit.tolist() == [10 - 3, 10 - 6, 15 - 9, 20 - 12]
 
 
@@ -238,7 +273,7 @@ def test_conversion_is_drawn(halves, fitted):
     uplift = t_learner(*halves)
     curve = dependence(model, test, "log price")
     assert curve["probability"].between(0, 1).all()
-    profits = {n: profit_curve(test.y, p, margin=50, contact_cost=1) for n, p in predicted.items()}
+    profits = {n: profit_curve(test.y, p, earned=50, contact_cost=1) for n, p in predicted.items()}
     figures = [
         plot_scores(judge(predicted, test, rng=rng(), n_resamples=20)),
         plot_gain({name: lift_curve(test.y, p) for name, p in predicted.items()}),

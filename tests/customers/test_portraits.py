@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from kpay_lab.customers.classify import (
     judge_classifiers,
     stability_over_time,
 )
-from kpay_lab.customers.features import habit_columns, known_before, some_users, user_features
+from kpay_lab.customers.features import habit_columns, some_users, user_features
 from kpay_lab.customers.outcomes import labelled_windows
 from kpay_lab.customers.portraits import (
     find_segments,
@@ -74,13 +76,22 @@ def test_features_do_not_see_the_future(small_world):
     tables, _ = small_world
     cut = tables.events["timestamp"].quantile(0.5).floor("h")
     before = user_features(tables, cut)
-    past = known_before(tables, cut)
-    assert past.orders["timestamp"].max() < cut
-    assert not (past.orders["refunded_at"] >= cut).any()
     shorter = tables.with_events(tables.events[tables.events["timestamp"] < cut])
     last = pd.DataFrame({**tables.events.iloc[-1:].to_dict("list")}).assign(timestamp=cut)
     shorter = tables.with_events(pd.concat([shorter.events, last.astype(tables.events.dtypes)]))
     pd.testing.assert_frame_equal(user_features(shorter, cut), before)
+
+
+def test_a_refund_without_a_date_is_known_with_its_order(small_world):
+    tables, _ = small_world
+    first = tables.orders["timestamp"].idxmin()
+    no_date = pd.Series(pd.NaT, tables.orders.index, dtype="datetime64[us, UTC]")
+    orders = tables.orders.assign(refund_amount=0.0, refunded_at=no_date)
+    orders.loc[first, "refund_amount"] = orders.loc[first, "amount"]
+    cut = tables.events["timestamp"].quantile(0.9)
+    rate = user_features(replace(tables, orders=orders), cut)["refund rate"]
+    assert rate.gt(0).sum() == 1
+    assert rate.idxmax() == orders.loc[first, "user_id"]
 
 
 def test_a_cut_outside_the_log_is_named(small_world, tiny):

@@ -1,5 +1,7 @@
 """Who watches what, and when, on a log small enough to count by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from kpay_lab.data.describe import (
     agreement_of_halves,
     group_shares,
     rhythm,
-    watched_share,
+    watched_share_by_kind,
     who_watches_what,
 )
 from kpay_lab.data.tables import Tables
@@ -18,17 +20,25 @@ from kpay_lab.data.tables import Tables
 def log():
     events = pd.DataFrame({"user_id": list("aabbc"), "item_id": list("xyxxz")})
     items = pd.DataFrame({"item_id": list("xyz"), "category": ["Drama|War", "War", None]})
-    users = pd.DataFrame({"user_id": list("abc"), "age": [20.0, 29.0, 31.0]})
+    users = pd.DataFrame({"user_id": list("abc"), "age": [18.0, 24.0, 31.0]})
     return Tables.validated(events=events, items=items, users=users)
 
 
 def test_pairs_of_groups_are_counted_and_small_ones_hidden(log):
     counted = who_watches_what(log, "age", "category")
-    assert counted.values.tolist() == [["20-29", "Drama", 2, 3], ["20-29", "War", 1, 1]]
+    assert counted.values.tolist() == [["18-24", "Drama", 2, 3], ["18-24", "War", 1, 1]]
     assert group_shares(counted, minimum=1).values.tolist() == [[3 / 4, 1 / 4]]
     assert group_shares(counted, minimum=2).isna().values.tolist() == [[True, True]]
     with pytest.raises(ValueError, match="needs the column gender in users"):
         who_watches_what(log, "gender", "category")
+
+
+def test_groups_of_users_stand_from_young_to_old(log):
+    users = pd.DataFrame({"user_id": list("abc"), "age": [60.0, 12.0, 31.0]})
+    counted = who_watches_what(replace(log, users=users), "age", "category")
+    shares = group_shares(counted, minimum=1)
+    assert shares.index.tolist() == ["under 18", "55 and over"]
+    assert shares["War"].tolist() == [0.0, 0.5]
 
 
 def test_the_week_is_counted_in_the_time_zone_asked_for():
@@ -45,8 +55,8 @@ def test_a_share_needs_a_watch_time_and_a_duration():
     events = pd.DataFrame(
         {"item_id": list("xyx"), "watch_time": [5.0, 3.0, None], "duration": [10.0, 0.0, 10.0]}
     )
-    assert watched_share(events).values.tolist() == [[0.5, "all"]]
-    assert watched_share(events[["item_id"]]).empty
+    assert watched_share_by_kind(events).values.tolist() == [[0.5, "all"]]
+    assert watched_share_by_kind(events[["item_id"]]).empty
 
 
 def test_halves_agree_where_both_rank_the_items():

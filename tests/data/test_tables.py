@@ -53,3 +53,62 @@ def test_window_says_what_is_wrong(bounds, message):
         window(Tables(events=log(["2024-01-01"])), *bounds)
     with pytest.raises(ValueError, match="the events have no timestamp"):
         window(Tables(events=pd.DataFrame({"user_id": ["u"], "item_id": ["i"]})), "2024-01-01")
+
+
+NOON = pd.Timestamp("2024-01-02 12:00", tz="UTC")
+
+
+@pytest.fixture
+def sold():
+    """Four orders before noon (refunded before, at noon, undated, not at all), one at it."""
+    refunds = {
+        "refund_amount": [5.0, 6.0, 7.0, None, 8.0],
+        "refunded_at": pd.to_datetime(
+            ["2024-01-02 11:00", "2024-01-02 12:00", None, None, "2024-01-03"],
+            format="ISO8601",
+            utc=True,
+        ),
+    }
+    times = ["2024-01-01"] * 4 + ["2024-01-02 12:00"]
+    events = log(["2024-01-01", "2024-01-02 12:00", None])
+    users = events[["user_id"]]
+    orders = log(times).assign(amount=10.0, **refunds)
+    return Tables(events=events, users=users, orders=orders, exposures=events)
+
+
+def test_known_at_takes_back_what_was_not_known(sold):
+    known = sold.known_at(NOON)
+    assert known.events.index.tolist() == known.exposures.index.tolist() == [0]
+    assert known.users is sold.users
+    assert known.orders.index.tolist() == [0, 1, 2, 3]
+    assert known.orders["refund_amount"].fillna(-1).tolist() == [5.0, 0.0, 7.0, -1.0]
+    assert known.orders["refunded_at"].isna().tolist() == [False, True, True, True]
+    assert sold.orders["refund_amount"].tolist()[1] == 6.0  # input untouched
+
+
+@pytest.mark.parametrize("absent", ["refunded_at", "refund_amount"])
+def test_known_at_takes_a_refund_column_alone_as_it_is(sold, absent):
+    some = Tables(events=sold.events, orders=sold.orders.drop(columns=absent))
+    known = some.known_at(NOON).orders
+    if absent == "refunded_at":
+        assert known["refund_amount"].fillna(-1).tolist() == [5.0, 6.0, 7.0, -1.0]
+    else:
+        assert known["refunded_at"].isna().tolist() == [False, True, True, True]
+
+
+def test_a_row_without_a_time_is_neither_before_nor_after(sold):
+    assert sold.since(NOON).events.index.tolist() == [1]
+    assert sold.since(pd.Timestamp("2000-01-01", tz="UTC")).events.index.tolist() == [0, 1]
+    assert sold.known_at(pd.Timestamp("2100-01-01", tz="UTC")).events.index.tolist() == [0, 1]
+
+
+def test_a_moment_needs_events_with_times():
+    timeless = Tables(events=pd.DataFrame({"user_id": ["u"], "item_id": ["i"]}))
+    for ask in (timeless.known_at, timeless.since):
+        with pytest.raises(ValueError, match="the events have no timestamp"):
+            ask(NOON)
+
+
+def test_a_window_knows_no_refund_after_its_end(sold):
+    orders = window(sold, until=NOON.isoformat()).orders
+    assert orders["refund_amount"].fillna(-1).tolist() == [5.0, 0.0, 7.0, -1.0]

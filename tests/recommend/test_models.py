@@ -282,7 +282,7 @@ def test_forest_shares_leave_the_pair_itself_out(world, dense):
     others = np.arange(N_ITEMS) != item
     alike = others & (category == category[item])
     expected = dense[user, alike].sum() / dense[user, others].sum()
-    share = model._pairs(np.array([user]), np.array([item]), dense[user, item])[0, 0]
+    share = model._features(np.array([user]), np.array([item]), dense[user, item])[0, 0]
     assert share == pytest.approx(expected, rel=1e-6)
 
 

@@ -1,0 +1,76 @@
+"""What follows from single columns, said once: share watched, item sold, label, age band."""
+
+import numpy as np
+import pandas as pd
+
+AGE_STARTS = (0, 18, 25, 35, 45, 55)  # the first year of each band
+AGE_BANDS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55 and over")
+
+
+def watched_share(log: pd.DataFrame) -> pd.Series:
+    """Return the share of the duration that was watched in each row, above 1 for a replay.
+
+    It is NaN where the watch time or the duration is not known; a duration of 0 is not known.
+    Whoever wants a replay to count as watched whole clips the share at 1.
+
+    Parameters
+    ----------
+    log : DataFrame
+        Events or their totals, with ``watch_time`` and ``duration`` in seconds where known.
+
+    Examples
+    --------
+    >>> seconds = {"watch_time": [30.0, 90.0, 5.0], "duration": [60.0, 60.0, 0.0]}
+    >>> watched_share(pd.DataFrame(seconds)).tolist()
+    [0.5, 1.5, nan]
+    """
+    seconds = log.reindex(columns=["watch_time", "duration"]).astype(np.float64)
+    known_duration = seconds["duration"].where(seconds["duration"] > 0)
+    return (seconds["watch_time"] / known_duration).rename("share")
+
+
+def item_sold(item_ids: pd.Series, items: pd.DataFrame | None) -> pd.Series:
+    """Return what each item sells: what it promotes, else itself.
+
+    An item that the catalogue does not list sells itself.
+
+    Parameters
+    ----------
+    item_ids : Series of item_id
+    items : DataFrame, optional
+        The catalogue; ``promotes`` names what an item sells.
+
+    Examples
+    --------
+    >>> items = pd.DataFrame({"item_id": ["course", "clip"], "promotes": [None, "course"]})
+    >>> item_sold(pd.Series(["clip", "course", "unlisted"]), items).tolist()
+    ['course', 'course', 'unlisted']
+    """
+    if items is None or "promotes" not in items:
+        return item_ids
+    promoted = item_ids.map(items.set_index("item_id")["promotes"])
+    return promoted.fillna(item_ids)
+
+
+def main_label(labels: pd.Series) -> pd.Series:
+    """Return the first part of each label such as ``Drama|War``; unknown stays unknown.
+
+    >>> main_label(pd.Series(["Drama|War", "War"])).tolist()
+    ['Drama', 'War']
+    """
+    return labels.astype("str").str.split("|").str[0]
+
+
+def age_band(ages: pd.Series) -> pd.Series:
+    """Put ages in years into the bands usual for audiences; unknown stays unknown.
+
+    Returns
+    -------
+    Series of an ordered category, youngest first
+
+    Examples
+    --------
+    >>> age_band(pd.Series([7.0, 34.0, 82.0])).tolist()
+    ['under 18', '25-34', '55 and over']
+    """
+    return pd.cut(ages, [*AGE_STARTS, np.inf], right=False, labels=AGE_BANDS)

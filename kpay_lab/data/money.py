@@ -1,0 +1,60 @@
+"""What a sale brings: what is paid, what is paid back, and what of it is earned.
+
+Every amount is in the one currency of the log.
+"""
+
+import numpy as np
+import pandas as pd
+
+
+def refunded_amount(orders: pd.DataFrame) -> pd.Series:
+    """Return what was paid back of each order; 0 where the log tells of no refund.
+
+    >>> refunded_amount(pd.DataFrame({"amount": [9.0, 5.0], "refund_amount": [None, 2.0]})).tolist()
+    [0.0, 2.0]
+    """
+    if "refund_amount" not in orders:
+        return pd.Series(0.0, index=orders.index, name="refund_amount")
+    return orders["refund_amount"].fillna(0.0)
+
+
+def net_amount(orders: pd.DataFrame) -> pd.Series:
+    """Return what was paid for each order less what was paid back.
+
+    >>> net_amount(pd.DataFrame({"amount": [9.0, 5.0], "refund_amount": [None, 2.0]})).tolist()
+    [9.0, 3.0]
+    """
+    return orders["amount"] - refunded_amount(orders)
+
+
+def gross_profit(amount: float, margin: float) -> float:
+    """Return what an amount leaves: the ``margin`` is the share of it that is earned, 0 to 1.
+
+    >>> gross_profit(50.0, margin=0.6)
+    30.0
+    """
+    if not 0 <= margin <= 1:
+        raise ValueError(f"margin is {margin}; it is the share of an amount that is earned, 0 to 1")
+    return margin * amount
+
+
+def price_with_coupon(
+    price: np.ndarray, has_coupon: np.ndarray | bool, *, coupon_price: float
+) -> np.ndarray:
+    """Return the price to be paid, which a coupon lowers to ``coupon_price`` of it.
+
+    What the coupon costs is the difference to ``price``.
+
+    Parameters
+    ----------
+    price : float array
+    has_coupon : bool or 0/1 array, of a shape that fits
+    coupon_price : float
+        What is left of the price, 0 to 1; 0.8 is a coupon of a fifth off.
+
+    Examples
+    --------
+    >>> price_with_coupon(np.array([10.0, 10.0]), np.array([0, 1]), coupon_price=0.8)
+    array([10.,  8.])
+    """
+    return price * np.where(np.asarray(has_coupon) == 1, coupon_price, 1.0)

@@ -1,0 +1,45 @@
+"""The share watched, the course sold and the age band, on rows small enough to read."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.data.derived import age_band, item_sold, watched_share
+
+
+@pytest.mark.parametrize(
+    ("watch_time", "duration", "share"),
+    [
+        (30.0, 60.0, 0.5),
+        (90.0, 60.0, 1.5),  # a replay is kept: the caller clips
+        (0.0, 60.0, 0.0),
+        (30.0, 0.0, np.nan),  # nothing lasts 0 s: the duration is not known
+        (0.0, 0.0, np.nan),
+        (None, 60.0, np.nan),
+        (30.0, None, np.nan),
+    ],
+)
+def test_a_share_needs_a_watch_time_and_a_duration_above_zero(watch_time, duration, share):
+    log = pd.DataFrame({"watch_time": [watch_time], "duration": [duration]})
+    assert watched_share(log).tolist() == pytest.approx([share], nan_ok=True)
+
+
+def test_without_either_column_no_share_is_known():
+    log = pd.DataFrame({"watch_time": [1.0, 2.0]}, index=[7, 9])
+    assert watched_share(log).isna().tolist() == [True, True]
+    assert watched_share(log).index.tolist() == [7, 9]
+
+
+def test_an_item_sells_what_it_promotes_else_itself():
+    items = pd.DataFrame({"item_id": ["a", "clip"], "promotes": [None, "a"]})
+    asked = pd.Series(["clip", "a", "unlisted"], index=[3, 3, 5])
+    assert item_sold(asked, items).tolist() == ["a", "a", "unlisted"]
+    for without in (None, items[["item_id"]]):
+        assert item_sold(asked, without).tolist() == asked.tolist()
+
+
+def test_ages_fall_into_bands_from_young_to_old():
+    bands = age_band(pd.Series([17.9, 18.0, 24.9, 25.0, 55.0, 110.0, None, 0.0]))
+    named = ["under 18", "18-24", "18-24", "25-34", "55 and over", "55 and over", None, "under 18"]
+    assert bands.astype("object").where(bands.notna(), None).tolist() == named
+    assert bands.min() == "under 18" and bands.max() == "55 and over"
