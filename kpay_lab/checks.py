@@ -25,6 +25,7 @@ from kpay_lab.report.params import (
     hint,
     read_notebook,
 )
+from kpay_lab.report.profile import Domain
 
 INJECTED = "# Parameters\n"  # how papermill heads the cell that overrules the parameters
 ASSIGNED = re.compile(r"^(\w+) = ", re.MULTILINE)
@@ -103,6 +104,20 @@ def domain_faults(values: Mapping[str, Any]) -> list[str]:
         *_search_faults(values),
         *_data_faults(values),
     ]
+
+
+def tables_of(values: Mapping[str, Any]) -> set[str]:
+    """Return the tables that a notebook with these parameters will find."""
+    from kpay_lab.data import sources
+
+    return sources.tables_of(values.get("dataset", "simulated"), values.get("data_dir"))
+
+
+def files_of(values: Mapping[str, Any]) -> list[Path]:
+    """Return the data files that a notebook with these parameters will read, if that is known."""
+    from kpay_lab.data import sources
+
+    return sources.files_of(values.get("dataset", "simulated"), values.get("data_dir"))
 
 
 def _time_faults(values: Mapping[str, Any]) -> list[str]:
@@ -238,7 +253,7 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
 
         faults += _said_against("catalogue_dir", files_of, "udemy", Path(catalogue))
     if engine != "memory" and {"dataset", "data_dir", "duplicates"} <= values.keys():
-        from kpay_lab.engines import engine_faults
+        from kpay_lab.interest.engines import engine_faults
 
         faults += engine_faults(engine, dataset, values["data_dir"], values["duplicates"])
     if dataset == "simulated" or "data_dir" not in values:
@@ -274,7 +289,7 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
         return [f"data_dir: {fault}" for fault in faults]
     engine = values.get("engine", "memory")
     if engine != "memory":
-        from kpay_lab.engines import event_files
+        from kpay_lab.interest.engines import event_files
 
         faults += _said_against("data_dir", event_files, engine, folder)
     for parameter, needs in NEEDS_COLUMN.items():
@@ -293,3 +308,6 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
         known = hint(outcome, labels)
         faults.append(f"outcome is {outcome!r}; choose next tag or a column of the users{known}")
     return faults
+
+
+DOMAIN = Domain(tables_of=tables_of, files_of=files_of, faults_of=domain_faults)

@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -17,8 +15,9 @@ import click
 from click.core import ParameterSource
 
 from kpay_lab import __version__
+from kpay_lab.checks import DOMAIN
 from kpay_lab.report.console import prepare_streams, say, silence
-from kpay_lab.report.files import write_bytes, write_text
+from kpay_lab.report.files import write_text
 from kpay_lab.report.params import Notebook, find_notebook
 from kpay_lab.report.profile import (
     chosen_notebooks,
@@ -55,14 +54,6 @@ LIMITS = (
     click.option("--timeout", type=SECONDS, default=1800, help="Seconds a notebook."),
     click.option("--cell-timeout", type=SECONDS, default=900, help="Seconds a cell."),
 )
-# The tables each public data set has; simulated and read data answer for themselves.
-PUBLIC_TABLES = {
-    "movielens": {"events", "items", "users"},
-    "mooccubex": {"events", "items"},
-    "kuairand": {"events"},
-    "oulad": {"events", "items", "users"},
-}
-ALL_TABLES = {"events", "items", "users", "orders", "exposures"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -105,26 +96,17 @@ def sweep(**given: Any) -> None:
 def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     """Run a run again and tell what differs; exit 0 only when the metrics are equal."""
     stop = _stoppable()
-    from kpay_lab.report import verify as verifying
-    from kpay_lab.report.runner import start
+    from kpay_lab.report.runner import Limits
+    from kpay_lab.report.verify import run_again
 
-    before = verifying.read_finished(folder)[0]
     known = read_project()[0]
-    scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
-    keep = False
-    try:
-        _warn(known)
-        again = start(known, before.parameters, before.profile, scratch, _tables_of, _files_of)
-        if _execute(again, stop, limits) == 130:
-            sys.exit(130)
-        verdict = verifying.verify(folder, again.folder, rtol)
-        keep = not verdict.equal
-    finally:
-        if not keep:
-            shutil.rmtree(scratch)
+    _warn(known)
+    verdict = run_again(folder, known, DOMAIN, limits=Limits(**limits), stop=stop, rtol=rtol)
+    if verdict is None:
+        sys.exit(130)
     say(f"{verdict}\n", sys.stdout)
-    if keep:
-        _leave(f"the rerun: {again.folder / 'index.html'}", 1)
+    if not verdict.equal:
+        _leave(f"the rerun: {verdict.rerun / 'index.html'}", 1)
 
 
 @kpay.command()
@@ -168,12 +150,13 @@ def _refuse_settings(given: dict[str, Any]) -> None:
 
 def _taken_up(folder: Path, anew: bool) -> "Run":
     from kpay_lab.report.runner import from_scratch, resume
+    from kpay_lab.report.sweep import summary_by_kind
 
     known = read_project()[0]
     _warn(known)
     if anew:
-        return from_scratch(folder, known, _tables_of, _files_of)
-    return resume(folder, known, _files_of)
+        return from_scratch(folder, known, DOMAIN, summary_by_kind)
+    return resume(folder, known, DOMAIN, summary_by_kind)
 
 
 def _stoppable() -> threading.Event:
@@ -198,20 +181,18 @@ def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
 
 
 def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any) -> "Run":
-    from kpay_lab.checks import domain_faults
     from kpay_lab.report.runner import start
 
     known, values, root = read_project(profile, data)
     names = chosen_notebooks(known, notebooks, values)
-    parameters = resolve(known, names, values, settings, domain_faults)
+    parameters = resolve(known, names, values, settings, DOMAIN.faults_of)
     _warn(known)
-    return start(known, parameters, profile, output or root / "outputs", _tables_of, _files_of)
+    return start(known, parameters, profile, output or root / "outputs", DOMAIN)
 
 
 def _planned_sweep(
     notebook: str, profile: str, settings: Any, data: Any, output: Any, **given: Any
 ) -> "Run":
-    from kpay_lab.checks import domain_faults
     from kpay_lab.report.sweep import plan
 
     known, values, root = read_project(profile, data)
@@ -222,9 +203,7 @@ def _planned_sweep(
         name,
         base[name],
         output=output or root / "outputs" / "sweeps",
-        tables_of=_tables_of,
-        files_of=_files_of,
-        faults_of=domain_faults,
+        domain=DOMAIN,
         problems=problems,
         **given,
     )
@@ -238,26 +217,6 @@ def _warn(known: Mapping[str, Notebook]) -> None:
         if notebook.fault:
             remedy = f"mend it, or move it out of {notebook.path.parent.name}/"
             say(f"kpay: {notebook.fault} (left out; {remedy})\n", sys.stderr)
-
-
-def _tables_of(parameters: dict[str, Any]) -> set[str]:
-    """Return the tables that a notebook with these parameters will find."""
-    from kpay_lab.data.reading import find_sources
-
-    dataset = parameters.get("dataset", "simulated")
-    if dataset == "tables" and "data_dir" in parameters:
-        return set(find_sources(parameters["data_dir"]))
-    return PUBLIC_TABLES.get(dataset, ALL_TABLES)
-
-
-def _files_of(parameters: dict[str, Any]) -> list[Path]:
-    """Return the data files that a notebook with these parameters will read, if that is known."""
-    from kpay_lab.data.reading import find_sources
-
-    folder = parameters.get("data_dir")
-    if parameters.get("dataset") != "tables" or not folder or not Path(folder).exists():
-        return []
-    return [path for paths in find_sources(folder).values() for path in paths]
 
 
 @kpay.command("list")
@@ -298,11 +257,9 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
     """Print a notebook's parameters as flat YAML, for ``papermill … -f``."""
     import yaml
 
-    from kpay_lab.checks import domain_faults
-
     known, chosen, _ = read_project(profile)
     name = find_notebook(known, notebook)
-    values = resolve(known, [name], chosen, settings, domain_faults)[name]
+    values = resolve(known, [name], chosen, settings, DOMAIN.faults_of)[name]
     _warn(known)
     values.pop("output_dir")
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
@@ -359,25 +316,30 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
 @click.option("--verified-only", is_flag=True, help="Leave out items of unverified authors.")
 @click.option("--min-rating", type=float, help="Leave out items with a lower mean rating.")
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
-def recommend(output: Path, settings: tuple[str, ...], k: int, ids: str, **only: Any) -> None:
+def recommend(
+    data: Path,
+    dataset: str,
+    model: str,
+    settings: tuple[str, ...],
+    k: int,
+    ids: str,
+    output: Path,
+    **only: Any,
+) -> None:
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"{output} must end in .csv or .parquet")
     pairs = [setting.partition("=") for setting in settings]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise click.UsageError(f"--set {wrong[0]}: write key=value")
-    from kpay_lab.data import load
-    from kpay_lab.data.admission import admit
-    from kpay_lab.interest.weighting import interest_matrix
     from kpay_lab.recommend.choose import build_model
-    from kpay_lab.recommend.lists import recommend_for_all
-    from kpay_lab.report.session import safe_csv
+    from kpay_lab.report.session import write_table
+    from kpay_lab.workbench import list_for_everybody, open_log
 
-    model, dataset, data = only.pop("model"), only.pop("dataset"), only.pop("data")
     chosen = build_model(model, {key: read_yaml(text, f"--set {key}") for key, _, text in pairs})
-    log = admit(load(dataset, data, ids=ids))
-    lists = recommend_for_all(log.tables, chosen, k, interest_of=interest_matrix, **only)
-    write_bytes(output, safe_csv(lists) if output.suffix == ".csv" else lists.to_parquet())
+    log = open_log(data, dataset=dataset, ids=ids)
+    lists = list_for_everybody(log, chosen, k, **only)
+    write_table(output, lists)
     for note in log.notes:
         click.echo(note, err=True)
     click.echo(f"{output}: {lists['user_id'].nunique():,} users, {len(lists):,} rows")

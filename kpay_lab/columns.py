@@ -17,6 +17,10 @@ OPTIONAL = {
     "exposures": "position propensity treatment policy clicked purchased",
 }
 
+# How a pair's total of a column is made; every engine follows it.
+SUMMED = ("watch_time", "like_count", "comment_count", "share_count", "question_count", "rating")
+LARGEST = ("duration", "progress")
+
 KINDS = ("course", "report", "book", "live", "short_video", "other")
 
 _OTHER_NAMES = {

@@ -4,8 +4,7 @@ from functools import partial
 
 import pytest
 
-from kpay_lab.data import Loaded
-from kpay_lab.data.admission import admit
+from kpay_lab.workbench import open_log
 from kpay_lab.world.simulate import WorldSpec, simulate
 from tests.running import notebook_run
 
@@ -15,8 +14,7 @@ run = partial(notebook_run, NAME)
 
 
 def test_users_are_those_who_consented_and_came(smoke):
-    tables, truth = simulate(WorldSpec(n_users=200, n_items=60, n_days=30, seed=0))
-    admitted = admit(Loaded(tables, truth=truth)).tables
+    admitted = open_log(WorldSpec(n_users=200, n_items=60, n_days=30, seed=0)).tables
     assert smoke[1]["users"] == admitted.events["user_id"].nunique() < 200
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -23,19 +24,18 @@ LAYERS = {
     "customers": 3,
     "experiments": 3,
     "evaluate": 4,
-    "engines": 4,
     "checks": 5,
     "world": 5,
     "plots": 5,
-    "cli": 6,
+    "workbench": 6,
+    "cli": 7,
 }
 ALONE = {"report", "spark"}  # import no domain code; spark imports interest's totals only
 BRIDGES = {
-    ("engines", "spark"),
+    ("interest", "spark"),
     ("checks", "report"),
-    ("data", "world"),
-    ("engines", "world"),
 }
+MAY_IMPORT_WORLD = {"world", "workbench", "cli"}  # and notebooks: no model sees the truth
 
 
 def room(path: Path) -> str:
@@ -69,6 +69,11 @@ def test_imports_go_down(path):
             assert there in {"interest", "recommend", "settings"}
             continue
         assert LAYERS[there] < LAYERS[here], f"{here} imports {there}: not downwards"
+
+
+def test_the_simulated_world_is_out_of_reach_of_models():
+    importers = {room(path) for path in MODULES if "world" in imported_rooms(path)}
+    assert importers <= MAY_IMPORT_WORLD
 
 
 def test_only_spark_imports_pyspark():
@@ -125,3 +130,20 @@ def test_the_readme_maps_every_module():
     plots = {path.stem for path in (PACKAGE / "plots").glob("*.py")}
     modules = {path.stem for path in MODULES} - models - plots - {"__init__", "__main__"}
     assert modules <= named, f"not on the map: {sorted(modules - named)}"
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Every module of the package that a file imports, inside of functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return {name.removeprefix("kpay_lab.") for name in found if str(name).startswith("kpay_lab.")}
+
+
+def test_the_modules_of_report_import_in_no_circle():
+    paths = (PACKAGE / "report").glob("*.py")
+    graph = {f"report.{path.stem}": imported_modules(path) for path in paths}
+    TopologicalSorter(graph).prepare()  # a circle is a CycleError

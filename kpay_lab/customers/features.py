@@ -6,7 +6,6 @@ import pandas as pd
 from kpay_lab.data.derived import main_label, watched_share
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
-from kpay_lab.interest.weighting import with_durations
 from kpay_lab.stats import random_rows
 
 HABITS = ("category ", "kind ", "hour ")  # columns of taste and habit; the others are amounts
@@ -98,7 +97,7 @@ def without_gaps(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
-    events = with_durations(past)
+    events = past.events
     who = users.get_indexer(events["user_id"])
     n = np.bincount(who)
     columns = {"log events": np.log1p(n)}

@@ -7,7 +7,6 @@ import pandas as pd
 
 from kpay_lab.data.derived import item_sold, watched_share
 from kpay_lab.data.tables import Tables, TooLittleError
-from kpay_lab.interest.weighting import with_durations
 
 NO_GAP = pd.Timedelta(0)
 TEXT = ("kind", "category", "host")
@@ -203,7 +202,7 @@ def _dressed(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    rows, events = _dressed(rows, tables), _dressed(with_durations(tables), tables)
+    rows, events = _dressed(rows, tables), _dressed(tables.events, tables)
     found: dict[str, np.ndarray | pd.Series] = {n: rows[n] for n in TEXT if n in rows}
     found["item"] = rows["item_id"].astype("category")
     if "price" in rows:

@@ -26,6 +26,12 @@ FILES = {
     "oulad": ("studentInfo.csv",),
     "udemy": ("udemy_courses.csv",),
 }
+TABLES = {
+    "movielens": {"events", "items", "users"},
+    "mooccubex": {"events", "items"},
+    "kuairand": {"events"},
+    "oulad": {"events", "items", "users"},
+}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,4 @@
-"""A folder of CSV, Parquet or JSON lines → Tables, and every row that was set aside.
-
-A table is a file named after it (``events.csv``) or a folder of such parts (``events/``,
-``events.parquet/``). Where no file carries a table's name and the folder holds exactly
-one data file, that file is the events table.
-"""
+"""Files of CSV, Parquet or JSON lines, or frames → Tables, and every row that was set aside."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data.checking import Checked, check_rows, name_columns
-from kpay_lab.data.splitting import SUFFIXES, RawRows, read_header, shown, split_file
-from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables
+from kpay_lab.data.sources import Part, Source, find_files, find_parts
+from kpay_lab.data.splitting import RawRows, read_header, shown, split_file, split_frame
+from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
 COUNT_COLUMNS = ["table", "read", "good", "rejected"]
@@ -30,7 +26,8 @@ class Rejected:
     ----------
     rows : DataFrame
         One row a problem: table, file, line, column, value, reason. A rejected row may
-        have several; a line that is no row has column ''.
+        have several; a line that is no row has column ''. Of Parquet and of a frame, the line
+        is the number of the row, from 1, and a frame goes by its table's name.
     counts : DataFrame
         One row a table: table, read, good, rejected; good + rejected = read.
     notes : tuple of str
@@ -52,28 +49,30 @@ class Rejected:
 
 
 def read_tables(
-    folder: str | Path, on_bad_rows: str = "quarantine", *, events: pd.DataFrame | None = None
+    source: Source, on_bad_rows: str = "quarantine", *, events: pd.DataFrame | None = None
 ) -> tuple[Tables, Rejected]:
-    """Read the tables of a folder, or of its one file of events, and set bad rows aside.
+    """Read the tables of a file, a folder or frames, and set bad rows aside.
 
     Parameters
     ----------
+    source : str, Path, DataFrame, or mapping of str to DataFrame
+        A single file or frame is the events; a mapping names the table of each frame.
     on_bad_rows : {"quarantine", "fail"}
         Set bad rows aside, or raise one error that lists them.
     events : DataFrame, optional
-        Stands in for the folder's events, whose files then stay shut.
+        Stands in for the source's events, whose files then stay shut.
 
     Raises
     ------
     ValueError
-        If the folder or the events are missing, a file cannot be understood as a whole,
+        If the source or the events are missing, a table cannot be understood as a whole,
         or rows are bad and ``on_bad_rows`` is "fail".
     """
     if on_bad_rows not in ("quarantine", "fail"):
         raise ValueError(f"on_bad_rows is {on_bad_rows!r}; it must be 'quarantine' or 'fail'")
     frames = {} if events is None else {"events": events}
     rows, counts, notes = [pd.DataFrame(columns=ROW_COLUMNS)], [], []
-    sources = find_sources(folder)
+    sources = find_parts(source)
     for table in (name for name in READING_ORDER if name in sources and name not in frames):
         known = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
         checked, found, n_read = _read_one(table, sources[table], known)
@@ -109,7 +108,7 @@ def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
     columns: dict[str, set[str]] = {}
     faults = []
     try:
-        sources = find_sources(folder)
+        sources = find_files(folder)
     except ValueError as error:
         return columns, [str(error)]
     for table, paths in sources.items():
@@ -124,45 +123,8 @@ def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
     return columns, faults
 
 
-def find_sources(folder: str | Path) -> dict[str, list[Path]]:
-    """Find the files of each table; parts of a table in order of their names.
-
-    Raises
-    ------
-    ValueError
-        If there is no such folder, no events, or a table in two places.
-    """
-    folder = Path(folder)
-    if folder.is_file() and folder.suffix.lower() in SUFFIXES:
-        return {"events": [folder]}
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder; name a folder that holds events.csv")
-    places = [path for path in sorted(folder.iterdir()) if _parts(path)]
-    named = {table: [path for path in places if path.stem.lower() == table] for table in SCHEMAS}
-    for table, paths in named.items():
-        if len(paths) > 1:
-            names = " and ".join(path.name for path in paths)
-            raise ValueError(f"{folder}: {table} is there twice, as {names}; keep one")
-    sources = {table: _parts(paths[0]) for table, paths in named.items() if paths}
-    if not sources and len(places) == 1:
-        sources = {"events": _parts(places[0])}
-    if "events" not in sources:
-        raise ValueError(
-            f"{folder} holds no events; add events.csv, events.parquet or events.jsonl "
-            "(a single file may have any name)"
-        )
-    return sources
-
-
-def _parts(path: Path) -> list[Path]:
-    """Return the data files at a path: itself, or the parts in a folder."""
-    found = sorted(path.iterdir()) if path.is_dir() else [path]
-    found = [one for one in found if one.is_file() and one.suffix.lower() in SUFFIXES]
-    return [one for one in found if one.name[0] not in "._"]
-
-
 def _read_one(
-    table: str, paths: Sequence[Path], known: dict[str, pd.Series]
+    table: str, parts: Sequence[Part], known: dict[str, pd.Series]
 ) -> tuple[Checked, pd.DataFrame, int]:
     """Read a table: what is good, the rows set aside with their places, how many were read.
 
@@ -170,13 +132,20 @@ def _read_one(
     which knows physical lines. Both judge the same texts by the same rules.
     """
     for exactly in (False, True):
-        parts = [part for path in paths if (part := split_file(path, exactly=exactly)) is not None]
-        if len(parts) == len(paths):
-            checked = check_rows(table, parts, known)
+        split = [_split(table, part, exactly) for part in parts]
+        raw = [rows for rows in split if rows is not None]
+        if len(raw) == len(parts):
+            checked = check_rows(table, raw, known)
             if exactly or checked.problems.empty:
                 break
-    n_read = sum(len(part) + len(part.broken) for part in parts)
-    return checked, _located(table, parts, checked.problems), n_read
+    n_read = sum(len(rows) + len(rows.broken) for rows in raw)
+    return checked, _located(table, raw, checked.problems), n_read
+
+
+def _split(table: str, part: Part, exactly: bool) -> RawRows | None:
+    if isinstance(part, pd.DataFrame):
+        return split_frame(part, table)
+    return split_file(part, exactly=exactly)
 
 
 def _located(table: str, parts: Sequence[RawRows], problems: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""A file → rows of text: quickly while it is clean, exactly once anything is odd.
+"""A file or a frame → rows of text: CSV quickly while it is clean, exactly once anything is odd.
 
 Every cell becomes text ('' where nothing is written), so that all formats meet the same checks.
 """
@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
@@ -34,10 +36,11 @@ Broken = tuple[int, str, str]  # line, text, reason
 
 @dataclass(frozen=True)
 class RawRows:
-    """The rows of one file as text, one array a header cell.
+    """The rows of one file or frame as text, one array a header cell.
 
-    ``lines`` holds the physical line of each row (the row's number in Parquet), or None after
-    the quick way; ``broken`` what is no row; ``guessed`` says that the encoding was.
+    ``lines`` holds the physical line of each row (in Parquet and frames the row's number,
+    from 1), or None after the quick way; ``broken`` what is no row; ``guessed`` says that the
+    encoding was.
     """
 
     file: str
@@ -71,6 +74,50 @@ def split_file(path: Path, *, exactly: bool) -> RawRows | None:
         return _split_json_lines(text, path.name)
     split = _split_csv_exactly if exactly else _split_csv_quickly
     return split(text, path.name, guessed)
+
+
+def split_frame(frame: pd.DataFrame, name: str) -> RawRows:
+    """Write every value of a frame as text, as if it had been read from a file.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its columns are the table's; its index is not looked at.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        If a column holds what is no plain value, such as lists.
+
+    Examples
+    --------
+    >>> rows = split_frame(pd.DataFrame({"uid": [7, 8], "likes": [1.0, None]}), "events")
+    >>> rows.header, [cells.to_pylist() for cells in rows.cells]
+    (['uid', 'likes'], [['7', '8'], ['1', '']])
+    """
+    header = [str(column) for column in frame.columns]
+    cells = []
+    for position, column in enumerate(header):
+        try:
+            cells.append(_frame_column(frame.iloc[:, position]))
+        except (pa.ArrowException, TypeError) as error:
+            reason = shown(str(error), 200)
+            raise ValueError(f"{name}: {shown(column)} must hold plain values: {reason}") from None
+    return RawRows(name, header, cells, np.arange(1, len(frame) + 1))
+
+
+def _frame_column(values: pd.Series) -> pa.Array:
+    """Write a column as text; objects of several kinds, such as 7 and "u8", one by one."""
+    try:
+        cells = pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        if not values.map(pd.api.types.is_scalar).all():
+            raise
+        cells = pa.array(values.astype("str"), from_pandas=True)
+    chunks = cells.chunks if isinstance(cells, pa.ChunkedArray) else [cells]
+    return pa.concat_arrays([pa.array([], TEXT), *map(_as_text, chunks)])
 
 
 def read_header(path: Path) -> tuple[list[str], bool]:
@@ -236,7 +283,17 @@ def _split_parquet(path: Path) -> RawRows:
 
 def _read_as_text(path: Path) -> tuple[pa.Table, list[pa.ChunkedArray]]:
     table = pq.read_table(path, partitioning=None)
-    return table, [column.cast(TEXT).fill_null("") for column in table.columns]
+    return table, [_as_text(column) for column in table.columns]
+
+
+def _as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Write typed values as text, null as ''; a span of time as its seconds."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_duration(column.type):
+        nanoseconds = column.cast(pa.duration("ns")).cast(pa.int64())
+        column = pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e9)
+    return column.cast(TEXT).fill_null("")
 
 
 def _parquet(read: Callable[[Path], Any], path: Path) -> Any:

@@ -13,14 +13,13 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from kpay_lab import columns as c
-from kpay_lab.interest.totals import LARGEST, SUMMED
 
 BATCH = 4_000_000  # events added up at once: under a gigabyte
 WANTED = {
     "user_id": ("text", "number"),
     "item_id": ("text", "number"),
     "timestamp": ("time",),
-    **dict.fromkeys((*SUMMED, *LARGEST), ("number",)),
+    **dict.fromkeys((*c.SUMMED, *c.LARGEST), ("number",)),
 }
 
 
@@ -66,7 +65,7 @@ def read_events(paths: str | Path | Sequence[str | Path]) -> pd.DataFrame:
 
     Parquet mostly stores each distinct id once and then numbers; the numbers are taken as
     they are, so that no text is compared event by event. Only the columns that totals use
-    are read, under their names in the files; nothing is checked, unlike `data.load`.
+    are read, under their names in the files; nothing is checked, unlike `workbench.open_log`.
 
     Returns
     -------

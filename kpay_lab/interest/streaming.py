@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from kpay_lab.columns import LARGEST, SUMMED
 from kpay_lab.data.tables import KIND_OF
 from kpay_lab.interest import totals
 from kpay_lab.interest.parquet import batches
-from kpay_lab.interest.totals import LARGEST, SUMMED, PairTotals, check_half_life
+from kpay_lab.interest.totals import PairTotals, check_half_life
 
 HOUR = 3_600_000_000  # microseconds
 

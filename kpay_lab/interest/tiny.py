@@ -31,6 +31,7 @@ def tiny_world() -> Tables:
     start = pd.Timestamp("2024-03-01 20:00", tz="UTC")
     moments = start + pd.to_timedelta(events.pop("minute"), unit="min")
     events.insert(2, "timestamp", moments.astype("datetime64[us, UTC]"))
+    events["duration"] = events["item_id"].map(_LENGTH)
     counts = {"like_count": "Int64", "comment_count": "Int64"}
     items = pd.DataFrame({"item_id": list(_LENGTH), "duration": list(_LENGTH.values())})
     users = pd.DataFrame({"user_id": ["ann", "bob", "cai", "dan"]})

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-SUMMED = ("watch_time", "like_count", "comment_count", "share_count", "question_count", "rating")
-LARGEST = ("duration", "progress")
+from kpay_lab.columns import LARGEST, SUMMED
 
 
 @dataclass(frozen=True)

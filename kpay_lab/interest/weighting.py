@@ -168,8 +168,7 @@ def interest_matrix(
     ValueError
         If the weighting is unknown or the log lacks what it needs.
     """
-    events = with_durations(tables)
-    totals = pair_totals(events, users=users, items=items, half_life_days=half_life_days)
+    totals = pair_totals(tables.events, users=users, items=items, half_life_days=half_life_days)
     rest = tables.with_events(tables.events.head(0))
     users = _every_id(totals.users, rest) if users is None else users
     items = _every_id(totals.items, rest) if items is None else items
@@ -180,16 +179,6 @@ def interest_matrix(
 
         matrix = csr_array(bm25_weight(matrix.astype(np.float64)))
     return InterestMatrix(matrix, users, items)
-
-
-def with_durations(tables: Tables) -> pd.DataFrame:
-    """Return the events, their missing durations taken from the items table where it has them."""
-    events, items = tables.events, tables.items
-    if items is None or "duration" not in items:
-        return events
-    looked_up = events["item_id"].map(items.set_index("item_id")["duration"])
-    own = events["duration"].fillna(looked_up) if "duration" in events else looked_up
-    return events.assign(duration=own.astype(np.float64))
 
 
 def _every_id(logged: pd.Index, rest: Tables) -> pd.Index:

@@ -1,5 +1,5 @@
 """Draw results; nothing is computed here.
 
-A function ``plot_<what>`` takes a result and returns a new Figure; the functions ``draw_<marks>``
-of `kpay_lab.plots.style` add marks to an Axes.
+A function ``plot_<what>`` takes a result and returns its Figure, a new one unless an Axes ``ax``
+is given; the functions ``draw_<marks>`` of `kpay_lab.plots.style` add marks to an Axes.
 """

@@ -15,14 +15,20 @@ BOX = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
 THIN_LINE = {"arrowstyle": "-", "color": NEUTRAL, "linewidth": 0.5, "relpos": (0, 0.5)}
 
 
-def plot_intervals(table: pd.DataFrame, title: str, label: str, zero: bool = False) -> Figure:
-    """Draw one row (``model, mean, low, high``) a line; ``zero`` marks *no difference*."""
-    fig, (ax,) = new_figure(height=0.3 * len(table) + 1.1)
+def plot_intervals(
+    table: pd.DataFrame, title: str, label: str, zero: bool = False, *, ax: Axes | None = None
+) -> Figure:
+    """Draw one row (``model, mean, low, high``) a line; ``zero`` marks *no difference*.
+
+    It is drawn into ``ax``, by default that of a new figure.
+    """
+    if ax is None:
+        _, (ax,) = new_figure(height=0.3 * len(table) + 1.1)
     draw_dots(ax, table["model"], table["mean"], table["low"], table["high"])
     if zero:
         ax.axvline(0, color=NEUTRAL, linestyle="--", linewidth=1)
     ax.set(title=title, xlabel=label)
-    return fig
+    return ax.figure
 
 
 def plot_segments(breakdowns: Mapping[str, pd.DataFrame], label: str) -> Figure:

@@ -104,6 +104,8 @@ def draw_heat(ax: Axes, table: pd.DataFrame, **options: Any) -> None:
         "annot": table.shape[1] <= 12,
         "annot_kws": {"fontsize": 8},
     }
+    if not table.notna().any(axis=None):  # no cell from which to take a scale
+        defaults |= {"vmin": 0, "vmax": 1}
     labelled = table.rename(index=shorten, columns=lambda name: shorten(name, 18))
     sns.heatmap(labelled, ax=ax, **defaults | options)
     ax.tick_params(axis="y", rotation=0)

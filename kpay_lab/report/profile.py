@@ -25,6 +25,32 @@ TEXT = "tag:yaml.org,2002:str"
 
 # What is wrong with a notebook's values in the eyes of the domain, which this room does not know.
 FaultsOf = Callable[[Mapping[str, Any]], Iterable[str]]
+
+
+def _nothing(parameters: Mapping[str, Any]) -> tuple[()]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the domain says of a notebook's parameters, asked by who knows nothing of it.
+
+    Parameters
+    ----------
+    tables_of : function
+        Returns the tables that a notebook with these parameters will find; one that needs
+        another table is *not applicable* and no kernel is started for it.
+    files_of : function
+        Returns the data files that such a notebook will read, where that is known beforehand.
+    faults_of : function
+        Says what the parameters cannot mean, a line each.
+    """
+
+    tables_of: Callable[[Mapping[str, Any]], set[str]]
+    files_of: Callable[[Mapping[str, Any]], Iterable[Path]] = _nothing
+    faults_of: FaultsOf = _nothing
+
+
 FOLDERS = ("data_dir", "catalogue_dir")
 NAMED = 7  # notebooks or sets that a problem of many of them names
 

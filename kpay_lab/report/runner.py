@@ -33,6 +33,7 @@ from kpay_lab.report.manifest import (
 )
 from kpay_lab.report.params import Notebook, refuse_faulty
 from kpay_lab.report.process import Outcome, execute
+from kpay_lab.report.profile import Domain
 from kpay_lab.report.surroundings import key_fingerprint
 
 RESERVE = ".reserve.tmp"
@@ -74,15 +75,16 @@ class Progress:
             say(f"{clear}{name}: {text}\n", self.stream)
 
 
-def _summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
-    """Make the files that tell of a whole run, or of a sweep."""
-    if any("/" in name for name in manifest.notebooks):
-        from kpay_lab.report.sweep import summary
+Summary = Callable[[Path, Manifest, Metrics], dict[str, bytes]]
 
-        return summary(folder, manifest, metrics)
+
+def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
+    """Return the files that tell of a whole run, by name: its index and the glossary."""
+    files = {"index.html": index(folder, manifest, metrics).encode()}
     terms = glossary()
-    pages = {"index.html": index(folder, manifest, metrics), "glossary.html": terms}
-    return {name: text.encode() for name, text in pages.items() if text}
+    if terms:
+        files["glossary.html"] = terms.encode()
+    return files
 
 
 @dataclass
@@ -90,12 +92,14 @@ class Run:
     """One run's folder and everything that happens in it.
 
     A name is a notebook's own, or ``<set>/<notebook>`` where one notebook runs several
-    times; its files lie under that path.
+    times; its files lie under that path. ``summary`` makes the files that tell of the run as
+    a whole once it has ended; who starts the run hands it in.
     """
 
     folder: Path
     notebooks: Mapping[str, Notebook]
     manifest: Manifest
+    summary: Summary = summary
     progress: Progress = field(default_factory=Progress)
     stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -288,7 +292,7 @@ class Run:
     def _write_summary(self) -> None:
         metrics = self._metrics()
         write_text(self.folder / "metrics.json", to_json(metrics))
-        for name, content in _summary(self.folder, self.manifest, metrics).items():
+        for name, content in self.summary(self.folder, self.manifest, metrics).items():
             write_bytes(self.folder / name, content)
 
     def _write_plain_index(self) -> None:
@@ -325,19 +329,18 @@ def start(
     parameters: Mapping[str, dict[str, Any]],
     profile: str,
     output: Path,
-    tables_of: Callable[[dict[str, Any]], set[str]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    domain: Domain,
+    summary: Summary = summary,
 ) -> Run:
     """Make a run's folder, never an existing one, and write its parameters and manifest.
 
     Parameters
     ----------
-    tables_of : function
-        Returns the tables that a notebook with these parameters will find; one that needs
-        another table is *not applicable* and no kernel is started for it.
-    files_of : function
-        Returns the data files that a notebook with these parameters will read, where that is
-        known beforehand; their hashes are taken at once.
+    domain : Domain
+        Says which tables a notebook will find, and which files it will read; the hashes of
+        these are taken at once.
+    summary : function
+        Makes the files that tell of the whole run.
     """
     kept = {
         name: {key: value for key, value in values.items() if key != "output_dir"}
@@ -345,32 +348,32 @@ def start(
     }
     chosen = named(kept, notebooks)
     refuse_faulty(chosen.values())
-    entries = {name: _entry(chosen[name], tables_of(values)) for name, values in kept.items()}
+    entries = {}
+    for name, values in kept.items():
+        entries[name] = _entry(chosen[name], domain.tables_of(values))
     manifest = Manifest(profile=profile, parameters=kept, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
-    manifest.data = _hashes(kept, files_of)
+    manifest.data = _hashes(kept, domain)
     manifest.key_fingerprint = key_fingerprint() if _has_pseudonyms(kept) else ""
     folder = _new_folder(output, profile)
     as_profile = {"notebooks": list(kept), **kept}
     written = yaml.safe_dump(as_profile, sort_keys=False, allow_unicode=True)
     write_text(folder / "params.yaml", written)
     manifest.write(folder)
-    return Run(folder, chosen, manifest)
+    return Run(folder, chosen, manifest, summary)
 
 
-def _hashes(
-    parameters: Mapping[str, dict[str, Any]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]],
-) -> dict[str, str]:
+def _hashes(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[str, str]:
     """Return the SHA-256 of every file that these notebooks will read."""
-    files = {path.resolve() for values in parameters.values() for path in files_of(values)}
+    files = {path.resolve() for values in parameters.values() for path in domain.files_of(values)}
     return {str(path): sha256(path) for path in sorted(files)}
 
 
 def resume(
     folder: Path,
     notebooks: Mapping[str, Notebook],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    domain: Domain,
+    summary: Summary = summary,
 ) -> Run:
     """Take a run up again: what is missing or failed becomes pending.
 
@@ -382,13 +385,13 @@ def resume(
     """
     manifest = Manifest.read(folder)
     chosen = named(manifest.notebooks, notebooks)
-    _refuse_changed_data(folder, manifest, files_of)
+    _refuse_changed_data(folder, manifest, domain)
     _refuse_other_key(folder, manifest)
     for name, entry in manifest.notebooks.items():
         if entry.status != "not applicable" and not _is_whole(folder, name, entry):
             refuse_faulty([chosen[name]])
             manifest.notebooks[name] = _fresh(chosen[name])
-    return Run(folder, chosen, manifest)
+    return Run(folder, chosen, manifest, summary)
 
 
 def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
@@ -396,16 +399,14 @@ def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
     return entry.status == "ok" and all((folder / f"{name}{e}").is_file() for e in endings)
 
 
-def _refuse_changed_data(
-    folder: Path, manifest: Manifest, files_of: Callable[[dict[str, Any]], Iterable[Path]]
-) -> None:
+def _refuse_changed_data(folder: Path, manifest: Manifest, domain: Domain) -> None:
     """Compare the files of a run with what lies there now, those of its folders included."""
     known = manifest.data
     present = {path: sha256(Path(path)) for path in known if Path(path).is_file()}
     problems = [f"{path} is gone" for path in known if path not in present]
     problems += [f"{path} has changed" for path in present if present[path] != known[path]]
     if known and not problems:
-        expected = _hashes(manifest.parameters, files_of)
+        expected = _hashes(manifest.parameters, domain)
         problems = [f"{path} is new" for path in expected if path not in known]
     if problems:
         listed = "; ".join(problems)
@@ -431,20 +432,20 @@ def _refuse_other_key(folder: Path, manifest: Manifest) -> None:
 def from_scratch(
     folder: Path,
     notebooks: Mapping[str, Notebook],
-    tables_of: Callable[[dict[str, Any]], set[str]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]] = lambda parameters: (),
+    domain: Domain,
+    summary: Summary = summary,
 ) -> Run:
     """Take a run up with its parameters, as if nothing of it had run yet."""
     manifest = Manifest.read(folder)
     chosen = named(manifest.notebooks, notebooks)
     refuse_faulty(chosen.values())
     for name, parameters in manifest.parameters.items():
-        manifest.notebooks[name] = _entry(chosen[name], tables_of(parameters))
+        manifest.notebooks[name] = _entry(chosen[name], domain.tables_of(parameters))
     manifest.started = now()
     manifest.environment = environment(project_root())
-    manifest.data = _hashes(manifest.parameters, files_of)
+    manifest.data = _hashes(manifest.parameters, domain)
     manifest.key_fingerprint = key_fingerprint() if manifest.key_fingerprint else ""
-    run = Run(folder, chosen, manifest)
+    run = Run(folder, chosen, manifest, summary)
     with alone(folder):
         run.clear()
         manifest.write(folder)

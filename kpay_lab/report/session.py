@@ -212,6 +212,11 @@ def _scalar(key: str, value: Any) -> Scalar:
     raise ValueError(f"metric {key!r} is a {type(value).__name__}; it must be one number or text")
 
 
+def write_table(path: Path, frame: "pd.DataFrame") -> None:
+    """Write a table whole or not at all: Parquet where the name ends so, else `safe_csv`."""
+    write_bytes(path, frame.to_parquet() if path.suffix == ".parquet" else safe_csv(frame))
+
+
 def safe_csv(frame: "pd.DataFrame") -> bytes:
     """Write CSV in which no text, nor any column's name, runs as a formula in a spreadsheet."""
     if not all(name is None for name in frame.index.names):

@@ -3,7 +3,7 @@
 import io
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from noto_cjk_sans_otc import FONT_PATH
 
+from kpay_lab.report import runner
 from kpay_lab.report.html import Metrics, picture_source, render
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, ParameterError, hint
-from kpay_lab.report.profile import FaultsOf, domain_problems, located, read_yaml_file
+from kpay_lab.report.profile import Domain, domain_problems, located, read_yaml_file
 from kpay_lab.report.runner import Run, start
 from kpay_lab.report.session import safe_csv
 
@@ -27,9 +28,7 @@ LINES = 10  # in one picture, else no legend
 
 def plan(
     known: Mapping[str, Notebook], name: str, base: dict[str, Any], grid: Path,
-    metrics: Iterable[str], output: Path, tables_of: Callable[[dict[str, Any]], set[str]],
-    files_of: Callable[[dict[str, Any]], Iterable[Path]], faults_of: FaultsOf,
-    problems: Iterable[str] = (),
+    metrics: Iterable[str], output: Path, domain: Domain, problems: Iterable[str] = (),
 ) -> Run:  # fmt: skip
     """Start the run of a grid's sets over a notebook's parameters; say which number is which.
 
@@ -45,10 +44,10 @@ def plan(
         parameters = {key: base | one for key, one in sets.items()}
     except ParameterError as error:
         problems += error.problems
-    problems += domain_problems(parameters, faults_of)
+    problems += domain_problems(parameters, domain.faults_of)
     if problems:
         raise ParameterError(problems)
-    run = start(known, parameters, f"sweep-{name}", output, tables_of, files_of)
+    run = start(known, parameters, f"sweep-{name}", output, domain, summary)
     run.manifest.metrics = list(metrics)
     for key, one in sets.items():
         run.progress.line(key, json.dumps(one, ensure_ascii=False))
@@ -126,6 +125,16 @@ def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, byt
     )
     files = {"index.html": page.encode(), "sweep.csv": safe_csv(table.rename_axis("set"))}
     return files | ({"sweep.png": picture} if picture else {})
+
+
+def summary_by_kind(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
+    """Return the summary of a sweep for a sweep and that of a run for a run.
+
+    For who takes up a folder that may hold either.
+    """
+    is_sweep = any("/" in name for name in manifest.notebooks)
+    make = summary if is_sweep else runner.summary
+    return make(folder, manifest, metrics)
 
 
 def _cell(value: Any) -> Any:

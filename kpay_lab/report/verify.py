@@ -1,6 +1,9 @@
 """Does a run reproduce? The same notebooks and parameters again, and what differs."""
 
 import math
+import shutil
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +11,22 @@ from typing import Any
 
 from kpay_lab.report.files import read_json
 from kpay_lab.report.manifest import Manifest, changes, check_mappings, environment_changes
+from kpay_lab.report.params import Notebook
+from kpay_lab.report.profile import Domain
+from kpay_lab.report.runner import Limits, start
+from kpay_lab.report.sweep import summary_by_kind
 
 SAME = ("processor", "python", "packages", "threads")  # what exact equality may be asked of
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What differs between a run and its rerun, one line each, and the rule that was used."""
+    """What differs between a run and its rerun, one line each, and the rule that was used.
 
+    ``rerun`` is the folder of the rerun.
+    """
+
+    rerun: Path
     rule: str
     metrics: list[str]
     inputs: list[str]
@@ -43,6 +54,61 @@ def read_finished(folder: Path) -> tuple[Manifest, dict[str, dict[str, Any]]]:
     return manifest, metrics
 
 
+def run_again(
+    folder: Path,
+    notebooks: Mapping[str, Notebook],
+    domain: Domain,
+    *,
+    limits: Limits,
+    stop: threading.Event,
+    rtol: float | None = None,
+) -> Verdict | None:
+    """Run a run again in a temporary folder and tell what differs.
+
+    The folder is kept only where something differs, to be looked at; it is removed on every
+    other way out.
+
+    Parameters
+    ----------
+    domain : Domain
+        See `runner.start`.
+    stop : threading.Event
+        Ends the rerun once it is set.
+
+    Returns
+    -------
+    Verdict or None
+        None if the rerun was interrupted.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no run, or one that did not come to its end.
+    """
+    before = read_finished(folder)[0]
+    scratch = Path(tempfile.mkdtemp(prefix="kpay-verify-"))
+    differs = False
+    try:
+        again = start(
+            notebooks,
+            before.parameters,
+            before.profile,
+            scratch,
+            domain,
+            summary_by_kind,
+        )
+        again.stop = stop
+        again.execute(limits)
+        if again.manifest.status == "interrupted":
+            return None
+        verdict = verify(folder, again.folder, rtol)
+        differs = not verdict.equal
+    finally:
+        if not differs:
+            shutil.rmtree(scratch)
+    return verdict
+
+
 def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     """Compare a run with its rerun.
 
@@ -53,6 +119,7 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     (first, one), (second, two) = read_finished(folder), read_finished(again)
     used, rule = tolerance(_parts_apart(first, second), rtol)
     return Verdict(
+        again,
         rule,
         [line for name in sorted({*one, *two})
          for line in _metrics(name, one.get(name, {}), two.get(name, {}), used)],

@@ -9,23 +9,54 @@
   the offer is owned, the true probability is 0.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from kpay_lab.data.door import Gate
+from kpay_lab.data.log import Log
 from kpay_lab.data.tables import Tables
 from kpay_lab.world import shop as w
 from kpay_lab.world.catalogue import DAY, moments
 from kpay_lab.world.presets import SEGMENTS, WorldSpec
 from kpay_lab.world.shop import World, watch
-from kpay_lab.world.truth import GroundTruth
+from kpay_lab.world.truth import EXPOSURE_KEYS, GroundTruth
 
 SESSIONS_PER_DAY = 0.19
 COUPON_PRICE = 0.8
 WEEKDAY = np.array([0.8, 0.8, 0.85, 0.85, 0.95, 1.0, 1.0])
 
 
-def simulate(spec: WorldSpec) -> tuple[Tables, GroundTruth]:
+class Simulation(NamedTuple):
+    """A simulated log, and the truth behind it."""
+
+    tables: Tables
+    truth: GroundTruth
+
+
+def open_shop(spec: WorldSpec, **gate: Any) -> tuple[Log, GroundTruth]:
+    """Simulate a shop, and open its log as any other; the truth tells of that log.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+    **gate
+        What the log must pass, see `data.door.Gate`.
+
+    Examples
+    --------
+    >>> log, truth = open_shop(WorldSpec(n_users=50, n_items=30, n_days=14), since="2026-01-08")
+    >>> len(log.tables.exposures) == len(truth.propensity)
+    True
+    """
+    simulation = simulate(spec)
+    log = Gate(**gate).admit(Log(simulation.tables))
+    return log, simulation.truth.of(log)
+
+
+def simulate(spec: WorldSpec) -> Simulation:
     """Simulate one log and the truth behind it.
 
     >>> tables, truth = simulate(WorldSpec(n_users=50, n_items=30, n_days=14))
@@ -47,7 +78,9 @@ def simulate(spec: WorldSpec) -> tuple[Tables, GroundTruth]:
     events = pd.concat([*views, _lessons(world, orders, len(sessions), after_rng)])
     tables = _tables(world, events, orders, feed)
     without, with_coupon = (w.purchase_probability(world, user, item, t, position) for t in (0, 1))
+    exposures = tables.present()["exposures"]
     truth = GroundTruth(
+        exposures=exposures[EXPOSURE_KEYS],
         users=pd.Index(world.users.table["user_id"]),
         items=pd.Index(world.items.table["item_id"]),
         interest=world.interest,
@@ -56,7 +89,7 @@ def simulate(spec: WorldSpec) -> tuple[Tables, GroundTruth]:
         treatment_effect=(with_coupon - without) * free,
         propensity=feed["propensity"].to_numpy(),
     )
-    return tables, truth
+    return Simulation(tables, truth)
 
 
 def _sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:

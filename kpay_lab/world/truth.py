@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.log import Log
+from kpay_lab.data.privacy import pseudonyms
+
 OF_EXPOSURES = ("purchase_probability", "treatment_effect", "propensity")
+EXPOSURE_KEYS = ["user_id", "item_id", "timestamp", "position"]
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class GroundTruth:
 
     Parameters
     ----------
+    exposures : DataFrame
+        Who was shown what, when and at which place: what the arrays over exposures go with.
     users, items : pandas.Index
         Labels of the rows and columns of ``interest``, float32 (n_users, n_items).
     segment : int array (n_users,)
@@ -26,6 +32,7 @@ class GroundTruth:
     propensity : float array (n_exposures,)
     """
 
+    exposures: pd.DataFrame
     users: pd.Index
     items: pd.Index
     interest: np.ndarray
@@ -34,9 +41,37 @@ class GroundTruth:
     treatment_effect: np.ndarray
     propensity: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "GroundTruth":
-        """Keep what is known of some of the exposures."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in OF_EXPOSURES})
+    def of(self, log: Log) -> "GroundTruth":
+        """Tell the truth of a log that was opened from this simulation.
+
+        Its arrays over exposures go with the rows of ``log.tables.exposures``, whatever
+        consent and window left of them, and its users go by the log's pseudonyms.
+
+        Raises
+        ------
+        ValueError
+            If the log is another shop's, or its pseudonyms have another process's key.
+        """
+        truth = self._named_as(log)
+        exposures = log.tables.exposures
+        if exposures is None:
+            exposures = truth.exposures.head(0)
+        rows = _numbered(truth.exposures).get_indexer(_numbered(exposures))
+        if (rows < 0).any():
+            raise ValueError("the log holds exposures that this simulation does not; open its own")
+        arrays = {name: getattr(truth, name)[rows] for name in OF_EXPOSURES}
+        return replace(truth, exposures=truth.exposures.iloc[rows], **arrays)
+
+    def _named_as(self, log: Log) -> "GroundTruth":
+        """Return the truth with its users named as in a log: by their ids or by pseudonyms."""
+        users = log.tables.ids("user_id")
+        if users.isin(self.users).all():
+            return self
+        of_user = pseudonyms(pd.Series(self.users, self.users))
+        if not users.isin(of_user).all():
+            raise ValueError("the log holds users whom this simulation does not; open its own")
+        exposures = self.exposures.assign(user_id=self.exposures["user_id"].map(of_user))
+        return replace(self, users=pd.Index(of_user, name=self.users.name), exposures=exposures)
 
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder/truth/``, which no reader opens, and return that path."""
@@ -51,3 +86,10 @@ class GroundTruth:
         for name, columns in frames.items():
             pd.DataFrame(columns).to_parquet(path / f"{name}.parquet")
         return path
+
+
+def _numbered(exposures: pd.DataFrame) -> pd.MultiIndex:
+    """Return the keys of exposures, alike ones told apart by their order."""
+    keys = exposures[EXPOSURE_KEYS]
+    repeat = keys.groupby(EXPOSURE_KEYS, sort=False).cumcount()
+    return pd.MultiIndex.from_frame(keys.assign(repeat=repeat))

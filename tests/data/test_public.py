@@ -3,15 +3,15 @@
 import pandas as pd
 import pytest
 
-from kpay_lab.data import load
 from kpay_lab.data.tables import SCHEMAS
+from kpay_lab.workbench import open_log
 
 
 def loaded(real_data, dataset, folder, **options):
-    found = load(dataset, real_data(folder), **options)
+    found = open_log(real_data(folder), dataset=dataset, **options)
     for name, frame in found.tables.present().items():
         SCHEMAS[name].validate(frame)
-    assert found.rejected.rows.empty and found.truth is None
+    assert found.rejected.rows.empty
     assert all(path.is_file() for path in found.files)
     return found
 
@@ -80,29 +80,3 @@ def test_oulad(real_data):
     if len(one):
         row = tables.users.set_index("user_id").loc["584077"]
         assert row["final_result"] == one["final_result"].iloc[-1]
-
-
-def test_own_files_and_wrong_choices(tmp_path):
-    (tmp_path / "events.csv").write_text("user_id,item_id,ip\nu,i,1\nu,i,2\n,i,3\n")
-    found = load("tables", tmp_path)
-    assert found.notes == (
-        "events: the columns ip are not used",
-        "1 exact duplicate events were kept",
-    )
-    assert found.files == (tmp_path / "events.csv",)
-    assert len(found.rejected.rows) == 1
-    assert len(load("tables", tmp_path, duplicates="drop").tables.events) == 1
-    with pytest.raises(ValueError, match="dataset is 'netflix'; it must be one of simulated"):
-        load("netflix")
-    with pytest.raises(ValueError, match="needs data_dir"):
-        load("movielens")
-    with pytest.raises(ValueError, match=r"lacks u\.data, u\.user"):
-        load("movielens", tmp_path)
-
-
-def test_simulated_brings_its_truth():
-    from kpay_lab.world.simulate import WorldSpec
-
-    found = load("simulated", spec=WorldSpec(n_users=100, n_items=40, n_days=10, seed=1))
-    assert len(found.tables.users) == 100
-    assert found.truth is not None and found.files == ()

@@ -12,7 +12,6 @@ from kpay_lab.interest.weighting import (
     interest_degree,
     interest_matrix,
     interest_signs,
-    with_durations,
 )
 
 
@@ -28,7 +27,8 @@ def test_degree_by_hand(tiny):
 
 
 def test_without_durations_watching_is_a_share_of_ones_own(tiny):
-    signs = interest_signs(pair_totals(tiny.events), InterestWeights())
+    events = tiny.events.drop(columns="duration")
+    signs = interest_signs(pair_totals(events), InterestWeights())
     assert signs["watch"].tolist()[:2] == [90 / 120, 30 / 120]
 
 
@@ -104,11 +104,6 @@ def test_a_weighting_that_cannot_be_is_refused(tiny, weighting, words):
 def test_weights_are_checked(bad, words):
     with pytest.raises(ValueError, match=words):
         InterestWeights(**bad)
-
-
-def test_durations_of_the_log_win_over_the_catalogue(tiny):
-    own = tiny.events.assign(duration=[np.nan, 200.0, *[np.nan] * 5])
-    assert with_durations(replace(tiny, events=own))["duration"].tolist()[:3] == [100, 200, 60]
 
 
 def test_sensitivity_counts_the_favourites_that_stay():

@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from kpay_lab.report.params import read_notebooks
-from kpay_lab.report.profile import Profile, resolve
+from kpay_lab.report.profile import Domain, Profile, resolve
 from kpay_lab.report.runner import start
 from tests.report.shop import SAVE, Shop
 
@@ -39,7 +39,7 @@ class Project:
         known = read_notebooks(self.root / "notebooks")
         chosen = names or list(known)
         values = resolve(known, chosen, Profile("tiny", None, {}, {}), settings)
-        return start(known, values, "tiny", self.root / "outputs", lambda _: set(tables))
+        return start(known, values, "tiny", self.root / "outputs", Domain(lambda _: set(tables)))
 
 
 def new_project(folder):

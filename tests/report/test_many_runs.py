@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from kpay_lab.report.manifest import Manifest
-from kpay_lab.report.profile import read_project, resolve
+from kpay_lab.report.profile import Domain, read_project, resolve
 from kpay_lab.report.runner import Limits, start
 from tests.report.conftest import ALL_TABLES, new_project
 from tests.report.shop import Shop, private_runs
@@ -30,7 +30,7 @@ def repeat(output: str, times: str) -> None:
     known, profile, _ = read_project(PROFILE)
     parameters = resolve(known, [NOTEBOOK], profile, ())
     for _ in range(int(times)):
-        run = start(known, parameters, PROFILE, Path(output), lambda _: ALL_TABLES)
+        run = start(known, parameters, PROFILE, Path(output), Domain(lambda _: ALL_TABLES))
         run.execute(Limits())
         print(psutil.Process().memory_full_info().uss, flush=True)
 

@@ -15,8 +15,10 @@ import pytest
 
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import ParameterError, read_notebooks
+from kpay_lab.report.profile import Domain
 from kpay_lab.report.runner import Limits, Progress, _new_folder, resume, start
 
+NO_TABLES = Domain(lambda _: set())
 GOOD = """
 import os, sys
 from kpay_lab.report.session import Session
@@ -161,7 +163,7 @@ def test_resume_redoes_what_failed(sprung):
     metrics = (run.folder / "metrics.json").read_bytes()
     for name in ("02_error", "03_killed", "04_exit", "05_slow"):
         project.write(name, "1 + 1")
-    again = resume(run.folder, read_notebooks(project.root / "notebooks"))
+    again = resume(run.folder, read_notebooks(project.root / "notebooks"), NO_TABLES)
     again.progress = run.progress
     pending = [
         name for name, entry in again.manifest.notebooks.items() if entry.status == "pending"
@@ -172,7 +174,8 @@ def test_resume_redoes_what_failed(sprung):
     assert (run.folder / "metrics.json").read_bytes() == metrics
     assert not list(run.folder.glob("*.failed.ipynb"))
     assert (run.folder.parent / "latest").resolve() == run.folder
-    assert resume(run.folder, again.notebooks).manifest.notebooks == again.manifest.notebooks
+    third = resume(run.folder, again.notebooks, NO_TABLES)
+    assert third.manifest.notebooks == again.manifest.notebooks
 
 
 def test_two_runs_give_equal_bytes(sprung):
@@ -202,10 +205,10 @@ def test_a_page_that_cannot_be_made_fails_its_notebook_only(project, monkeypatch
     entry = Manifest.read(run.folder).notebooks["01_a"]
     assert entry.reason == "its page cannot be made: ZeroDivisionError: division by zero"
     (run.folder / ".index.html.x.tmp").touch()
-    assert not resume(run.folder, run.notebooks).execute(Limits())
+    assert not resume(run.folder, run.notebooks, NO_TABLES).execute(Limits())
     assert not list(run.folder.glob(".*"))
     with pytest.raises(ValueError, match="the run has 01_a, which notebooks/ no longer has"):
-        resume(run.folder, {})
+        resume(run.folder, {}, NO_TABLES)
 
 
 @pytest.mark.slow
@@ -256,7 +259,7 @@ def test_a_notebook_broken_meanwhile_is_refused_before_a_run_is_begun(project):
     path.write_text("{")
     broken = read_notebooks(project.root / "notebooks")
     with pytest.raises(ParameterError, match=r"01_a\.ipynb line 1: it is not whole JSON"):
-        resume(folder, broken)
+        resume(folder, broken, NO_TABLES)
     with pytest.raises(ParameterError, match=r"01_a\.ipynb line 1: it is not whole JSON"):
-        start(broken, {"01_a": {}}, "again", project.root / "outputs", lambda _: set())
+        start(broken, {"01_a": {}}, "again", project.root / "outputs", NO_TABLES)
     assert list((project.root / "outputs").iterdir()) == [folder]

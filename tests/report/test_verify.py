@@ -4,6 +4,8 @@ import contextlib
 import json
 import re
 import shutil
+import tempfile
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +14,11 @@ import pytest
 from kpay_lab.cli import main
 from kpay_lab.report.compare import Row, Side, compare
 from kpay_lab.report.manifest import Manifest
-from kpay_lab.report.params import Notebook, read_parameters
+from kpay_lab.report.params import Notebook, read_notebooks, read_parameters
+from kpay_lab.report.profile import Domain
+from kpay_lab.report.runner import Limits
 from kpay_lab.report.sweep import read_grid
-from kpay_lab.report.verify import verify
+from kpay_lab.report.verify import run_again, verify
 from tests.report.conftest import new_project
 
 CELL = """
@@ -88,6 +92,40 @@ def test_changed_input_is_named_and_exit_1(made, capsys):
     assert said.out.endswith("\nnot equal\n")
     rerun = re.search(r"the rerun: (.*)/index.html", said.err)[1]
     shutil.rmtree(Path(rerun).parent)
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """The folder in which temporary folders are made."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def rerun(made, notebooks=None, stop=None):
+    _, first, _, data_file = made
+    notebooks = read_notebooks(data_file.parent / "notebooks") if notebooks is None else notebooks
+    return run_again(
+        first,
+        notebooks,
+        Domain(lambda parameters: {"events"}),
+        limits=Limits(),
+        stop=stop or threading.Event(),
+    )
+
+
+def test_an_interrupted_rerun_leaves_no_folder(made, scratch):
+    stop = threading.Event()
+    stop.set()
+    assert rerun(made, stop=stop) is None
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_rerun_that_cannot_start_leaves_no_folder(made, scratch):
+    with pytest.raises(ValueError, match="which notebooks/ no longer has"):
+        rerun(made, notebooks={})
+    assert list(scratch.iterdir()) == []
 
 
 def changed(folder, copy, **environment):
@@ -203,12 +241,23 @@ def test_a_sweep_is_resumed_where_it_stopped(made, capsys):
     kpay, _, _, data_file = made
     folder = (data_file.parent / "outputs/sweeps/latest").resolve()
     (folder / "002/01_a.html").unlink()
+    (folder / "sweep.csv").unlink()
     before = (folder / "001/01_a.ipynb").stat().st_mtime_ns
     assert kpay("sweep", "--resume", folder)[0] == 0
     assert (folder / "002/01_a.html").is_file()
     assert (folder / "001/01_a.ipynb").stat().st_mtime_ns == before
     assert len(pd.read_csv(folder / "sweep.csv")) == 3
     assert "002/01_a: started" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run"], ["sweep"], ["run", "--from-scratch"]])
+def test_a_sweep_stays_a_sweep_whichever_command_takes_it_up(made, command):
+    kpay, _, _, data_file = made
+    folder = (data_file.parent / "outputs/sweeps/latest").resolve()
+    (folder / "sweep.csv").unlink()
+    assert kpay(*command, "--resume", folder)[0] == 0
+    assert len(pd.read_csv(folder / "sweep.csv")) == 3
+    assert 'href="002/01_a.html"' in (folder / "index.html").read_text()
 
 
 def test_values_that_a_grid_shares_are_read_as_each_parameter_wants_them(tmp_path):

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data import load
-from kpay_lab.engines import load_log
 from kpay_lab.evaluate.compare import compare
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.interest import streaming, totals
+from kpay_lab.interest.engines import Spark
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.als import ALS
 from kpay_lab.recommend.base import top_k
+from kpay_lab.workbench import open_log
 
 pytestmark = pytest.mark.spark
 
@@ -90,9 +90,9 @@ def test_totals_equal_those_in_memory(log, events, half_life_days):
 def test_the_log_of_a_notebook_equals_the_one_of_polars(cluster, log, events):
     master = cluster[1]
     folder = events[0].parent
-    ours, cut = load_log("tables", folder, engine="spark", spark_master=master)
-    theirs, expected = load_log("tables", folder, engine="polars")
-    assert cut == expected
+    ours = open_log(folder, engine=Spark(master=master))
+    theirs = open_log(folder, engine="polars")
+    assert ours.cut == theirs.cut
     pd.testing.assert_frame_equal(ours.tables.events, theirs.tables.events, rtol=1e-12, atol=0)
 
 
@@ -113,7 +113,7 @@ def test_the_exchange_is_left_as_it_was_found(log, tmp_path):
 
 @pytest.fixture(scope="module")
 def movielens(real_data):
-    tables = load("movielens", real_data("ml-100k")).tables
+    tables = open_log(real_data("ml-100k"), dataset="movielens").tables
     return make_split(tables, interest_matrix, how="stratified_item")
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.admission import admit
-from kpay_lab.engines import load_log
 from kpay_lab.evaluate.split import make_split
+from kpay_lab.interest.engines import Polars, Spark, open_engine
 from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.workbench import open_log
+from kpay_lab.world import WorldSpec
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WINDOW = {"since": "2026-01-10", "until": "2026-01-25"}
 
 
@@ -35,18 +36,14 @@ def folder(small_world, tmp_path_factory):
     return folder
 
 
-def read(folder, engine, **window):
-    log, cut = load_log("tables", folder, engine=engine, **window)
-    return cut, admit(log, **window)
-
-
 @pytest.mark.parametrize("window", [{}, WINDOW])
 @pytest.mark.parametrize("relevant", ["any", "purchase", "interest"])
 def test_the_split_is_the_same(folder, window, relevant):
-    cut, streamed = read(folder, "polars", **window)
-    _, whole = read(folder, "memory", **window)
+    streamed = open_log(folder, engine="polars", **window)
+    whole = open_log(folder, **window)
+    assert whole.cut is None
     asked = {"how": "time", "relevant": relevant, "cold_items": "recommend"}
-    found = make_split(streamed.tables, interest_matrix, cut=cut, **asked)
+    found = make_split(streamed.tables, interest_matrix, cut=streamed.cut, **asked)
     expected = make_split(whole.tables, interest_matrix, **asked)
     assert found.report.cut == expected.report.cut
     assert found.report.train_events == expected.report.train_events
@@ -62,18 +59,18 @@ def test_the_split_is_the_same(folder, window, relevant):
 
 def test_rows_left_out_are_counted_alike(folder):
     for engine in ("memory", "polars"):
-        counts = read(folder, engine)[1].rejected.counts.set_index("table")
+        counts = open_log(folder, engine=engine).rejected.counts.set_index("table")
         assert counts.loc["events", "rejected"] == 1
         assert counts.loc["events", "read"] == counts.loc["events", "good"] + 1
 
 
 def test_the_page_is_told_what_a_row_is(folder):
-    notes = " ".join(read(folder, "polars")[1].notes)
+    notes = " ".join(open_log(folder, engine="polars").notes)
     assert "a row of the events is the total of a user and an item" in notes
 
 
 def test_pseudonyms_reach_totals(folder):
-    log, _ = load_log("tables", folder, engine="polars", ids="pseudonymise")
+    log = open_log(folder, engine="polars", ids="pseudonymise")
     users = log.tables.ids("user_id")
     assert users.str.fullmatch("p[0-9a-f]{32}").all()
 
@@ -82,26 +79,28 @@ def test_pseudonyms_reach_totals(folder):
     ("asked", "words"),
     [
         ({"engine": "duck"}, "it must be one of memory, polars, spark"),
-        ({"dataset": "simulated"}, "set dataset to tables"),
+        ({"dataset": "movielens"}, "set dataset to tables"),
+        ({"source": WorldSpec()}, "set dataset to tables"),
+        ({"source": pd.DataFrame()}, "set dataset to tables"),
         ({"duplicates": "drop"}, "set duplicates to keep"),
     ],
 )
 def test_what_totals_cannot_give_is_refused(folder, asked, words):
-    chosen = {"dataset": "tables", "data_dir": folder, "engine": "polars"} | asked
+    chosen = {"source": folder, "engine": "polars"} | asked
     with pytest.raises(ValueError, match=words):
-        load_log(**chosen)
+        open_log(**chosen)
 
 
 def test_only_parquet_is_streamed(tmp_path):
     (tmp_path / "events.csv").write_text("user_id,item_id\nu,a\n")
     with pytest.raises(ValueError, match=r"convert events\.csv"):
-        load_log("tables", tmp_path, engine="polars")
+        open_log(tmp_path, engine="polars")
 
 
 @pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
 def test_a_missing_pyspark_is_named_with_its_remedy(folder):
     with pytest.raises(ValueError, match=r"pip install 'kpay-lab\[spark\]'"):
-        load_log("tables", folder, engine="spark")
+        open_log(folder, engine="spark")
 
 
 @pytest.mark.slow
@@ -135,5 +134,17 @@ def test_a_cut_in_time_leaves_something_before_it(tmp_path):
     days = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta([0] * 9 + [1], unit="D")
     events = pd.DataFrame({"user_id": "u", "item_id": list("abcdefghij"), "timestamp": days})
     events.to_parquet(tmp_path / "events.parquet", index=False)
-    cut, _ = read(tmp_path, "polars")
-    assert cut == days[-1]
+    assert open_log(tmp_path, engine="polars").cut == days[-1]
+
+
+def test_an_engine_carries_its_settings(folder):
+    assert open_engine("memory", half_life_days=3.0) is None
+    assert open_engine("polars", half_life_days=3.0) == Polars(half_life_days=3.0)
+    master, exchange = "sc://host:15002", "/shared"
+    opened = open_engine("spark", spark_master=master, spark_exchange=exchange)
+    assert opened == Spark(master=master, exchange=exchange)
+    faded = open_log(folder, engine=Polars(half_life_days=3.0))
+    whole = open_log(folder, engine="polars")
+    assert "faded" in " ".join(faded.notes)
+    ours = faded.tables.events["watch_time"].sum()
+    assert 0 < ours < whole.tables.events["watch_time"].sum()
