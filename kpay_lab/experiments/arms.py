@@ -1,4 +1,4 @@
-"""What is compared: the units of two arms, the metrics, and whether the arms may be compared."""
+"""The units of two arms, the metrics to compare, and whether the arms may be compared at all."""
 
 from dataclasses import dataclass
 
@@ -28,9 +28,13 @@ class Metric:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
-        ratio = f" / {self.per}" if self.per else ""
-        return self.column + ratio + (" (CUPED)" if self.covariate else "")
+        """The name in tables, such as ``sales / visits (CUPED)``."""
+        name = self.column
+        if self.per:
+            name += f" / {self.per}"
+        if self.covariate:
+            name += " (CUPED)"
+        return name
 
     @property
     def columns(self) -> list[str]:
@@ -66,47 +70,65 @@ class ABData:
     metrics: tuple[Metric, ...]
 
     def __post_init__(self) -> None:
-        for name in [self.unit, self.arm, *(name for m in self.metrics for name in m.columns)]:
-            if name not in self.frame:
-                have = ", ".join(map(str, self.frame.columns))
-                raise ValueError(f"A/B data has no column {name!r}; it has: {have}")
+        self._check_columns()
+        self._check_units()
         self._check_arms()
         for metric in self.metrics:
-            values = metric.values(self.frame)
-            bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
-            if bad.size:
-                raise ValueError(
-                    f"{metric.name} is missing or infinite in {bad.size} rows, the first is row "
-                    f"{bad[0] + 1}; fill it (0 for what did not happen) or drop the rows"
-                )
-            if metric.per and any(values[1, rows].sum() <= 0 for rows in self.arms):
-                raise ValueError(f"{metric.per} sums to 0 in an arm; it cannot be a denominator")
+            self._check_values(metric)
 
-    def _check_arms(self) -> None:
-        if repeated := int(self.frame[self.unit].duplicated().sum()):
+    def _check_columns(self) -> None:
+        names = [self.unit, self.arm]
+        for metric in self.metrics:
+            names += metric.columns
+        for name in names:
+            if name not in self.frame:
+                present = ", ".join(map(str, self.frame.columns))
+                raise ValueError(f"A/B data has no column {name!r}; it has: {present}")
+
+    def _check_units(self) -> None:
+        repeated = int(self.frame[self.unit].duplicated().sum())
+        if repeated:
             raise ValueError(
                 f"{repeated} rows repeat a {self.unit}; analyse by the unit of randomisation: "
                 "sum the rows up with per_unit first"
             )
-        found, wanted = set(self.frame[self.arm].unique()), {self.control, self.treatment}
-        if found - wanted or len(wanted) < 2:
+
+    def _check_arms(self) -> None:
+        present = set(self.frame[self.arm].unique())
+        compared = {self.control, self.treatment}
+        if present - compared or len(compared) < 2:
             raise ValueError(
-                f"{self.arm} holds {sorted(map(str, found))}, to compare are {self.control!r} and "
-                f"{self.treatment!r}; name two different arms and keep only their rows"
+                f"{self.arm} holds {sorted(map(str, present))}, to compare are {self.control!r} "
+                f"and {self.treatment!r}; name two different arms and keep only their rows"
             )
-        for label, rows in zip((self.control, self.treatment), self.arms, strict=True):
+        labels = (self.control, self.treatment)
+        for label, rows in zip(labels, self.arms, strict=True):
             if rows.sum() < 2:
                 raise ValueError(f"arm {label!r} has {rows.sum()} units; each arm needs 2 or more")
+
+    def _check_values(self, metric: Metric) -> None:
+        values = metric.values(self.frame)
+        finite = np.isfinite(values).all(axis=0)
+        bad = np.flatnonzero(~finite)
+        if bad.size:
+            raise ValueError(
+                f"{metric.name} is missing or infinite in {bad.size} rows, the first is row "
+                f"{bad[0] + 1}; fill it (0 for what did not happen) or drop the rows"
+            )
+        if metric.per and any(values[1, rows].sum() <= 0 for rows in self.arms):
+            raise ValueError(f"{metric.per} sums to 0 in an arm; it cannot be a denominator")
 
     @property
     def arms(self) -> tuple[np.ndarray, np.ndarray]:
         """Masks of the control and the treated rows, (n,) bool each."""
         arm = self.frame[self.arm]
-        return (arm == self.control).to_numpy(bool), (arm == self.treatment).to_numpy(bool)
+        control = (arm == self.control).to_numpy(bool)
+        treatment = (arm == self.treatment).to_numpy(bool)
+        return control, treatment
 
 
 def varies(data: ABData, metric: Metric) -> bool:
-    """Return whether what the metric counts differs between units of an arm, of either."""
+    """Return whether the metric's column differs between units of the same arm."""
     values = metric.values(data.frame)[0]
     return any(np.ptp(values[rows]) > 0 for rows in data.arms)
 
@@ -119,14 +141,20 @@ def per_unit(frame: pd.DataFrame, unit: str, arm: str, columns: list[str]) -> pd
     [3, 5]
     """
     units = frame.groupby(unit, sort=False, as_index=False)
-    if crossed := int((units[arm].nunique()[arm] > 1).sum()):
+    n_arms = units[arm].nunique()[arm]
+    crossed = int((n_arms > 1).sum())
+    if crossed:
         raise ValueError(f"{crossed} units are in more than one {arm}; repair the log first")
-    return units.agg({arm: "first", **dict.fromkeys(columns, "sum")})
+    sums = dict.fromkeys(columns, "sum")
+    return units.agg({arm: "first", **sums})
 
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Do the arms hold their planned shares? If not, who is missing is not random."""
+    """The sizes of the arms, and the p-value of their planned shares.
+
+    A small p-value means that units are missing, and seldom at random.
+    """
 
     n_control: int
     n_treatment: int
@@ -140,15 +168,20 @@ class SampleRatio:
 
     def sentence(self) -> str:
         """State the verdict at ``alpha`` and at 0.001, and what follows."""
-        at = [f"{'passes' if self.pvalue >= a else 'fails'} at {a:g}" for a in (self.alpha, 0.001)]
-        follows = (
-            "The arms may be compared."
-            if self.passed
-            else "Differences are description only: first find why units are missing "
-            "(assignment, redirects, logging, bots), then run the test again."
-        )
         sizes = f"{self.n_control:,} : {self.n_treatment:,}"
-        return f"Sample ratio {sizes}, p = {self.pvalue:.2g}: {' and '.join(at)}. {follows}"
+        outcomes = f"{self._outcome(self.alpha)} and {self._outcome(0.001)}"
+        if self.passed:
+            advice = "The arms may be compared."
+        else:
+            advice = (
+                "Differences are description only: first find why units are missing "
+                "(assignment, redirects, logging, bots), then run the test again."
+            )
+        return f"Sample ratio {sizes}, p = {self.pvalue:.2g}: {outcomes}. {advice}"
+
+    def _outcome(self, alpha: float) -> str:
+        verb = "passes" if self.pvalue >= alpha else "fails"
+        return f"{verb} at {alpha:g}"
 
 
 def sample_ratio(
@@ -161,8 +194,8 @@ def sample_ratio(
     """
     n = n_control + n_treatment
     if n < 1000:
-        pvalue = stats.binomtest(n_treatment, n, treatment_share).pvalue
+        test = stats.binomtest(n_treatment, n, treatment_share)
     else:
         planned = [n * (1 - treatment_share), n * treatment_share]
-        pvalue = stats.chisquare([n_control, n_treatment], planned).pvalue
-    return SampleRatio(n_control, n_treatment, float(pvalue), alpha)
+        test = stats.chisquare([n_control, n_treatment], planned)
+    return SampleRatio(n_control, n_treatment, float(test.pvalue), alpha)

@@ -1,4 +1,4 @@
-"""Learning while acting: policies that choose an arm at each step, over many seeds at once."""
+"""Bandits: policies that learn which arm pays while they choose, played in many seeds at once."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Environment:
-    """Arms that pay 1 or 0; who arrives at a step is a row drawn at random.
+    """Arms that pay 1 or 0; at each step a visitor arrives, whose context is a row drawn at random.
 
     ``probabilities`` (n_contexts, n_arms) are the chances of a reward, ``contexts``
     (n_contexts, n_features) what a contextual policy sees.
@@ -19,18 +19,19 @@ class Environment:
     contexts: np.ndarray
 
     def __post_init__(self) -> None:
-        p = self.probabilities
-        if len(self.contexts) != len(p) or not ((p >= 0) & (p <= 1)).all():
+        in_range = (self.probabilities >= 0) & (self.probabilities <= 1)
+        if len(self.contexts) != len(self.probabilities) or not in_range.all():
             raise ValueError("probabilities need one row a context, and values in [0, 1]")
 
     @classmethod
     def bernoulli(cls, means: np.ndarray) -> "Environment":
         """Make arms that pay the same to everybody."""
-        return cls(np.atleast_2d(np.asarray(means, dtype=np.float64)), np.ones((1, 1)))
+        probabilities = np.atleast_2d(np.asarray(means, dtype=np.float64))
+        return cls(probabilities, contexts=np.ones((1, 1)))
 
 
 class Policy(Protocol):
-    """Start, choose, learn; every array has one row a seed."""
+    """A rule that chooses an arm and learns from the reward; every array has one row a seed."""
 
     def start(self, n_seeds: int, n_arms: int, n_features: int) -> None:
         """Forget everything."""
@@ -39,14 +40,15 @@ class Policy(Protocol):
         """Return one arm a seed, (n_seeds,) int, for contexts x (n_seeds, n_features)."""
 
     def learn(self, x: np.ndarray, arms: np.ndarray, rewards: np.ndarray) -> None:
-        """Take in what the chosen arms paid, (n_seeds,) float."""
+        """Update from the rewards of the chosen arms, (n_seeds,) float."""
 
 
 class _Counting:
-    """Keeps pulls and wins of each arm, (n_seeds, n_arms)."""
+    """Counts the pulls and the wins of each arm, (n_seeds, n_arms)."""
 
     def start(self, n_seeds: int, n_arms: int, n_features: int) -> None:
-        self.pulls_, self.wins_ = np.zeros((n_seeds, n_arms)), np.zeros((n_seeds, n_arms))
+        self.pulls_ = np.zeros((n_seeds, n_arms))
+        self.wins_ = np.zeros((n_seeds, n_arms))
         self.seeds_ = np.arange(n_seeds)
 
     def learn(self, x: np.ndarray, arms: np.ndarray, rewards: np.ndarray) -> None:
@@ -54,12 +56,16 @@ class _Counting:
         self.wins_[self.seeds_, arms] += rewards
 
     def means(self) -> np.ndarray:
-        return np.where(self.pulls_ > 0, self.wins_ / np.maximum(self.pulls_, 1), np.inf)
+        """Return the mean reward of each arm; infinite before its first pull."""
+        means = self.wins_ / np.maximum(self.pulls_, 1)
+        return np.where(self.pulls_ > 0, means, np.inf)
 
 
 def _best(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the best arm of each row; ties are broken at random."""
-    return (rng.random(scores.shape) * (scores >= scores.max(axis=1, keepdims=True))).argmax(axis=1)
+    lots = rng.random(scores.shape)
+    is_best = scores >= scores.max(axis=1, keepdims=True)
+    return (lots * is_best).argmax(axis=1)
 
 
 @dataclass(kw_only=True)
@@ -70,9 +76,11 @@ class EpsilonGreedy(_Counting):
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Explore with chance ε."""
-        best, n_arms = _best(self.means(), rng), self.pulls_.shape[1]
-        explore = rng.random(len(best)) < self.epsilon
-        return np.where(explore, rng.integers(n_arms, size=len(best)), best)
+        n_seeds, n_arms = self.pulls_.shape
+        best = _best(self.means(), rng)
+        explores = rng.random(n_seeds) < self.epsilon
+        any_arm = rng.integers(n_arms, size=n_seeds)
+        return np.where(explores, any_arm, best)
 
 
 @dataclass(kw_only=True)
@@ -82,7 +90,8 @@ class UCB1(_Counting):
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Choose the arm that could be best; every arm is tried once first."""
         t = np.maximum(self.pulls_.sum(axis=1, keepdims=True), 1)
-        return _best(self.means() + np.sqrt(2 * np.log(t) / np.maximum(self.pulls_, 1)), rng)
+        bonus = np.sqrt(2 * np.log(t) / np.maximum(self.pulls_, 1))
+        return _best(self.means() + bonus, rng)
 
 
 @dataclass(kw_only=True)
@@ -91,7 +100,8 @@ class Thompson(_Counting):
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw a mean for each arm, take the largest."""
-        return rng.beta(1 + self.wins_, 1 + self.pulls_ - self.wins_).argmax(axis=1)
+        means = rng.beta(1 + self.wins_, 1 + self.pulls_ - self.wins_)
+        return means.argmax(axis=1)
 
 
 @dataclass(kw_only=True)
@@ -107,24 +117,28 @@ class LinUCB:
     def start(self, n_seeds: int, n_arms: int, n_features: int) -> None:
         """Forget everything."""
         shape = (n_seeds, n_arms, n_features)
-        self.inverse_ = np.broadcast_to(np.eye(n_features) / self.reg, (*shape, n_features)).copy()
-        self.sums_, self.theta_ = np.zeros(shape), np.zeros(shape)
+        prior = np.eye(n_features) / self.reg
+        self.inverse_ = np.broadcast_to(prior, (*shape, n_features)).copy()
+        self.sums_ = np.zeros(shape)
+        self.theta_ = np.zeros(shape)
         self.seeds_ = np.arange(n_seeds)
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Choose the arm that could be best for x."""
+        means = np.einsum("saf,sf->sa", self.theta_, x)
         spread = np.einsum("sakf,sf->sak", self.inverse_, x)
         bonus = np.sqrt(np.einsum("sak,sk->sa", spread, x))
-        return _best(np.einsum("saf,sf->sa", self.theta_, x) + self.alpha * bonus, rng)
+        return _best(means + self.alpha * bonus, rng)
 
     def learn(self, x: np.ndarray, arms: np.ndarray, rewards: np.ndarray) -> None:
         """Update the models of the chosen arms."""
-        at = (self.seeds_, arms)
-        v = np.einsum("skf,sf->sk", self.inverse_[at], x)
-        shrink = 1 + np.einsum("sk,sk->s", v, x)
-        self.inverse_[at] -= v[:, :, None] * v[:, None, :] / shrink[:, None, None]
-        self.sums_[at] += rewards[:, None] * x
-        self.theta_[at] = np.einsum("skf,sf->sk", self.inverse_[at], self.sums_[at])
+        chosen = (self.seeds_, arms)
+        v = np.einsum("skf,sf->sk", self.inverse_[chosen], x)
+        divisor = 1 + np.einsum("sk,sk->s", v, x)
+        outer_product = v[:, :, None] * v[:, None, :]
+        self.inverse_[chosen] -= outer_product / divisor[:, None, None]
+        self.sums_[chosen] += rewards[:, None] * x
+        self.theta_[chosen] = np.einsum("skf,sf->sk", self.inverse_[chosen], self.sums_[chosen])
 
 
 @dataclass(frozen=True)
@@ -136,14 +150,17 @@ class BanditRun:
 
     def curve(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return mean, low and high over seeds at each step (95 % t intervals)."""
-        n, mean = len(values), values.mean(axis=0)
-        half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
-        return mean, mean - half, mean + half
+        n = len(values)
+        mean = values.mean(axis=0)
+        quantile = stats.t.ppf(0.975, n - 1)
+        margin = quantile * values.std(axis=0, ddof=1) / np.sqrt(n)
+        return mean, mean - margin, mean + margin
 
     @property
     def best_share(self) -> np.ndarray:
         """Share of the traffic so far that went to the best arm, (n_seeds, n_steps)."""
-        return self.on_best.cumsum(axis=1) / np.arange(1, self.on_best.shape[1] + 1)
+        n_steps = self.on_best.shape[1]
+        return self.on_best.cumsum(axis=1) / np.arange(1, n_steps + 1)
 
 
 def run_bandit(
@@ -156,18 +173,22 @@ def run_bandit(
 ) -> BanditRun:
     """Let a policy act in an environment, all seeds at once.
 
-    regret(t) = Σ max_a p(x, a) − p(x, chosen). Arrivals and luck come from a generator of
-    their own: policies run with equal ``rng`` meet the same world, seed by seed.
+    regret(t) = Σ max_a p(x, a) − p(x, chosen). Visitors and rewards are drawn by a generator of
+    their own, so policies run with equal ``rng`` meet the same visitors, seed by seed.
     """
-    world, own = rng.spawn(2)
-    p = environment.probabilities
-    policy.start(n_seeds, p.shape[1], environment.contexts.shape[1])
-    loss = np.empty((n_steps, n_seeds))
+    environment_rng, policy_rng = rng.spawn(2)
+    n_contexts, n_arms = environment.probabilities.shape
+    n_features = environment.contexts.shape[1]
+    policy.start(n_seeds, n_arms, n_features)
+    lost = np.empty((n_steps, n_seeds))
     for step in range(n_steps):
-        who, luck = world.integers(len(p), size=n_seeds), world.random(n_seeds)
-        x = environment.contexts[who]
-        arms = policy.choose(x, own)
-        chance = p[who, arms]
-        policy.learn(x, arms, (luck < chance).astype(np.float64))
-        loss[step] = p[who].max(axis=1) - chance
-    return BanditRun(loss.T.cumsum(axis=1), loss.T == 0)
+        visitors = environment_rng.integers(n_contexts, size=n_seeds)
+        luck = environment_rng.random(n_seeds)
+        x = environment.contexts[visitors]
+        arms = policy.choose(x, policy_rng)
+        chance = environment.probabilities[visitors, arms]
+        rewards = (luck < chance).astype(np.float64)
+        policy.learn(x, arms, rewards)
+        best_chance = environment.probabilities[visitors].max(axis=1)
+        lost[step] = best_chance - chance
+    return BanditRun(regret=lost.T.cumsum(axis=1), on_best=lost.T == 0)

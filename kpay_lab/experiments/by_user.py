@@ -1,4 +1,4 @@
-"""A log in which users were randomised: one row a user, and what goes wrong by exposure."""
+"""A/B tests by user from a log of exposures, and how often a test by exposure rejects wrongly."""
 
 from dataclasses import replace
 
@@ -19,73 +19,110 @@ METRICS = (
 
 
 def randomised_users(tables: Tables) -> ABData:
-    """Turn exposures with a treatment by user into one row a user, with what came before.
+    """Make A/B data with one row a user from exposures whose treatment was given by user.
 
-    The test runs from the first exposure with a ``treatment``; a user counts if shown anything
-    since. Columns: ``arm`` (control, treated), ``shown``, ``clicked``, ``purchased`` and
-    ``revenue`` (less refunds) since then, the same with ``_before``, ``segment`` (the kind
-    opened most before; "none" without any), in the order in which users came into the test.
+    The test runs from the first exposure with a ``treatment``, and takes in every user who was
+    shown anything since. Columns: ``arm`` (control, treated), ``shown``, ``clicked``,
+    ``purchased`` and ``revenue`` (less refunds) since then, the same with ``_before``,
+    ``segment`` (the kind opened most before; "none" without any), in the order in which users
+    came into the test.
 
     Raises
     ------
     TooLittleError
-        If exposures lack ``treatment``, a user was given both, an arm has fewer than two users,
-        or nothing that is measured varies.
+        If exposures lack ``treatment``, a user was given both arms, an arm has fewer than two
+        users, or nothing that is measured varies.
     """
-    shown = tables.exposures
-    if shown is None or "treatment" not in shown or not shown["treatment"].notna().any():
+    exposures = tables.exposures
+    if exposures is None or not _has_treatment(exposures):
         raise TooLittleError("exposures hold no treatment; a test by user needs who was given what")
-    start = shown.loc[shown["treatment"].notna(), "timestamp"].min()
-    answers = [name for name in ("clicked", "purchased") if name in shown]
-    counted = shown.assign(shown=1)[["user_id", "timestamp", "treatment", "shown"]].join(
-        shown[answers].fillna(0).astype(float)
-    )
-    sums = ["shown", *answers]
-    during = counted[counted["treatment"].notna()]
-    given = during.groupby("user_id")["treatment"].nunique()
-    if crossed := int((given > 1).sum()):
-        raise TooLittleError(f"{crossed} users were given both arms, so no arm is a user's own")
-    users = per_unit(during, "user_id", "treatment", sums).set_index("user_id")
-    before = counted[counted["timestamp"] < start].groupby("user_id")[sums].sum()
+    counts = _counts(exposures)
+    in_test = counts[counts["treatment"].notna()]
+    start = in_test["timestamp"].min()
+    users = _sums_in_test(in_test)
     if tables.orders is not None:
         early = tables.orders["timestamp"] < start
-        for name, orders in {"revenue": ~early, "revenue_before": early}.items():
-            by_user = tables.orders.loc[orders, "user_id"]
-            revenue = net_amount(tables.orders[orders]).groupby(by_user).sum()
-            users[name] = revenue.reindex(users.index).fillna(0.0)
-    users = users.join(before.reindex(users.index).fillna(0.0).add_suffix("_before"))
-    users["segment"] = _favourite_kind(tables, start).reindex(users.index).fillna("none")
+        users["revenue"] = _net_revenue(tables.orders[~early], users.index)
+        users["revenue_before"] = _net_revenue(tables.orders[early], users.index)
+    before_test = counts[counts["timestamp"] < start]
+    sums_before = before_test.groupby("user_id")[_summed(counts)].sum()
+    sums_before = sums_before.reindex(users.index).fillna(0.0)
+    users = users.join(sums_before.add_suffix("_before"))
+    favourite_kinds = _favourite_kinds(tables, start)
+    users["segment"] = favourite_kinds.reindex(users.index).fillna("none")
+    return _ab_data(users)
+
+
+def _has_treatment(exposures: pd.DataFrame) -> bool:
+    return "treatment" in exposures and bool(exposures["treatment"].notna().any())
+
+
+def _counts(exposures: pd.DataFrame) -> pd.DataFrame:
+    """Return what each exposure adds to its user's sums: 1 to ``shown``, and 0 or 1 answers."""
+    counts = exposures[["user_id", "timestamp", "treatment"]].assign(shown=1)
+    for answer in ("clicked", "purchased"):
+        if answer in exposures:
+            counts[answer] = exposures[answer].fillna(0).astype(float)
+    return counts
+
+
+def _summed(counts: pd.DataFrame) -> list[str]:
+    return [name for name in ("shown", "clicked", "purchased") if name in counts]
+
+
+def _sums_in_test(in_test: pd.DataFrame) -> pd.DataFrame:
+    """Sum up the test's exposures by user and name each user's arm; indexed by user_id."""
+    treatments = in_test.groupby("user_id")["treatment"].nunique()
+    crossed = int((treatments > 1).sum())
+    if crossed:
+        raise TooLittleError(f"{crossed} users were given both arms, so no arm is a user's own")
+    users = per_unit(in_test, "user_id", "treatment", _summed(in_test)).set_index("user_id")
     users["arm"] = np.where(users["treatment"] == 1, "treated", "control")
     sizes = users["arm"].value_counts().reindex(["control", "treated"], fill_value=0)
     if sizes.min() < 2:
         raise TooLittleError(
             f"{sizes['control']} users are control, {sizes['treated']} treated; each arm needs 2"
         )
-    metrics = tuple(metric for metric in METRICS if set(metric.columns) <= set(users))
-    data = ABData(users.reset_index(), "user_id", "arm", "control", "treated", metrics)
-    telling = tuple(metric for metric in metrics if varies(data, metric))
-    if not telling:
-        raise TooLittleError("no money, click or purchase differs between users of an arm")
-    return replace(data, metrics=telling)
+    return users
 
 
-def _favourite_kind(tables: Tables, start: pd.Timestamp) -> pd.Series:
+def _net_revenue(orders: pd.DataFrame, users: pd.Index) -> pd.Series:
+    """Return what each user paid less refunds; 0 without an order."""
+    revenue = net_amount(orders).groupby(orders["user_id"]).sum()
+    return revenue.reindex(users).fillna(0.0)
+
+
+def _favourite_kinds(tables: Tables, start: pd.Timestamp) -> pd.Series:
+    """Return the kind of item that each user opened most before the test, by user_id."""
     if tables.items is None or "kind" not in tables.items or "timestamp" not in tables.events:
         return pd.Series(dtype="str")
     events = tables.events[tables.events["timestamp"] < start]
-    kinds = events["item_id"].map(tables.items.set_index("item_id")["kind"]).rename("kind")
+    kind_of_item = tables.items.set_index("item_id")["kind"]
+    kinds = events["item_id"].map(kind_of_item).rename("kind")
     counts = kinds.groupby(events["user_id"]).value_counts().reset_index()
-    return counts.drop_duplicates("user_id").set_index("user_id")["kind"]
+    most_opened = counts.drop_duplicates("user_id")  # counts fall within a user
+    return most_opened.set_index("user_id")["kind"]
+
+
+def _ab_data(users: pd.DataFrame) -> ABData:
+    """Keep the metrics that have their columns and differ between users of an arm."""
+    available = tuple(metric for metric in METRICS if set(metric.columns) <= set(users))
+    data = ABData(users.reset_index(), "user_id", "arm", "control", "treated", available)
+    varying = tuple(metric for metric in available if varies(data, metric))
+    if not varying:
+        raise TooLittleError("no money, click or purchase differs between users of an arm")
+    return replace(data, metrics=varying)
 
 
 def aa_rejections(
     sums: np.ndarray, counts: np.ndarray, *, n_tests: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Split users at random, where nothing differs, and test at 5 %: by exposure, by user.
+    """Run A/A tests, in which nothing differs, at 5 %, and return how often each way rejects.
 
-    By exposure the variance of an arm's rate p is p (1 − p) / N, as if every exposure were a
-    person; by user it is that of a ratio, Σ (s_u − p n_u)² / N². A split that leaves an arm
-    empty, or two arms without any variance, rejects nothing.
+    A test assigns users to two arms at random. By exposure the variance of an arm's rate p is
+    p (1 − p) / N, as if every exposure were a person; by user it is that of a ratio,
+    Σ (s_u − p n_u)² / N². An assignment that leaves an arm empty, or two arms without any
+    variance, rejects nothing.
 
     Parameters
     ----------
@@ -97,17 +134,29 @@ def aa_rejections(
     by_exposure, by_user : float
         Shares of the tests that reject.
     """
-    arms = rng.random((n_tests, len(sums))) < 0.5
-    naive, fair, rate = np.zeros(n_tests), np.zeros(n_tests), []
-    for arm in (arms.astype(float), (~arms).astype(float)):
-        n = np.maximum(arm @ counts, 1)
-        p = arm @ sums / n
-        naive += p * (1 - p) / n
-        fair += (arm @ sums**2 - 2 * p * (arm @ (sums * counts)) + p**2 * (arm @ counts**2)) / n**2
-        rate.append(p)
-    se = np.sqrt(np.maximum([naive, fair], 0))
-    gap = np.abs(rate[0] - rate[1])
-    usable = (se > 0) & arms.any(axis=1) & ~arms.all(axis=1)
-    z = np.divide(gap, se, out=np.zeros_like(se), where=usable)
+    treated = rng.random((n_tests, len(sums))) < 0.5
+    rate, variances = _rates(treated, sums, counts)
+    control_rate, control_variances = _rates(~treated, sums, counts)
+    se = np.sqrt(np.maximum(variances + control_variances, 0))
+    difference = np.abs(rate - control_rate)
+    usable = (se > 0) & treated.any(axis=1) & ~treated.all(axis=1)
+    z = np.divide(difference, se, out=np.zeros_like(se), where=usable)
     by_exposure, by_user = (z > 1.96).mean(axis=1)
     return float(by_exposure), float(by_user)
+
+
+def _rates(
+    members: np.ndarray, sums: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return an arm's rate in each test, (n_tests,), and its variance by exposure and by user."""
+    arm = members.astype(float)
+    n = np.maximum(arm @ counts, 1)
+    p = arm @ sums / n
+    by_exposure = p * (1 - p) / n
+    squared_residuals = (
+        arm @ sums**2
+        - 2 * p * (arm @ (sums * counts))
+        + p**2 * (arm @ counts**2)
+    )  # fmt: skip
+    by_user = squared_residuals / n**2
+    return p, np.array([by_exposure, by_user])

@@ -1,4 +1,4 @@
-"""What would have worked? The value of a policy, estimated from another policy's log.
+"""Off-policy evaluation: the value of a policy, estimated from the log of another one.
 
 Throughout: rewards r_i, logged actions a_i drawn with probability p_i, the target policy's
 π(a | x_i), weights w_i = min(π(a_i | x_i) / p_i, clip), a reward model q(x, a). Clipping
@@ -24,7 +24,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class OffPolicy:
-    """The estimates, the most trustworthy first, and how far the log can carry them.
+    """The estimates, the most trustworthy first, and what says how far to trust them.
 
     ``ess`` is the effective sample size (Σ w)² / Σ w² (Kish, 1965); mean and largest weight
     and the share clipped are those of the weights before clipping.
@@ -71,63 +71,113 @@ def evaluate_policy(
     ValueError
         If shapes disagree, a propensity is outside (0, 1] or a row of ``target`` is no policy.
     """
-    _check(target, predicted, propensity, actions, rewards)
+    _check_lengths(rewards, actions, propensity, target, predicted)
+    _check_probabilities(propensity, target)
     rows = np.arange(len(rewards))
-    raw = target[rows, actions] / propensity
-    w = np.minimum(raw, clip)
+    weights = target[rows, actions] / propensity
+    clipped = np.minimum(weights, clip)
     direct = (target * predicted).sum(axis=1)
-    values = {
-        "DR": _mean(direct + w * (rewards - predicted[rows, actions])),
-        "SNIPS": _self_normalised(w, rewards),
-        "IPS": _mean(w * rewards),
-        "DM": (direct.mean(), np.nan),
-    }
-    z = norm.ppf((1 + level) / 2)
-    ends = {name: (v, s, v - z * s, v + z * s) for name, (v, s) in values.items()}
-    estimates = tuple(Estimate(name, *map(float, numbers)) for name, numbers in ends.items())
-    ess, clipped = float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0, float((raw > clip).mean())
-    notes = _warnings(raw, w, rewards, ess, clipped)
-    return OffPolicy(estimates, ess, float(raw.mean()), float(raw.max()), clipped, notes)
+    residuals = rewards - predicted[rows, actions]
+    doubly_robust = _mean_and_error(direct + clipped * residuals)
+    self_normalised = _self_normalised_mean_and_error(clipped, rewards)
+    inverse_propensity = _mean_and_error(clipped * rewards)
+    direct_method = (direct.mean(), np.nan)
+    estimates = (
+        _estimate("DR", doubly_robust, level),
+        _estimate("SNIPS", self_normalised, level),
+        _estimate("IPS", inverse_propensity, level),
+        _estimate("DM", direct_method, level),
+    )
+    return OffPolicy(
+        estimates,
+        ess=_effective_sample_size(clipped),
+        mean_weight=float(weights.mean()),
+        max_weight=float(weights.max()),
+        clipped_share=float((weights > clip).mean()),
+        warnings=_warnings(weights, clipped, rewards),
+    )
 
 
-def _self_normalised(w: np.ndarray, rewards: np.ndarray) -> tuple[float, float]:
+def _estimate(method: str, mean_and_error: tuple[float, float], level: float) -> Estimate:
+    value, se = mean_and_error
+    margin = norm.ppf((1 + level) / 2) * se
+    return Estimate(
+        method,
+        value=float(value),
+        se=float(se),
+        low=float(value - margin),
+        high=float(value + margin),
+    )
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    se = values.std(ddof=1) / np.sqrt(len(values))
+    return values.mean(), se
+
+
+def _self_normalised_mean_and_error(
+    weights: np.ndarray, rewards: np.ndarray
+) -> tuple[float, float]:
     """Return SNIPS and its standard error, NaN without any weight."""
-    if not w.any():
+    if not weights.any():
         return np.nan, np.nan
-    value = w @ rewards / w.sum()
-    return value, np.sqrt((w**2) @ (rewards - value) ** 2) / w.sum()
+    value = weights @ rewards / weights.sum()
+    squared_error = weights**2 @ (rewards - value) ** 2
+    return value, np.sqrt(squared_error) / weights.sum()
 
 
-def _mean(values: np.ndarray) -> tuple[float, float]:
-    return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+def _effective_sample_size(weights: np.ndarray) -> float:
+    if not weights.any():
+        return 0.0
+    return float(weights.sum() ** 2 / (weights @ weights))
 
 
-def _check(
-    target: np.ndarray, predicted: np.ndarray, propensity: np.ndarray, *others: np.ndarray
+def _check_lengths(
+    rewards: np.ndarray,
+    actions: np.ndarray,
+    propensity: np.ndarray,
+    target: np.ndarray,
+    predicted: np.ndarray,
 ) -> None:
-    if target.shape != predicted.shape or {len(a) for a in (propensity, *others)} != {len(target)}:
+    lengths = {len(array) for array in (rewards, actions, propensity, target)}
+    if len(lengths) > 1 or target.shape != predicted.shape:
         raise ValueError("the arrays of the log, target and predicted differ in length or width")
+
+
+def _check_probabilities(propensity: np.ndarray, target: np.ndarray) -> None:
     if not ((propensity > 0) & (propensity <= 1)).all():
         raise ValueError("a logged propensity is not in (0, 1]; the log must hold the true ones")
     if not np.allclose(target.sum(axis=1), 1) or (target < 0).any():
         raise ValueError("the target policy's probabilities must be 0 or more and sum to 1 by row")
 
 
-def _warnings(
-    raw: np.ndarray, w: np.ndarray, rewards: np.ndarray, ess: float, clipped: float
-) -> tuple[str, ...]:
-    n, mean, se = len(raw), raw.mean(), raw.std(ddof=1) / np.sqrt(len(raw))
-    largest, used = w.max() / w.sum() if w.any() else 1.0, int(((rewards != 0) & (w > 0)).sum())
-    reason = "the target does what the log never does, or the propensities are not the true ones"
-    low = f"Low overlap: {n:,} rows count as {ess:,.0f}; the intervals are too narrow."
-    cases = (
-        (ess < 0.1 * n, low),
-        (abs(mean - 1) > 3 * se + 1e-9, f"The mean weight is {mean:.3f}, not 1: {reason}."),
-        (largest > 0.05, f"One row carries {largest:.0%} of all weight."),
-        (used < 100, f"Only {used} rows with a reward count: normal intervals are rough."),
-        (clipped > 0, f"{clipped:.1%} of the weights were clipped: the estimates are biased."),
-    )
-    return tuple(sentence for holds, sentence in cases if holds)
+def _warnings(weights: np.ndarray, clipped: np.ndarray, rewards: np.ndarray) -> tuple[str, ...]:
+    """Say in words what makes the estimates doubtful; ``clipped`` are the weights after it."""
+    warnings = []
+    n = len(weights)
+    ess = _effective_sample_size(clipped)
+    if ess < 0.1 * n:
+        warnings.append(
+            f"Low overlap: {n:,} rows count as {ess:,.0f}; the intervals are too narrow."
+        )
+    mean, se = _mean_and_error(weights)
+    if abs(mean - 1) > 3 * se + 1e-9:
+        warnings.append(
+            f"The mean weight is {mean:.3f}, not 1: the target does what the log never does, "
+            "or the propensities are not the true ones."
+        )
+    largest_share = clipped.max() / clipped.sum() if clipped.any() else 1.0
+    if largest_share > 0.05:
+        warnings.append(f"One row carries {largest_share:.0%} of all weight.")
+    n_rewarded = int(((rewards != 0) & (clipped > 0)).sum())
+    if n_rewarded < 100:
+        warnings.append(f"Only {n_rewarded} rows with a reward count: normal intervals are rough.")
+    clipped_share = (clipped < weights).mean()
+    if clipped_share > 0:
+        warnings.append(
+            f"{clipped_share:.1%} of the weights were clipped: the estimates are biased."
+        )
+    return tuple(warnings)
 
 
 def cross_fit(
@@ -151,13 +201,15 @@ def cross_fit(
     fold = rng.permutation(len(rewards)) % folds
     predicted = np.empty((len(rewards), n_actions))
     penalty = reg * np.eye(context.shape[1])
-    for held in range(folds):
-        mean = rewards[fold != held].mean()
+    for number in range(folds):
+        held_out = fold == number
+        mean = rewards[~held_out].mean()
         for action in range(n_actions):
-            rows = (fold != held) & (actions == action)
-            x, y = context[rows], rewards[rows] - mean
+            rows = ~held_out & (actions == action)
+            x = context[rows]
+            y = rewards[rows] - mean
             beta = np.linalg.solve(x.T @ x + penalty, x.T @ y)
-            predicted[fold == held, action] = mean + context[fold == held] @ beta
+            predicted[held_out, action] = mean + context[held_out] @ beta
     return predicted
 
 
@@ -171,13 +223,15 @@ def position_policy(
 
     Returns
     -------
-    probabilities, shown : (n_positions, n_actions) float
-        ``shown`` counts the rows of each cell: 0 is a cell without support, and
-        ``shown / shown.sum(axis=1)`` a second, noisier estimate to compare with.
+    probabilities, n_logged : (n_positions, n_actions) float
+        ``n_logged`` counts the rows of each cell: 0 is a cell without support, and
+        ``n_logged / n_logged.sum(axis=1)`` a second, noisier estimate to compare with.
     """
     shape = (int(positions.max()), n_actions)
-    shown, total = np.zeros(shape), np.zeros(shape)
-    np.add.at(shown, (positions - 1, actions), 1)
-    np.add.at(total, (positions - 1, actions), propensity)
-    mean = total / np.maximum(shown, 1)
-    return mean / mean.sum(axis=1, keepdims=True), shown
+    cells = (positions - 1, actions)
+    n_logged = np.zeros(shape)
+    np.add.at(n_logged, cells, 1)
+    total = np.zeros(shape)
+    np.add.at(total, cells, propensity)
+    mean = total / np.maximum(n_logged, 1)
+    return mean / mean.sum(axis=1, keepdims=True), n_logged

@@ -1,4 +1,4 @@
-"""How long must we test? Sample size, power and their curve, before the first unit comes."""
+"""Plan a test before it starts: the power of a number of units, and the units a power needs."""
 
 import numpy as np
 from scipy.stats import norm
@@ -17,7 +17,8 @@ def power(effect: float, sd: float, n_units: np.ndarray | int, *, share: float =
     >>> power(0.01, 0.5, np.array([10_000, 78_489])).round(2)
     array([0.17, 0.8 ])
     """
-    t = abs(effect) * np.sqrt(np.asarray(n_units) * share * (1 - share)) / sd
+    root = np.sqrt(np.asarray(n_units) * share * (1 - share))
+    t = abs(effect) * root / sd  # |d| / se
     z = norm.ppf(1 - ALPHA / 2)
     return norm.cdf(t - z) + norm.cdf(-t - z)
 
@@ -34,4 +35,5 @@ def sample_size(effect: float, sd: float, *, power: float = 0.8, share: float = 
             "0, a positive sd and a share between 0 and 1"
         )
     z = norm.ppf(1 - ALPHA / 2) + norm.ppf(power)
-    return int(np.ceil((z * sd / effect) ** 2 / (share * (1 - share))))
+    n_units = (z * sd / effect) ** 2 / (share * (1 - share))
+    return int(np.ceil(n_units))

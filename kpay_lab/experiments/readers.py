@@ -1,4 +1,4 @@
-"""Two public experiments: an A/B test of a game, and the logs of two policies of a shop."""
+"""Readers of two public data sets: an A/B test of a game, and the logs of a shop's policies."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ CAMPAIGNS = ("men", "women")
 FILES = {
     "cookie_cats": ("cookie_cats.csv",),
     "open_bandit": tuple(
-        f"{policy}/{campaign}/{file}.csv"
+        f"{policy}/{campaign}/{name}.csv"
         for policy in POLICIES
         for campaign in CAMPAIGNS
-        for file in (campaign, "item_context")
+        for name in (campaign, "item_context")
     ),
 }
 
@@ -37,15 +37,16 @@ def cookie_cats(folder: str | Path) -> ABData:
     """
     frame = _read(Path(folder) / "cookie_cats.csv").astype({"userid": str})
     frame["rounds_capped_at_3000"] = frame["sum_gamerounds"].clip(upper=3000)
-    metrics = ("retention_1", "retention_7", "sum_gamerounds", "rounds_capped_at_3000")
-    return ABData(frame, "userid", "version", "gate_30", "gate_40", tuple(map(Metric, metrics)))
+    names = ("retention_1", "retention_7", "sum_gamerounds", "rounds_capped_at_3000")
+    metrics = tuple(Metric(name) for name in names)
+    return ABData(frame, "userid", "version", "gate_30", "gate_40", metrics)
 
 
 @dataclass(frozen=True)
 class BanditLog:
-    """What was shown (n,), where (from 1), whether it was clicked, and with which probability.
+    """Of each row the action (n,), its position (from 1), its reward (a click) and propensity.
 
-    Row ``a`` of ``items`` holds the features of action ``a``.
+    An action is an item; row ``a`` of ``items`` holds the features of action ``a``.
     """
 
     action: np.ndarray
@@ -58,47 +59,51 @@ class BanditLog:
 
 def open_bandit(folder: str | Path, policy: str, campaign: str) -> BanditLog:
     """Read a log of Open Bandit (Saito et al., 2021): policy ``random`` or ``bts``, campaign."""
-    room = Path(folder) / policy / campaign
-    log, items = _read(room / f"{campaign}.csv"), _read(room / "item_context.csv")
-    items = items.set_index("item_id").sort_index().filter(like="item_feature")
-    chance = "propensity_score" if "propensity_score" in log else "action_prob"
+    log_folder = Path(folder) / policy / campaign
+    log = _read(log_folder / f"{campaign}.csv")
+    context = _read(log_folder / "item_context.csv").set_index("item_id").sort_index()
+    items = context.filter(like="item_feature")
+    propensity = "propensity_score" if "propensity_score" in log else "action_prob"
     return BanditLog(
-        log["item_id"].to_numpy(np.int64),
-        log["position"].to_numpy(np.int64),
-        log["click"].to_numpy(np.float64),
-        log[chance].to_numpy(np.float64),
-        len(items),
-        items,
+        action=log["item_id"].to_numpy(np.int64),
+        position=log["position"].to_numpy(np.int64),
+        reward=log["click"].to_numpy(np.float64),
+        propensity=log[propensity].to_numpy(np.float64),
+        n_actions=len(items),
+        items=items,
     )
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """A policy judged from another's log, beside the click rate in its own.
+class OnPolicyComparison:
+    """The value of a policy estimated from another policy's log, and the mean reward in its own.
 
     ``unsupported`` is the share of (position, item) cells that its own log never shows and
     whose probability is therefore taken as 0.
     """
 
-    result: OffPolicy
+    off_policy: OffPolicy
     on_policy: Interval
     unsupported: float
 
 
-def transfer(
+def compare_with_on_policy(
     log: BanditLog, target: BanditLog, *, rng: np.random.Generator, clip: float = np.inf
-) -> Transfer:
-    """Estimate from ``log`` what the policy that wrote ``target`` is worth.
+) -> OnPolicyComparison:
+    """Estimate from ``log`` the value of the policy that wrote ``target``, and compare with it.
 
     The logs hold propensities of logged items only, so the target's probabilities are the
     approximation of `position_policy`, made from its own log.
     """
-    policy, shown = position_policy(
+    by_position, n_logged = position_policy(
         target.action, target.position, target.propensity, target.n_actions
     )
-    places = np.eye(len(policy))[log.position - 1]
-    q = cross_fit(places, log.action, log.reward, log.n_actions, rng=rng)
-    logged = log.reward, log.action, log.propensity
-    result = evaluate_policy(*logged, policy[log.position - 1], q, clip=clip)
-    own = wilson(target.reward.sum(), len(target.reward))
-    return Transfer(result, own, float((shown == 0).mean()))
+    row = log.position - 1
+    indicators = np.eye(len(by_position))[row]
+    predicted = cross_fit(indicators, log.action, log.reward, log.n_actions, rng=rng)
+    off_policy = evaluate_policy(
+        log.reward, log.action, log.propensity, by_position[row], predicted, clip=clip
+    )
+    on_policy = wilson(target.reward.sum(), len(target.reward))
+    unsupported = float((n_logged == 0).mean())
+    return OnPolicyComparison(off_policy, on_policy, unsupported)

@@ -1,4 +1,4 @@
-"""Looking every day: an interval that stays valid however often one peeks."""
+"""Confidence sequences: intervals that stay valid however often one looks at a running test."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class AlwaysValid:
+class ConfidenceSequence:
     """Difference, its standard error and its interval after each unit; (n,) float64 each."""
 
     difference: np.ndarray
@@ -17,19 +17,21 @@ class AlwaysValid:
     @property
     def stopped_at(self) -> int | None:
         """Units seen when the interval first left out 0; None if it never did."""
-        out = np.flatnonzero((self.low > 0) | (self.high < 0))
-        return int(out[0]) + 1 if out.size else None
+        excludes_zero = (self.low > 0) | (self.high < 0)
+        if not excludes_zero.any():
+            return None
+        return int(excludes_zero.argmax()) + 1
 
 
-def always_valid(
+def confidence_sequence(
     values: np.ndarray,
     treated: np.ndarray,
     *,
     tightest_at: int,
     level: float = 0.95,
     first_look: int = 100,
-) -> AlwaysValid:
-    """Follow treatment minus control, in order of arrival, by a normal-mixture sequence.
+) -> ConfidenceSequence:
+    """Estimate treatment minus control after each unit, by a normal-mixture sequence.
 
     d_n ± se_n √{ (1 + 1/r) (ln(1 + r) − 2 ln α) },  r = κ n / tightest_at,
     κ = −2 ln α + ln(1 − 2 ln α). All n hold at once with probability 1 − α, for large n
@@ -47,25 +49,32 @@ def always_valid(
     first_look : int
         Until then, or while an arm has not varied, the interval is the whole line.
     """
-    values, treated = np.asarray(values, np.float64), np.asarray(treated, bool)
+    values = np.asarray(values, np.float64)
+    treated = np.asarray(treated, bool)
     if not np.isfinite(values).all() or values.shape != treated.shape:
-        raise ValueError("always_valid needs one finite value and one arm a unit, in order")
-    n, log_alpha = np.arange(1, len(values) + 1), 2 * np.log(1 - level)
-    r = (np.log(1 - log_alpha) - log_alpha) * n / tightest_at
-    (mean1, v1), (mean0, v0) = (_running(values, arm) for arm in (treated, ~treated))
-    se = np.sqrt(v1 + v0)
+        raise ValueError("confidence_sequence needs one finite value and one arm a unit, in order")
+    treatment_mean, treatment_variance = _running_mean(values, treated)
+    control_mean, control_variance = _running_mean(values, ~treated)
+    difference = treatment_mean - control_mean
+    se = np.sqrt(treatment_variance + control_variance)
+    n = np.arange(1, len(values) + 1)
+    log_alpha = 2 * np.log(1 - level)
+    kappa = np.log(1 - log_alpha) - log_alpha
+    r = kappa * n / tightest_at
     margin = se * np.sqrt((1 + 1 / r) * (np.log1p(r) - log_alpha))
-    margin[(n < first_look) | (v1 == 0) | (v0 == 0) | np.isnan(margin)] = np.inf
-    d = mean1 - mean0
-    return AlwaysValid(d, se, d - margin, d + margin)
+    constant = (treatment_variance == 0) | (control_variance == 0)
+    margin[(n < first_look) | constant | np.isnan(margin)] = np.inf
+    return ConfidenceSequence(difference, se, difference - margin, difference + margin)
 
 
-def _running(values: np.ndarray, arm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _running_mean(values: np.ndarray, arm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of an arm and its squared standard error after each unit of either arm."""
-    n, centre = np.cumsum(arm), values.mean()
+    n = np.cumsum(arm)
+    centre = values.mean()
     shifted = np.where(arm, values - centre, 0.0)  # so that the sums of squares do not cancel
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.cumsum(shifted) / n
-        variance = (np.cumsum(shifted**2) - n * mean**2) / (n - 1)
-        variance[variance < 1e-9 * shifted.var()] = 0.0  # what rounding leaves of a constant
+        squares = np.cumsum(shifted**2) - n * mean**2
+        variance = squares / (n - 1)
+        variance[variance < 1e-9 * shifted.var()] = 0.0  # rounding errors of a constant
         return mean + centre, variance / n

@@ -11,67 +11,68 @@ from kpay_lab.plots.style import NEUTRAL, draw_bars, draw_dots, new_figure, shor
 def plot_scores(scores: pd.DataFrame, metrics: tuple[str, ...] = ("log loss", "PR-AUC")) -> Figure:
     """Draw each model's value and interval, a panel a metric; the dashed line is the base rate."""
     models = list(scores["model"].unique())
-    figure, panels = new_figure(1, len(metrics), height=1.2 + 0.35 * len(models), sharey=True)
-    for axes, metric in zip(panels, metrics, strict=True):
-        own = scores[scores["metric"] == metric].set_index("model").loc[models]
-        axes.axvline(own["value"].iloc[0], color=NEUTRAL, linestyle="--")
-        draw_dots(axes, models, own["value"], own["low"], own["high"])
-        axes.set_title(metric)
-    return figure
+    fig, axes = new_figure(1, len(metrics), height=1.2 + 0.35 * len(models), sharey=True)
+    for ax, metric in zip(axes, metrics, strict=True):
+        rows = scores[scores["metric"] == metric].set_index("model").loc[models]
+        base_rate = rows["value"].iloc[0]
+        ax.axvline(base_rate, color=NEUTRAL, linestyle="--")
+        draw_dots(ax, models, rows["value"], rows["low"], rows["high"])
+        ax.set_title(metric)
+    return fig
 
 
 def plot_gain(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the share of purchases reached, and the lift, by share of rows contacted."""
-    figure, (left, right) = new_figure(1, 2)
-    left.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--")
-    right.axhline(1, color=NEUTRAL, linestyle="--")
+    fig, (gain, lift) = new_figure(1, 2)
+    gain.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--")
+    lift.axhline(1, color=NEUTRAL, linestyle="--")
     for name, curve in curves.items():
-        left.plot([0, *curve["share"]], [0, *curve["gain"]], label=name)
-        right.plot(curve["share"], curve["lift"])
-    left.set(title="Gain", xlabel="share contacted", ylabel="share of purchases")
-    right.set(title="Lift", xlabel="share contacted", ylabel="times the base rate")
-    left.legend(fontsize=8)
-    return figure
+        gain.plot([0, *curve["share"]], [0, *curve["gain"]], label=name)
+        lift.plot(curve["share"], curve["lift"])
+    gain.set(title="Gain", xlabel="share contacted", ylabel="share of purchases")
+    lift.set(title="Lift", xlabel="share contacted", ylabel="times the base rate")
+    gain.legend(fontsize=8)
+    return fig
 
 
 def plot_profit(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw profit by share contacted; the best share of each model is marked."""
-    figure, (axes,) = new_figure()
+    fig, (ax,) = new_figure()
     for name, curve in curves.items():
-        (line,) = axes.plot(curve["share"], curve["profit"], label=name)
+        (line,) = ax.plot(curve["share"], curve["profit"], label=name)
         best = curve.loc[curve["profit"].idxmax()]
-        axes.plot(best["share"], best["profit"], "o", color=line.get_color())
-    axes.axhline(0, color=NEUTRAL, linestyle="--")
-    axes.set(title="Profit", xlabel="share contacted", ylabel="account currency")
-    axes.legend()
-    return figure
+        ax.plot(best["share"], best["profit"], "o", color=line.get_color())
+    ax.axhline(0, color=NEUTRAL, linestyle="--")
+    ax.set(title="Profit", xlabel="share contacted", ylabel="account currency")
+    ax.legend()
+    return fig
 
 
-def plot_importances(table: pd.DataFrame) -> Figure:
+def plot_importances(importances: pd.DataFrame) -> Figure:
     """Draw the log loss that shuffling a feature adds, with two standard deviations."""
-    top = table.head(15)
-    figure, (axes,) = new_figure(height=1 + 0.28 * len(top))
-    draw_bars(axes, top["feature"], top["importance"], xerr=2 * top["sd"], ecolor=NEUTRAL)
-    axes.set(title="Permutation importance", xlabel="log loss added")
-    return figure
+    top = importances.head(15)
+    fig, (ax,) = new_figure(height=1 + 0.28 * len(top))
+    draw_bars(ax, top["feature"], top["importance"], xerr=2 * top["sd"], ecolor=NEUTRAL)
+    ax.set(title="Permutation importance", xlabel="log loss added")
+    return fig
 
 
 def plot_dependence(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the mean predicted probability along each feature, one panel a feature."""
-    figure, panels = new_figure(1, len(curves), height=3.0, sharey=True)
-    for axes, (name, curve) in zip(panels, curves.items(), strict=True):
-        axes.plot(curve["value"], curve["probability"])
-        axes.set(title=shorten(name), xlabel="value")
-    panels[0].set_ylabel("mean probability")
-    return figure
+    fig, axes = new_figure(1, len(curves), height=3.0, sharey=True)
+    for ax, (feature, curve) in zip(axes, curves.items(), strict=True):
+        ax.plot(curve["value"], curve["probability"])
+        ax.set(title=shorten(feature), xlabel="value")
+    axes[0].set_ylabel("mean probability")
+    return fig
 
 
 def plot_qini(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw purchases gained by treating the best share first; the grey lines treat at random."""
-    figure, (axes,) = new_figure()
+    fig, (ax,) = new_figure()
     for name, curve in curves.items():
-        axes.plot(curve["share"], 1000 * curve["gain"], label=name)
-        axes.plot(curve["share"], 1000 * curve["random"], color=NEUTRAL, linestyle="--")
-    axes.set(title="Uplift", xlabel="share treated", ylabel="purchases gained per 1,000 rows")
-    axes.legend()
-    return figure
+        ax.plot(curve["share"], 1000 * curve["gain"], label=name)
+        ax.plot(curve["share"], 1000 * curve["random"], color=NEUTRAL, linestyle="--")
+    ax.set(title="Uplift", xlabel="share treated", ylabel="purchases gained per 1,000 rows")
+    ax.legend()
+    return fig

@@ -1,85 +1,101 @@
-"""Pictures of experiments: effects, power, peeking, regret, off-policy estimates."""
+"""Pictures of experiments: effects, power, confidence sequences, regret, off-policy estimates."""
 
 from collections.abc import Mapping
-from dataclasses import astuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kpay_lab.experiments.ab import Effect
 from kpay_lab.experiments.bandits import BanditRun
 from kpay_lab.experiments.ope import OffPolicy
-from kpay_lab.experiments.sequential import AlwaysValid
+from kpay_lab.experiments.sequential import ConfidenceSequence
 from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_dots, new_figure, shorten
 
 
-def effects(found: tuple[Effect, ...], *, title: str = "", shared: bool = False) -> Figure:
-    """Draw one interval an effect; a scale of its own for each, unless ``shared`` (segments)."""
-    figure, axes = new_figure(len(found), 1, height=0.75 if len(found) > 1 else 1.2, sharex=shared)
-    for axis, e in zip(axes, found, strict=True):
-        colour = PALETTE[0] if e.low > 0 or e.high < 0 else NEUTRAL
-        draw_dots(axis, [e.name], [e.difference], e.low, e.high, colour=colour)
-        axis.axvline(0, color="black", linewidth=0.8)
+def plot_effects(effects: tuple[Effect, ...], *, title: str = "", shared: bool = False) -> Figure:
+    """Draw the interval of each effect; blue ones leave out zero.
+
+    Each effect has a scale of its own, unless ``shared`` (segments of one metric).
+    """
+    height = 0.75 if len(effects) > 1 else 1.2
+    fig, axes = new_figure(len(effects), 1, height=height, sharex=shared)
+    for ax, effect in zip(axes, effects, strict=True):
+        excludes_zero = effect.low > 0 or effect.high < 0
+        colour = PALETTE[0] if excludes_zero else NEUTRAL
+        draw_dots(ax, [effect.name], [effect.difference], effect.low, effect.high, colour=colour)
+        ax.axvline(0, color="black", linewidth=0.8)
     axes[0].set_title(title)
     axes[-1].set_xlabel("treatment − control, with its interval")
-    return figure
+    return fig
 
 
-def power_curve(n_units: np.ndarray, power: np.ndarray, *, needed: int, target: float) -> Figure:
+def plot_power(n_units: np.ndarray, power: np.ndarray, *, needed: int, target: float) -> Figure:
     """Draw the power against the number of units, and the size at which the target is met."""
-    figure, (axis,) = new_figure()
-    axis.plot(n_units, power)
-    axis.axhline(target, color=NEUTRAL, linestyle=":")
-    axis.axvline(needed, color=PALETTE[1], linestyle="--", label=f"{needed:,} units")
-    axis.set(xlabel="units, both arms", ylabel="power", ylim=(0, 1.02))
-    axis.legend()
-    return figure
+    fig, (ax,) = new_figure()
+    ax.plot(n_units, power)
+    ax.axhline(target, color=NEUTRAL, linestyle=":")
+    ax.axvline(needed, color=PALETTE[1], linestyle="--", label=f"{needed:,} units")
+    ax.set(xlabel="units, both arms", ylabel="power", ylim=(0, 1.02))
+    ax.legend()
+    return fig
 
 
-def peeking(sequence: AlwaysValid) -> Figure:
+def plot_confidence_sequence(sequence: ConfidenceSequence) -> Figure:
     """Draw the always-valid interval against d ± 1.96 se, which is valid at a single look."""
-    figure, (axis,) = new_figure()
-    seen = np.isfinite(sequence.low)
-    n = np.arange(1, len(seen) + 1)
-    axis.fill_between(
-        n[seen], sequence.low[seen], sequence.high[seen], alpha=0.25, label="always valid"
-    )
-    for z, label in ((-1.96, "valid at one look"), (1.96, None)):
-        fixed = sequence.difference + z * sequence.se
-        axis.plot(n[seen], fixed[seen], color=PALETTE[1], linestyle=":", label=label)
-    axis.plot(n[seen], sequence.difference[seen], color=PALETTE[0], label="difference")
-    axis.axhline(0, color="black", linewidth=0.8)
-    axis.set(xlabel="units seen", ylabel="treatment − control")
-    axis.legend()
-    return figure
+    fig, (ax,) = new_figure()
+    looked = np.isfinite(sequence.low)
+    n = np.flatnonzero(looked) + 1
+    low = sequence.low[looked]
+    high = sequence.high[looked]
+    difference = sequence.difference[looked]
+    margin = 1.96 * sequence.se[looked]
+    ax.fill_between(n, low, high, alpha=0.25, label="always valid")
+    fixed = {"color": PALETTE[1], "linestyle": ":"}
+    ax.plot(n, difference - margin, label="valid at one look", **fixed)
+    ax.plot(n, difference + margin, **fixed)
+    ax.plot(n, difference, color=PALETTE[0], label="difference")
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.set(xlabel="units seen", ylabel="treatment − control")
+    ax.legend()
+    return fig
 
 
-def regret(runs: Mapping[str, BanditRun]) -> Figure:
+def plot_regret(runs: Mapping[str, BanditRun]) -> Figure:
     """Draw regret and traffic on the best arm by step: means with intervals over seeds."""
-    figure, axes = new_figure(1, 2)
+    fig, (regret, traffic) = new_figure(1, 2)
     for name, run in runs.items():
-        steps = np.unique(np.linspace(1, run.regret.shape[1], 400).astype(int))
-        for axis, values in zip(axes, (run.regret, run.best_share), strict=True):
-            mean, low, high = run.curve(values[:, steps - 1])
-            axis.plot(steps, mean, label=name)
-            axis.fill_between(steps, low, high, alpha=0.2)
-    axes[0].set(xlabel="step", ylabel="cumulative regret")
-    axes[1].set(xlabel="step", ylabel="share on the best arm", ylim=(0, 1))
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=len(runs))
-    return figure
+        _draw_curve(regret, run, run.regret, name)
+        _draw_curve(traffic, run, run.best_share, name)
+    regret.set(xlabel="step", ylabel="cumulative regret")
+    traffic.set(xlabel="step", ylabel="share on the best arm", ylim=(0, 1))
+    handles, labels = regret.get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside upper center", ncols=len(runs))
+    return fig
 
 
-def off_policy(
+def _draw_curve(ax: Axes, run: BanditRun, values: np.ndarray, label: str) -> None:
+    """Draw mean and interval at 400 of the steps at most."""
+    n_steps = values.shape[1]
+    steps = np.unique(np.linspace(1, n_steps, 400).astype(int))
+    mean, low, high = run.curve(values[:, steps - 1])
+    ax.plot(steps, mean, label=label)
+    ax.fill_between(steps, low, high, alpha=0.2)
+
+
+def plot_off_policy(
     results: Mapping[str, OffPolicy], truth: Mapping[str, float] | None = None
 ) -> Figure:
-    """Draw the four estimates a policy, DR first, DM without interval; ``truth`` is a line."""
-    figure, axes = new_figure(1, len(results), height=2.4, sharey=True)
-    for axis, (name, result) in zip(axes, results.items(), strict=True):
-        names, values, _, low, high = zip(*map(astuple, result.estimates), strict=True)
-        draw_dots(axis, names, values, low, high, colour=PALETTE[: len(names)])
+    """Draw each policy's four estimates, DR first, DM without interval; ``truth`` is a line."""
+    fig, axes = new_figure(1, len(results), height=2.4, sharey=True)
+    for ax, (name, result) in zip(axes, results.items(), strict=True):
+        methods = [estimate.method for estimate in result.estimates]
+        values = [estimate.value for estimate in result.estimates]
+        low = [estimate.low for estimate in result.estimates]
+        high = [estimate.high for estimate in result.estimates]
+        draw_dots(ax, methods, values, low, high, colour=PALETTE[: len(methods)])
         if truth and name in truth:
-            axis.axvline(truth[name], color="black", linestyle="--", linewidth=1)
-        axis.set_title(f"{shorten(name)} (counts as {result.ess:,.0f} rows)")
-        axis.set_xlabel("value of the policy")
-    return figure
+            ax.axvline(truth[name], color="black", linestyle="--", linewidth=1)
+        ax.set_title(f"{shorten(name)} (counts as {result.ess:,.0f} rows)")
+        ax.set_xlabel("value of the policy")
+    return fig

@@ -1,4 +1,4 @@
-"""A figure with sliders in JupyterLab, and its picture wherever nobody can move them."""
+"""A figure with sliders in JupyterLab, and a still picture of it everywhere else."""
 
 import base64
 import io
@@ -27,30 +27,43 @@ class Interactive:
         Takes the sliders' values by name, returns a figure.
     sliders : mapping
         Name → (lowest, highest, step, start).
-    words : mapping, optional
+    translations : mapping, optional
         Labels in another language, for figure and sliders.
     """
 
     draw: Callable[..., Figure]
     sliders: Mapping[str, tuple[float, float, float, float]]
-    words: Mapping[str, str] = field(default_factory=dict)
+    translations: Mapping[str, str] = field(default_factory=dict)
 
     def figure(self, **values: float) -> Figure:
-        """Return the figure for some values; the others stand at their starts."""
+        """Return the figure for some values; the other sliders stand at their starts."""
         starts = {name: start for name, (*_, start) in self.sliders.items()}
-        figure = relabel(self.draw(**starts | values), self.words)
-        plt.close(figure)  # else the inline backend would draw it a second time
-        return figure
+        fig = self.draw(**starts | values)
+        relabel(fig, self.translations)
+        plt.close(fig)  # else the inline backend would draw it a second time
+        return fig
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        knobs = {
-            name: ipywidgets.FloatSlider(start, min=low, max=high, step=step)
-            for name, (low, high, step, start) in self.sliders.items()
-        }
-        for name, knob in knobs.items():
-            knob.description, knob.continuous_update = self.words.get(name, name), False
-        panel = ipywidgets.interactive(lambda **values: display(self.figure(**values)), **knobs)
+        sliders = {name: self._slider(name) for name in self.sliders}
+        widget = ipywidgets.interactive(self._show, **sliders)
+        return {**widget._repr_mimebundle_(), "image/png": self._png()}
+
+    def _slider(self, name: str) -> ipywidgets.FloatSlider:
+        low, high, step, start = self.sliders[name]
+        return ipywidgets.FloatSlider(
+            start,
+            min=low,
+            max=high,
+            step=step,
+            description=self.translations.get(name, name),
+            continuous_update=False,
+        )
+
+    def _show(self, **values: float) -> None:
+        display(self.figure(**values))
+
+    def _png(self) -> str:
+        """Return the figure at the sliders' starts as base64."""
         picture = io.BytesIO()
         self.figure().savefig(picture, format="png", dpi=144, metadata={"Software": ""})
-        coded = base64.b64encode(picture.getvalue()).decode()
-        return {**panel._repr_mimebundle_(), "image/png": coded}
+        return base64.b64encode(picture.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""One look for every picture: type, colours, letters for Chinese, and the marks that recur."""
+"""The house style of every figure (fonts, colours, Chinese letters) and the marks that recur."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +10,7 @@ import seaborn as sns
 from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
@@ -18,17 +19,19 @@ from numpy.typing import ArrayLike
 
 PALETTE = ("#2563a8", "#d9772b", "#3a8f5c", "#b0413e", "#7a5ba6", "#8a6d4b", "#c75d94", "#6b7280")
 NEUTRAL = "#9aa3ad"
+GRID = "#e5e7eb"
 SEQUENTIAL = "crest"
 WIDTH = 8.0  # inches, the text width of a page
-LOOK = {
-    "font.family": ["DejaVu Sans", "Noto Sans CJK JP"],
+CHINESE_FONT = "Noto Sans CJK JP"  # the collection's first face; it holds all CJK letters
+RC_PARAMS = {
+    "font.family": ["DejaVu Sans", CHINESE_FONT],
     "font.size": 10,
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.prop_cycle": cycler(color=PALETTE),
-    "grid.color": "#e5e7eb",
+    "grid.color": GRID,
     "figure.dpi": 110,
     "savefig.dpi": 110,
     "figure.constrained_layout.use": True,
@@ -43,17 +46,17 @@ def new_figure(
 
     ``height`` is that of one row, ``width`` of the whole, in inches.
     """
-    known = {entry.name for entry in font_manager.fontManager.ttflist}
-    if "Noto Sans CJK JP" not in known:  # the collection's first face; it holds all CJK letters
+    fonts = {entry.name for entry in font_manager.fontManager.ttflist}
+    if CHINESE_FONT not in fonts:
         font_manager.fontManager.addfont(str(FONT_PATH))
-    sns.set_theme(style="whitegrid", palette=list(PALETTE), rc=LOOK)
+    sns.set_theme(style="whitegrid", palette=list(PALETTE), rc=RC_PARAMS)
     size = (width, height * n_rows)
-    figure, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, **options)
-    return figure, list(axes.ravel())
+    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, **options)
+    return fig, list(axes.ravel())
 
 
 def draw_bars(
-    axes: Axes,
+    ax: Axes,
     names: Iterable[object],
     values: ArrayLike,
     texts: Sequence[str] | None = None,
@@ -61,15 +64,16 @@ def draw_bars(
 ) -> None:
     """Draw one bar a name, the first on top, with its text at its end."""
     labels = [shorten(name) for name in names]
-    bars = axes.barh(range(len(labels)), values, **{"color": PALETTE[0]} | style)
-    _rows(axes, labels)
-    axes.grid(axis="y", visible=False)
+    style = {"color": PALETTE[0]} | style
+    bars = ax.barh(range(len(labels)), values, **style)
+    _label_rows(ax, labels)
+    ax.grid(axis="y", visible=False)
     if texts is not None:
-        axes.bar_label(bars, texts, padding=3, fontsize=9)
+        ax.bar_label(bars, texts, padding=3, fontsize=9)
 
 
 def draw_dots(
-    axes: Axes,
+    ax: Axes,
     names: Iterable[object],
     values: ArrayLike,
     low: ArrayLike,
@@ -82,47 +86,60 @@ def draw_dots(
 ) -> None:
     """Draw one dot with its interval a name, the first on top, ``shift`` rows further down."""
     labels = [shorten(name, length) for name in names]
-    places = np.arange(len(labels)) + shift
-    axes.hlines(places, low, high, color=colour, linewidth=2, alpha=0.5)
-    axes.scatter(values, places, color=colour, label=label, zorder=3)
-    _rows(axes, labels)
+    y = np.arange(len(labels)) + shift
+    ax.hlines(y, low, high, color=colour, linewidth=2, alpha=0.5)
+    ax.scatter(values, y, color=colour, label=label, zorder=3)
+    _label_rows(ax, labels)
 
 
-def _rows(axes: Axes, labels: list[str]) -> None:
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
+def _label_rows(ax: Axes, labels: list[str]) -> None:
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.4, -0.6)
 
 
-def draw_heat(axes: Axes, table: pd.DataFrame, **options: Any) -> None:
+def draw_heat(ax: Axes, table: pd.DataFrame, **options: Any) -> None:
     """Draw a table as colours and, where there is room, as numbers; ``options`` go to seaborn."""
-    fits = {"annot": table.shape[1] <= 12, "annot_kws": {"fontsize": 8}}
-    if not table.notna().any(axis=None):
-        options = {"vmin": 0, "vmax": 1} | options  # no cell from which to take a scale
+    defaults = {
+        "cmap": SEQUENTIAL,
+        "annot": table.shape[1] <= 12,
+        "annot_kws": {"fontsize": 8},
+    }
+    if not table.notna().any(axis=None):  # no cell from which to take a scale
+        defaults |= {"vmin": 0, "vmax": 1}
     labelled = table.rename(index=shorten, columns=lambda name: shorten(name, 18))
-    sns.heatmap(labelled, ax=axes, **{"cmap": SEQUENTIAL} | fits | options)
-    axes.tick_params(axis="y", rotation=0)
+    sns.heatmap(labelled, ax=ax, **defaults | options)
+    ax.tick_params(axis="y", rotation=0)
 
 
-def draw_lorenz(axes: Axes, counts: Mapping[str, np.ndarray]) -> None:
-    """Draw what share the quietest ids hold, one curve a name; the diagonal is all alike."""
+def draw_lorenz(ax: Axes, counts: Mapping[str, np.ndarray]) -> None:
+    """Draw one Lorenz curve a name: the share of all counts that the smallest counts add up to."""
     for colour, (name, values) in zip(PALETTE, counts.items(), strict=False):
-        share = np.concatenate([[0], np.cumsum(np.sort(values))]) / max(values.sum(), 1)
-        axes.plot(np.linspace(0, 1, len(share)), share, color=colour, label=name)
-    axes.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--", linewidth=1, label="all alike")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1))
+        total = max(values.sum(), 1)
+        cumulated = np.cumsum(np.sort(values))
+        share = np.concatenate([[0], cumulated]) / total
+        ids = np.linspace(0, 1, len(share))
+        ax.plot(ids, share, color=colour, label=name)
+    ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--", linewidth=1, label="all alike")
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
 
 
-def relabel(figure: Figure, words: Mapping[str, str]) -> Figure:
-    """Exchange the labels of a finished figure, such as for another language's."""
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            labels = [label.get_text() for label in axis.get_ticklabels()]
-            if not words.keys().isdisjoint(labels):
-                axis.set_ticks(axis.get_ticklocs(), [words.get(text, text) for text in labels])
-    for artist in figure.findobj(Text):
-        artist.set_text(words.get(artist.get_text(), artist.get_text()))
-    return figure
+def relabel(fig: Figure, translations: Mapping[str, str]) -> Figure:
+    """Replace the labels of a finished figure by their translations; others stay."""
+    for ax in fig.axes:
+        _relabel_ticks(ax.xaxis, translations)
+        _relabel_ticks(ax.yaxis, translations)
+    for artist in fig.findobj(Text):
+        text = artist.get_text()
+        artist.set_text(translations.get(text, text))
+    return fig
+
+
+def _relabel_ticks(axis: Axis, translations: Mapping[str, str]) -> None:
+    labels = [label.get_text() for label in axis.get_ticklabels()]
+    if not translations.keys().isdisjoint(labels):
+        translated = [translations.get(label, label) for label in labels]
+        axis.set_ticks(axis.get_ticklocs(), translated)
 
 
 def shorten(text: object, length: int = 28) -> str:
@@ -131,6 +148,7 @@ def shorten(text: object, length: int = 28) -> str:
     >>> shorten("Machine learning for everyone", 12)
     'Machine lea…'
     """
-    text = str(text)
-    cut = text if len(text) <= length else text[: length - 1] + "…"
-    return cut.replace("$", r"\$")
+    label = str(text)
+    if len(label) > length:
+        label = label[: length - 1] + "…"
+    return label.replace("$", r"\$")

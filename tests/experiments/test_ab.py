@@ -4,7 +4,7 @@ import pytest
 import tea_tasting as tt
 from scipy import stats
 
-from kpay_lab.experiments.ab import analyse, effect, effects_by_segment, verdict
+from kpay_lab.experiments.ab import analyse, effects_by_segment, estimate_effect, verdict
 from kpay_lab.experiments.arms import ABData, Metric
 
 
@@ -39,7 +39,7 @@ def test_a_mean_is_compared_as_scipy_does():
     old, new = arms(frame, "sales")
     welch = stats.ttest_ind(new, old, equal_var=False)
     interval = welch.confidence_interval(0.95)
-    e = effect(data(frame), Metric("sales"))
+    e = estimate_effect(data(frame), Metric("sales"))
     assert e.difference == pytest.approx(new.mean() - old.mean(), rel=1e-12)
     assert (e.low, e.high, e.pvalue) == pytest.approx((*interval, welch.pvalue), rel=1e-9)
 
@@ -52,7 +52,7 @@ def test_a_ratio_is_the_welch_test_of_its_linearised_units():
         ratio = clicks.sum() / visits.sum()
         units.append(ratio + (clicks - ratio * visits) / visits.mean())
     welch = stats.ttest_ind(units[1], units[0], equal_var=False)
-    e = effect(data(frame), Metric("clicks", per="visits"))
+    e = estimate_effect(data(frame), Metric("clicks", per="visits"))
     assert e.name == "clicks / visits"
     assert e.pvalue == pytest.approx(welch.pvalue, rel=1e-9)
     assert (e.low, e.high) == pytest.approx(tuple(welch.confidence_interval(0.95)), rel=1e-9)
@@ -65,7 +65,7 @@ def test_cuped_is_the_welch_test_of_what_the_covariate_leaves():
     frame["left"] = frame["sales"] - theta * (frame["before"] - frame["before"].mean())
     old, new = arms(frame, "left")
     welch = stats.ttest_ind(new, old, equal_var=False)
-    e = effect(data(frame), Metric("sales", covariate="before"))
+    e = estimate_effect(data(frame), Metric("sales", covariate="before"))
     assert e.pvalue == pytest.approx(welch.pvalue, rel=1e-9)
     assert e.difference == pytest.approx(new.mean() - old.mean(), rel=1e-9)
 
@@ -75,7 +75,7 @@ def test_a_mean_near_zero_and_an_arm_of_zeros_are_compared_too():
     frame["sales"] -= frame["sales"].mean()
     for sales in (frame["sales"], frame["sales"].where(frame["arm"] == "new", 0.0)):
         old, new = arms(frame.assign(sales=sales), "sales")
-        e = effect(data(frame.assign(sales=sales)), Metric("sales"))
+        e = estimate_effect(data(frame.assign(sales=sales)), Metric("sales"))
         assert e.pvalue == pytest.approx(stats.ttest_ind(new, old, equal_var=False).pvalue)
         assert (e.control, e.treatment) == pytest.approx((old.mean(), new.mean()), abs=1e-12)
 
@@ -85,7 +85,7 @@ def test_the_effect_is_that_of_tea_tasting(names):
     frame = world(shift=0.3)
     options = {"equal_var": False, "use_t": True, "confidence_level": 0.9}
     r = tt.RatioOfMeans(*names, **options).analyze(frame, "old", "new", "arm")
-    e = effect(data(frame), Metric(*names), level=0.9)
+    e = estimate_effect(data(frame), Metric(*names), level=0.9)
     expected = (r.effect_size, r.effect_size_ci_lower, r.effect_size_ci_upper, r.pvalue)
     assert (e.difference, e.low, e.high, e.pvalue) == pytest.approx(expected, rel=1e-9)
     assert (e.control, e.treatment) == pytest.approx((r.control, r.treatment), rel=1e-12)
@@ -94,7 +94,7 @@ def test_the_effect_is_that_of_tea_tasting(names):
 def test_a_metric_that_never_varies_is_refused():
     frame = world().assign(sales=0.0)
     with pytest.raises(ValueError, match="sales does not vary"):
-        effect(data(frame), Metric("sales"))
+        estimate_effect(data(frame), Metric("sales"))
 
 
 def test_several_metrics_are_adjusted_by_holm():

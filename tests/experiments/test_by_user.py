@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data.tables import TooLittleError
-from kpay_lab.experiments.ab import effect
+from kpay_lab.experiments.ab import estimate_effect
 from kpay_lab.experiments.arms import ABData, Metric
 from kpay_lab.experiments.by_user import aa_rejections, randomised_users
 
@@ -50,7 +50,7 @@ def test_a_log_without_a_lot_is_refused(small_world):
 
 
 def test_the_fast_a_a_test_decides_as_welch_on_the_ratio_does():
-    """The same splits, judged one by one with the delta method of `effect`."""
+    """The same splits, judged one by one with the delta method of `estimate_effect`."""
     luck = np.random.default_rng(0)
     counts = luck.integers(1, 60, 300).astype(float)
     sums = luck.binomial(counts.astype(int), luck.beta(2, 5, 300)).astype(float)
@@ -60,7 +60,7 @@ def test_the_fast_a_a_test_decides_as_welch_on_the_ratio_does():
     for split in splits:
         arm = np.where(split, "a", "b")
         frame = pd.DataFrame({"unit": range(300), "arm": arm, "s": sums, "n": counts})
-        found = effect(ABData(frame, "unit", "arm", "a", "b", ()), Metric("s", per="n"))
+        found = estimate_effect(ABData(frame, "unit", "arm", "a", "b", ()), Metric("s", per="n"))
         rejected.append(found.pvalue < 0.05)
     assert by_user == pytest.approx(np.mean(rejected), abs=0.015)
 

@@ -7,18 +7,18 @@ from kpay_lab.plots import feedback as plots
 
 def test_three_ways_share_a_scale_and_the_truth_is_dashed():
     ways = {"DR": (0.2, 0.1, 0.3), "A/B test": (0.25, 0.2, 0.3), "truth": (0.22, np.nan, np.nan)}
-    rows = [(name, way, *values) for name in ("ease", "uniform") for way, values in ways.items()]
-    found = pd.DataFrame(rows, columns=["policy", "way", "value", "low", "high"])
-    axes = plots.three_ways(found, running=0.28).axes
-    assert [axis.get_title(loc="left") for axis in axes] == ["ease", "uniform"]
-    for axis in axes:
-        at = {line.get_label(): line.get_xdata()[0] for line in axis.lines}
+    rows = [(name, way, *numbers) for name in ("ease", "uniform") for way, numbers in ways.items()]
+    values = pd.DataFrame(rows, columns=["policy", "way", "value", "low", "high"])
+    axes = plots.plot_three_ways(values, running=0.28).axes
+    assert [ax.get_title(loc="left") for ax in axes] == ["ease", "uniform"]
+    for ax in axes:
+        at = {line.get_label(): line.get_xdata()[0] for line in ax.lines}
         assert at["truth"] == 0.22 and at["now running"] == 0.28
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["DR", "A/B test"]
 
 
 def test_coverage_has_a_point_for_each_method_of_each_policy():
-    found = pd.DataFrame(
+    coverage = pd.DataFrame(
         {
             "policy": ["a", "a", "b", "b"],
             "method": ["DR", "IPS"] * 2,
@@ -27,8 +27,8 @@ def test_coverage_has_a_point_for_each_method_of_each_policy():
             "high": [0.95, 1.0, 1.0, 0.9],
         }
     )
-    (axis,) = plots.coverage(found).axes
-    dots = axis.collections[1::2]
+    (ax,) = plots.plot_interval_coverage(coverage).axes
+    dots = ax.collections[1::2]
     points = {dot.get_label(): dot.get_offsets()[:, 0].tolist() for dot in dots}
     assert points == {"DR": [0.9, 1.0], "IPS": [0.95, 0.8]}
 
@@ -43,7 +43,7 @@ def test_rounds_draw_the_mean_over_runs_and_the_best_possible():
             "gini": [0.1, 0.2, 0.3, 0.4],
         }
     )
-    first, second = plots.rounds(curves, ("satisfaction", "gini"), best=0.9).axes
+    first, second = plots.plot_rounds(curves, ("satisfaction", "gini"), best=0.9).axes
     assert first.lines[0].get_ydata() == pytest.approx([0.5, 0.7])
     assert first.lines[1].get_ydata()[0] == 0.9
     assert second.lines[0].get_ydata() == pytest.approx([0.2, 0.3])
@@ -51,6 +51,6 @@ def test_rounds_draw_the_mean_over_runs_and_the_best_possible():
 
 
 def test_rejections_are_labelled_and_held_against_the_promise():
-    (axis,) = plots.rejections({"by row": 0.2, "by user": 0.05}).axes
-    assert [text.get_text() for text in axis.texts] == ["20.0%", "5.0%"]
-    assert axis.lines[0].get_xdata()[0] == 0.05
+    (ax,) = plots.plot_rejections({"by row": 0.2, "by user": 0.05}).axes
+    assert [text.get_text() for text in ax.texts] == ["20.0%", "5.0%"]
+    assert ax.lines[0].get_xdata()[0] == 0.05

@@ -6,7 +6,7 @@ import pytest
 
 from kpay_lab.experiments.ab import analyse, verdict
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
-from kpay_lab.experiments.readers import BanditLog, cookie_cats, open_bandit, transfer
+from kpay_lab.experiments.readers import BanditLog, compare_with_on_policy, cookie_cats, open_bandit
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_cats = pytest.mark.skipif(
@@ -85,8 +85,8 @@ def test_a_uniform_policy_judged_from_a_uniform_log_is_its_click_rate():
         )
         for _ in range(2)
     ]
-    moved = transfer(*logs, rng=rng)
-    ips = next(e for e in moved.result.estimates if e.method == "IPS")
+    comparison = compare_with_on_policy(*logs, rng=rng)
+    ips = next(e for e in comparison.off_policy.estimates if e.method == "IPS")
     assert ips.value == pytest.approx(logs[0].reward.mean())  # every weight is 1
-    assert moved.on_policy.estimate == logs[1].reward.mean()
-    assert moved.unsupported == 0
+    assert comparison.on_policy.estimate == logs[1].reward.mean()
+    assert comparison.unsupported == 0

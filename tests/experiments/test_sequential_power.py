@@ -4,7 +4,7 @@ import tea_tasting as tt
 from tea_tasting.aggr import Aggregates
 
 from kpay_lab.experiments.power import power, sample_size
-from kpay_lab.experiments.sequential import always_valid
+from kpay_lab.experiments.sequential import confidence_sequence
 
 
 def literal(values, treated, n, tightest_at, alpha):
@@ -20,7 +20,7 @@ def literal(values, treated, n, tightest_at, alpha):
 def test_the_sequence_equals_a_literal_loop(n):
     rng = np.random.default_rng(0)
     values, treated = rng.exponential(50, 500), rng.random(500) < 0.3
-    run = always_valid(values, treated, tightest_at=400, level=0.9)
+    run = confidence_sequence(values, treated, tightest_at=400, level=0.9)
     d, margin = literal(values, treated, n, 400, 0.1)
     found = (run.difference[n - 1], run.low[n - 1], run.high[n - 1])
     assert found == pytest.approx((d, d - margin, d + margin), rel=1e-10)
@@ -28,7 +28,7 @@ def test_the_sequence_equals_a_literal_loop(n):
 
 def test_it_is_narrowest_against_one_look_where_it_was_planned():
     values, treated = np.random.default_rng(0).normal(size=4000), np.arange(4000) % 2 == 0
-    run = always_valid(values, treated, tightest_at=1000)
+    run = confidence_sequence(values, treated, tightest_at=1000)
     factor = (run.high - run.low)[200:] / run.se[200:]
     assert 201 + factor.argmin() == pytest.approx(1000, rel=0.05)
 
@@ -37,27 +37,27 @@ def test_before_the_first_look_and_without_variation_nothing_is_said():
     treated = np.arange(1000) % 2 == 0
     values = np.where(treated, 0.0, 0.1)
     values[900:902] = 1.0
-    run = always_valid(values, treated, tightest_at=1000)
+    run = confidence_sequence(values, treated, tightest_at=1000)
     assert not np.isfinite(run.low[:901]).any()
     assert np.isfinite(run.low[901:]).all()
     noise = np.random.default_rng(0).normal(size=300)
-    run = always_valid(noise, treated[:300], tightest_at=300, first_look=200)
+    run = confidence_sequence(noise, treated[:300], tightest_at=300, first_look=200)
     assert np.isfinite(run.low).tolist() == [False] * 199 + [True] * 101
-    steady = always_valid(np.full(500, 0.1), treated[:500], tightest_at=500)
+    steady = confidence_sequence(np.full(500, 0.1), treated[:500], tightest_at=500)
     assert steady.stopped_at is None and not np.isfinite(steady.high).any()
 
 
 def test_a_clear_effect_stops_the_test_early():
     rng = np.random.default_rng(0)
     treated = rng.random(2000) < 0.5
-    run = always_valid(rng.normal(size=2000) + treated, treated, tightest_at=2000)
+    run = confidence_sequence(rng.normal(size=2000) + treated, treated, tightest_at=2000)
     assert run.stopped_at is not None and 100 <= run.stopped_at < 500
     assert run.low[run.stopped_at - 1] > 0 >= run.low[run.stopped_at - 2]
 
 
 def test_missing_values_are_refused():
     with pytest.raises(ValueError, match="one finite value"):
-        always_valid(np.array([1.0, np.nan]), np.array([True, False]), tightest_at=2)
+        confidence_sequence(np.array([1.0, np.nan]), np.array([True, False]), tightest_at=2)
 
 
 @pytest.mark.parametrize("ratio", [1, 0.25])

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kpay_lab.experiments.ab import effect, effects_by_segment
+from kpay_lab.experiments.ab import effects_by_segment, estimate_effect
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, sample_ratio
 from kpay_lab.experiments.bandits import Environment, EpsilonGreedy, Thompson, run_bandit
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy
 from kpay_lab.experiments.power import sample_size
-from kpay_lab.experiments.sequential import always_valid
+from kpay_lab.experiments.sequential import confidence_sequence
 
 pytestmark = pytest.mark.slow
 REPETITIONS, N = 2000, 1000
@@ -49,7 +49,7 @@ def experiments():
     """A/A tests: the same two arms by every metric."""
     rng = np.random.default_rng(0)
     draws = (draw(rng) for _ in range(REPETITIONS))
-    rows = [[effect(data, metric) for metric in METRICS.values()] for data in draws]
+    rows = [[estimate_effect(data, metric) for metric in METRICS.values()] for data in draws]
     return dict(zip(METRICS, zip(*rows, strict=True), strict=True))
 
 
@@ -80,8 +80,12 @@ def test_by_exposure_an_a_a_test_rejects_too_often_and_by_unit_it_does_not():
         log = pd.DataFrame({"row": np.arange(2000), "user": user, "arm": arm, "click": click})
         units = per_unit(log.assign(shown=1.0), "user", "arm", ["click", "shown"])
         metric = Metric("click", per="shown")
-        by_row.append(effect(ABData(log, "row", "arm", "old", "new", ()), Metric("click")).pvalue)
-        by_unit.append(effect(ABData(units, "user", "arm", "old", "new", ()), metric).pvalue)
+        by_row.append(
+            estimate_effect(ABData(log, "row", "arm", "old", "new", ()), Metric("click")).pvalue
+        )
+        by_unit.append(
+            estimate_effect(ABData(units, "user", "arm", "old", "new", ()), metric).pvalue
+        )
     rates = [np.mean(np.array(p) < 0.05) for p in (by_row, by_unit)]
     print(f"A/A by exposure {rates[0]:.4f}, by user {rates[1]:.4f}")
     assert rates[0] > 0.15
@@ -117,7 +121,7 @@ def test_peeking_after_every_unit_rejects_at_most_five_percent(kind):
             "rate": (rng.random(n) < 0.03).astype(float),
             "revenue": (rng.random(n) < 0.2) * rng.exponential(50, n),
         }[kind]
-        run = always_valid(values, rng.random(n) < 0.5, tightest_at=1000)
+        run = confidence_sequence(values, rng.random(n) < 0.5, tightest_at=1000)
         stopped.append(run.stopped_at is not None)
         naive.append((np.abs(run.difference) > 1.96 * run.se)[100:].any())
     print(f"{kind}: peeking rejects {np.mean(stopped):.4f}, a fixed test {np.mean(naive):.4f}")
@@ -129,7 +133,7 @@ def test_the_always_valid_interval_covers_a_true_effect_at_every_look():
     rng, covered = np.random.default_rng(0), []
     for _ in range(2000):
         treated = rng.random(3000) < 0.3
-        run = always_valid(rng.exponential(1 + 0.2 * treated), treated, tightest_at=1500)
+        run = confidence_sequence(rng.exponential(1 + 0.2 * treated), treated, tightest_at=1500)
         covered.append(not ((run.low > 0.2) | (run.high < 0.2)).any())
     print(f"always valid covers {np.mean(covered):.4f}")
     assert np.mean(covered) >= 0.95 - slack(0.05, 2000)
@@ -139,7 +143,7 @@ def test_the_always_valid_interval_covers_a_true_effect_at_every_look():
 def test_the_planned_power_is_reached_and_the_effect_covered(name):
     sd = np.sqrt(1 - RHO**2) if name == "cuped" else 1.0
     n, rng = sample_size(0.2, sd, power=0.8), np.random.default_rng(0)
-    effects = [effect(draw(rng, n, 0.2), METRICS[name]) for _ in range(REPETITIONS)]
+    effects = [estimate_effect(draw(rng, n, 0.2), METRICS[name]) for _ in range(REPETITIONS)]
     found = np.mean([e.pvalue < 0.05 for e in effects])
     covered = np.mean([e.low <= 0.2 <= e.high for e in effects])
     print(f"{name}: {n} units, power {found:.4f}, coverage {covered:.4f}")
@@ -154,7 +158,7 @@ def test_intervals_of_a_ratio_cover_the_true_difference():
         data = draw(rng)
         extra = rng.binomial(data.frame["visits"], 0.05) * data.arms[1]
         data.frame["clicks"] += extra  # E[extra] / E[visits] = 0.05
-        e = effect(data, METRICS["ratio"])
+        e = estimate_effect(data, METRICS["ratio"])
         covered.append(e.low <= 0.05 <= e.high)
     print(f"ratio: coverage {np.mean(covered):.4f}")
     assert np.mean(covered) == pytest.approx(0.95, abs=slack(0.05))
