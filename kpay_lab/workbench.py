@@ -59,7 +59,7 @@ def open_log(
     duplicates: str = "keep",
     max_rejected: float = 0.05,
     min_events: int = 1,
-    engine: str | Engine = "memory",
+    engine: str | Engine | None = "memory",
 ) -> Log:
     """Open a behaviour log: read it, check every row, and keep what may be used.
 
@@ -75,7 +75,7 @@ def open_log(
         What the log must pass, see `data.door.Gate`.
     engine : {"memory", "polars", "spark"}, or an opened engine
         Who adds up the events; another one than memory reads Parquet and never loads it whole.
-        One of `interest.engines` carries its settings.
+        What `interest.engines.open_engine` returns carries its settings; None is memory.
 
     Returns
     -------
