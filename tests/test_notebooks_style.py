@@ -73,3 +73,14 @@ def test_hides_no_warning_and_names_no_machine(notebook):
         text = source(cell)
         assert "filterwarnings" not in text and "simplefilter" not in text
         assert "/home/" not in text and "C:\\" not in text
+
+
+def test_raises_where_results_rest_on_something(notebook):
+    """An assert can be switched off from outside; solutions keep it as an exercise's check."""
+    if notebook.parent.name == "solutions":
+        return
+    for cell in cells(notebook, "code"):
+        asserts = [
+            node for node in ast.walk(ast.parse(source(cell))) if isinstance(node, ast.Assert)
+        ]
+        assert asserts == [], source(cell)

@@ -89,6 +89,16 @@ class Session:
         if headline is not None:
             self._notes["headlines"].append({"key": key, "words": headline})
 
+    def require(self, holds: Any, what: str) -> None:
+        """Stop the notebook where something does not hold that its results rest on.
+
+        Unlike an ``assert`` it cannot be switched off (``python -O``, PYTHONOPTIMIZE).
+
+        >>> Session("02_interest_matrix").require(1 + 1 == 2, "sums are right")
+        """
+        if not holds:
+            raise RuntimeError(f"this must hold and does not: {what}")
+
     def figure(self, name: str, fig: "Figure", *, headline: str | None = None) -> "Image":
         """Keep a figure as PNG and return that picture, so that a cell's last line shows it.
 

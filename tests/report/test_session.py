@@ -113,3 +113,10 @@ def test_rejected_rows_are_there_without_save(tmp_path):
         path = Session("01_x", output_dir=str(tmp_path)).rejected(pd.DataFrame({"line": [line]}))
     assert path == tmp_path / "rejected/01_x.csv"
     assert path.read_text() == "line\n3\n"
+
+
+def test_what_results_rest_on_is_raised_and_not_asserted(tmp_path):
+    session = Session("01_x", output_dir=str(tmp_path))
+    session.require(True, "one row a user")
+    with pytest.raises(RuntimeError, match="this must hold and does not: one row a user"):
+        session.require(False, "one row a user")
