@@ -25,7 +25,7 @@ from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from papermill.execute import execute_notebook  # noqa: E402
 
 from kpay_lab.report.manifest import abandon  # noqa: E402
-from kpay_lab.report.process import GRACE, sweep  # noqa: E402
+from kpay_lab.report.process import GRACE, end_processes  # noqa: E402
 from kpay_lab.report.session import NotApplicable  # noqa: E402
 
 SAVE_EVERY = 2.0  # seconds; papermill would write the whole notebook twice a cell
@@ -64,7 +64,7 @@ def main(task_file: str) -> int:
         _append(events, {"error": _message(error)})
         return 1
     finally:
-        sweep(scratch, spare=os.getpid())  # the runner may not live to do it
+        end_processes(scratch, spare=os.getpid())  # the runner may not live to do it
         if alone.is_set():
             shutil.rmtree(scratch, ignore_errors=True)
             shutil.rmtree(sockets, ignore_errors=True)
@@ -191,7 +191,7 @@ def _follow_parent(scratch: Path, run: Path, alone: threading.Event) -> None:
     finally:  # even where the run's folder cannot be written
         os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
-    sweep(scratch)
+    end_processes(scratch)
 
 
 if __name__ == "__main__":

@@ -220,9 +220,12 @@ def _brief(value: Any) -> Any:
 
 def output_hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a run but the manifest itself."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    named = {path.relative_to(folder).as_posix(): path for path in files}
-    return {name: sha256(path) for name, path in named.items() if name != "manifest.json"}
+    hashes = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name != "manifest.json":
+            hashes[name] = sha256(path)
+    return hashes
 
 
 @contextmanager
@@ -272,5 +275,7 @@ def _processor() -> str:
     """Return the processor's name, for results are exact only on the same one."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

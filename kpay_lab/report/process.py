@@ -63,17 +63,19 @@ def execute(
         }
         _write_task(scratch, task)
         cut_off, code = _watch(scratch, timeout, stop, on_cell)
+        seconds = time.monotonic() - started
+        events = _events(scratch)
         notebook = _read(scratch / "out.ipynb")
-        unfed = [event["not applicable"] for event in _events(scratch) if "not applicable" in event]
-        if unfed and not cut_off:
-            return Outcome("not applicable", unfed[0], time.monotonic() - started, notebook)
-        reason = cut_off or _fault(_events(scratch), notebook, code)
+        reasons = [event["not applicable"] for event in events if "not applicable" in event]
+        if reasons and not cut_off:
+            return Outcome("not applicable", reasons[0], seconds, notebook)
+        reason = cut_off or _fault(events, notebook, code)
         status = "ok"
         if reason:
             status = "interrupted" if stop.is_set() else "failed"
-        return Outcome(status, reason, time.monotonic() - started, notebook)
+        return Outcome(status, reason, seconds, notebook)
     finally:
-        sweep(scratch)
+        end_processes(scratch)
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(sockets, ignore_errors=True)
 
@@ -92,7 +94,8 @@ def _watch(
     """Return why the child was cut off (nothing if it was not) and its exit code."""
     deadline = time.monotonic() + timeout
     command = [sys.executable, "-m", "kpay_lab.report.execute", str(scratch / "task.json")]
-    seen, cut_off = 0, ""
+    n_announced = 0
+    cut_off = ""
     with (scratch / "log").open("wb") as log:
         child = subprocess.Popen(
             command,
@@ -105,8 +108,8 @@ def _watch(
         )
         while child.poll() is None and not cut_off:
             cells = [event for event in _events(scratch) if "cell" in event]
-            if len(cells) > seen:
-                seen = len(cells)
+            if len(cells) > n_announced:
+                n_announced = len(cells)
                 on_cell(cells[-1]["cell"], cells[-1]["of"])
             if time.monotonic() > deadline:
                 cut_off = f"it ran longer than the {timeout:g} s allowed in all"
@@ -114,20 +117,27 @@ def _watch(
                 cut_off = "the run was interrupted"
         if cut_off:
             child.terminate()
-        try:
-            code = child.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            code = child.wait()
+        code = _exit_code(child)
     if child.stdin:
         child.stdin.close()
     return cut_off, code
 
 
+def _exit_code(child: subprocess.Popen[bytes]) -> int:
+    """Wait for a process that should end soon; end it where it does not."""
+    try:
+        return child.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
 def _events(scratch: Path) -> list[dict[str, Any]]:
     path = scratch / "events"
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    return [json.loads(line) for line in lines]
+    if not path.is_file():
+        return []
+    whole_lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last may be torn
+    return [json.loads(line) for line in whole_lines]
 
 
 def _read(target: Path) -> nbformat.NotebookNode | None:
@@ -145,11 +155,11 @@ def _fault(events: list[dict[str, Any]], notebook: nbformat.NotebookNode | None,
     ``sys.exit(0)`` it claims success.
     """
     raised = [event["error"] for event in events if "error" in event]
-    place = max((event["cell"] for event in events if "cell" in event), default=0)
+    last_cell = max((event["cell"] for event in events if "cell" in event), default=0)
     if raised:
-        return f"cell {place}: {raised[-1]}" if place else raised[-1]
+        return f"cell {last_cell}: {raised[-1]}" if last_cell else raised[-1]
     if notebook is None or code < 0:
-        return f"the process ended with code {code} in cell {place}"
+        return f"the process ended with code {code} in cell {last_cell}"
     for number, cell in enumerate(notebook.cells, start=1):
         tags = cell.metadata.get("tags", [])
         if cell.cell_type != "code" or not cell.source.strip() or "skip-execution" in tags:
@@ -162,15 +172,16 @@ def _fault(events: list[dict[str, Any]], notebook: nbformat.NotebookNode | None,
     return f"the process ended with code {code}" if code else ""
 
 
-def sweep(scratch: Path, spare: int = 0) -> None:
+def end_processes(scratch: Path, spare: int = 0) -> None:
     """End whatever still carries this notebook's private folder in its environment."""
-    left = [one for one in psutil.process_iter() if one.pid != spare and _belongs(one, scratch)]
-    for process in left:
+    survivors = [process for process in psutil.process_iter() if _belongs(process, scratch)]
+    to_end = [process for process in survivors if process.pid != spare]
+    for process in to_end:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(left, timeout=GRACE)
+    psutil.wait_procs(to_end, timeout=GRACE)
 
 
 def _belongs(process: psutil.Process, scratch: Path) -> bool:
