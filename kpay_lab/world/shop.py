@@ -129,14 +129,14 @@ def purchase_probability(
     Arrays are (n,); ``treated`` is 1 where the user holds a coupon.
     """
     log_odds = world.intercept + _purchase_log_odds(world, users, items)
-    bought = expit(log_odds + np.asarray(treated) * world.users.coupon_pull[users])
+    bought = expit(log_odds + np.asarray(treated) * world.users.coupon_effect[users])
     return click_probability(world, users, items, positions) * bought
 
 
 def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np.ndarray:
     wanted = 0.5 * logit(world.interest[users, world.items.offer[items]].astype(float))
     price = np.log(world.items.price[items] / np.median(world.items.price))
-    return wanted + world.items.persuasion[items] - world.users.price_pull[users] * price
+    return wanted + world.items.persuasion[items] - world.users.price_sensitivity[users] * price
 
 
 def react(
