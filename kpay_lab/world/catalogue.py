@@ -66,7 +66,8 @@ def draw_people(spec: p.WorldSpec, rng: np.random.Generator) -> People:
     activity = np.exp(rng.normal(0, 0.7, n_users))
     sensitivity_factor = np.exp(scatter(0.2, 1)[:, 0])
     price_sensitivity = _of_segments("price_sensitivity")[segment] * sensitivity_factor
-    coupon_effect = _of_segments("coupon_effect")[segment] + scatter(0.2, 1)[:, 0]
+    effect_shift = scatter(0.2, 1)[:, 0]
+    coupon_effect = _of_segments("coupon_effect")[segment] + effect_shift
     theme_liking = scatter(0.2, 2 * p.N_TOPICS)
     hidden_liking = scatter(0.15, N_HIDDEN)
     kind_liking = _kind_liking_of_segments()[segment] + scatter(0.25, len(c.KINDS))
@@ -127,7 +128,8 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     quality = 0.35 * rng.standard_normal(n_items) + 0.15 * appeal
     of_kind = p.ITEM_KINDS.loc[kind]
     lessons = of_kind["lessons"].to_numpy()
-    seconds = of_kind["seconds"].to_numpy() * np.exp(rng.normal(0, 0.35, n_items))
+    median_seconds = of_kind["seconds"].to_numpy()
+    seconds = median_seconds * np.exp(rng.normal(0, 0.35, n_items))
     lesson_length = np.ceil(seconds / lessons)
     price = _draw_prices(field, kind, rng)
     published = _draw_publication(spec, rng)
@@ -157,7 +159,8 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
 
 
 def _draw_kinds(field: p.Field, n_items: int, rng: np.random.Generator) -> np.ndarray:
-    kind = rng.choice(list(field.kinds), n_items, p=list(field.kinds.values()))
+    shares = list(field.kinds.values())
+    kind = rng.choice(list(field.kinds), n_items, p=shares)
     n_first = max(5, n_items // 20)
     kind[:n_first] = next(iter(field.prices))  # something must be on sale at first
     return kind
