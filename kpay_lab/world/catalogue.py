@@ -17,14 +17,15 @@ N_HIDDEN = 3  # traits that no column of the tables shows
 class People:
     """The users table as a log shows it and, by row, what is true of each user.
 
-    ``activity`` is sessions a day up to a constant, ``tastes`` (n_users, n_traits).
+    ``activity`` is sessions a day up to a constant, ``tastes`` (n_users, n_traits);
+    ``price_sensitivity`` and ``coupon_effect`` are those of `presets.Segment`.
     """
 
     table: pd.DataFrame
     segment: np.ndarray
     activity: np.ndarray
-    price_pull: np.ndarray
-    coupon_pull: np.ndarray
+    price_sensitivity: np.ndarray
+    coupon_effect: np.ndarray
     tastes: np.ndarray
     kind_liking: np.ndarray
 
@@ -53,114 +54,192 @@ class Catalogue:
 
 def draw_people(spec: p.WorldSpec, rng: np.random.Generator) -> People:
     """Draw segments, and members that scatter around them by ``spec.noise``."""
-    n = spec.n_users
-    segment = rng.choice(4, n, p=[0.28, 0.25, 0.25, 0.22])
+    n_users = spec.n_users
+    shares = [s.share for s in p.SEGMENTS]
+    segment = rng.choice(len(p.SEGMENTS), n_users, p=shares)
 
-    def scatter(scale: float, width: int) -> np.ndarray:
-        return scale * spec.noise * rng.standard_normal((n, width))
+    def scatter(scale: float, n_values: int) -> np.ndarray:
+        return scale * spec.noise * rng.standard_normal((n_users, n_values))
 
-    kinds = np.array([[s.kinds.get(k, 0.0) for k in c.KINDS] for s in p.SEGMENTS])
-    pulls = np.array([[s.price_pull, s.coupon_pull] for s in p.SEGMENTS])[segment]
-    topics = p.TOPIC_LIKING[segment] + scatter(0.38, p.N_TOPICS)
+    topic_liking = _of_segments("topic_liking")[segment] + scatter(0.38, p.N_TOPICS)
+    table = _people_table(segment, rng)
+    activity = np.exp(rng.normal(0, 0.7, n_users))
+    sensitivity_factor = np.exp(scatter(0.2, 1)[:, 0])
+    price_sensitivity = _of_segments("price_sensitivity")[segment] * sensitivity_factor
+    effect_shift = scatter(0.2, 1)[:, 0]
+    coupon_effect = _of_segments("coupon_effect")[segment] + effect_shift
+    theme_liking = scatter(0.2, 2 * p.N_TOPICS)
+    hidden_liking = scatter(0.15, N_HIDDEN)
+    kind_liking = _kind_liking_of_segments()[segment] + scatter(0.25, len(c.KINDS))
     return People(
-        table=_people_table(segment, rng),
+        table=table,
         segment=segment,
-        activity=np.exp(rng.normal(0, 0.7, n)),
-        price_pull=pulls[:, 0] * np.exp(scatter(0.2, 1)[:, 0]),
-        coupon_pull=pulls[:, 1] + scatter(0.2, 1)[:, 0],
-        tastes=np.hstack([topics, scatter(0.2, 2 * p.N_TOPICS), scatter(0.15, N_HIDDEN)]),
-        kind_liking=kinds[segment] + scatter(0.25, len(c.KINDS)),
+        activity=activity,
+        price_sensitivity=price_sensitivity,
+        coupon_effect=coupon_effect,
+        tastes=np.hstack([topic_liking, theme_liking, hidden_liking]),
+        kind_liking=kind_liking,
     )
+
+
+def _of_segments(name: str) -> np.ndarray:
+    """Return one value of every segment, by its position."""
+    return np.array([getattr(segment, name) for segment in p.SEGMENTS])
+
+
+def _kind_liking_of_segments() -> np.ndarray:
+    liking = pd.DataFrame([segment.kind_liking for segment in p.SEGMENTS], columns=c.KINDS)
+    return liking.fillna(0.0).to_numpy()
 
 
 def _people_table(segment: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     """Demographics that say a little about the segment, with a few gaps."""
-    n, typical = len(segment), np.array([s.age for s in p.SEGMENTS])
-    age = np.clip(np.rint(rng.normal(typical[segment], 13)), 16, 80)
-    women = rng.random(n) < np.array([0.45, 0.55, 0.6, 0.5])[segment]
-    trade = np.where(rng.random(n) < 0.12, segment + 1, rng.integers(0, len(p.OCCUPATIONS), n))
-    said = rng.random((n, 2))
-    consent = pd.array(said[:, 0] < 0.95, dtype="boolean")
-    consent[said[:, 0] > 0.98] = pd.NA
+    n_users = len(segment)
+    age = rng.normal(_of_segments("age")[segment], 13)
+    age = np.clip(np.rint(age), 16, 80)
+    is_woman = rng.random(n_users) < _of_segments("women")[segment]
+    has_typical_occupation = rng.random(n_users) < 0.12
+    typical_occupation = _of_segments("occupation")[segment]
+    any_occupation = rng.integers(0, len(p.OCCUPATIONS), n_users)
+    any_occupation = np.array(p.OCCUPATIONS)[any_occupation]
+    consent_draw, age_draw = rng.random((n_users, 2)).T
+    consent = pd.array(consent_draw < 0.95, dtype="boolean")
+    consent[consent_draw > 0.98] = pd.NA
     text = {
-        "user_id": [f"u{u:05d}" for u in range(n)],
-        "gender": np.where(women, "female", "male"),
-        "occupation": np.array(p.OCCUPATIONS)[trade],
+        "user_id": [f"u{user:05d}" for user in range(n_users)],
+        "gender": np.where(is_woman, "female", "male"),
+        "occupation": np.where(has_typical_occupation, typical_occupation, any_occupation),
     }
     table = pd.DataFrame(text).astype("str")
-    table.insert(1, "age", np.where(said[:, 1] < 0.03, np.nan, age))
-    return table.assign(consent=consent)
+    table.insert(1, "age", np.where(age_draw < 0.03, np.nan, age))
+    table["consent"] = consent
+    return table
 
 
 def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     """Draw the items in order of publication; a promotion takes the traits of its offer."""
-    field, n, m = p.FIELDS[spec.field], spec.n_items, p.N_TOPICS
-    kind = rng.choice(list(field.kinds), n, p=list(field.kinds.values()))
-    kind[: max(5, n // 20)] = next(iter(field.prices))  # something must be on sale at first
-    appeal = rng.normal(0, 1.18, n)
-    offer = _offers(np.isin(kind, list(field.prices)), appeal, rng)
-    topic = rng.choice(m, n, p=np.linspace(1.3, 0.7, m) / m)[offer]
-    theme = rng.integers(0, 2, n)[offer]
-    host = (topic + (rng.random(n) < 0.25) * rng.integers(1, m, n)) % m
-    quality = 0.35 * rng.standard_normal(n) + 0.15 * appeal
-    lessons = np.array([p.LESSONS.get(k, 1) for k in kind])
-    seconds = np.array([p.SECONDS.get(k, 120) for k in kind]) * np.exp(rng.normal(0, 0.35, n))
-    price = np.array([field.prices.get(k, np.nan) for k in kind]) * np.exp(rng.normal(0, 0.45, n))
-    price = np.maximum(np.rint(price), 2) - 0.1
-    published = np.sort(rng.uniform(-2 * spec.n_days, 0.85 * spec.n_days, n)) * DAY
-    published[0] = -2 * spec.n_days * DAY
-    table = _described(field, np.c_[topic, theme, host], kind, rng).assign(
-        price=price,
-        duration=np.ceil(seconds / lessons) * lessons,
-        published_at=moments(published),
-        promotes=pd.Series([f"i{i:04d}" for i in offer]).mask(offer == np.arange(n)),
-        reviewed=pd.array(rng.random(n) < 0.95, dtype="boolean"),
-        author_verified=pd.array(rng.normal(quality, 0.5) > -0.5, dtype="boolean"),
-    )
-    hidden = rng.standard_normal((n, N_HIDDEN))[offer]
-    charm = 0.3 * rng.standard_normal(m)[host]
+    field = p.FIELDS[spec.field]
+    n_items = spec.n_items
+    kind = _draw_kinds(field, n_items, rng)
+    appeal = rng.normal(0, 1.18, n_items)
+    has_price = np.isin(kind, list(field.prices))
+    offer = _draw_offers(has_price, appeal, rng)
+    subjects = _draw_subjects(offer, rng)
+    quality = 0.35 * rng.standard_normal(n_items) + 0.15 * appeal
+    of_kind = p.ITEM_KINDS.loc[kind]
+    lessons = of_kind["lessons"].to_numpy()
+    median_seconds = of_kind["seconds"].to_numpy()
+    seconds = median_seconds * np.exp(rng.normal(0, 0.35, n_items))
+    lesson_length = np.ceil(seconds / lessons)
+    price = _draw_prices(field, kind, rng)
+    published = _draw_publication(spec, rng)
+    table = _described(field, subjects, kind, rng)
+    table["price"] = price
+    table["duration"] = lesson_length * lessons
+    table["published_at"] = moments(published)
+    promoted_id = table["item_id"].to_numpy()[offer]
+    table["promotes"] = pd.Series(promoted_id, dtype="str").mask(offer == np.arange(n_items))
+    table["reviewed"] = pd.array(rng.random(n_items) < 0.95, dtype="boolean")
+    table["author_verified"] = pd.array(rng.normal(quality, 0.5) > -0.5, dtype="boolean")
+    hidden_traits = rng.standard_normal((n_items, N_HIDDEN))[offer]
+    host_charm = 0.3 * rng.standard_normal(p.N_TOPICS)
     return Catalogue(
         table=table,
-        kind=np.array([c.KINDS.index(k) for k in kind]),
-        traits=np.hstack([np.eye(m)[topic], np.eye(2 * m)[2 * topic + theme], hidden]),
+        kind=pd.Index(c.KINDS).get_indexer(kind),
+        traits=np.hstack([_subject_traits(subjects), hidden_traits]),
         quality=quality,
         appeal=appeal,
         offer=offer,
         price=price[offer],
-        persuasion=np.array([p.PERSUASION.get(k, 0.0) for k in kind]) + charm,
-        published=np.rint(published),
+        persuasion=of_kind["persuasion"].to_numpy() + host_charm[subjects["host"]],
+        published=published,
         lessons=lessons,
-        lesson_length=np.ceil(seconds / lessons),
+        lesson_length=lesson_length,
     )
 
 
-def _offers(priced: np.ndarray, appeal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _draw_kinds(field: p.Field, n_items: int, rng: np.random.Generator) -> np.ndarray:
+    shares = list(field.kinds.values())
+    kind = rng.choice(list(field.kinds), n_items, p=shares)
+    n_first = max(5, n_items // 20)
+    kind[:n_first] = next(iter(field.prices))  # something must be on sale at first
+    return kind
+
+
+def _draw_offers(has_price: np.ndarray, appeal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Let each promotion sell an earlier priced item; popular ones are promoted more."""
-    offer = np.arange(len(priced))
-    for i in np.flatnonzero(~priced):
-        earlier = np.flatnonzero(priced[:i])
-        pull = np.exp(0.5 * appeal[earlier])
-        offer[i] = rng.choice(earlier, p=pull / pull.sum())
+    offer = np.arange(len(has_price))
+    for promotion in np.flatnonzero(~has_price):
+        earlier = np.flatnonzero(has_price[:promotion])
+        weight = np.exp(0.5 * appeal[earlier])
+        offer[promotion] = rng.choice(earlier, p=weight / weight.sum())
     return offer
 
 
+def _draw_subjects(offer: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw what each item is about and who speaks: positions topic, theme (0 or 1) and host."""
+    n_items = len(offer)
+    topic_share = np.linspace(1.3, 0.7, p.N_TOPICS) / p.N_TOPICS
+    topic = rng.choice(p.N_TOPICS, n_items, p=topic_share)[offer]
+    theme = rng.integers(0, 2, n_items)[offer]
+    is_guest = rng.random(n_items) < 0.25  # a host has a topic, and is a guest in the others
+    step = rng.integers(1, p.N_TOPICS, n_items)
+    host = (topic + is_guest * step) % p.N_TOPICS
+    return pd.DataFrame({"topic": topic, "theme": theme, "host": host})
+
+
+def _draw_prices(field: p.Field, kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw prices that end in .9; NaN for a kind that is not sold."""
+    median = pd.Series(kind).map(field.prices).to_numpy(dtype=float)
+    price = median * np.exp(rng.normal(0, 0.45, len(kind)))
+    return np.maximum(np.rint(price), 2) - 0.1
+
+
+def _draw_publication(spec: p.WorldSpec, rng: np.random.Generator) -> np.ndarray:
+    """Draw when items are published, ascending whole seconds; some long before the start."""
+    first_day = -2 * spec.n_days
+    last_day = 0.85 * spec.n_days
+    days = np.sort(rng.uniform(first_day, last_day, spec.n_items))
+    days[0] = first_day
+    return np.rint(days * DAY)
+
+
+def _subject_traits(subjects: pd.DataFrame) -> np.ndarray:
+    """Return topic and theme as 0/1 columns, (n_items, 3 n_topics)."""
+    theme_of_any_topic = 2 * subjects["topic"] + subjects["theme"]
+    topics = np.eye(p.N_TOPICS)[subjects["topic"]]
+    themes = np.eye(2 * p.N_TOPICS)[theme_of_any_topic]
+    return np.hstack([topics, themes])
+
+
 def _described(
-    field: p.Field, about: np.ndarray, kind: np.ndarray, rng: np.random.Generator
+    field: p.Field, subjects: pd.DataFrame, kind: np.ndarray, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Write title and description with the words of each item's (topic, theme, host)."""
-    rows, topics = [], list(field.topics.items())
-    for i, (k, (topic, theme, host)) in enumerate(zip(kind, about, strict=True)):
-        name, words = topics[topic][0], np.array(topics[topic][1]).reshape(2, 4)
-        own, other = rng.permutation(words[theme]), rng.permutation(words[1 - theme])
-        title = f"{name} {k.replace('_', ' ')}: {own[0]} and {own[1]}"
-        text = f"{p.HOSTS[host]} on {own[0]}, {own[1]}, {own[2]} and some {other[0]}."
-        brand = rng.choice(p.BRANDS)
-        rows.append((f"i{i:04d}", k, title, text, name, brand, p.HOSTS[host]))
-    names = ["item_id", "kind", "title", "description", "category", "brand", "host"]
-    return pd.DataFrame(rows, columns=names).astype("str")
+    """Write title and description with the words of each item's topic and theme."""
+    topics = list(field.topics.items())
+    rows = []
+    for item, subject in enumerate(subjects.itertuples()):
+        category, words = topics[subject.topic]
+        themes = np.array(words).reshape(2, 4)
+        about = rng.permutation(themes[subject.theme])
+        aside = rng.permutation(themes[1 - subject.theme])
+        host = p.HOSTS[subject.host]
+        format_name = kind[item].replace("_", " ")
+        row = {
+            "item_id": f"i{item:04d}",
+            "kind": kind[item],
+            "title": f"{category} {format_name}: {about[0]} and {about[1]}",
+            "description": f"{host} on {about[0]}, {about[1]}, {about[2]} and some {aside[0]}.",
+            "category": category,
+            "brand": rng.choice(p.BRANDS),
+            "host": host,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows).astype("str")
 
 
 def moments(seconds: np.ndarray | pd.Series) -> pd.Series:
     """Turn seconds from the start of the log into UTC times, to the whole second."""
-    whole = pd.to_timedelta(np.rint(np.asarray(seconds, dtype=float)), unit="s")
-    return pd.Series(START + whole).astype("datetime64[us, UTC]")
+    whole_seconds = np.rint(np.asarray(seconds, dtype=float))
+    since_start = pd.to_timedelta(whole_seconds, unit="s")
+    return pd.Series(START + since_start).astype("datetime64[us, UTC]")

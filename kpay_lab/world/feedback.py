@@ -1,4 +1,4 @@
-"""What happens when we act on a model, round after round, and it learns from what it caused."""
+"""The feedback loop: users react to a model's lists, and the model learns from the reactions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab.data.money import price_with_coupon
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.beyond import catalogue_coverage, gini, intra_list_diversity, mean_known
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Recommender, Training, largest, top_k
-from kpay_lab.world.catalogue import DAY, moments
+from kpay_lab.world.catalogue import DAY
 from kpay_lab.world.shop import World, react
 from kpay_lab.world.simulate import COUPON_PRICE
 
 MEASURES = ("satisfaction", "revenue", "coverage", "gini", "diversity")
-SAMPLED = 50  # users whose lists are measured for diversity
+DIVERSITY_LISTS = 50  # diversity is measured on the lists of the first users only
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def show(
     ----------
     users, lists : int arrays (n,), (n, k); items from the first place down, -1 for none
     owned : bool array (n_users, n_items), optional
-        Offers a user has already; nobody buys twice. Updated in place.
+        Offers a user has already; nobody buys twice. Updated in place. By default none.
     treated : 0/1 array (n,) or scalar
         Who holds a coupon, which lowers the price to `COUPON_PRICE` of it.
 
@@ -52,21 +53,39 @@ def show(
         One row a place: user, item, offer, position, treated, the fields of `Reactions`,
         ``paid`` and ``revenue`` (less refunds).
     """
-    n, k = lists.shape
-    owned = np.zeros(world.interest.shape, dtype=bool) if owned is None else owned
-    coupon = np.repeat(np.broadcast_to(treated, n), k)
-    asked = np.array([np.repeat(users, k), lists.ravel(), np.tile(range(1, k + 1), n), coupon])
-    user, item, position, coupon = asked = asked[:, lists.ravel() >= 0]
-    shown = pd.DataFrame(asked.T, columns=["user", "item", "position", "treated"]).assign(
-        offer=world.items.offer[item], **vars(react(world, user, item, position, coupon, rng))
-    )
-    wanted = shown[shown["purchased"] & ~owned[user, shown["offer"]]]
+    if owned is None:
+        owned = np.zeros(world.interest.shape, dtype=bool)
+    shown = _places(users, lists, treated)
+    user = shown["user"].to_numpy()
+    item = shown["item"].to_numpy()
+    has_coupon = shown["treated"].to_numpy()
+    reactions = react(world, user, item, shown["position"].to_numpy(), has_coupon, rng)
+    shown["offer"] = world.items.offer[item]
+    shown = shown.assign(**vars(reactions))
+    is_new_to_user = ~owned[user, shown["offer"]]
+    wanted = shown[shown["purchased"] & is_new_to_user]
     sold = wanted.drop_duplicates(["user", "offer"])
     owned[sold["user"], sold["offer"]] = True
-    price = world.items.price[item] * np.where(coupon == 1, COUPON_PRICE, 1.0)
     shown["purchased"] = shown.index.isin(sold.index)
+    price = price_with_coupon(world.items.price[item], has_coupon, coupon_price=COUPON_PRICE)
     shown["paid"] = np.where(shown["purchased"], price, 0.0)
-    return shown.assign(revenue=shown["paid"] * (1 - shown["refunded"].fillna(0)))
+    shown["revenue"] = shown["paid"] * (1 - shown["refunded"].fillna(0))
+    return shown
+
+
+def _places(users: np.ndarray, lists: np.ndarray, treated: np.ndarray | int) -> pd.DataFrame:
+    """Return a row for each place of the lists that holds an item."""
+    n_users, k = lists.shape
+    positions = np.arange(1, k + 1)
+    treated_users = np.broadcast_to(treated, n_users)
+    columns = {
+        "user": np.repeat(users, k),
+        "item": lists.ravel(),
+        "position": np.tile(positions, n_users),
+        "treated": np.repeat(treated_users, k),
+    }
+    places = pd.DataFrame(columns).astype(np.int64)
+    return places[places["item"] >= 0].reset_index(drop=True)
 
 
 def play(
@@ -85,19 +104,23 @@ def play(
         (mean share of pairs in a list that differ in category).
     """
     list_rng, user_rng = rng.spawn(2)
-    users, everything = np.arange(world.spec.n_users), np.ones(world.spec.n_items, dtype=bool)
-    owned, rows = np.zeros(world.interest.shape, dtype=bool), []
-    log: list[pd.DataFrame] = []
+    users = np.arange(world.spec.n_users)
+    all_items = np.ones(world.spec.n_items, dtype=bool)
+    owned = np.zeros(world.interest.shape, dtype=bool)
     lists = largest(list_rng.random(owned.shape), k)
+    rounds: list[pd.DataFrame] = []
+    measures = []
     for number in range(n_rounds + 1):
         if number > 0:
-            model = strategy.model.fit(_remember(world, pd.concat(log, ignore_index=True)))
+            history = pd.concat(rounds, ignore_index=True)
+            model = strategy.model.fit(_training(world, history))
             bought = csr_array(owned[:, world.items.offer])
-            lists = top_k(model, users, k, exclude=bought, candidates=everything).items
+            lists = top_k(model, users, k, exclude=bought, candidates=all_items).items
             lists = _explore(lists, strategy.exploration, world.spec.n_items, list_rng)
-        log.append(show(world, users, lists, rng=user_rng, owned=owned).assign(round=number))
-        rows.append({"round": number} | _measure(world, log[-1], lists))
-    return pd.DataFrame(rows)
+        shown = show(world, users, lists, rng=user_rng, owned=owned)
+        rounds.append(shown.assign(round=number))
+        measures.append({"round": number} | _measure(world, shown, lists))
+    return pd.DataFrame(measures)
 
 
 def play_all(
@@ -109,58 +132,65 @@ def play_all(
     n_runs: int,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Play every strategy ``n_runs`` times from one first round a run: `play`, strategy, run."""
-    played = []
+    """Play every strategy ``n_runs`` times; in a run all start from the same first round.
+
+    Columns are those of `play`, then ``strategy`` (its name) and ``run`` (from 0).
+    """
+    curves = []
     for run, seed in enumerate(rng.integers(2**32, size=n_runs)):
         for name, strategy in strategies.items():
-            luck = np.random.default_rng(seed)
-            curve = play(world, strategy, n_rounds=n_rounds, k=k, rng=luck)
-            played.append(curve.assign(strategy=name, run=run))
-    return pd.concat(played, ignore_index=True)
+            run_rng = np.random.default_rng(seed)
+            curve = play(world, strategy, n_rounds=n_rounds, k=k, rng=run_rng)
+            curves.append(curve.assign(strategy=name, run=run))
+    return pd.concat(curves, ignore_index=True)
 
 
 def best_satisfaction(world: World, k: int) -> float:
     """Return the mean true interest in the k items each user likes best: no list beats it."""
-    return float(-np.sort(-world.interest, axis=1)[:, :k].mean())
+    from_best_down = -np.sort(-world.interest, axis=1)
+    return float(from_best_down[:, :k].mean())
 
 
 def _explore(lists: np.ndarray, share: float, n_items: int, rng: np.random.Generator) -> np.ndarray:
     """Give a share of the places to items by chance, none of them twice in a list."""
-    drawn = rng.random((len(lists), n_items)).argsort(axis=1)[:, : lists.shape[1]]
-    fresh = (drawn[:, :, None] != lists[:, None, :]).all(axis=2)
-    return np.where(fresh & (rng.random(lists.shape) < share), drawn, lists)
+    n_users, k = lists.shape
+    drawn = rng.random((n_users, n_items)).argsort(axis=1)[:, :k]
+    is_new_to_list = (drawn[:, :, None] != lists[:, None, :]).all(axis=2)
+    is_explored = rng.random(lists.shape) < share
+    return np.where(is_new_to_list & is_explored, drawn, lists)
 
 
-def _remember(world: World, seen: pd.DataFrame) -> Training:
+def _training(world: World, history: pd.DataFrame) -> Training:
     """Turn all reactions so far into events and orders, and those into the interest matrix."""
-    after = ["progress", "rating"]
-    opened, sold = seen[seen["clicked"]].drop(columns=after), seen[seen["purchased"]]
-    learned = sold[["user", "round", *after]].assign(item=sold["offer"])
+    after_purchase = ["progress", "rating"]
+    opened = history[history["clicked"]].drop(columns=after_purchase)
+    sold = history[history["purchased"]]
+    learned = sold[["user", "round", *after_purchase]].assign(item=sold["offer"])
     rows = pd.concat([opened, learned], ignore_index=True)
-    counts = {name: rows[name].astype("Int64") for name in ("like_count", "comment_count")}
-    events = _labelled(world, rows["user"], rows["item"], rows["round"]).assign(
-        duration=world.items.lesson_length[rows["item"]], **rows[["watch_time", *after]], **counts
-    )
-    orders = _labelled(world, sold["user"], sold["offer"], sold["round"])
-    tables = Tables(events, world.items.table, orders=orders.assign(amount=sold["paid"].to_numpy()))
-    users, items = (pd.Index(t.iloc[:, 0]) for t in (world.users.table, world.items.table))
+    events = world.log_rows(rows["user"], rows["item"], rows["round"] * DAY)
+    events["duration"] = world.items.lesson_length[rows["item"]]
+    for name in ("watch_time", *after_purchase):
+        events[name] = rows[name]
+    for name in ("like_count", "comment_count"):
+        events[name] = rows[name].astype("Int64")
+    orders = world.log_rows(sold["user"], sold["offer"], sold["round"] * DAY)
+    orders["amount"] = sold["paid"].to_numpy()
+    tables = Tables(events, world.items.table, orders=orders)
+    users = pd.Index(world.users.table["user_id"])
+    items = pd.Index(world.items.table["item_id"])
     return Training(interest_matrix(tables, users=users, items=items), tables)
 
 
-def _labelled(world: World, user: pd.Series, item: pd.Series, day: pd.Series) -> pd.DataFrame:
-    people = world.users.table["user_id"].take(user).reset_index(drop=True)
-    things = world.items.table["item_id"].take(item).reset_index(drop=True)
-    return pd.DataFrame({"user_id": people, "item_id": things, "timestamp": moments(day * DAY)})
-
-
 def _measure(world: World, shown: pd.DataFrame, lists: np.ndarray) -> dict[str, float]:
+    """Return the value of each of `MEASURES` in one round."""
+    all_items = np.ones(world.spec.n_items, dtype=bool)
     category = pd.get_dummies(world.items.table["category"]).to_numpy(np.float64)
-    everything = np.ones(world.spec.n_items, dtype=bool)
-    values = (
-        float(world.interest[shown["user"], shown["item"]].mean()),
-        float(shown["revenue"].sum() / world.spec.n_users),
-        catalogue_coverage(lists, everything),
-        gini(lists, everything),
-        mean_known(intra_list_diversity(lists[:SAMPLED], category)),
-    )
-    return dict(zip(MEASURES, values, strict=True))
+    interest = world.interest[shown["user"], shown["item"]]
+    diversity = intra_list_diversity(lists[:DIVERSITY_LISTS], category)
+    return {
+        "satisfaction": float(interest.mean()),
+        "revenue": float(shown["revenue"].sum() / world.spec.n_users),
+        "coverage": catalogue_coverage(lists, all_items),
+        "gini": gini(lists, all_items),
+        "diversity": mean_known(diversity),
+    }

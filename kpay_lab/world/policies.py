@@ -1,7 +1,8 @@
-"""What would a recommender be worth? From another policy's log, from a test, and in truth.
+"""What a recommender is worth: estimated from a log, measured in a test, and in truth.
 
-A policy is an array (n_users, n_items): row u holds the probabilities π(i | u) with which a
-slot of u's feed shows each item.
+The log is that of another policy; the test and the truth are those of a simulated shop. A
+policy is an array (n_users, n_items): row u holds the probabilities π(i | u) with which a slot
+of u's feed shows each item.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.tables import Tables, TooLittleError, window
+from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Training
@@ -18,14 +19,16 @@ from kpay_lab.stats import Interval, wilson
 from kpay_lab.world.shop import World, click_probability, logging_policy
 
 Policies = Mapping[str, np.ndarray]
-FEW = 30  # rows from which nothing can be estimated
+TOO_FEW = 30  # rows: with so many or fewer, nothing can be estimated
 
 
 @dataclass(frozen=True)
 class SlotLog:
-    """Who looked, in which place (from 1), what was shown, how likely, and the click; (n,) each.
+    """The slots of feeds: who looked, at which position (from 1), what was shown, what came of it.
 
-    ``user`` and ``action`` are positions in the indexes.
+    ``user`` and ``action`` (the item shown) are positions in ``users`` and ``items``;
+    ``propensity`` is the probability with which it was shown, ``reward`` 1 for a click, else 0.
+    All but the two indexes are (n_slots,).
     """
 
     users: pd.Index
@@ -39,21 +42,29 @@ class SlotLog:
     def take(self, rows: np.ndarray) -> "SlotLog":
         """Return some of the slots."""
         names = ("user", "position", "action", "propensity", "reward")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        arrays = {name: getattr(self, name)[rows] for name in names}
+        return replace(self, **arrays)
 
 
 def slot_log(exposures: pd.DataFrame, users: pd.Index, items: pd.Index) -> SlotLog:
     """Read the slots of an exposures table; ValueError if it lacks propensities or clicks."""
     needed = ["position", "propensity", "clicked"]
-    if missing := [name for name in needed if name not in exposures]:
+    missing = [name for name in needed if name not in exposures]
+    if missing:
         raise ValueError(f"exposures lack {', '.join(missing)}; an off-policy estimate needs them")
-    kept = exposures.dropna(subset=needed)
-    user, action = users.get_indexer(kept["user_id"]), items.get_indexer(kept["item_id"])
-    chance, click = (kept[name].to_numpy(np.float64) for name in needed[1:])
-    return SlotLog(users, items, user, kept["position"].to_numpy(np.int64), action, chance, click)
+    complete = exposures.dropna(subset=needed)
+    return SlotLog(
+        users=users,
+        items=items,
+        user=users.get_indexer(complete["user_id"]),
+        position=complete["position"].to_numpy(np.int64),
+        action=items.get_indexer(complete["item_id"]),
+        propensity=complete["propensity"].to_numpy(np.float64),
+        reward=complete["clicked"].to_numpy(np.float64),
+    )
 
 
-def part_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, SlotLog]:
+def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, SlotLog]:
     """Return what a policy may learn from, and the slots shown after it, to judge it by.
 
     The cut lies at ``share`` of the time from the first exposure to the last.
@@ -62,23 +73,27 @@ def part_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, SlotLo
     ------
     TooLittleError
         If exposures lack propensities, positions or clicks, or a side of the cut holds no more
-        than `FEW` of what it needs.
+        than `TOO_FEW` of what it needs.
     """
     exposures = tables.exposures
     if exposures is None or not {"propensity", "clicked", "position"} <= set(exposures):
         raise TooLittleError("this data holds no exposures with propensities of a feed")
-    moments = exposures["timestamp"]
-    cut = moments.min() + (moments.max() - moments.min()) * share
-    users, items = tables.ids("user_id"), tables.ids("item_id")
-    slots = slot_log(exposures[moments >= cut], users, items)
-    n_before = int((tables.events["timestamp"] < cut).sum()) if "timestamp" in tables.events else 0
-    if min(len(slots.user), n_before) <= FEW:
+    times = exposures["timestamp"]
+    cut = times.min() + (times.max() - times.min()) * share
+    users = tables.ids("user_id")
+    items = tables.ids("item_id")
+    slots = slot_log(exposures[times >= cut], users, items)
+    n_slots = len(slots.user)
+    has_times = "timestamp" in tables.events
+    n_before = int((tables.events["timestamp"] < cut).sum()) if has_times else 0
+    if min(n_slots, n_before) <= TOO_FEW:
         raise TooLittleError(
-            f"{n_before:,} events lie before {cut:%Y-%m-%d %H:%M} UTC and {len(slots.user):,} "
-            f"slots with a propensity after it; both must be more than {FEW}"
+            f"{n_before:,} events lie before {cut:%Y-%m-%d %H:%M} UTC and {n_slots:,} "
+            f"slots with a propensity after it; both must be more than {TOO_FEW}"
         )
-    past = window(tables, until=cut.isoformat())
-    return Training(interest_matrix(past, users=users, items=items), past), slots
+    past = tables.known_at(cut)
+    interest = interest_matrix(past, users=users, items=items)
+    return Training(interest, past), slots
 
 
 def stochastic(
@@ -94,13 +109,14 @@ def stochastic(
     >>> stochastic(np.array([[1.0, 0.0, 9.0]]), np.array([True, True, False]), epsilon=0).round(2)
     array([[0.88, 0.12, 0.  ]])
     """
-    chosen = np.asarray(scores, dtype=np.float64)[:, candidates]
-    z = chosen - chosen.mean(axis=1, keepdims=True)
-    spread = z.std(axis=1, keepdims=True)
-    z = np.divide(z, spread, out=np.zeros_like(z), where=spread > 1e-12)
-    pull = np.exp((z - z.max(axis=1, keepdims=True)) / temperature)
+    candidate_scores = np.asarray(scores, dtype=np.float64)[:, candidates]
+    centred = candidate_scores - candidate_scores.mean(axis=1, keepdims=True)
+    spread = centred.std(axis=1, keepdims=True)
+    z = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)
+    weight = np.exp((z - z.max(axis=1, keepdims=True)) / temperature)
+    total_weight = weight.sum(axis=1, keepdims=True)
     policy = np.zeros(np.shape(scores))
-    policy[:, candidates] = (1 - epsilon) * pull / pull.sum(axis=1, keepdims=True)
+    policy[:, candidates] = (1 - epsilon) * weight / total_weight
     policy[:, candidates] += epsilon / candidates.sum()
     return policy
 
@@ -109,16 +125,26 @@ def off_policy(
     log: SlotLog, policies: Policies, *, rng: np.random.Generator, clip: float = np.inf
 ) -> dict[str, OffPolicy]:
     """Estimate the clicks a slot of each policy from the log; one reward model serves all."""
-    context = np.column_stack([np.ones(len(log.user)), 1 / log.position])
-    q = cross_fit(context, log.action, log.reward, len(log.items), rng=rng, folds=3)
-    logged = log.reward, log.action, log.propensity
-    return {n: evaluate_policy(*logged, p[log.user], q, clip=clip) for n, p in policies.items()}
+    intercept = np.ones(len(log.user))
+    context = np.column_stack([intercept, 1 / log.position])
+    expected_reward = cross_fit(context, log.action, log.reward, len(log.items), rng=rng, folds=3)
+    estimates = {}
+    for name, policy in policies.items():
+        target = policy[log.user]
+        estimates[name] = evaluate_policy(
+            log.reward, log.action, log.propensity, target, expected_reward, clip=clip
+        )
+    return estimates
 
 
 def true_values(world: World, policies: Policies, log: SlotLog) -> dict[str, float]:
     """Return the expected clicks a slot: mean over slots of Σ_i π(i | u) P(click | u, i, k)."""
-    chance = _chances(world, log)
-    return {n: float((p[log.user] * chance).sum(axis=1).mean()) for n, p in policies.items()}
+    click = _click_probabilities(world, log)
+    values = {}
+    for name, policy in policies.items():
+        expected_clicks = (policy[log.user] * click).sum(axis=1)
+        values[name] = float(expected_clicks.mean())
+    return values
 
 
 def simulated_test(
@@ -128,17 +154,31 @@ def simulated_test(
 
     An arm's value is Σ clicks / Σ slots of its users, with a 95 % interval by the delta method.
     """
-    arm = rng.integers(len(policies), size=len(log.users))[log.user]
-    chance, found = _chances(world, log), {}
-    for number, (name, policy) in enumerate(policies.items()):
-        mine = np.flatnonzero(arm == number)
-        user = log.user[mine]
-        clicks = rng.random(len(mine)) < chance[mine, _draw(policy[user], rng)]
-        sums, slots = (np.bincount(user, w, len(log.users)) for w in (clicks.astype(float), None))
-        value, n = sums.sum() / slots.sum(), (slots > 0).sum()
-        se = np.sqrt(n / (n - 1) * ((sums - value * slots) ** 2).sum()) / slots.sum()
-        found[name] = Interval(*map(float, (value, value - 1.96 * se, value + 1.96 * se)))
-    return found
+    n_users = len(log.users)
+    arm_of_user = rng.integers(len(policies), size=n_users)
+    arm_of_slot = arm_of_user[log.user]
+    click = _click_probabilities(world, log)
+    values = {}
+    for arm, (name, policy) in enumerate(policies.items()):
+        slots = np.flatnonzero(arm_of_slot == arm)
+        user = log.user[slots]
+        random_number = rng.random(len(slots))
+        item = _draw(policy[user], rng)
+        clicked = random_number < click[slots, item]
+        values[name] = _clicks_a_slot(user, clicked, n_users)
+    return values
+
+
+def _clicks_a_slot(user: np.ndarray, clicked: np.ndarray, n_users: int) -> Interval:
+    """Return Σ clicks / Σ slots, whose users are the units that were drawn."""
+    clicks_of_user = np.bincount(user, clicked.astype(float), n_users)
+    slots_of_user = np.bincount(user, minlength=n_users)
+    n_slots = slots_of_user.sum()
+    value = clicks_of_user.sum() / n_slots
+    residual = clicks_of_user - value * slots_of_user
+    n = (slots_of_user > 0).sum()
+    se = np.sqrt(n / (n - 1) * (residual**2).sum()) / n_slots
+    return Interval(float(value), float(value - 1.96 * se), float(value + 1.96 * se))
 
 
 def three_ways(
@@ -150,11 +190,14 @@ def three_ways(
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Put estimates, a test and the truth side by side: columns policy, way, value, low, high."""
-    tests, truth = simulated_test(world, policies, log, rng=rng), true_values(world, policies, log)
+    tests = simulated_test(world, policies, log, rng=rng)
+    truth = true_values(world, policies, log)
     rows: list[tuple] = []
     for name, result in estimates.items():
-        rows += [(name, e.method, e.value, e.low, e.high) for e in result.estimates]
-        rows.append((name, "A/B test", *vars(tests[name]).values()))
+        for estimate in result.estimates:
+            rows.append((name, estimate.method, estimate.value, estimate.low, estimate.high))
+        test = tests[name]
+        rows.append((name, "A/B test", test.estimate, test.low, test.high))
         rows.append((name, "truth", truth[name], np.nan, np.nan))
     return pd.DataFrame(rows, columns=["policy", "way", "value", "low", "high"])
 
@@ -168,47 +211,72 @@ def coverage(
     n_slots: int,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Let the log happen again and again; count how often an interval holds the truth.
+    """Draw the log again and again, and count how often an interval covers the truth.
 
     A repetition draws ``n_slots`` of the slots, items by the log's own policy and clicks by
     the world, and estimates every policy. Columns policy, method, coverage and its interval
     low and high, bias (mean estimate less truth), width (mean), ess (share of the slots).
     """
-    truth, rows = true_values(world, policies, log), []
-    people, things = _places(world, log)
-    shown = sum(policies.values(), np.zeros(())).any(axis=0)
-    own = logging_policy(world)[np.ix_(people, things)] * shown
-    own /= own.sum(axis=1, keepdims=True)
+    truth = true_values(world, policies, log)
+    logging = _logging_policy_among(world, policies, log)
+    rows = []
     for _ in range(n_repetitions):
-        slots = log.take(rng.integers(len(log.user), size=n_slots))
-        action = _draw(own[slots.user], rng)
-        chance = click_probability(world, people[slots.user], things[action], slots.position)
-        click = (rng.random(n_slots) < chance).astype(np.float64)
-        slots = replace(slots, action=action, propensity=own[slots.user, action], reward=click)
-        for name, result in off_policy(slots, policies, rng=rng).items():
-            for e in result.estimates[:3]:
-                inside, bias = e.low <= truth[name] <= e.high, e.value - truth[name]
-                rows.append((name, e.method, inside, bias, e.high - e.low, result.ess / n_slots))
-    names = ["policy", "method", "coverage", "bias", "width", "ess"]
-    found = pd.DataFrame(rows, columns=names).groupby(names[:2], sort=False).mean().reset_index()
-    hits = (found["coverage"] * n_repetitions).round()
-    bounds = pd.DataFrame([vars(wilson(hit, n_repetitions)) for hit in hits])
-    return found.join(bounds[["low", "high"]])
+        drawn_slots = log.take(rng.integers(len(log.user), size=n_slots))
+        redrawn = _redrawn(world, drawn_slots, logging, rng)
+        for name, result in off_policy(redrawn, policies, rng=rng).items():
+            for estimate in result.estimates:
+                if estimate.method == "DM":  # it carries no interval
+                    continue
+                row = {
+                    "policy": name,
+                    "method": estimate.method,
+                    "coverage": estimate.low <= truth[name] <= estimate.high,
+                    "bias": estimate.value - truth[name],
+                    "width": estimate.high - estimate.low,
+                    "ess": result.ess / n_slots,
+                }
+                rows.append(row)
+    means = pd.DataFrame(rows).groupby(["policy", "method"], sort=False).mean().reset_index()
+    n_covered = (means["coverage"] * n_repetitions).round()
+    intervals = pd.DataFrame([vars(wilson(n, n_repetitions)) for n in n_covered])
+    return means.join(intervals[["low", "high"]])
 
 
-def _places(world: World, log: SlotLog) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in the world of the log's users and items."""
-    return world.user_positions(log.users), world.item_positions(log.items)
+def _logging_policy_among(world: World, policies: Policies, log: SlotLog) -> np.ndarray:
+    """Return the log's own policy over the items that some policy shows, (n_users, n_items)."""
+    is_shown = np.zeros(len(log.items), dtype=bool)
+    for policy in policies.values():
+        is_shown |= policy.any(axis=0)
+    rows = world.user_positions(log.users)[:, None]
+    columns = world.item_positions(log.items)
+    weight = logging_policy(world)[rows, columns] * is_shown
+    return weight / weight.sum(axis=1, keepdims=True)
 
 
-def _chances(world: World, log: SlotLog) -> np.ndarray:
-    """Probability of a click on every item in every slot, (n, n_items)."""
-    people, things = _places(world, log)
-    places = log.position[:, None]
-    return click_probability(world, people[log.user][:, None], things[None, :], places)
+def _redrawn(world: World, slots: SlotLog, policy: np.ndarray, rng: np.random.Generator) -> SlotLog:
+    """Return the slots with items drawn anew by a policy, and the clicks that follow."""
+    action = _draw(policy[slots.user], rng)
+    user = world.user_positions(slots.users)[slots.user]
+    item = world.item_positions(slots.items)[action]
+    click = click_probability(world, user, item, slots.position)
+    clicked = rng.random(len(slots.user)) < click
+    return replace(
+        slots,
+        action=action,
+        propensity=policy[slots.user, action],
+        reward=clicked.astype(np.float64),
+    )
+
+
+def _click_probabilities(world: World, log: SlotLog) -> np.ndarray:
+    """Probability of a click on every item in every slot, (n_slots, n_items)."""
+    user = world.user_positions(log.users)[log.user]
+    item = world.item_positions(log.items)
+    return click_probability(world, user[:, None], item[None, :], log.position[:, None])
 
 
 def _draw(policy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw one item a row, (n,) int."""
-    reach = policy.cumsum(axis=1)
-    return (reach <= rng.random(len(policy))[:, None] * reach[:, -1:]).sum(axis=1)
+    """Draw an item for each row of probabilities, int (n,)."""
+    cumulative = policy.cumsum(axis=1)
+    target = rng.random(len(policy))[:, None] * cumulative[:, -1:]
+    return (cumulative <= target).sum(axis=1)

@@ -1,11 +1,15 @@
-"""What the six simulated fields of use are about: topics, words, kinds, prices; and who comes."""
+"""What the six simulated fields of use are about: topics, words, kinds, prices; and who comes.
 
-from collections.abc import Mapping
+The values are written in ``fields.yaml`` and ``presets.yaml``.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 
@@ -25,50 +29,51 @@ class Field:
 
 @dataclass(frozen=True)
 class Segment:
-    """A kind of user; members scatter widely around it.
+    """A group of users with like tastes and habits; members scatter widely around its values.
 
-    ``price_pull`` is the log-odds of buying lost for each unit of log price;
-    ``coupon_pull`` what a coupon adds (below 0 it puts people off).
+    ``share`` is its share of all users, ``women`` the share of women in it; ``age`` (years),
+    ``occupation`` and ``hour`` (of the day) are what is typical. ``price_sensitivity`` is the
+    log-odds of buying lost for each unit of log price; ``coupon_effect`` the log-odds that a
+    coupon adds (below 0 it puts people off). ``kind_liking`` is 0 for a kind it does not name.
     """
 
     name: str
+    share: float
     age: float
+    women: float
+    occupation: str
     hour: float
-    price_pull: float
-    coupon_pull: float
-    kinds: Mapping[str, float]
+    price_sensitivity: float
+    coupon_effect: float
+    kind_liking: Mapping[str, float]
+    topic_liking: Sequence[float]
 
 
-SEGMENTS = (
-    Segment("career builder", 33, 20.5, 0.5, 0.4, {"course": 0.5, "live": 0.2}),
-    Segment("avid reader", 40, 7.5, 0.7, -0.1, {"book": 0.6, "report": 0.6}),
-    Segment("bargain hunter", 36, 12.5, 1.1, 1.6, {"live": 0.5, "other": 0.3}),
-    Segment("night browser", 29, 23.0, 0.8, 0.8, {"short_video": 0.5}),
-)
+def _read(name: str) -> dict[str, Any]:
+    text = files("kpay_lab.world").joinpath(name).read_text(encoding="utf-8")
+    return yaml.safe_load(text)
 
+
+def _field(topics: dict[str, str], **values: Any) -> Field:
+    words = {topic: tuple(text.split()) for topic, text in topics.items()}
+    return Field(words, **values)
+
+
+FIELDS = {name: _field(**values) for name, values in _read("fields.yaml").items()}
 N_TOPICS = 8
-# Liking of each segment for each topic: two favourites, one shared with the next segment.
-TOPIC_LIKING = np.array([np.roll([0.7, 0.6, 0.2, 0, 0, 0, 0, 0], 2 * s) for s in range(4)])
+
+_PRESETS = _read("presets.yaml")
+SEGMENTS = tuple(Segment(**values) for values in _PRESETS["segments"])
+# One row a kind: lessons, seconds (median length of the whole) and persuasion.
+ITEM_KINDS = pd.DataFrame.from_dict(_PRESETS["item_kinds"], orient="index")
+HOSTS = tuple(_PRESETS["hosts"])
+BRANDS = tuple(_PRESETS["brands"])
+OCCUPATIONS = tuple(_PRESETS["occupations"])
 
 # Examination falls with position, as in a list read from the top: position ** -EXAMINATION.
 EXAMINATION = 0.7
-# What a live host or a clip adds to the log-odds of buying what it promotes.
-PERSUASION = {"live": 0.9, "short_video": -0.6}
-LESSONS = {"course": 8, "book": 5, "report": 3}
-# Median length of the whole in seconds.
-SECONDS = {"course": 10800, "book": 14400, "report": 2400, "live": 3600, "short_video": 50}
-_NAMES = "Li Na, Wang Lei, Zhang Min, Liu Yang, Chen Jing, Yang Fan, Zhao Lin, Wu Xin"
-HOSTS = tuple(_NAMES.split(", "))
-BRANDS = ("Lantern", "Bluebridge", "Maple House", "Openfield", "Stillwater", "Nine Rivers")
-OCCUPATIONS = ("student", "engineer", "teacher", "manager", "sales", "freelancer", "retired")
 
-
-def _field(topics: dict[str, str], **rest: Any) -> Field:
-    return Field({name: tuple(words.split()) for name, words in topics.items()}, **rest)
-
-
-_TEXT = files("kpay_lab.world").joinpath("fields.yaml").read_text(encoding="utf-8")
-FIELDS = {name: _field(**given) for name, given in yaml.safe_load(_TEXT).items()}
+_SMALLEST = {"n_users": 8, "n_items": 20, "n_days": 7, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,10 @@ class WorldSpec:
     noise: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, least in (("n_users", 8), ("n_items", 20), ("n_days", 7), ("seed", 0)):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"{name} is {value}; a world needs {name} of {least} or more")
+        for name, smallest in _SMALLEST.items():
+            value = getattr(self, name)
+            if value < smallest:
+                raise ValueError(f"{name} is {value}; a world needs {name} of {smallest} or more")
         if self.field not in FIELDS:
             raise ValueError(f"field is {self.field!r}; choose one of {', '.join(FIELDS)}")
         if not 0 < self.noise < np.inf:

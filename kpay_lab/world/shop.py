@@ -18,15 +18,25 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from kpay_lab.world.catalogue import Catalogue, People, draw_catalogue, draw_people
+from kpay_lab.world.catalogue import Catalogue, People, draw_catalogue, draw_people, moments
 from kpay_lab.world.presets import EXAMINATION, FIELDS, WorldSpec
 
 EXPLORATION = 0.2  # share of the feed that the log's own policy fills at random
+# How often someone of full interest who stays interacts.
+INTERACTION_RATES = {
+    "like_count": 0.22,
+    "comment_count": 0.07,
+    "share_count": 0.03,
+    "question_count": 0.04,
+}
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything that is true: ``interest`` float32 (n_users, n_items), ``intercept`` *b* above."""
+    """Everything that is true of a simulated shop.
+
+    ``interest`` is float32 (n_users, n_items), and ``intercept`` the *b* of this file's formula.
+    """
 
     spec: WorldSpec
     users: People
@@ -42,10 +52,30 @@ class World:
         """Return the positions of items, int (n,); raises ValueError if one is unknown."""
         return _positions("item", self.items.table["item_id"], ids)
 
+    def item_ids(self, positions: pd.Series) -> pd.Series:
+        """Return the ids of items, rows numbered from 0; a missing position stays missing."""
+        is_missing = positions.isna().to_numpy()
+        some_position = positions.fillna(0).astype(int)
+        ids = self.items.table["item_id"].take(some_position)
+        return ids.reset_index(drop=True).mask(is_missing)
+
+    def log_rows(self, users: pd.Series, items: pd.Series, seconds: pd.Series) -> pd.DataFrame:
+        """Return who met what and when, as a log writes it: user_id, item_id, timestamp.
+
+        ``users`` and ``items`` are positions and ``seconds`` count from the start of the log,
+        (n,) each; rows are numbered from 0.
+        """
+        user_id = self.users.table["user_id"].take(users).reset_index(drop=True)
+        keys = {"user_id": user_id, "item_id": self.item_ids(items), "timestamp": moments(seconds)}
+        return pd.DataFrame(keys)
+
 
 @dataclass(frozen=True)
 class Reactions:
-    """What n exposures led to, (n,) each, 0 or NaN where nothing; the last three of the offer."""
+    """What n exposures led to, (n,) each; 0 or NaN where it did not happen.
+
+    ``progress``, ``rating`` and ``refunded`` are those of the offer that was bought.
+    """
 
     clicked: np.ndarray
     watch_time: np.ndarray
@@ -66,33 +96,44 @@ def build_world(spec: WorldSpec, user_ids: pd.Index | None = None) -> World:
     (`truth.GroundTruth.users`); by default the world's own.
     """
     user_rng, item_rng = spec.streams()[:2]
-    users, items = draw_people(spec, user_rng), draw_catalogue(spec, item_rng)
+    users = draw_people(spec, user_rng)
+    items = draw_catalogue(spec, item_rng)
     if user_ids is not None:
         users = replace(users, table=users.table.assign(user_id=user_ids))
-    taste = users.tastes @ items.traits.T + users.kind_liking[:, items.kind]
-    taste = (taste - taste.mean()) / taste.std() + items.quality
-    interest = expit(0.75 * taste / spec.noise).astype(np.float32)
+    liking = users.tastes @ items.traits.T + users.kind_liking[:, items.kind]
+    standardised = (liking - liking.mean()) / liking.std()
+    log_odds = 0.75 * (standardised + items.quality) / spec.noise
+    interest = expit(log_odds).astype(np.float32)
     world = World(spec, users, items, interest)
     return replace(world, intercept=_intercept(world))
 
 
-def _positions(what: str, known: pd.Series, ids: pd.Index | pd.Series) -> np.ndarray:
-    found = pd.Index(known).get_indexer(ids)
-    if (found < 0).any():
-        strange = pd.Index(ids)[found < 0][0]
-        raise ValueError(f"{what} {strange!r} is not in this world; build it with the log's ids")
-    return found
+def _positions(what: str, ids_of_world: pd.Series, ids: pd.Index | pd.Series) -> np.ndarray:
+    positions = pd.Index(ids_of_world).get_indexer(ids)
+    is_unknown = positions < 0
+    if is_unknown.any():
+        unknown_id = pd.Index(ids)[is_unknown][0]
+        raise ValueError(f"{what} {unknown_id!r} is not in this world; build it with the log's ids")
+    return positions
 
 
 def _intercept(world: World) -> float:
     """Solve for the ``b`` at which the logging policy sells at the field's rate."""
-    users = np.repeat(np.arange(min(200, world.spec.n_users)), world.spec.n_items)
-    items = np.tile(np.arange(world.spec.n_items), len(users) // world.spec.n_items)
-    shown = logging_policy(world)[: users[-1] + 1].ravel() / (users[-1] + 1)
-    seen = shown * click_probability(world, users, items, np.full(len(users), 3.0))
+    n_users = min(200, world.spec.n_users)
+    n_items = world.spec.n_items
+    users = np.repeat(np.arange(n_users), n_items)
+    items = np.tile(np.arange(n_items), n_users)
+    policy = logging_policy(world)[:n_users].ravel()
+    middle_of_feed = np.full(len(users), 3.0)
+    click = click_probability(world, users, items, middle_of_feed)
+    click_weight = policy / n_users * click
     log_odds = _purchase_log_odds(world, users, items)
-    rate = FIELDS[world.spec.field].purchase_rate
-    return float(brentq(lambda b: seen @ expit(b + log_odds) - rate, -30, 30))
+    target_rate = FIELDS[world.spec.field].purchase_rate
+
+    def excess_rate(intercept: float) -> float:
+        return click_weight @ expit(intercept + log_odds) - target_rate
+
+    return float(brentq(excess_rate, -30, 30))
 
 
 def logging_policy(world: World) -> np.ndarray:
@@ -104,17 +145,18 @@ def logging_policy(world: World) -> np.ndarray:
     Float (n_users, n_items), over the whole catalogue: before an item is published its share
     goes to the others in proportion.
     """
-    pull = np.exp(world.items.appeal + 1.1 * logit(world.interest.astype(float)))
-    pull /= pull.sum(axis=1, keepdims=True)
-    return (1 - EXPLORATION) * pull + EXPLORATION / world.spec.n_items
+    weight = np.exp(world.items.appeal + 1.1 * logit(world.interest.astype(float)))
+    weight /= weight.sum(axis=1, keepdims=True)
+    return (1 - EXPLORATION) * weight + EXPLORATION / world.spec.n_items
 
 
 def click_probability(
     world: World, users: np.ndarray, items: np.ndarray, positions: np.ndarray | int = 1
 ) -> np.ndarray:
     """Probability that a user opens an item shown at a position (from 1)."""
-    liked = expit(logit(world.interest[users, items].astype(float)) - 0.2)
-    return np.asarray(positions, dtype=float) ** -EXAMINATION * liked
+    examined = np.asarray(positions, dtype=float) ** -EXAMINATION
+    interest = world.interest[users, items].astype(float)
+    return examined * expit(logit(interest) - 0.2)
 
 
 def purchase_probability(
@@ -128,15 +170,18 @@ def purchase_probability(
 
     Arrays are (n,); ``treated`` is 1 where the user holds a coupon.
     """
+    coupon = np.asarray(treated) * world.users.coupon_effect[users]
     log_odds = world.intercept + _purchase_log_odds(world, users, items)
-    bought = expit(log_odds + np.asarray(treated) * world.users.coupon_pull[users])
-    return click_probability(world, users, items, positions) * bought
+    purchase_after_click = expit(log_odds + coupon)
+    return click_probability(world, users, items, positions) * purchase_after_click
 
 
 def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    wanted = 0.5 * logit(world.interest[users, world.items.offer[items]].astype(float))
-    price = np.log(world.items.price[items] / np.median(world.items.price))
-    return wanted + world.items.persuasion[items] - world.users.price_pull[users] * price
+    offers = world.items.offer[items]
+    interest_in_offer = world.interest[users, offers].astype(float)
+    relative_price = world.items.price[items] / np.median(world.items.price)
+    resistance = world.users.price_sensitivity[users] * np.log(relative_price)
+    return 0.5 * logit(interest_in_offer) + world.items.persuasion[items] - resistance
 
 
 def react(
@@ -147,45 +192,53 @@ def react(
     treated: np.ndarray,
     rng: np.random.Generator,
 ) -> Reactions:
-    """Play what follows when items are shown; that nobody buys twice is the caller's to see to."""
+    """Play what follows when items are shown to users, arrays (n,).
+
+    It does not know what users own: a caller who plays on must leave second purchases out.
+    """
     click = click_probability(world, users, items, positions)
-    buy = purchase_probability(world, users, items, treated, positions) / click
+    purchase = purchase_probability(world, users, items, treated, positions)
+    purchase_after_click = purchase / click
     clicked = rng.random(len(users)) < click
-    purchased = clicked & (rng.random(len(users)) < buy)
+    purchased = clicked & (rng.random(len(users)) < purchase_after_click)
     watched = watch(world, users, items, rng)
-    after = learn(world, users, world.items.offer[items], rng)
-    return Reactions(
-        clicked=clicked,
-        purchased=purchased,
-        **{name: np.where(clicked, values, 0) for name, values in watched.items()},
-        **{name: np.where(purchased, values, np.nan) for name, values in after.items()},
-    )
+    learned = learn(world, users, world.items.offer[items], rng)
+    after_click = {name: np.where(clicked, values, 0) for name, values in watched.items()}
+    after_purchase = {name: np.where(purchased, values, np.nan) for name, values in learned.items()}
+    return Reactions(clicked=clicked, purchased=purchased, **after_click, **after_purchase)
 
 
 def watch(
     world: World, users: np.ndarray, items: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Play one opening: seconds watched of one lesson (more in a replay), interactions (0/1)."""
-    n, interest = len(users), world.interest[users, items].astype(float)
+    n = len(users)
+    interest = world.interest[users, items].astype(float)
     stays = rng.random(n) < 0.25 + 0.65 * interest
-    share = np.where(stays, np.exp(rng.normal(interest - 0.8, 0.5)), rng.beta(1, 14, n))
-    happened = {"watch_time": np.ceil(share * world.items.lesson_length[items])}
-    for name, rate in (("like", 0.22), ("comment", 0.07), ("share", 0.03), ("question", 0.04)):
-        happened[f"{name}_count"] = (rng.random(n) < rate * interest * stays).astype(int)
-    return happened
+    share_if_staying = np.exp(rng.normal(interest - 0.8, 0.5))
+    share_if_leaving = rng.beta(1, 14, n)
+    share = np.where(stays, share_if_staying, share_if_leaving)
+    watched = {"watch_time": np.ceil(share * world.items.lesson_length[items])}
+    for name, rate in INTERACTION_RATES.items():
+        watched[name] = (rng.random(n) < rate * interest * stays).astype(int)
+    return watched
 
 
 def learn(
     world: World, users: np.ndarray, offers: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Play the time after a purchase: progress in [0, 1], rating 1–5 (NaN: none), refund (0/1)."""
-    n, interest = len(users), world.interest[users, offers].astype(float)
+    n = len(users)
+    interest = world.interest[users, offers].astype(float)
+    n_lessons = world.items.lessons[offers]
     progress = rng.beta(0.5 + 2.5 * interest, 1.2)
-    progress = np.ceil(progress * world.items.lessons[offers]) / world.items.lessons[offers]
-    stars = np.clip(np.rint(1.8 + 3 * interest + rng.normal(0, 0.8, n)), 1, 5)
-    rating = np.where(rng.random(n) < 0.4, stars, np.nan)
+    lessons_taken = np.ceil(progress * n_lessons)
+    stars = np.rint(1.8 + 3 * interest + rng.normal(0, 0.8, n))
+    stars = np.clip(stars, 1, 5)
+    is_rated = rng.random(n) < 0.4
+    is_refunded = rng.random(n) < 0.02 + 0.2 * (1 - interest) ** 2
     return {
-        "progress": progress,
-        "rating": rating,
-        "refunded": (rng.random(n) < 0.02 + 0.2 * (1 - interest) ** 2).astype(float),
+        "progress": lessons_taken / n_lessons,
+        "rating": np.where(is_rated, stars, np.nan),
+        "refunded": is_refunded.astype(float),
     }

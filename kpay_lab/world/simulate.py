@@ -17,16 +17,24 @@ from scipy.special import logit
 
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
+from kpay_lab.data.money import price_with_coupon
 from kpay_lab.data.tables import Tables
-from kpay_lab.world import shop as w
 from kpay_lab.world.catalogue import DAY, moments
 from kpay_lab.world.presets import SEGMENTS, WorldSpec
-from kpay_lab.world.shop import World, watch
+from kpay_lab.world.shop import (
+    INTERACTION_RATES,
+    World,
+    build_world,
+    logging_policy,
+    purchase_probability,
+    react,
+    watch,
+)
 from kpay_lab.world.truth import EXPOSURE_KEYS, GroundTruth
 
 SESSIONS_PER_DAY = 0.19
-COUPON_PRICE = 0.8
-WEEKDAY = np.array([0.8, 0.8, 0.85, 0.85, 0.95, 1.0, 1.0])
+COUPON_PRICE = 0.8  # what a coupon leaves of a price
+COMES_ON_WEEKDAY = np.array([0.8, 0.8, 0.85, 0.85, 0.95, 1.0, 1.0])  # from Monday
 
 
 class Simulation(NamedTuple):
@@ -65,105 +73,155 @@ def simulate(spec: WorldSpec) -> Simulation:
     >>> bool(truth.treatment_effect.max() > 0)
     True
     """
-    world = w.build_world(spec)
+    world = build_world(spec)
     session_rng, feed_rng, reaction_rng, after_rng = spec.streams()[2:]
-    sessions = _sessions(world, session_rng)
-    feed = _feed(world, sessions, feed_rng)
-    shown = feed[["user", "item", "position", "treated"]].to_numpy().T
-    user, item, position, treated = shown
-    feed = feed.assign(**vars(w.react(world, user, item, position, treated, reaction_rng)))
-    feed["purchased"], free = _first_purchases(world, feed)
+    sessions = _draw_sessions(world, session_rng)
+    feed = _draw_feed(world, sessions, feed_rng)
+    feed = _with_reactions(world, feed, reaction_rng)
+    is_free_to_buy = _is_free_to_buy(world, feed)
+    feed["purchased"] &= is_free_to_buy
     orders = _orders(world, feed[feed["purchased"]], after_rng)
-    views = [_opened(world, feed, after_rng), _searched(world, sessions, after_rng)]
-    events = pd.concat([*views, _lessons(world, orders, len(sessions), after_rng)])
-    tables = _tables(world, events, orders, feed)
-    without, with_coupon = (w.purchase_probability(world, user, item, t, position) for t in (0, 1))
-    exposures = tables.present()["exposures"]
-    truth = GroundTruth(
-        exposures=exposures[EXPOSURE_KEYS],
+    opened = _opened(world, feed, after_rng)
+    searched = _searched(world, sessions, after_rng)
+    lessons = _lessons(world, orders, len(sessions), after_rng)
+    events = pd.concat([opened, searched, lessons])
+    tables = Tables.validated(
+        events=_event_table(world, events),
+        items=world.items.table,
+        users=world.users.table,
+        orders=_order_table(world, orders),
+        exposures=_exposure_table(world, feed),
+    )
+    return Simulation(tables, _truth(world, tables, feed, is_free_to_buy))
+
+
+def _draw_sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw when each user comes: late joiners, fading interest, weekdays, favourite hours."""
+    n_users = world.spec.n_users
+    n_days = world.spec.n_days
+    joins_first_day = rng.random(n_users) < 0.7
+    joined = np.where(joins_first_day, 0, rng.uniform(0, 0.6, n_users)) * n_days
+    days_left = n_days - joined
+    relative_activity = world.users.activity / world.users.activity.mean()
+    n_sessions = rng.poisson(relative_activity * SESSIONS_PER_DAY * days_left)
+    user = np.repeat(np.arange(n_users), n_sessions)
+    elapsed = rng.random(len(user)) ** 1.15  # more sessions early than late
+    day = np.floor(joined[user] + days_left[user] * elapsed).astype(int)
+    comes = rng.random(len(user)) < COMES_ON_WEEKDAY[day % 7]
+    user = user[comes]
+    day = day[comes]
+    time = np.rint(day * DAY + _draw_hours(world, user, rng) * 3600)
+    sessions = pd.DataFrame({"user": user, "time": time})
+    return sessions.sort_values(["time", "user"], kind="stable", ignore_index=True)
+
+
+def _draw_hours(world: World, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw hours of the day: 4 in 10 near the segment's favourite, the others in the evening."""
+    hour_of_segment = np.array([segment.hour for segment in SEGMENTS])
+    favourite = hour_of_segment[world.users.segment[users]]
+    comes_at_favourite = rng.random(len(users)) < 0.4
+    near_favourite = rng.normal(favourite, 2)
+    in_the_evening = rng.normal(19.5, 3, len(users))
+    return np.where(comes_at_favourite, near_favourite, in_the_evening) % 24
+
+
+def _draw_items(
+    world: World, weights: np.ndarray, views: pd.DataFrame, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a published item for each view, and return it with its probability.
+
+    Items are in order of publication, so what is published by a time is a prefix of them.
+    ``weights`` is (n_users, n_items).
+    """
+    user = views["user"].to_numpy()
+    newest = np.searchsorted(world.items.published, views["time"], side="right") - 1
+    total = weights.sum(axis=1, keepdims=True)
+    cumulative = np.cumsum(weights / total, axis=1)
+    published_share = cumulative[user, newest]
+    # Each user's row ends at 1. Rows 2 apart make one sorted array: one search serves all users.
+    offset = 2 * np.arange(len(weights))
+    all_rows = (cumulative + offset[:, None]).ravel()
+    target = offset[user] + rng.random(len(user)) * published_share
+    cell = np.searchsorted(all_rows, target, side="right")
+    item = np.minimum(cell - user * world.spec.n_items, newest)
+    probability = weights[user, item] / total[user, 0] / published_share
+    return item, probability
+
+
+def _draw_feed(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw the feed of each session: 3 to 10 slots, one item and a known propensity each."""
+    n_slots = rng.integers(3, 11, len(sessions))
+    feed = sessions.loc[sessions.index.repeat(n_slots)].reset_index(names="session")
+    feed["position"] = feed.groupby("session").cumcount() + 1
+    feed["time"] += 30 * (feed["position"] - 1)
+    feed["item"], feed["propensity"] = _draw_items(world, logging_policy(world), feed, rng)
+    arm_of_user = rng.integers(0, 2, world.spec.n_users)
+    feed["in_experiment"] = feed["time"] >= world.spec.n_days * DAY / 3
+    feed["treated"] = arm_of_user[feed["user"]] * feed["in_experiment"]
+    return feed.sort_values(["time", "session"], kind="stable", ignore_index=True)
+
+
+def _with_reactions(world: World, feed: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Play every slot, and add the fields of `Reactions` as columns."""
+    reactions = react(
+        world,
+        feed["user"].to_numpy(),
+        feed["item"].to_numpy(),
+        feed["position"].to_numpy(),
+        feed["treated"].to_numpy(),
+        rng,
+    )
+    return feed.assign(**vars(reactions))
+
+
+def _is_free_to_buy(world: World, feed: pd.DataFrame) -> np.ndarray:
+    """Return which slots met a user who did not own the offer yet, bool (n_slots,)."""
+    offer = world.items.offer[feed["item"]]
+    user_and_offer = feed["user"] * world.spec.n_items + offer
+    slot = pd.Series(np.arange(len(feed)))
+    purchased = feed["purchased"]
+    first_purchase = slot[purchased].groupby(user_and_offer[purchased]).min()
+    owned_after = user_and_offer.map(first_purchase).fillna(len(feed))
+    return (slot <= owned_after).to_numpy()
+
+
+def _truth(
+    world: World, tables: Tables, feed: pd.DataFrame, is_free_to_buy: np.ndarray
+) -> GroundTruth:
+    user = feed["user"].to_numpy()
+    item = feed["item"].to_numpy()
+    position = feed["position"].to_numpy()
+    without_coupon = purchase_probability(world, user, item, 0, position)
+    with_coupon = purchase_probability(world, user, item, 1, position)
+    probability = np.where(feed["treated"] == 1, with_coupon, without_coupon)
+    return GroundTruth(
+        exposures=tables.present()["exposures"][EXPOSURE_KEYS],
         users=pd.Index(world.users.table["user_id"]),
         items=pd.Index(world.items.table["item_id"]),
         interest=world.interest,
         segment=world.users.segment,
-        purchase_probability=np.where(treated == 1, with_coupon, without) * free,
-        treatment_effect=(with_coupon - without) * free,
+        purchase_probability=probability * is_free_to_buy,
+        treatment_effect=(with_coupon - without_coupon) * is_free_to_buy,
         propensity=feed["propensity"].to_numpy(),
     )
-    return Simulation(tables, truth)
-
-
-def _sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw when each user comes: late joiners, fading interest, weekdays, favourite hours."""
-    n, days = world.spec.n_users, world.spec.n_days
-    joined = np.where(rng.random(n) < 0.7, 0, rng.uniform(0, 0.6, n)) * days
-    rate = world.users.activity / world.users.activity.mean() * SESSIONS_PER_DAY * (days - joined)
-    user = np.repeat(np.arange(n), rng.poisson(rate))
-    day = np.floor(joined[user] + (days - joined[user]) * rng.random(len(user)) ** 1.15).astype(int)
-    kept = rng.random(len(user)) < WEEKDAY[day % 7]
-    user, day = user[kept], day[kept]
-    start = np.rint(day * DAY + _hours(world, user, rng) * 3600)
-    return pd.DataFrame({"user": user, "time": start}).sort_values(
-        ["time", "user"], kind="stable", ignore_index=True
-    )
-
-
-def _hours(world: World, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw hours of the day: half around the segment's favourite, half in the common evening."""
-    favourite = np.array([s.hour for s in SEGMENTS])[world.users.segment[users]]
-    own = rng.random(len(users)) < 0.4
-    return np.where(own, rng.normal(favourite, 2), rng.normal(19.5, 3, len(users))) % 24
-
-
-def _pick(
-    world: World, weights: np.ndarray, views: pd.DataFrame, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one published item a row, and say with what probability.
-
-    What is published by a time is a prefix: one search in the cumulative weights serves all.
-    """
-    user, n_items = views["user"].to_numpy(), world.spec.n_items
-    out = np.searchsorted(world.items.published, views["time"], side="right") - 1
-    cumulative = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
-    reach = cumulative[user, out]
-    ladder = (cumulative + 2 * np.arange(len(weights))[:, None]).ravel()
-    drawn = np.searchsorted(ladder, 2 * user + rng.random(len(user)) * reach, side="right")
-    item = np.minimum(drawn - user * n_items, out)
-    return item, weights[user, item] / weights.sum(axis=1)[user] / reach
-
-
-def _feed(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw the feed of each session: 3 to 10 slots, one item and a known propensity each."""
-    slots = rng.integers(3, 11, len(sessions))
-    feed = sessions.loc[sessions.index.repeat(slots)].reset_index(names="session")
-    feed["position"] = feed.groupby("session").cumcount() + 1
-    feed["time"] += 30 * (feed["position"] - 1)
-    feed["item"], feed["propensity"] = _pick(world, w.logging_policy(world), feed, rng)
-    arm = rng.integers(0, 2, world.spec.n_users)[feed["user"]]
-    feed["running"] = feed["time"] >= world.spec.n_days * DAY / 3
-    feed["treated"] = arm * feed["running"]
-    return feed.sort_values(["time", "session"], kind="stable", ignore_index=True)
-
-
-def _first_purchases(world: World, feed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the first purchase of each (user, offer); say which rows met a user free to buy."""
-    key = pd.Series(feed["user"].to_numpy() * world.spec.n_items + world.items.offer[feed["item"]])
-    wanted = feed["purchased"].to_numpy()
-    first = pd.Series(np.arange(len(feed)))[wanted].groupby(key[wanted]).min()
-    free = np.arange(len(feed)) <= key.map(first).fillna(len(feed)).to_numpy()
-    return wanted & free, free
 
 
 def _orders(world: World, sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Write an order for each purchase, and its refund if that falls into the log."""
-    end, n = world.spec.n_days * DAY, len(sold)
+    end = world.spec.n_days * DAY
+    n_orders = len(sold)
     orders = sold.assign(offer=world.items.offer[sold["item"]])
-    orders["time"] = np.minimum(sold["time"] + rng.integers(60, 1800, n), end - 1)
-    paid = np.where(sold["treated"] == 1, COUPON_PRICE, 1.0) * world.items.price[sold["item"]]
+    paid_at = sold["time"] + rng.integers(60, 1800, n_orders)
+    orders["time"] = np.minimum(paid_at, end - 1)
+    price = world.items.price[sold["item"]]
+    has_coupon = sold["treated"].to_numpy()
+    paid = price_with_coupon(price, has_coupon, coupon_price=COUPON_PRICE)
     orders["amount"] = np.round(paid, 2)
-    back = orders["time"] + rng.uniform(1, 10, n) * DAY
-    orders["refunded_at"] = back.where((sold["refunded"] == 1) & (back < end))
-    part = np.where(rng.random(n) < 0.8, 1.0, 0.5) * orders["refunded_at"].notna()
-    orders["refund_amount"] = (part * orders["amount"]).round(2)
+    refunded_at = orders["time"] + rng.uniform(1, 10, n_orders) * DAY
+    is_refunded = (sold["refunded"] == 1) & (refunded_at < end)
+    orders["refunded_at"] = refunded_at.where(is_refunded)
+    refunded_share = np.where(rng.random(n_orders) < 0.8, 1.0, 0.5) * is_refunded
+    orders["refund_amount"] = (refunded_share * orders["amount"]).round(2)
     return orders.sort_values(["time", "user"], kind="stable", ignore_index=True)
 
 
@@ -171,84 +229,92 @@ def _opened(world: World, feed: pd.DataFrame, rng: np.random.Generator) -> pd.Da
     """Events of opened exposures, and the step from a live or clip to what it promotes."""
     opened = feed[feed["clicked"]].drop(columns=["progress", "rating"])
     item = opened["item"].to_numpy()
-    wish = world.interest[opened["user"], world.items.offer[item]]
-    steps = (rng.random(len(opened)) < 0.6 * wish) | opened["purchased"].to_numpy()
-    steps &= world.items.offer[item] != item
-    led = opened.loc[steps, ["session", "user", "time", "item"]].rename(columns={"item": "source"})
-    led["item"] = world.items.offer[led["source"]]
-    led["time"] += 20
-    seen = watch(world, led["user"].to_numpy(), led["item"].to_numpy(), rng)
-    return pd.concat([opened, led.assign(**seen)])
+    offer = world.items.offer[item]
+    interest_in_offer = world.interest[opened["user"], offer]
+    goes_on = rng.random(len(opened)) < 0.6 * interest_in_offer
+    goes_on |= opened["purchased"].to_numpy()
+    goes_on &= offer != item
+    next_views = opened.loc[goes_on, ["session", "user", "time"]]
+    next_views["source"] = item[goes_on]
+    next_views["item"] = offer[goes_on]
+    next_views["time"] += 20
+    next_views = _with_watching(world, next_views, rng)
+    return pd.concat([opened, next_views])
 
 
 def _searched(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Events that users look for themselves, drawn by appeal and true interest."""
-    views = sessions.loc[sessions.index.repeat(rng.poisson(2.2, len(sessions)))]
-    views = views.reset_index(names="session")
+    n_views = rng.poisson(2.2, len(sessions))
+    views = sessions.loc[sessions.index.repeat(n_views)].reset_index(names="session")
     views["time"] += rng.integers(0, 1800, len(views))
-    wish = np.exp(0.8 * world.items.appeal + 2.1 * logit(world.interest.astype(float)))
-    views["item"], _ = _pick(world, wish, views, rng)
-    return views.assign(**watch(world, views["user"].to_numpy(), views["item"].to_numpy(), rng))
+    interest_log_odds = logit(world.interest.astype(float))
+    weights = np.exp(0.8 * world.items.appeal + 2.1 * interest_log_odds)
+    views["item"], _ = _draw_items(world, weights, views, rng)
+    return _with_watching(world, views, rng)
+
+
+def _with_watching(world: World, views: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    watched = watch(world, views["user"].to_numpy(), views["item"].to_numpy(), rng)
+    return views.assign(**watched)
 
 
 def _lessons(
     world: World, orders: pd.DataFrame, first_session: int, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Learning after a purchase: a lesson on some of the next days, until progress is reached."""
-    total = world.items.lessons[orders["offer"]]
-    taken = np.where(orders["refunded"] == 1, 1, np.rint(orders["progress"] * total)).astype(int)
-    rows = orders.loc[orders.index.repeat(taken), ["user", "offer", "time", "rating"]]
-    step = rows.groupby(level=0).cumcount() + 1
-    gap = np.floor(rng.exponential(1.2, len(rows))) + 1
-    day = np.floor(rows["time"] / DAY) + pd.Series(gap, rows.index).groupby(level=0).cumsum()
-    lesson = rows.rename(columns={"offer": "item"})
-    user, item = rows["user"].to_numpy(), rows["offer"].to_numpy()
-    lesson["time"] = np.rint(day * DAY + _hours(world, user, rng) * 3600)
-    lesson["progress"] = step / world.items.lessons[item]
-    lesson["rating"] = rows["rating"].where(step == np.repeat(taken, taken))
-    share = np.exp(rng.normal(-0.1, 0.25, len(rows)))
-    lesson["watch_time"] = np.ceil(share * world.items.lesson_length[item])
-    lesson["question_count"] = (rng.random(len(rows)) < 0.05).astype(int)
-    lesson["session"] = first_session + np.arange(len(rows))
-    return lesson[lesson["time"] < world.spec.n_days * DAY]
+    lessons_of_offer = world.items.lessons[orders["offer"]]
+    lessons_wanted = np.rint(orders["progress"] * lessons_of_offer)
+    n_taken = np.where(orders["refunded"] == 1, 1, lessons_wanted).astype(int)
+    columns = ["user", "offer", "time", "rating"]
+    lessons = orders.loc[orders.index.repeat(n_taken), columns]
+    lessons = lessons.rename(columns={"offer": "item"})
+    order = lessons.index
+    number = lessons.groupby(order).cumcount() + 1
+    days_between = np.floor(rng.exponential(1.2, len(lessons))) + 1
+    days_after_order = pd.Series(days_between, order).groupby(order).cumsum()
+    day = np.floor(lessons["time"] / DAY) + days_after_order
+    item = lessons["item"].to_numpy()
+    hour = _draw_hours(world, lessons["user"].to_numpy(), rng)
+    lessons["time"] = np.rint(day * DAY + hour * 3600)
+    lessons["progress"] = number / world.items.lessons[item]
+    is_last = number == np.repeat(n_taken, n_taken)
+    lessons["rating"] = lessons["rating"].where(is_last)
+    share = np.exp(rng.normal(-0.1, 0.25, len(lessons)))
+    lessons["watch_time"] = np.ceil(share * world.items.lesson_length[item])
+    lessons["question_count"] = (rng.random(len(lessons)) < 0.05).astype(int)
+    lessons["session"] = first_session + np.arange(len(lessons))
+    end = world.spec.n_days * DAY
+    return lessons[lessons["time"] < end]
 
 
-def _tables(world: World, events: pd.DataFrame, orders: pd.DataFrame, feed: pd.DataFrame) -> Tables:
-    """Put labels for positions, times for seconds, and pass the door."""
+def _event_table(world: World, events: pd.DataFrame) -> pd.DataFrame:
     events = events.sort_values(["time", "user"], kind="stable", ignore_index=True)
-    counts = ["like_count", "comment_count", "share_count", "question_count"]
-    log = _labelled(world, events, events["item"]).assign(
-        watch_time=events["watch_time"],
-        duration=world.items.lesson_length[events["item"]],
-        **{name: events[name].fillna(0).astype("Int64") for name in counts},
-        **events[["progress", "rating"]],
-        source_item_id=_labels(world.items.table["item_id"], events["source"]),
-        session_id=("s" + events["session"].astype(str)).astype("str"),
-    )
-    exposures = _labelled(world, feed, feed["item"]).assign(
-        position=feed["position"].astype("Int64"),
-        propensity=feed["propensity"],
-        treatment=feed["treated"].astype("Int64").where(feed["running"]),
-        policy=pd.Series("popularity+interest+random", feed.index, dtype="str"),
-        **feed[["clicked", "purchased"]].astype("Int64"),
-    )
-    paid = _labelled(world, orders, orders["offer"]).assign(
-        **orders[["amount", "refund_amount"]], refunded_at=moments(orders["refunded_at"])
-    )
-    people, items = world.users.table, world.items.table
-    return Tables.validated(events=log, items=items, users=people, orders=paid, exposures=exposures)
+    table = world.log_rows(events["user"], events["item"], events["time"])
+    table["watch_time"] = events["watch_time"]
+    table["duration"] = world.items.lesson_length[events["item"]]
+    for name in INTERACTION_RATES:
+        table[name] = events[name].fillna(0).astype("Int64")
+    table["progress"] = events["progress"]
+    table["rating"] = events["rating"]
+    table["source_item_id"] = world.item_ids(events["source"])
+    table["session_id"] = ("s" + events["session"].astype(str)).astype("str")
+    return table
 
 
-def _labels(names: pd.Series, positions: pd.Series) -> pd.Series:
-    """Look the labels of positions up; a missing position stays missing."""
-    found = names.take(positions.fillna(0).astype(int)).reset_index(drop=True)
-    return found.mask(positions.isna().reset_index(drop=True))
+def _exposure_table(world: World, feed: pd.DataFrame) -> pd.DataFrame:
+    table = world.log_rows(feed["user"], feed["item"], feed["time"])
+    table["position"] = feed["position"].astype("Int64")
+    table["propensity"] = feed["propensity"]
+    table["treatment"] = feed["treated"].astype("Int64").where(feed["in_experiment"])
+    table["policy"] = pd.Series("popularity+interest+random", feed.index, dtype="str")
+    table["clicked"] = feed["clicked"].astype("Int64")
+    table["purchased"] = feed["purchased"].astype("Int64")
+    return table
 
 
-def _labelled(world: World, rows: pd.DataFrame, item: pd.Series) -> pd.DataFrame:
-    columns = {
-        "user_id": _labels(world.users.table["user_id"], rows["user"]),
-        "item_id": _labels(world.items.table["item_id"], item),
-        "timestamp": moments(rows["time"]),
-    }
-    return pd.DataFrame(columns)
+def _order_table(world: World, orders: pd.DataFrame) -> pd.DataFrame:
+    table = world.log_rows(orders["user"], orders["offer"], orders["time"])
+    table["amount"] = orders["amount"]
+    table["refund_amount"] = orders["refund_amount"]
+    table["refunded_at"] = moments(orders["refunded_at"])
+    return table

@@ -9,7 +9,7 @@ import pandas as pd
 from kpay_lab.data.log import Log
 from kpay_lab.data.privacy import pseudonyms
 
-OF_EXPOSURES = ("purchase_probability", "treatment_effect", "propensity")
+EXPOSURE_ARRAYS = ("purchase_probability", "treatment_effect", "propensity")
 EXPOSURE_KEYS = ["user_id", "item_id", "timestamp", "position"]
 
 
@@ -20,7 +20,7 @@ class GroundTruth:
     Parameters
     ----------
     exposures : DataFrame
-        Who was shown what, when and at which place: what the arrays over exposures go with.
+        User, item, time and position of every exposure, by row of the arrays over exposures.
     users, items : pandas.Index
         Labels of the rows and columns of ``interest``, float32 (n_users, n_items).
     segment : int array (n_users,)
@@ -56,22 +56,24 @@ class GroundTruth:
         exposures = log.tables.exposures
         if exposures is None:
             exposures = truth.exposures.head(0)
-        rows = _numbered(truth.exposures).get_indexer(_numbered(exposures))
+        rows = _unique_keys(truth.exposures).get_indexer(_unique_keys(exposures))
         if (rows < 0).any():
             raise ValueError("the log holds exposures that this simulation does not; open its own")
-        arrays = {name: getattr(truth, name)[rows] for name in OF_EXPOSURES}
+        arrays = {name: getattr(truth, name)[rows] for name in EXPOSURE_ARRAYS}
         return replace(truth, exposures=truth.exposures.iloc[rows], **arrays)
 
     def _named_as(self, log: Log) -> "GroundTruth":
         """Return the truth with its users named as in a log: by their ids or by pseudonyms."""
-        users = log.tables.ids("user_id")
-        if users.isin(self.users).all():
+        log_users = log.tables.ids("user_id")
+        if log_users.isin(self.users).all():
             return self
-        of_user = pseudonyms(pd.Series(self.users, self.users))
-        if not users.isin(of_user).all():
+        pseudonym_of = pseudonyms(pd.Series(self.users, self.users))
+        if not log_users.isin(pseudonym_of).all():
             raise ValueError("the log holds users whom this simulation does not; open its own")
-        exposures = self.exposures.assign(user_id=self.exposures["user_id"].map(of_user))
-        return replace(self, users=pd.Index(of_user, name=self.users.name), exposures=exposures)
+        renamed = self.exposures["user_id"].map(pseudonym_of)
+        exposures = self.exposures.assign(user_id=renamed)
+        users = pd.Index(pseudonym_of, name=self.users.name)
+        return replace(self, users=users, exposures=exposures)
 
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder/truth/``, which no reader opens, and return that path."""
@@ -79,7 +81,7 @@ class GroundTruth:
         path.mkdir(parents=True, exist_ok=True)
         np.save(path / "interest.npy", self.interest, allow_pickle=False)
         frames = {
-            "exposures": {name: getattr(self, name) for name in OF_EXPOSURES},
+            "exposures": {name: getattr(self, name) for name in EXPOSURE_ARRAYS},
             "users": {"user_id": self.users, "segment": self.segment},
             "items": {"item_id": self.items},
         }
@@ -88,8 +90,8 @@ class GroundTruth:
         return path
 
 
-def _numbered(exposures: pd.DataFrame) -> pd.MultiIndex:
-    """Return the keys of exposures, alike ones told apart by their order."""
+def _unique_keys(exposures: pd.DataFrame) -> pd.MultiIndex:
+    """Return the keys of exposures; equal ones get a number in their order, from 0."""
     keys = exposures[EXPOSURE_KEYS]
-    repeat = keys.groupby(EXPOSURE_KEYS, sort=False).cumcount()
-    return pd.MultiIndex.from_frame(keys.assign(repeat=repeat))
+    number = keys.groupby(EXPOSURE_KEYS, sort=False).cumcount()
+    return pd.MultiIndex.from_frame(keys.assign(number=number))

@@ -76,7 +76,7 @@ def test_the_interest_matrix_learns_from_clicks_and_purchases(world):
     lists = np.tile(np.arange(60), (120, 1))
     owned = np.zeros((120, 60), dtype=bool)
     shown = f.show(world, np.arange(120), lists, rng=rng(), owned=owned).assign(round=0)
-    train = f._remember(world, shown)
+    train = f._training(world, shown)
     opened = shown[shown["clicked"]]
     met = np.zeros((120, 60), dtype=bool)
     met[opened["user"], opened["item"]] = True
