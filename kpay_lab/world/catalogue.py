@@ -59,7 +59,7 @@ def draw_people(spec: p.WorldSpec, rng: np.random.Generator) -> People:
     def scatter(scale: float, width: int) -> np.ndarray:
         return scale * spec.noise * rng.standard_normal((n, width))
 
-    kinds = np.array([[s.kinds.get(k, 0.0) for k in c.KINDS] for s in p.SEGMENTS])
+    kinds = np.array([[s.kinds.get(k, 0.0) for k in c.ITEM_KINDS] for s in p.SEGMENTS])
     pulls = np.array([[s.price_pull, s.coupon_pull] for s in p.SEGMENTS])[segment]
     topics = p.TOPIC_LIKING[segment] + scatter(0.38, p.N_TOPICS)
     return People(
@@ -69,7 +69,7 @@ def draw_people(spec: p.WorldSpec, rng: np.random.Generator) -> People:
         price_pull=pulls[:, 0] * np.exp(scatter(0.2, 1)[:, 0]),
         coupon_pull=pulls[:, 1] + scatter(0.2, 1)[:, 0],
         tastes=np.hstack([topics, scatter(0.2, 2 * p.N_TOPICS), scatter(0.15, N_HIDDEN)]),
-        kind_liking=kinds[segment] + scatter(0.25, len(c.KINDS)),
+        kind_liking=kinds[segment] + scatter(0.25, len(c.ITEM_KINDS)),
     )
 
 
@@ -121,7 +121,7 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     charm = 0.3 * rng.standard_normal(m)[host]
     return Catalogue(
         table=table,
-        kind=np.array([c.KINDS.index(k) for k in kind]),
+        kind=np.array([c.ITEM_KINDS.index(k) for k in kind]),
         traits=np.hstack([np.eye(m)[topic], np.eye(2 * m)[2 * topic + theme], hidden]),
         quality=quality,
         appeal=appeal,
