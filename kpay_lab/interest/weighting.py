@@ -186,7 +186,7 @@ def interest_matrix(
     weights : InterestWeights, optional
         Used by ``interest``.
     half_life_days : float, optional
-        As in `pair_totals`; it reaches counts and ratings too.
+        As in `pair_totals`: older events count less, in ``counts`` and ``rating`` too.
     users, items : pandas.Index, optional
         Every id, in order; by default every id of the tables.
 
