@@ -1,6 +1,6 @@
 """The columns of each table, the values of ``kind``, and the other names columns may have.
 
-``part`` says on which side of a split that is already made an event lies: train or test.
+``part`` is train or test: it says where an event belongs if the log comes with a split of its own.
 """
 
 REQUIRED = {

@@ -14,6 +14,7 @@ class Log:
     """The validated tables of a log, with a record of how they were read.
 
     Printing it shows the number of users and items, the time span, and the size of each table.
+    A user *met* an item if the two have an event together.
 
     Parameters
     ----------
@@ -25,9 +26,9 @@ class Log:
     files : tuple of Path
         The files that were read; none for frames and a simulated shop.
     cut : Timestamp, optional
-        An engine other than memory keeps two rows a (user, item) pair: the total of the events
-        before this moment, and of those at it or later. None where each row of the events is
-        one event, or where they have no times.
+        An engine other than memory keeps up to two rows a (user, item) pair: the total of the
+        events before this moment, and of those at it or later. None where each row of the
+        events is one event, or where they have no times.
     """
 
     tables: Tables

@@ -100,7 +100,7 @@ def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float
     Parameters
     ----------
     R, A, B : arrays of one shape (n_users, n_items)
-        B is watch time in seconds, so that it outweighs R and A, which are at most 1.
+        B is watch time in seconds, while A is at most 1: unscaled, B decides the score.
     weights : three floats
         Of R, A and B.
 

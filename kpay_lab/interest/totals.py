@@ -1,8 +1,8 @@
 """Add up the events of each (user, item) pair: one row a pair, its totals.
 
 This is pandas, for a log in memory. `interest.engines` makes the same columns for a log that
-is larger than memory. Weighting, matrix and models read these columns and nothing else, so
-they do not depend on the engine.
+is larger than memory. The weighting that follows reads these columns and nothing else, so it is
+the same for every engine.
 """
 
 from collections.abc import Sequence
