@@ -1,4 +1,7 @@
-"""The columns of each table, written once, and the other names under which they arrive."""
+"""The columns of each table, the values of ``kind``, and the other names columns may have.
+
+``part`` is train or test: it says where an event belongs if the log comes with a split of its own.
+"""
 
 REQUIRED = {
     "events": "user_id item_id",
@@ -17,11 +20,12 @@ OPTIONAL = {
     "exposures": "position propensity treatment policy clicked purchased",
 }
 
-# How a pair's total of a column is made; every engine follows it.
+# How the events of one (user, item) pair become one row: these columns are summed, of those
+# the largest value is taken. Every engine follows it.
 SUMMED = ("watch_time", "like_count", "comment_count", "share_count", "question_count", "rating")
 LARGEST = ("duration", "progress")
 
-KINDS = ("course", "report", "book", "live", "short_video", "other")
+ITEM_KINDS = ("course", "report", "book", "live", "short_video", "other")
 
 _OTHER_NAMES = {
     "item_id": "content_id course_id video_id 内容 课程",
@@ -32,4 +36,5 @@ _OTHER_NAMES = {
     "comment_count": "评论 comments",
     "purchased": "purchase",
 }
+# from a name that a file may use to ours
 ALIASES = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}

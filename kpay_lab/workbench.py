@@ -25,7 +25,7 @@ from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
 from kpay_lab.data.sources import Source
 from kpay_lab.data.tables import Tables
-from kpay_lab.evaluate import compare as comparing
+from kpay_lab.evaluate import compare as evaluation
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
@@ -46,7 +46,7 @@ from kpay_lab.world.presets import WorldSpec
 from kpay_lab.world.simulate import simulate
 
 REFERENCE = "popularity"  # what every other model must beat
-ACRONYMS = ("ndcg", "map", "mrr")
+ACRONYMS = ("ndcg", "map", "mrr")  # metrics written in capitals on a figure
 
 
 def open_log(
@@ -66,21 +66,23 @@ def open_log(
     Parameters
     ----------
     source : str, Path, DataFrame, mapping of str to DataFrame, Tables, or WorldSpec
-        A file or folder; frames, of which a single one is the events and a mapping names the
-        table of each; finished tables; or a shop to simulate, which is also the default.
+        A file of events or a folder of tables; a DataFrame of events; a mapping of a table's
+        name to its DataFrame; checked ``Tables``; or a shop to simulate, also the default.
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad", "simulated"}
-        How the files of a folder are understood: one's own ``tables``, or a public data set.
+        How the files of a folder are understood: your own ``tables``, or a public data set.
         ``simulated`` says that the source is a simulated shop.
     since, until, ids, duplicates, max_rejected, min_events
-        What the log must pass, see `data.door.Gate`.
-    engine : {"memory", "polars", "spark"}, or an opened engine
-        Who adds up the events; another one than memory reads Parquet and never loads it whole.
-        What `interest.engines.open_engine` returns carries its settings; None is memory.
+        Which rows are used, and when a log is refused; see `data.door.Gate`.
+    engine : {"memory", "polars", "spark"}, or an engine of `interest.engines`
+        What adds up the events. ``polars`` and ``spark`` read Parquet and never load all of it.
+        To choose an engine's settings, pass one that is made by `interest.engines.open_engine`,
+        which returns None for memory.
 
     Returns
     -------
     Log
-        With ``cut`` where an engine other than memory added the events up.
+        The tables and a record of how they were read. With an engine other than memory the
+        events are totals, and ``cut`` is where they are split in time.
 
     Raises
     ------
@@ -103,36 +105,41 @@ def open_log(
         max_rejected=max_rejected,
         min_events=min_events,
     )
-    opened = open_engine(engine) if isinstance(engine, str) else engine
-    if opened is not None:
-        faults = engine_faults(opened.name, dataset, source, duplicates)
-        if faults or not isinstance(source, str | Path):
+    beyond_memory = open_engine(engine) if isinstance(engine, str) else engine
+    if beyond_memory is not None:
+        faults = engine_faults(beyond_memory.name, dataset, source, duplicates)
+        if faults or not isinstance(source, str | Path):  # a source without a path is a fault too
             raise ValueError("\n".join(faults))
-        return gate.admit(read_totals(source, opened, gate))
+        totals = read_totals(source, beyond_memory, gate)
+        return gate.admit(totals)
     if source is None and dataset in ("tables", "simulated"):
         source = WorldSpec()
-    if isinstance(source, WorldSpec):
-        source = simulate(source).tables
-    return gate.admit(read_log(source, "tables" if dataset == "simulated" else dataset))
+    data = simulate(source).tables if isinstance(source, WorldSpec) else source
+    file_format = "tables" if dataset == "simulated" else dataset
+    log = read_log(data, file_format)
+    return gate.admit(log)
 
 
 def refuse_mistaken_source(source: Any, dataset: str) -> None:
-    """Say the right call where the name of a data set and a place were taken for each other.
+    """Refuse a path given as ``dataset`` and a data set's name given as ``source``.
+
+    The message gives the right call.
 
     Raises
     ------
     ValueError
-        If ``dataset`` is a path, or ``source`` is the name of a data set and no file.
+        If ``dataset`` looks like a path, or ``source`` is a data set's name and not a file.
     """
     names = ("simulated", *DATASETS)
-    is_path = isinstance(dataset, Path) or Path(str(dataset)).exists() or "." in str(dataset)
-    if dataset not in names and is_path:
+    exists = Path(str(dataset)).exists()
+    looks_like_path = exists or isinstance(dataset, Path) or "." in str(dataset)
+    if dataset not in names and looks_like_path:
         raise ValueError(
             f"dataset is {str(dataset)!r}, which looks like a path; the path comes first: "
             f"kp.open_log({str(dataset)!r})"
         )
-    is_name = isinstance(source, str) and source in names
-    if is_name and not Path(source).exists():
+    is_data_set = isinstance(source, str) and source in names
+    if is_data_set and not Path(source).exists():
         folder = "" if source == "simulated" else "folder, "
         raise ValueError(
             f"{source!r} is the name of a data set and no file; write "
@@ -142,26 +149,26 @@ def refuse_mistaken_source(source: Any, dataset: str) -> None:
 
 @dataclass(frozen=True, repr=False)
 class Fitted:
-    """A model that has learned a whole log; ids go in and ids come out.
+    """A model fitted to a whole log; users and items are named by their ids.
 
     Parameters
     ----------
-    ranking : WithFallback
-        The model, with popularity for users without a past.
+    with_fallback : WithFallback
+        The model, with popularity for users without events.
     train : Training
-        The log as the model saw it, with its interest matrix.
+        What the model learned from: the log's tables and its interest matrix.
     """
 
-    ranking: WithFallback
+    with_fallback: WithFallback
     train: Training
 
     @property
     def model(self) -> Recommender:
-        """The model itself."""
-        return self.ranking.model
+        """The model without the fallback."""
+        return self.with_fallback.model
 
     @cached_property
-    def _explaining(self) -> Recommender:
+    def _explaining_model(self) -> Recommender:
         return explaining_model(self.model, self.train)
 
     @property
@@ -177,23 +184,26 @@ class Fitted:
     def recommend(self, user_id: str | Iterable[str], k: int = 10, **only: Any) -> pd.DataFrame:
         """List the k best items that a user has not met yet.
 
-        A user without events gets the most popular items. The list is shorter than k where
-        fewer items are left, and only items that somebody met, of a kind that can be sold,
-        are candidates.
+        To *meet* an item is to have an event with it. Candidates are the items that at least
+        one user met and that are of a kind that can be sold. A user without events gets the
+        most popular ones. A list is shorter than k if fewer candidates are left.
 
         Parameters
         ----------
         user_id : str or sequence of str
             One id; or several, for which the frame begins with a column ``user_id``.
+        k : int
+            Length of a list.
         only
-            What else an item must be: ``reviewed_only``, ``verified_only``, ``min_rating``,
-            ``kinds``; see `recommend.candidates.candidate_items`.
+            Further conditions on the items: ``reviewed_only``, ``verified_only``,
+            ``min_rating``, ``kinds``; see `recommend.candidates.candidate_items`.
 
         Returns
         -------
         DataFrame
             ``rank`` (from 1), ``item_id``, ``title`` (the id where the log has none),
-            ``score``, and ``why``: what speaks for the item, empty where nothing does.
+            ``score`` (the model's, higher is better), and ``why``: the titles or features that
+            speak for the item, empty if there are none.
 
         Raises
         ------
@@ -204,21 +214,27 @@ class Fitted:
         is_one = isinstance(user_id, str) or not isinstance(user_id, Iterable)
         ids = [user_id] if is_one else list(user_id)
         users = _positions("user", ids, self.users)
-        lists = recommend_to(users, self.ranking, self._explaining, self.train, k, **only)
+        lists = recommend_to(
+            users, self.with_fallback, self._explaining_model, self.train, k, **only
+        )
         return lists.drop(columns="user_id") if is_one else lists
 
     def similar(self, item: str, k: int = 10) -> pd.DataFrame:
-        """List the k items most like one.
+        """List the k items most similar to one item.
 
-        The similarity is the model's own where it has one. `EASE`, `ItemNeighbours`,
-        `ContentBased` and `Markov` have item weights: how much having met the item says for
-        each other one. `ALS` has item factors: their cosine. For every other model it is the
-        cosine of the two columns of the interest matrix: who met both, and how gladly.
+        The similarity depends on the model:
+
+        - `EASE`, `ItemNeighbours`, `ContentBased` and `Markov`: the item weight, which is how
+          much a user's having met this item adds to the score of the other;
+        - `ALS`: the cosine of the two items' factors;
+        - every other model: the cosine of the two items' columns of the interest matrix.
 
         Parameters
         ----------
         item : str
-            An id, or a title that one item alone has.
+            An id, or a title that only one item has.
+        k : int
+            Length of the list.
 
         Returns
         -------
@@ -238,19 +254,19 @@ class Fitted:
         if not isinstance(item, str) or item in self.items:
             return int(_positions("item", [item], self.items)[0])
         titles = pd.Index(item_titles(self.train))
-        called = np.flatnonzero(titles == item)
-        if len(called) > 1:
-            ids = ", ".join(map(repr, self.items[called[:5]]))
-            raise ValueError(f"{len(called)} items have the title {item!r}; name one by id: {ids}")
-        if len(called) == 0:
-            names = self.items.append(titles).unique()
-            raise ValueError(_unknown("item", item, names))
-        return int(called[0])
+        with_title = np.flatnonzero(titles == item)
+        n_items = len(with_title)
+        if n_items > 1:
+            ids = ", ".join(map(repr, self.items[with_title[:5]]))
+            raise ValueError(f"{n_items} items have the title {item!r}; name one by id: {ids}")
+        if n_items == 0:
+            ids_and_titles = self.items.append(titles).unique()
+            raise ValueError(_message_unknown("item", item, ids_and_titles))
+        return int(with_title[0])
 
     def __repr__(self) -> str:
-        n_users, n_items = len(self.users), len(self.items)
         return (
-            f"{self.model}, fitted to {n_users:,} users and {n_items:,} items\n"
+            f"{self.model}, fitted to {len(self.users):,} users and {len(self.items):,} items\n"
             f".recommend({self.users[0]!r}, k=10) lists items for a user, "
             f".similar({self.items[0]!r}, k=10) those like an item"
         )
@@ -278,7 +294,8 @@ def fit(log: Log, model: str, **settings: Any) -> Fitted:
     _check_log("fit", log, model)
     built = build_model(model, settings)
     train = Training(interest_matrix(log.tables), log.tables)
-    return Fitted(WithFallback(model=built).fit(train), train)
+    fitted = WithFallback(model=built).fit(train)
+    return Fitted(fitted, train)
 
 
 def list_for_everybody(log: Log, model: Recommender, k: int, **only: Any) -> pd.DataFrame:
@@ -287,22 +304,23 @@ def list_for_everybody(log: Log, model: Recommender, k: int, **only: Any) -> pd.
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(comparing.Comparison):
-    """Models measured on the same users, with how sure we are.
+class Comparison(evaluation.Comparison):
+    """Models measured on the same users, with intervals and a verdict.
 
-    Beside what `evaluate.compare.Comparison` holds (each user's values, the lists, seconds):
+    It has the fields ``values``, ``lists`` and ``seconds`` of `evaluate.compare.Comparison`, and
+    these:
 
     Parameters
     ----------
     split : Split
-        What the models learned from, and what was to be found.
+        The training part, from which the models learned, and the test part.
     summary : DataFrame
-        Every metric at every k, with the differences to popularity; see
-        `evaluate.compare.summarise`.
+        The mean of every metric at every k with its interval, and the difference to
+        popularity; see `evaluate.compare.summarise`.
     sentences : tuple of str
         Which model beats which, in NDCG at the largest k.
-    left_out : mapping
-        Why a model that was asked for is not among them: the log lacks what it learns from.
+    left_out : mapping of str to str
+        Each model that was asked for and could not learn from this log, with the reason.
     """
 
     split: Split
@@ -326,10 +344,10 @@ class Comparison(comparing.Comparison):
             of its 95 % bootstrap interval; ``lead_over_popularity`` with ``lead_low,
             lead_high`` and ``p_holm``, paired by user; ``seconds`` to fit and rank.
         """
-        rows = self._rows(metric, k)
+        rows = self._summary_of(metric, k)
         table = {
             "model": rows["model"],
-            _measure(rows): rows["mean"],
+            _metric_at_k(rows): rows["mean"],
             "low": rows["low"],
             "high": rows["high"],
             f"lead_over_{REFERENCE}": rows["difference"],
@@ -349,14 +367,16 @@ class Comparison(comparing.Comparison):
 
         It is drawn into ``ax``, by default that of a new figure: ``.plot().figure``.
         """
-        rows = self._rows(metric, k)
-        measure = _measure(rows)
-        name = measure.upper() if metric in ACRONYMS else measure
+        rows = self._summary_of(metric, k)
+        name = _metric_at_k(rows)
+        if metric in ACRONYMS:
+            name = name.upper()
+        title = f"{name} with 95 % intervals"
         label = f"mean over {self.split.report.users:,} users"
-        fig = plot_intervals(rows, f"{name} with 95 % intervals", label, ax=ax)
+        fig = plot_intervals(rows, title, label, ax=ax)
         return fig.axes[0] if ax is None else ax
 
-    def _rows(self, metric: str, k: int | None) -> pd.DataFrame:
+    def _summary_of(self, metric: str, k: int | None) -> pd.DataFrame:
         """Return the summary's rows of one metric at one k, the best mean first."""
         k = self.summary["k"].max() if k is None else k
         rows = self.summary[(self.summary["metric"] == metric) & (self.summary["k"] == k)]
@@ -382,33 +402,33 @@ def compare(
     ks: Sequence[int] = (10,),
     n_resamples: int = 2000,
     seed: int = 0,
-    on_progress: comparing.OnProgress | None = None,
+    on_progress: evaluation.OnProgress | None = None,
 ) -> Comparison:
-    """Fit models to one part of a log and measure what they foresee of the other.
+    """Fit models to the training part of a log and measure their lists on the test part.
 
     Parameters
     ----------
     log : Log
         See `open_log`.
     models : sequence of names, or mapping of name to settings
-        Such as ``["ease", "als"]`` or ``{"ease": {"reg": 200}, "als": {}}``; by default all
-        that the log can feed. Popularity is always among them.
+        Such as ``["ease", "als"]`` or ``{"ease": {"reg": 200}, "als": {}}``; by default every
+        model that can learn from this log. Popularity is always added.
     split : str
-        How the log is parted: ``auto`` takes ``time`` where times are known, else
+        How the log is split: ``auto`` takes ``time`` where times are known, else
         ``random_per_user``; see `evaluate.parts.rows_to_train` for the others.
     ks : sequence of int
         Lengths of the lists.
     n_resamples : int
         Bootstrap resamples behind an interval.
     seed : int
-        Of the resamples: the same seed gives the same intervals.
+        Seed of the bootstrap: the same seed gives the same intervals.
     on_progress : callable, optional
         Called with one line before each model, such as ``print``.
 
     Raises
     ------
     TooLittleError
-        If the log is too small to be parted.
+        If the log is too small to be split.
     ValueError
         If a model, a setting or the split is unknown.
     """
@@ -417,24 +437,26 @@ def compare(
         raise ValueError(f"models is {models!r}; write a list: kp.compare(log, [{models!r}])")
     _check_lengths(ks)
     settings = models if isinstance(models, Mapping) else dict.fromkeys(models)
-    for name, setting in settings.items():  # before the log is parted
-        build_model(name, setting)
-    how = default_split(log.tables) if split == "auto" else split
-    cut = log.cut if how == "time" else None
-    parted = make_split(log.tables, interest_matrix, how=how, cut=cut)
-    chosen = choose_models(settings, parted.train)
-    measured = comparing.compare(chosen.models, parted, ks, on_progress=on_progress)
-    rng_of_means, rng_of_verdict = np.random.default_rng(seed).spawn(2)
-    summary = comparing.summarise(
-        measured.values, reference=REFERENCE, rng=rng_of_means, n_resamples=n_resamples
+    for name, settings_of_model in settings.items():  # a wrong setting is refused before the split
+        build_model(name, settings_of_model)
+    kind_of_split = default_split(log.tables) if split == "auto" else split
+    cut = log.cut if kind_of_split == "time" else None
+    train_and_test = make_split(log.tables, interest_matrix, how=kind_of_split, cut=cut)
+    chosen = choose_models(settings, train_and_test.train)
+    measured = evaluation.compare(chosen.models, train_and_test, ks, on_progress=on_progress)
+    # Two generators, so that the draws of the one do not depend on how many the other makes.
+    rng_of_summary, rng_of_verdict = np.random.default_rng(seed).spawn(2)
+    summary = evaluation.summarise(
+        measured.values, reference=REFERENCE, rng=rng_of_summary, n_resamples=n_resamples
     )
+    sentences = evaluation.verdict(measured.values, rng=rng_of_verdict, k=max(ks))
     return Comparison(
         values=measured.values,
         lists=measured.lists,
         seconds=measured.seconds,
-        split=parted,
+        split=train_and_test,
         summary=summary,
-        sentences=tuple(comparing.verdict(measured.values, rng=rng_of_verdict, k=max(ks))),
+        sentences=tuple(sentences),
         left_out=chosen.left_out,
     )
 
@@ -452,16 +474,16 @@ def evaluate_lists(
     Parameters
     ----------
     lists : DataFrame
-        ``user_id, item_id, rank`` (from 1); other columns are not looked at.
+        ``user_id, item_id, rank`` (from 1); other columns are ignored.
     relevant : DataFrame
-        ``user_id, item_id``: what there was to find. A user in it without a list scores 0; a
-        user with a list who is not in it is left out.
+        ``user_id, item_id``: the relevant items of each user. A user with relevant items and
+        without a list scores 0. A user with a list and without relevant items is left out.
     ks : sequence of int
         Lengths at which the lists are cut.
     n_resamples : int
         Bootstrap resamples behind an interval.
     seed : int
-        Of the resamples.
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -472,8 +494,8 @@ def evaluate_lists(
     Raises
     ------
     ValueError
-        If a frame lacks a column, their ids are not alike, or a list names an item or a rank
-        twice.
+        If a frame lacks a column, one has numbers and the other text as ids, or a list has an
+        item or a rank twice.
 
     Examples
     --------
@@ -484,24 +506,26 @@ def evaluate_lists(
     """
     _check_lengths(ks)
     _check_lists(lists, relevant)
-    measured = per_user(*from_ids(lists, relevant), ks).values
-    measured = measured.rename(columns={"user": "user_id"}).assign(model="lists")
+    item_positions, relevant_matrix = from_ids(lists, relevant)
+    measured = per_user(item_positions, relevant_matrix, ks).values
+    values = measured.rename(columns={"user": "user_id"}).assign(model="lists")
     rng = np.random.default_rng(seed)
-    summary = comparing.summarise(measured, reference="lists", rng=rng, n_resamples=n_resamples)
+    summary = evaluation.summarise(values, reference="lists", rng=rng, n_resamples=n_resamples)
     metrics = summary[["metric", "k", "mean", "low", "high"]]
-    return metrics.assign(users=measured["user_id"].nunique())
+    return metrics.assign(users=values["user_id"].nunique())
 
 
-def _measure(rows: pd.DataFrame) -> str:
+def _metric_at_k(rows: pd.DataFrame) -> str:
+    """Name what the rows of a summary hold, such as ``ndcg@10``."""
     first = rows.iloc[0]
     return f"{first['metric']}@{first['k']}"
 
 
-def _check_log(call: str, log: Any, second: Any) -> None:
-    """Refuse what is not a log, with the call that would be right."""
+def _check_log(call: str, log: Any, models: Any) -> None:
+    """Refuse a first argument that is not a log; the message gives the right call."""
     if isinstance(log, Log):
         return
-    if isinstance(second, Log):
+    if isinstance(models, Log):
         raise ValueError(f"the log comes first: kp.{call}(log, {log!r})")
     if isinstance(log, str | Path):
         opened = f"kp.open_log({str(log)!r})"
@@ -509,8 +533,8 @@ def _check_log(call: str, log: Any, second: Any) -> None:
         opened = "kp.open_log(frame)"
     else:
         opened = "kp.open_log(...)"
-    what = type(log).__name__
-    raise ValueError(f"log is a {what}; open it first: kp.{call}({opened}, {second!r})")
+    given = type(log).__name__
+    raise ValueError(f"log is a {given}; open it first: kp.{call}({opened}, {models!r})")
 
 
 def _check_lengths(ks: Any) -> None:
@@ -526,18 +550,19 @@ def _check_length(name: str, k: Any) -> None:
 
 
 def _positions(what: str, ids: Sequence[Any], known: pd.Index) -> np.ndarray:
-    """Return the positions of ids, or say which is no id and what one looks like."""
-    for one in ids:
-        if not isinstance(one, str):
-            raise ValueError(_not_text(what, one, known))
+    """Return the positions of ids in the index ``known``; any other id is a ValueError."""
+    for given in ids:
+        if not isinstance(given, str):
+            raise ValueError(_message_not_text(what, given, known))
     positions = known.get_indexer(pd.Index(ids, dtype=known.dtype))
     unknown = np.flatnonzero(positions < 0)
     if len(unknown):
-        raise ValueError(_unknown(what, ids[unknown[0]], known))
+        first_unknown = ids[unknown[0]]
+        raise ValueError(_message_unknown(what, first_unknown, known))
     return positions
 
 
-def _not_text(what: str, given: Any, known: pd.Index) -> str:
+def _message_not_text(what: str, given: Any, known: pd.Index) -> str:
     if not isinstance(given, Number):
         return f"{what} is a {type(given).__name__}; ids are text such as {known[0]!r}"
     if str(given) in known:
@@ -545,38 +570,39 @@ def _not_text(what: str, given: Any, known: pd.Index) -> str:
     return f"{what} {given}: positions are not ids; {what} ids look like {known[0]!r}"
 
 
-def _unknown(what: str, given: str, known: pd.Index) -> str:
+def _message_unknown(what: str, given: str, known: pd.Index) -> str:
     near = get_close_matches(given, known, 1)
     remedy = f"did you mean {near[0]!r}?" if near else f"{what} ids look like {known[0]!r}"
     return f"the log has no {what} {given!r}; {remedy}"
 
 
 def _check_lists(lists: pd.DataFrame, relevant: pd.DataFrame) -> None:
-    """Refuse frames that would be measured without sense."""
-    wanted = {"lists": ["user_id", "item_id", "rank"], "relevant": ["user_id", "item_id"]}
-    frames = {"lists": lists, "relevant": relevant}
-    for name, frame in frames.items():
-        if not isinstance(frame, pd.DataFrame):
-            what = type(frame).__name__
-            raise ValueError(
-                f"{name} is a {what}; it must be a frame with {', '.join(wanted[name])}"
-            )
-        lacking = [column for column in wanted[name] if column not in frame]
-        if lacking:
-            raise ValueError(f"{name} has no column {lacking[0]}; it has {', '.join(frame)}")
-        if frame.empty:
-            raise ValueError(f"{name} has no rows")
-        gaps = frame[wanted[name]].isna().any(axis=1)
-        if gaps.any():
-            raise ValueError(f"{name} has a missing value in row {gaps.idxmax()}")
+    """Refuse frames whose metrics would be meaningless."""
+    _check_frame("lists", lists, ["user_id", "item_id", "rank"])
+    _check_frame("relevant", relevant, ["user_id", "item_id"])
     for column in ("user_id", "item_id"):
         _check_same_ids(column, lists[column], relevant[column])
     _check_ranks(lists)
 
 
+def _check_frame(name: str, frame: Any, required: list[str]) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        given = type(frame).__name__
+        raise ValueError(f"{name} is a {given}; it must be a frame with {', '.join(required)}")
+    missing = [column for column in required if column not in frame]
+    if missing:
+        raise ValueError(f"{name} has no column {missing[0]}; it has {', '.join(frame)}")
+    if frame.empty:
+        raise ValueError(f"{name} has no rows")
+    has_gap = frame[required].isna().any(axis=1)
+    if has_gap.any():
+        raise ValueError(f"{name} has a missing value in row {has_gap.idxmax()}")
+
+
 def _check_same_ids(column: str, listed: pd.Series, relevant: pd.Series) -> None:
-    are_numbers = [pd.api.types.is_numeric_dtype(ids) for ids in (listed, relevant)]
-    if are_numbers[0] != are_numbers[1]:
+    listed_are_numbers = pd.api.types.is_numeric_dtype(listed)
+    relevant_are_numbers = pd.api.types.is_numeric_dtype(relevant)
+    if listed_are_numbers != relevant_are_numbers:
         raise ValueError(
             f"{column} is {_first(listed)!r} in lists and {_first(relevant)!r} in relevant: "
             "numbers and text are never equal; make both text, .astype(str)"
@@ -593,12 +619,13 @@ def _check_ranks(lists: pd.DataFrame) -> None:
     if not pd.api.types.is_integer_dtype(ranks) or ranks.min() < 1:
         raise ValueError("rank must be a whole number from 1 on: 1 is the best place of a list")
     for column in ("rank", "item_id"):
-        twice = lists[lists.duplicated(["user_id", column])]
-        if len(twice):
-            user, value = _first(twice["user_id"]), _first(twice[column])
+        repeated = lists[lists.duplicated(["user_id", column])]
+        if len(repeated):
+            user = _first(repeated["user_id"])
+            value = _first(repeated[column])
             raise ValueError(f"the list of user {user!r} has {column} {value!r} twice")
 
 
 def _first(values: pd.Series) -> Any:
-    """Return the first value as Python's own, which shows as it was written."""
+    """Return the first value as a plain Python object: ``1`` rather than ``np.int64(1)``."""
     return values.head(1).item()

@@ -1,6 +1,7 @@
-"""The door: a source is read into a `Log`, and the `Gate` decides what of it may be used."""
+"""Read a source into a `Log`; a `Gate` then decides which of its rows may be used, if any."""
 
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,14 +27,14 @@ DATASETS = ("tables", *READERS)
 
 
 def read_log(source: Source | Tables, dataset: str = "tables") -> Log:
-    """Read a source whole, check it row by row, and let everything in that is sound.
+    """Read a whole source, check every row, and set aside the rows that break the schema.
 
     Parameters
     ----------
     source : str, Path, DataFrame, mapping of str to DataFrame, or Tables
         As in `reading.read_tables`; finished ``Tables`` are taken as they are.
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad"}
-        How the files of a folder are understood; ``tables`` are one's own.
+        How the files of a folder are understood: your own ``tables``, or a public data set.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def read_log(source: Source | Tables, dataset: str = "tables") -> Log:
     if isinstance(source, Tables):
         return Log(source)
     if isinstance(source, str | Path):
-        return _read_folder(source)
+        return _read_path(source)
     tables, rejected = read_tables(source)
     return Log(tables, rejected, notes=rejected.notes)
 
@@ -59,27 +60,29 @@ def _read_public(source: Source | Tables, dataset: str) -> Log:
     return Log(data.tables, notes=data.notes, files=data.files)
 
 
-def _read_folder(folder: str | Path) -> Log:
-    if not str(folder):
+def _read_path(path: str | Path) -> Log:
+    """Read one file of events, or a folder of tables."""
+    if not str(path):
         raise ValueError("dataset tables needs a file or a folder of tables (data_dir, --data)")
-    tables, rejected = read_tables(folder)
-    files = [path for paths in find_files(folder).values() for path in paths]
-    return Log(tables, rejected, notes=rejected.notes, files=tuple(files))
+    tables, rejected = read_tables(path)
+    files = tuple(chain.from_iterable(find_files(path).values()))
+    return Log(tables, rejected, notes=rejected.notes, files=files)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """What a log must pass before anything is learned from it or told of it.
+    """What a log must satisfy before a model learns from it or a page reports on it.
 
     Parameters
     ----------
     since, until : str
         ISO times, half open [since, until), UTC; empty for no bound.
     ids : {"keep", "pseudonymise"}
-        Whether ids of users and sessions stand as read, or as `privacy.pseudonyms`, without
-        the columns that no schema knows.
+        ``pseudonymise`` replaces ids of users and sessions (see `privacy.pseudonyms`), and
+        leaves out columns that are in no schema and may name somebody.
     duplicates : {"keep", "drop"}
-        Exact duplicate events: a log may repeat honestly, so they are kept by default.
+        What happens to exact duplicate events. They are kept by default, because a user can
+        do the same thing twice.
     max_rejected : float
         Largest share of rows of any table that may have been set aside, 0 to 1.
     min_events : int
@@ -88,7 +91,8 @@ class Gate:
     Raises
     ------
     ValueError
-        If a setting is out of its range, or a bound is no time: all at once.
+        If settings are out of their ranges (all are named at once), or a bound is not an ISO
+        time.
     """
 
     ranges: ClassVar[Ranges] = {
@@ -113,9 +117,9 @@ class Gate:
         moment("until", self.until)
 
     def admit(self, log: Log) -> Log:
-        """Keep what may be used, and say in the notes what was left out.
+        """Keep the rows that may be used, and note what was left out.
 
-        Durations that events lack are taken from the items table, here and nowhere else.
+        Events without a duration take that of their item; no other code does this.
 
         Raises
         ------
@@ -132,11 +136,11 @@ class Gate:
         return _with_durations(log)
 
     def _refuse_broken(self, log: Log) -> None:
-        for row in log.rejected.counts.itertuples():
-            share = row.rejected / row.read if row.read else 0.0
+        for count in log.rejected.counts.itertuples():  # one row a table
+            share = count.rejected / count.read if count.read else 0.0
             if share > self.max_rejected:
                 raise ValueError(
-                    f"{row.table}: {row.rejected:,} of {row.read:,} rows were rejected "
+                    f"{count.table}: {count.rejected:,} of {count.read:,} rows were rejected "
                     f"({share:.1%}), more than max_rejected = {self.max_rejected:.1%}; mend the "
                     "data (`kpay check` names the rows of files), or raise the limit"
                 )
@@ -151,9 +155,9 @@ class Gate:
     def _refuse_small(self, log: Log) -> None:
         n = len(log.tables.events)
         if n < self.min_events:
+            problem = f"{n:,} events remain, fewer than min_events = {self.min_events:,}"
             remedy = f"widen the window, or look all the same with --set min_events={max(n, 1)}"
-            least = f"{n:,} events remain, fewer than min_events = {self.min_events:,}"
-            raise ValueError(f"{least}; {remedy}")
+            raise ValueError(f"{problem}; {remedy}")
 
 
 def _with_note(log: Log, tables: Tables, note: str) -> Log:
@@ -161,9 +165,10 @@ def _with_note(log: Log, tables: Tables, note: str) -> Log:
 
 
 def _with_duplicates(log: Log, duplicates: str) -> Log:
-    """Count exact duplicate events, and drop them if asked to; totals are never alike."""
+    """Note how many exact duplicate events there are, and drop them if asked to."""
     events = log.tables.events
-    if "n_events" in events:
+    are_totals = "n_events" in events
+    if are_totals:  # at most one row a pair and side of the cut: no two are equal
         return log
     repeated = events.duplicated()
     if not repeated.any():
@@ -176,14 +181,15 @@ def _with_duplicates(log: Log, duplicates: str) -> Log:
 
 
 def _with_pseudonyms(log: Log) -> Log:
-    """Put pseudonyms for the ids in the tables and in the rows set aside.
+    """Replace ids by pseudonyms, in the tables and in the rejected rows.
 
-    Columns that may name somebody and that the project does not know are left out.
+    Columns that are in no schema and may name somebody are left out.
     """
     rows = log.rejected.rows
-    personal = rows["column"].isin(PERSONAL) & (rows["value"] != "")
-    value = rows["value"].mask(personal, pseudonyms(rows["value"]))
-    value = value.mask(rows["column"] == "", "")  # a line that is no row may hold an id anywhere
+    is_id = rows["column"].isin(PERSONAL) & (rows["value"] != "")
+    with_pseudonyms = rows["value"].mask(is_id, pseudonyms(rows["value"]))
+    is_whole_line = rows["column"] == ""  # it could not be parsed: an id may be anywhere in it
+    value = with_pseudonyms.mask(is_whole_line, "")
     rejected = replace(log.rejected, rows=rows.assign(value=value))
     tables, left_out = pseudonymise(log.tables)
     note = "ids of users and sessions were replaced by pseudonyms"
@@ -206,11 +212,13 @@ def _with_durations(log: Log) -> Log:
     items = log.tables.items
     if items is None or "duration" not in items:
         return log
-    listed = events["item_id"].map(items.set_index("item_id")["duration"]).astype(np.float64)
-    own = events.get("duration", pd.Series(np.nan, events.index))
-    n_filled = int((own.isna() & listed.notna()).sum())
+    duration_of = items.set_index("item_id")["duration"]
+    of_item = events["item_id"].map(duration_of).astype(np.float64)
+    of_event = events.get("duration", pd.Series(np.nan, events.index))
+    is_filled = of_event.isna() & of_item.notna()
+    n_filled = int(is_filled.sum())
     if not n_filled:
         return log
-    filled = events.assign(duration=own.fillna(listed))
+    filled = events.assign(duration=of_event.fillna(of_item))
     note = f"{n_filled:,} events without a duration have that of their item"
     return _with_note(log, log.tables.with_events(filled), note)

@@ -1,4 +1,4 @@
-"""`Log`: what was opened. It is handed around, prints itself, and learns nothing."""
+"""`Log`: the tables of an opened log, with a record of what was read and what was left out."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,10 @@ from kpay_lab.data.tables import Tables
 
 @dataclass(frozen=True, repr=False)
 class Log:
-    """The validated tables of a log, and what happened on the way to them.
+    """The validated tables of a log, with a record of how they were read.
+
+    Printing it shows the number of users and items, the time span, and the size of each table.
+    A user *met* an item if the two have an event together.
 
     Parameters
     ----------
@@ -19,12 +22,13 @@ class Log:
     rejected : Rejected
         The rows that were set aside, and how many were read.
     notes : tuple of str
-        What a page should say: columns not used, people left out, the window.
+        What a page should say: columns not used, users left out, bounds in time.
     files : tuple of Path
-        What was read; empty for frames and a simulated shop.
+        The files that were read; none for frames and a simulated shop.
     cut : Timestamp, optional
-        Where an engine other than memory added the events up, the moment between the totals
-        of before and of after; None where the events are single ones, or have no times.
+        An engine other than memory keeps up to two rows a (user, item) pair: the total of the
+        events before this moment, and of those at it or later. None where each row of the
+        events is one event, or where they have no times.
     """
 
     tables: Tables
@@ -34,13 +38,14 @@ class Log:
     cut: pd.Timestamp | None = None
 
     def __repr__(self) -> str:
-        """Say who met what and when, the size of each table, what was set aside, the notes."""
+        """Show users, items and time span, the tables' sizes, rejected rows, and the notes."""
         lines = [self._headline()]
         for name, frame in self.tables.present().items():
             lines.append(f"  {name:9}  {len(frame):>11,} rows  {frame.shape[1]:>2} columns")
-        for row in self.rejected.counts.itertuples():
-            if row.rejected:
-                lines.append(f"  {row.rejected:,} of {row.read:,} rows of {row.table} set aside")
+        for count in self.rejected.counts.itertuples():  # one row a table
+            if count.rejected:
+                rows = f"{count.rejected:,} of {count.read:,} rows"
+                lines.append(f"  {rows} of {count.table} set aside")
         lines += [f"- {note}" for note in self.notes]
         return "\n".join(lines)
 

@@ -1,6 +1,6 @@
-"""The five tables a workbench lives on, and the schema of each.
+"""The five tables that a log may have, and the schema of each.
 
-Dtypes after the door: ids and other text are pandas ``str``; times are
+Dtypes once a table is read and checked: ids and other text are pandas ``str``; times are
 ``datetime64[us, UTC]``; measurements are ``float64`` (missing = NaN); counts and
 0/1 marks are ``Int64``; yes/no columns are ``boolean``. An absent optional column
 is absent, never filled.
@@ -21,7 +21,11 @@ class TooLittleError(ValueError):
 
 
 class Kind(NamedTuple):
-    """What a column may hold: its dtype, its rule, the rule in words, and who is of the kind."""
+    """What columns of one kind may hold.
+
+    ``rule`` is checked beside the dtype, ``words`` say it in an error, and ``columns`` are the
+    names of the columns of this kind, with spaces between.
+    """
 
     dtype: Any
     rule: pa.Check | None
@@ -29,12 +33,12 @@ class Kind(NamedTuple):
     columns: str
 
 
-# A column is of one kind, whatever its table.
-KINDS = (
+# A column has one kind, the same in every table.
+COLUMN_KINDS = (
     Kind(str, None, "it must not be empty", "user_id item_id source_item_id session_id promotes"),
     Kind(str, None, "it must be text", "title description category brand host policy"),
     Kind(str, None, "it must be text", "gender occupation"),
-    Kind(str, pa.Check.isin(c.KINDS), f"it must be one of {', '.join(c.KINDS)}", "kind"),
+    Kind(str, pa.Check.isin(c.ITEM_KINDS), f"it must be one of {', '.join(c.ITEM_KINDS)}", "kind"),
     Kind(str, pa.Check.isin(("train", "test")), "it must be one of train, test", "part"),
     Kind(
         "datetime64[us, UTC]", None, "it must be an ISO time, unix seconds or milliseconds",
@@ -54,15 +58,18 @@ KINDS = (
     ),
     Kind(pd.BooleanDtype(), None, "it must be yes or no", "reviewed author_verified consent"),
 )  # fmt: skip
-KIND_OF = {name: kind for kind in KINDS for name in kind.columns.split()}
+KIND_OF = {column: kind for kind in COLUMN_KINDS for column in kind.columns.split()}
 PRIMARY_KEYS = {"users": "user_id", "items": "item_id"}
 
 
 def _column(table: str, name: str) -> pa.Column:
-    kind, needed = KIND_OF[name], name in c.REQUIRED[table].split()
-    rule = pa.Check.str_length(min_value=1) if needed and kind.dtype is str else kind.rule
+    kind = KIND_OF[name]
+    rule = kind.rule
+    required = name in c.REQUIRED[table].split()
+    if required and kind.dtype is str:
+        rule = pa.Check.str_length(min_value=1)  # required text is an id: empty names nobody
     unique = PRIMARY_KEYS.get(table) == name
-    return pa.Column(kind.dtype, rule, nullable=not needed, required=needed, unique=unique)
+    return pa.Column(kind.dtype, rule, nullable=not required, required=required, unique=unique)
 
 
 SCHEMAS = {
@@ -87,7 +94,10 @@ class Tables:
     def validated(cls, **frames: pd.DataFrame | None) -> "Tables":
         """Check each frame against its schema, or raise all problems at once (SchemaErrors)."""
         given = {name: frame for name, frame in frames.items() if frame is not None}
-        return cls(**{name: SCHEMAS[name].validate(f, lazy=True) for name, f in given.items()})
+        validated = {
+            name: SCHEMAS[name].validate(frame, lazy=True) for name, frame in given.items()
+        }
+        return cls(**validated)
 
     def with_events(self, events: pd.DataFrame) -> "Tables":
         """Return the same tables with other events (a filter or a part of a split)."""
@@ -96,8 +106,8 @@ class Tables:
     def known_at(self, cut: pd.Timestamp) -> "Tables":
         """Return the tables as they stood just before ``cut``; rows keep their labels.
 
-        A row of events, orders or exposures whose ``timestamp`` is at or after the cut is not
-        there; nor is a row without a time, of which nobody can say that it was known. Users
+        Rows of events, orders and exposures whose ``timestamp`` is at or after the cut are left
+        out. Rows without a time are left out too: nobody can say whether they were known. Users
         and items stay whole. A refund at or after the cut has not happened yet: its
         ``refund_amount`` is 0 and its ``refunded_at`` missing. A refund without a date is
         known with its order.
@@ -115,14 +125,14 @@ class Tables:
         ['a']
         """
         self._need_times()
-        known = {
+        earlier = {
             name: frame[frame["timestamp"] < cut]
             for name, frame in self.present().items()
             if "timestamp" in frame
         }
-        if "orders" in known:
-            known["orders"] = _without_later_refunds(known["orders"], cut)
-        return replace(self, **known)
+        if "orders" in earlier:
+            earlier["orders"] = _without_later_refunds(earlier["orders"], cut)
+        return replace(self, **earlier)
 
     def since(self, start: pd.Timestamp) -> "Tables":
         """Return the tables with what happened at ``start`` or later; rows keep their labels.
@@ -165,44 +175,56 @@ class Tables:
 
         Those of the events come first; ids that only other tables know (cold ones) follow.
         """
-        found = [frame[column] for frame in self.present().values() if column in frame]
-        return pd.Index(pd.concat([ids.drop_duplicates() for ids in found]).unique(), name=column)
+        tables = [frame for frame in self.present().values() if column in frame]
+        ids = pd.concat([frame[column].drop_duplicates() for frame in tables])
+        return pd.Index(ids.unique(), name=column)
 
 
 def _without_later_refunds(orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
     if "refunded_at" not in orders:
         return orders
     later = orders["refunded_at"] >= cut
-    undone = {"refunded_at": orders["refunded_at"].mask(later)}
+    before = orders.assign(refunded_at=orders["refunded_at"].mask(later))
     if "refund_amount" in orders:
-        undone["refund_amount"] = orders["refund_amount"].mask(later, 0.0)
-    return orders.assign(**undone)
+        before["refund_amount"] = orders["refund_amount"].mask(later, 0.0)
+    return before
 
 
 def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:
-    """Keep what happened from ``since`` on and was known at ``until``, rows numbered from 0.
+    """Keep what happened at ``since`` or later and before ``until``, rows numbered from 0.
 
-    Both are ISO times, UTC where no offset is written; see `Tables.since`, `Tables.known_at`.
-    A bound that is no time, events without times, or none inside is a ValueError.
+    Both are ISO times, UTC where no offset is written; an empty one is no bound. Without any
+    bound the tables come back as they are. See `Tables.since` and `Tables.known_at`.
+
+    Raises
+    ------
+    ValueError
+        If a bound is not an ISO time, the events have no times, or none lies in the window.
     """
-    start, end = moment("since", since), moment("until", until)
-    kept = tables if start is None else tables.since(start)
-    kept = kept if end is None else kept.known_at(end)
-    if kept is tables:
+    start = moment("since", since)
+    end = moment("until", until)
+    if start is None and end is None:
         return tables
-    if kept.events.empty:
+    inside = tables if start is None else tables.since(start)
+    inside = inside if end is None else inside.known_at(end)
+    if inside.events.empty:
         first, last = tables.span()
         raise ValueError(
             f"no event from since={since} to until={until}; the log runs from {first} to {last}"
         )
-    renumbered = {name: frame.reset_index(drop=True) for name, frame in kept.present().items()}
+    renumbered = {name: frame.reset_index(drop=True) for name, frame in inside.present().items()}
     return Tables(**renumbered)
 
 
 def moment(name: str, text: str | None) -> pd.Timestamp | None:
     """Return the moment that a bound of a window names, UTC where no offset is written.
 
-    Nothing written is no bound; what is no ISO time is a ValueError.
+    An empty text means no bound and gives None.
+
+    Raises
+    ------
+    ValueError
+        If the text is not an ISO time; the message calls the bound by its ``name``.
     """
     if not text:
         return None

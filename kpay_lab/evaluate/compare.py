@@ -1,6 +1,7 @@
 """Compare models on one split: who is better, by how much, and how sure we are.
 
-Everything falls out of one per-user long table ``model, metric, k, user_id, value``.
+`compare` gives one long table, ``model, metric, k, user_id, value``: a row for each value of each
+user. `summarise` and `verdict` compute means, intervals and tests from this table alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +25,16 @@ OnProgress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What each model recommended to the users with something to find, and what came of it.
+    """The lists of each model, and every metric of each user who has a relevant item.
 
-    ``values`` is long (``model, metric, k, user_id, value``); ``lists`` are as long as the
-    largest k; ``seconds`` to fit and rank, by model.
+    Parameters
+    ----------
+    values : DataFrame
+        ``model, metric, k, user_id, value``.
+    lists : mapping of model to TopK
+        They are as long as the largest k.
+    seconds : Series
+        By model, the seconds to fit it and to rank.
     """
 
     values: pd.DataFrame
@@ -43,93 +50,124 @@ def compare(
     paid: csr_array | None = None,
     on_progress: OnProgress | None = None,
 ) -> Comparison:
-    """Fit each model, rank for every user with something to find, measure each list.
+    """Fit each model, rank items for every user who has a relevant one, measure each list.
 
     Parameters
     ----------
+    models : mapping of name to Recommender
+        They are fitted here, to the training part of the split.
+    split : Split
+    ks : sequence of int
+        Lengths of the lists.
     paid : csr_array of shape (n_users, n_items), optional
-        Net revenue of the test part (`value.held_back_revenue`): adds the metric ``revenue``.
+        Net revenue of the test part (`value.held_back_revenue`), in the currency of the orders.
+        With it the metric ``revenue`` is measured too.
     on_progress : callable, optional
         Called with one line before each model.
     """
     lists: dict[str, TopK] = {}
-    frames, seconds = [], {}
-    for name, model in models.items():
+    seconds = {}
+    measured = []
+    for number, (name, model) in enumerate(models.items(), start=1):
         if on_progress is not None:
-            on_progress(f"{name}: learning and ranking ({len(lists) + 1} of {len(models)})")
+            on_progress(f"{name}: learning and ranking ({number} of {len(models)})")
         start = perf_counter()
         fitted = model.fit(split.train)
         lists[name] = top_k(
             fitted, split.users, max(ks), exclude=split.seen, candidates=split.candidates
         )
         seconds[name] = perf_counter() - start
-        frames.append(measure_lists(lists[name], split, ks, paid=paid, model=name))
-    values = pd.concat(frames, ignore_index=True)
+        measured.append(measure_lists(lists[name], split, ks, paid=paid, model=name))
+    values = pd.concat(measured, ignore_index=True)
     return Comparison(values, lists, pd.Series(seconds, name="seconds"))
 
 
 def measure_lists(
     top: TopK, split: Split, ks: Sequence[int] = (10,), *, model: str, paid: csr_array | None = None
 ) -> pd.DataFrame:
-    """Measure lists however they came about, such as reranked ones: the long table of one model."""
+    """Measure lists, such as those of a model or reranked ones.
+
+    Returns
+    -------
+    DataFrame
+        ``model, metric, k, user_id, value``, as in `Comparison`; ``model`` is the name given.
+    """
     parts = [per_user(top.items, split.test[top.users], ks).values]
     if paid is not None:
         bought = paid[top.users]
         for k in ks:
-            earned = pd.DataFrame({"value": revenue(top.items[:, :k], bought)})
-            parts.append(earned.assign(metric="revenue", k=k, user=earned.index))
+            value = revenue(top.items[:, :k], bought)
+            users = np.arange(len(value))
+            rows = {"metric": "revenue", "k": k, "user": users, "value": value}
+            parts.append(pd.DataFrame(rows))
     measured = pd.concat(parts, ignore_index=True)
-    labels = split.train.interest.users[top.users]
-    measured.insert(0, "model", model)
-    measured.insert(3, "user_id", labels[measured.pop("user")])
-    return measured
+    user_ids = split.train.interest.users[top.users]
+    measured = measured.assign(model=model, user_id=user_ids[measured["user"]])
+    return measured[["model", "metric", "k", "user_id", "value"]]
 
 
 def summarise(
     values: pd.DataFrame, *, reference: str, rng: np.random.Generator, n_resamples: int = 2000
 ) -> pd.DataFrame:
-    """Mean of each metric with a 95 % bootstrap interval, and the difference to a reference.
+    """Return each metric's mean with a 95 % interval, and its difference to a reference model.
 
-    Differences are paired by user. p comes from a sign-flip permutation test; ``p_holm`` is
-    adjusted over the models of one metric and k. Columns: ``metric, k, model, mean, low,
-    high, difference, difference_low, difference_high, p, p_holm``; the differences of the
-    reference itself are missing.
+    Parameters
+    ----------
+    values : DataFrame
+        ``model, metric, k, user_id, value``, as in `Comparison`.
+    reference : str
+        The model to which every other is compared.
+    rng : numpy.random.Generator
+    n_resamples : int
+        Bootstrap resamples behind an interval.
+
+    Returns
+    -------
+    DataFrame
+        ``metric, k, model, mean, low, high, difference, difference_low, difference_high, p,
+        p_holm``. Differences are paired by user. ``p`` is that of a sign-flip permutation
+        test, and ``p_holm`` is adjusted over the models of one metric and k. For the reference
+        itself the columns from ``difference`` on are missing.
     """
     parts = []
     for (metric, k), group in values.groupby(["metric", "k"], sort=False):
         wide = _wide(group)
-        if reference not in wide:
-            raise ValueError(f"reference {reference!r} was not compared; take one of {list(wide)}")
+        names = list(wide)
+        if reference not in names:
+            raise ValueError(f"reference {reference!r} was not compared; take one of {names}")
         means = bootstrap_means(wide.to_numpy(), rng=rng, n_resamples=n_resamples)
         table = pd.DataFrame(means).rename(columns={"estimate": "mean"})
         table.insert(0, "model", wide.columns)
-        others = [(name, reference) for name in wide if name != reference]
-        pairs = _differences(wide, others, rng, n_resamples).drop(columns="other")
-        pairs = pairs.rename(columns={"low": "difference_low", "high": "difference_high"})
-        parts.append(table.merge(pairs, on="model", how="left").assign(metric=metric, k=k))
+        pairs = [(name, reference) for name in names if name != reference]
+        differences = _differences(wide, pairs, rng, n_resamples).drop(columns="other")
+        new_names = {"low": "difference_low", "high": "difference_high"}
+        differences = differences.rename(columns=new_names)
+        table = table.merge(differences, on="model", how="left")
+        parts.append(table.assign(metric=metric, k=k))
     summary = pd.concat(parts, ignore_index=True)
     return summary[["metric", "k", *summary.columns.drop(["metric", "k"])]]
 
 
 def verdict(values: pd.DataFrame, *, rng: np.random.Generator, k: int = 10) -> list[str]:
-    """Say in plain language whether each model beats the next in NDCG.
+    """Say in plain sentences whether each model beats the next best one in NDCG.
 
-    It does where the paired permutation test, Holm-adjusted over all pairs of models, stays
-    below 0.05; the figures are the ends of the bootstrap interval: "ease beats popularity by
-    0.030 to 0.050 NDCG@10 (p = 0.0012)".
+    It does if the p-value of the paired permutation test is below 0.05, Holm-adjusted over all
+    pairs of models. A sentence gives the 95 % bootstrap interval of the difference: "ease beats
+    popularity by 0.030 to 0.050 NDCG@10 (p = 0.0012)".
     """
     wide = _wide(values[(values["metric"] == "ndcg") & (values["k"] == k)])
     ranking = list(wide.mean().sort_values(ascending=False, kind="stable").index)
     pairs = [(a, b) for i, a in enumerate(ranking) for b in ranking[i + 1 :]]
     tested = _differences(wide, pairs, rng).set_index(["model", "other"])
     lines = []
-    for pair in pairwise(ranking):
-        found = tested.loc[pair]
-        if found["p_holm"] < 0.05:
-            by = f"by {found['low']:.3f} to {found['high']:.3f} NDCG@{k}"
-            lines.append(f"{pair[0]} beats {pair[1]} {by} (p = {found['p_holm']:.2g})")
+    for better, worse in pairwise(ranking):
+        difference = tested.loc[(better, worse)]
+        p = difference["p_holm"]
+        if p < 0.05:
+            by = f"by {difference['low']:.3f} to {difference['high']:.3f} NDCG@{k}"
+            lines.append(f"{better} beats {worse} {by} (p = {p:.2g})")
         else:
-            lines.append(f"{pair[0]} cannot be told from {pair[1]} in NDCG@{k}")
+            lines.append(f"{better} cannot be told from {worse} in NDCG@{k}")
     return lines
 
 
@@ -141,9 +179,20 @@ def protocol_gap(
     hows: Sequence[str] = ("random_per_user", "leave_last_out", "time"),
     k: int = 10,
 ) -> pd.DataFrame:
-    """Measure NDCG of models under several splits: ``split, model, users, value, rank``.
+    """Measure the mean NDCG of models under several kinds of split.
 
-    A split under which nobody has anything to find has no rows.
+    Parameters
+    ----------
+    hows : sequence of str
+        The kinds of split, see `make_split`.
+    k : int
+        Length of the lists.
+
+    Returns
+    -------
+    DataFrame
+        ``split, model, users`` (their number), ``value`` (mean NDCG) and ``rank`` of the model
+        under this split, 1 the best. A split that leaves no user a relevant item has no rows.
     """
     columns = ["split", "model", "users", "value", "rank"]
     parts = []
@@ -163,7 +212,11 @@ def protocol_gap(
 
 
 def _wide(values: pd.DataFrame) -> pd.DataFrame:
-    """One row a user, one column a model, in order of appearance: pseudonyms move no interval."""
+    """Return one row a user and one column a model, both in order of appearance.
+
+    Sorted by id, users would stand in another order under pseudonyms, and the bootstrap would
+    draw others.
+    """
     wide = values.pivot(index="user_id", columns="model", values="value")
     return wide.loc[values["user_id"].unique(), values["model"].unique()]
 
@@ -174,11 +227,24 @@ def _differences(
     rng: np.random.Generator,
     n_resamples: int = 2000,
 ) -> pd.DataFrame:
-    columns = ["model", "other", "difference", "low", "high", "p", "p_holm"]
+    """Test each pair of models on the users' differences, model minus other.
+
+    Returns
+    -------
+    DataFrame
+        ``model, other, difference`` (mean), its 95 % interval ``low, high``, ``p, p_holm``.
+    """
     if not pairs:
+        columns = ["model", "other", "difference", "low", "high", "p", "p_holm"]
         return pd.DataFrame(columns=columns)
-    gaps = np.column_stack([wide[a] - wide[b] for a, b in pairs])
-    ends = bootstrap_means(gaps, rng=rng, n_resamples=n_resamples)
-    p = sign_flip_test(gaps, rng=rng)
-    rows = [(*pair, end.estimate, end.low, end.high) for pair, end in zip(pairs, ends, strict=True)]
-    return pd.DataFrame(rows, columns=columns[:5]).assign(p=p, p_holm=holm(p))
+    by_user = np.column_stack([wide[model] - wide[other] for model, other in pairs])
+    intervals = bootstrap_means(by_user, rng=rng, n_resamples=n_resamples)
+    p = sign_flip_test(by_user, rng=rng)
+    table = pd.DataFrame(pairs, columns=["model", "other"])
+    return table.assign(
+        difference=[interval.estimate for interval in intervals],
+        low=[interval.low for interval in intervals],
+        high=[interval.high for interval in intervals],
+        p=p,
+        p_holm=holm(p),
+    )

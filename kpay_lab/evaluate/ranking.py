@@ -1,10 +1,13 @@
 """Ranking metrics at k, one value a user, all users at once.
 
-Every metric reads two arrays: ``hits`` (n_users, k) bool, whether the item at a rank is
-relevant, and ``n_relevant`` (n_users,), how many items there were to find (at least one:
-users with nothing to find are left out and counted, see :func:`per_user`). In the
-formulas h_r is 1 for a hit at rank r, n is ``n_relevant``, k the list length. A list that
-ran short (-1) holds no hit there and is still divided by k.
+Every metric has the same two arguments:
+
+- ``hits``, bool array (n_users, k): whether the item at each rank is relevant;
+- ``n_relevant``, int array (n_users,): how many relevant items the user has, at least 1.
+
+Users without a relevant item are left out and counted, see :func:`per_user`. In the formulas
+h_r is 1 for a hit at rank r and else 0, n is ``n_relevant``, and k is the length of the list. A
+place that a list leaves empty (item -1) counts as a miss.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,12 +24,12 @@ def precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 
 
 def recall(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
-    """Share of what there was to find that is in the list: sum_r h_r / n."""
+    """Share of the relevant items that are in the list: sum_r h_r / n."""
     return hits.sum(axis=1) / n_relevant
 
 
 def recall_capped(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
-    """Hits over the most that k places can hold: sum_r h_r / min(n, k).
+    """Hits divided by the largest possible number of hits: sum_r h_r / min(n, k).
 
     >>> recall_capped(np.array([[True, False, True, False]]), np.array([8]))
     array([0.5])
@@ -58,14 +61,16 @@ def average_precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
     """Normalised discounted cumulative gain with binary gain.
 
-    DCG = sum_r h_r / log2(r + 1), divided by the DCG of min(n, k) hits in a row: as in
-    trec_eval, scikit-learn, ranx and Microsoft Recommenders (Järvelin & Kekäläinen 2002).
+    DCG = sum_r h_r / log2(r + 1), divided by the DCG of the best list, which has min(n, k) hits
+    at its first ranks. Trec_eval, scikit-learn, ranx and Microsoft Recommenders compute the
+    same (Järvelin & Kekäläinen 2002).
 
     >>> ndcg(np.array([[False, True]]), np.array([1])) * np.log2(3)
     array([1.])
     """
     discount = 1.0 / np.log2(np.arange(2, hits.shape[1] + 2))
-    ideal = np.cumsum(discount)[np.minimum(n_relevant, hits.shape[1]) - 1]
+    most_hits = np.minimum(n_relevant, hits.shape[1])
+    ideal = np.cumsum(discount)[most_hits - 1]
     return hits @ discount / ideal
 
 
@@ -82,9 +87,14 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class PerUser:
-    """``values``: ``metric, k, user, value``, user being the row of the lists.
+    """Every metric at every k for each user.
 
-    ``left_out`` counts the users without a relevant item: they have no value, rather than 0.
+    Parameters
+    ----------
+    values : DataFrame
+        ``metric, k, user, value``, where ``user`` is the user's row in the lists.
+    left_out : int
+        How many users have no relevant item. They have no value; it is not 0.
     """
 
     values: pd.DataFrame
@@ -97,88 +107,123 @@ def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
     Parameters
     ----------
     items : int array of shape (n, k)
-        Item positions, best first, -1 where the list ran short.
+        Item positions, best first, -1 where the list leaves a place empty.
     relevant : csr_array of shape (n, n_items)
-        Row for row, a stored value where the item is relevant.
+        A stored value marks a relevant item; row i belongs to list i.
+
+    Returns
+    -------
+    bool array of shape (n, k)
 
     >>> find_hits(np.array([[2, 0, -1]]), csr_array([[1, 1, 0]]))
     array([[False,  True, False]])
     """
-    n, n_items = relevant.shape
-    if len(items) != n:
-        raise ValueError(f"{len(items)} lists for {n} rows of relevant items; pass equal rows")
-    row_of = np.repeat(np.arange(n), np.diff(relevant.indptr))
-    wanted = np.sort(np.append(row_of * n_items + relevant.indices, n * n_items))
-    listed = np.arange(n)[:, None] * n_items + items
-    return (wanted[np.searchsorted(wanted, listed)] == listed) & (items >= 0)
+    n_rows, n_items = relevant.shape
+    if len(items) != n_rows:
+        raise ValueError(f"{len(items)} lists for {n_rows} rows of relevant items; pass equal rows")
+    # Each cell of the matrix has a number, row * n_items + column; a hit is a listed cell
+    # among the relevant ones. One number beyond the last cell lets every search end inside.
+    rows = np.repeat(np.arange(n_rows), np.diff(relevant.indptr))
+    relevant_cells = np.append(rows * n_items + relevant.indices, n_rows * n_items)
+    relevant_cells.sort()
+    listed_cells = np.arange(n_rows)[:, None] * n_items + items
+    nearest = relevant_cells[np.searchsorted(relevant_cells, listed_cells)]
+    return (nearest == listed_cells) & (items >= 0)
 
 
 def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndarray, csr_array]:
-    """Turn tables of ids into the two inputs of :func:`per_user`, for lists made elsewhere.
+    """Turn two tables of ids into the inputs ``items`` and ``relevant`` of :func:`per_user`.
 
-    ``recommended`` has ``user_id, item_id, rank`` (from 1), ``relevant`` ``user_id, item_id``.
-    Rows are the users in order of appearance, those with something to find first.
+    Parameters
+    ----------
+    recommended : DataFrame
+        ``user_id, item_id, rank`` (from 1), the lists.
+    relevant : DataFrame
+        ``user_id, item_id``, the relevant items of each user.
 
+    Returns
+    -------
+    int array of shape (n_users, longest list) and csr_array of shape (n_users, n_items)
+        Rows are the users in order of appearance, those of ``relevant`` first.
+
+    Examples
+    --------
     >>> lists = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "rank": [2, 1]})
     >>> items, wanted = from_ids(lists, pd.DataFrame({"user_id": ["u"], "item_id": ["b"]}))
     >>> find_hits(items, wanted)
     array([[ True, False]])
     """
-    n = len(relevant)
-    user, users = pd.factorize(pd.concat([relevant["user_id"], recommended["user_id"]]))
-    item, ids = pd.factorize(pd.concat([relevant["item_id"], recommended["item_id"]]))
-    rank = recommended["rank"].to_numpy()
-    lists = np.full((len(users), rank.max(initial=0)), -1)
-    lists[user[n:], rank - 1] = item[n:]
-    cells = np.ones(n), (user[:n], item[:n])
-    return lists, csr_array(cells, shape=(len(users), len(ids)))
+    pairs = pd.concat([relevant[["user_id", "item_id"]], recommended[["user_id", "item_id"]]])
+    rows, user_ids = pd.factorize(pairs["user_id"])
+    columns, item_ids = pd.factorize(pairs["item_id"])
+    n_relevant = len(relevant)
+    ranks = recommended["rank"].to_numpy()
+    lists = np.full((len(user_ids), ranks.max(initial=0)), -1)
+    lists[rows[n_relevant:], ranks - 1] = columns[n_relevant:]
+    relevant_cells = (rows[:n_relevant], columns[:n_relevant])
+    shape = (len(user_ids), len(item_ids))
+    return lists, csr_array((np.ones(n_relevant), relevant_cells), shape=shape)
 
 
 def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUser:
-    """Compute ``METRICS`` at every k for each user with something to find; see `find_hits`."""
+    """Compute each of ``METRICS`` at every k for each user who has a relevant item.
+
+    ``items`` and ``relevant`` are as in `find_hits`; ``ks`` are the lengths of the lists.
+    """
     if max(ks) > items.shape[1]:
         raise ValueError(f"k = {max(ks)}, but lists hold {items.shape[1]}; rank longer lists")
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
-    hits, found = find_hits(items, relevant)[users], n_relevant[users]
-    parts = [
-        pd.DataFrame({"metric": name, "k": k, "user": users, "value": metric(hits[:, :k], found)})
-        for k in ks
-        for name, metric in METRICS.items()
-    ]
-    return PerUser(pd.concat(parts, ignore_index=True), int(len(n_relevant) - len(users)))
+    n_left_out = len(n_relevant) - len(users)
+    hits = find_hits(items, relevant)[users]
+    n_relevant = n_relevant[users]
+    parts = []
+    for k in ks:
+        for name, metric in METRICS.items():
+            values = metric(hits[:, :k], n_relevant)
+            parts.append(pd.DataFrame({"metric": name, "k": k, "user": users, "value": values}))
+    return PerUser(pd.concat(parts, ignore_index=True), n_left_out)
 
 
 def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame:
-    """Show what the same lists score as others define it: ``metric, definition, used_by, value``.
+    """Score the same lists by our definitions and by those of other libraries.
 
-    Ours is the first row of each metric.
+    Returns
+    -------
+    DataFrame
+        ``metric, definition, used_by, value`` (the mean over users); the first row of each
+        metric is ours.
     """
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
-    hits, n = find_hits(items[:, :k], relevant)[users], n_relevant[users]
+    hits = find_hits(items[:, :k], relevant)[users]
+    n = n_relevant[users]
+    n_hits = hits.sum(axis=1)
+    most_hits = np.minimum(n, k)
     ranks = np.arange(1, k + 1)
-    ap, n_hits = _precision_sum(hits), hits.sum(axis=1)
-    running = (np.cumsum(hits, axis=1) / ranks).mean(axis=1)
-    log2_rank = 1.0 / np.maximum(np.log2(ranks), 1.0)
-    lenskit = hits @ log2_rank / np.cumsum(log2_rank)[np.minimum(n, k) - 1]
-    always_k = hits @ (1.0 / np.log2(ranks + 1)) / (1.0 / np.log2(ranks + 1)).sum()
+    ap = _precision_sum(hits)
+    mean_of_precisions = (np.cumsum(hits, axis=1) / ranks).mean(axis=1)
+    discount = 1.0 / np.log2(ranks + 1)
+    ideal_of_k = hits @ discount / discount.sum()
+    lenskit_discount = 1.0 / np.maximum(np.log2(ranks), 1.0)
+    lenskit = hits @ lenskit_discount / np.cumsum(lenskit_discount)[most_hits - 1]
     rows = [
         ("map", "AP / min(n_relevant, k)", "ours", average_precision(hits, n)),
         ("map", "AP / n_relevant (map_trec)", "trec_eval, ranx, RecTools", ap / n),
         ("map", "AP / k", "RecTools divide_by_k", ap / k),
-        ("map", "mean of precision at 1..k", "Elliot", running),
+        ("map", "mean of precision at 1..k", "Elliot", mean_of_precisions),
         ("map", "AP / hits", "some notebooks", ap / np.maximum(n_hits, 1)),
         ("ndcg", "ideal of min(n_relevant, k) hits", "ours", ndcg(hits, n)),
-        ("ndcg", "ideal always of k hits", "RecTools default", always_k),
+        ("ndcg", "ideal always of k hits", "RecTools default", ideal_of_k),
         ("ndcg", "discount max(log2 rank, 1)", "LensKit", lenskit),
         ("recall", "hits / n_relevant", "ours", recall(hits, n)),
         ("recall", "hits / min(n_relevant, k)", "LensKit", recall_capped(hits, n)),
     ]
-    table = pd.DataFrame(rows, columns=["metric", "definition", "used_by", "value"])
-    return table.assign(value=[float(values.mean()) for values in table["value"]])
+    means = [(*labels, float(values.mean())) for *labels, values in rows]
+    return pd.DataFrame(means, columns=["metric", "definition", "used_by", "value"])
 
 
 def _precision_sum(hits: np.ndarray) -> np.ndarray:
+    """Return sum_r h_r P@r of each user: the sum of the precisions at the ranks of the hits."""
     precisions = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
     return (precisions * hits).sum(axis=1)

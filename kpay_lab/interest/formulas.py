@@ -1,9 +1,22 @@
 """The documents' formulas, first exactly as printed, then in a form that computes on any data.
 
-Symbols are those of document A, section 4.2, the source of all: A interest, P predicted
-interest, C content features, D user features, R content scores, S ratings, B behaviour, mu
-mean interest. Rows of A, P, R, S, B and D are users, rows of C contents. Shapes are checked,
-nothing is broadcast by accident: a ValueError names what does not fit.
+All come from document A, section 4.2, and keep its symbols:
+
+======  ==========================  =====================================
+symbol  meaning                     shape
+======  ==========================  =====================================
+A       interest                    (n_users, n_items)
+B       behaviour: watch time, s    (n_users, n_items)
+C       content features            (n_items, n_features)
+D       user features               (n_users, n_features)
+P       predicted interest          (n_users, n_items)
+R       score of content for users  (n_users, n_items)
+S       combined score              (n_users, n_items)
+mu      mean interest               one number, or (n_users,)
+======  ==========================  =====================================
+
+The document also calls the comment model C; here it is always `published_comment` or
+`comment_model`. Matrices of different shapes are a ValueError that names them.
 """
 
 from collections.abc import Callable
@@ -87,7 +100,9 @@ def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float
     Parameters
     ----------
     R, A, B : arrays of one shape (n_users, n_items)
+        B is watch time in seconds, while A is at most 1: unscaled, B decides the score.
     weights : three floats
+        Of R, A and B.
 
     Raises
     ------
@@ -105,12 +120,12 @@ def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float
     A = _matrix("A", A)
     B = _matrix("B", B)
     _same_shape(R=R, A=A, B=B)
-    first, second, third = weights
-    return first * R + second * A + third * B
+    weight_of_R, weight_of_A, weight_of_B = weights
+    return weight_of_R * R + weight_of_A * A + weight_of_B * B
 
 
 def published_comment(A: Matrix, B: Matrix, threshold: float | None = None) -> Matrix:
-    r"""Comment model as printed with :math:`f(A, B) = A \cdot B`, cell by cell.
+    r"""Predict who comments on what as printed, by :math:`f(A, B) = A \cdot B`, cell by cell.
 
     Parameters
     ----------
@@ -137,7 +152,9 @@ def published_comment(A: Matrix, B: Matrix, threshold: float | None = None) -> M
 def predicted_interest(
     A: Matrix, mu: float | np.ndarray | None = None, identity: str = "ones"
 ) -> Matrix:
-    r"""P for any rectangle and a mean of each user, :math:`P_{ij} = A_{ij} + \mu_i I_{ij}`.
+    r"""Predict interest with each user's own mean, :math:`P_{ij} = A_{ij} + \mu_i I_{ij}`.
+
+    It is `published_interest` for any number of users and items.
 
     Parameters
     ----------
@@ -149,24 +166,26 @@ def predicted_interest(
 
     Notes
     -----
-    With one mu for all it is `published_interest`. The all-ones reading adds a constant to a
-    user's row and therefore reorders nothing.
+    The all-ones reading adds the same number to all items of a user, so it changes no ranking.
     """
     A = _matrix("A", A)
+    n_users = A.shape[0]
     means = A.mean(axis=1) if mu is None else np.asarray(mu, dtype=np.float64)
-    if means.shape not in ((), (A.shape[0],)):
+    is_one_number = means.shape == ()
+    if not is_one_number and means.shape != (n_users,):
         raise ValueError(
-            f"mu has shape {means.shape}; give one number or one for each of {A.shape[0]} users"
+            f"mu has shape {means.shape}; give one number or one for each of {n_users} users"
         )
-    mean_of_user = np.broadcast_to(means, A.shape[:1])
+    mean_of_user = np.broadcast_to(means, (n_users,))
     return A + mean_of_user[:, None] * _identity(A, identity)
 
 
 def content_relevance(C: Matrix, D: Matrix, *, normalise: bool = True) -> Matrix:
-    r"""R = D Cᵀ with every feature vector scaled to length 1: the cosine.
+    r"""Score contents for users by the cosine of their feature vectors, (n_users, n_items).
 
-    Long feature vectors no longer win by length alone; a zero vector scores 0. Without
-    ``normalise`` it is `published_relevance` read by meaning.
+    Unlike in `published_relevance`, a content does not score higher only because its features
+    are large numbers. A zero vector scores 0. Without ``normalise`` it is
+    `published_relevance` with ``reading="meaning"``.
     """
     if normalise:
         C = _unit_rows(_matrix("C", C))
@@ -182,12 +201,17 @@ def combined_score(
     *,
     scale: Callable[[Matrix], Matrix] | None = None,
 ) -> Matrix:
-    """S with its three inputs put on one scale first, so that the weights mean what they say.
+    """Combine R, A and B as `published_score` does, after scaling each to [0, 1].
+
+    On one scale the weights alone decide how much each input counts.
 
     Parameters
     ----------
+    R, A, B, weights
+        As in `published_score`.
     scale : callable, optional
-        Applied to each input; by default `unit_range`. The identity gives `published_score`.
+        Applied to each input; by default `unit_range`. ``lambda values: values`` gives
+        `published_score`.
     """
     scale = scale or unit_range
     scaled_R = scale(_matrix("R", R))
@@ -199,7 +223,10 @@ def combined_score(
 def comment_model(
     A: Matrix, B: Matrix, f: Callable[[Matrix, Matrix], Matrix], threshold: float | None = None
 ) -> Matrix:
-    """C = f(A, B) for any f of two matrices; True or False where a threshold is given."""
+    """Predict comments by f(A, B), for any f of two matrices of one shape.
+
+    With a threshold return whether each value is above it, else the values.
+    """
     A = _matrix("A", A)
     B = _matrix("B", B)
     _same_shape(A=A, B=B)
@@ -208,7 +235,7 @@ def comment_model(
 
 
 def unit_range(values: Matrix) -> Matrix:
-    """Scale a matrix to [0, 1] by its own smallest and largest value; a constant becomes 0.
+    """Scale a matrix to [0, 1] by its smallest and largest value; a constant matrix becomes 0.
 
     >>> unit_range(np.array([[20.0, 30.0, 40.0]]))
     array([[0. , 0.5, 1. ]])
@@ -252,4 +279,5 @@ def _unit_rows(values: Matrix) -> Matrix:
 
 
 def _divided(rows: Matrix, by: Matrix) -> Matrix:
+    """Divide each row by its number, ``by`` of shape (n, 1); a row whose number is 0 becomes 0."""
     return np.divide(rows, by, out=np.zeros_like(rows), where=by > 0)

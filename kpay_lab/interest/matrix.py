@@ -1,4 +1,4 @@
-"""The interest matrix: users by items, sparse, with the two indexes that name its rows."""
+"""The interest matrix: users by items, sparse, with the ids of its rows and columns."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,11 @@ class InterestMatrix:
     Parameters
     ----------
     values : csr_array of shape (n_users, n_items)
-        Interest degrees; what is not stored is 0.
+        Degrees of interest; a cell that is not stored is 0.
     users, items : pandas.Index
-        Row and column labels. They are the only crossing between labels and
-        positions. A row or column without a stored value is *cold*.
+        The ids of the rows and of the columns. Models know positions only, and these two
+        indexes translate ids into positions and back. A user or item without a stored value
+        is *cold*.
 
     Raises
     ------
@@ -82,7 +83,7 @@ class InterestMatrix:
 
     @property
     def relative(self) -> np.ndarray:
-        """Stored values as shares of the largest: float (nnz,); 0 where none is above 0."""
+        """Stored values divided by the largest, of shape (n_stored,); 0 if none is above 0."""
         degrees = self.values.data
         largest = degrees.max(initial=0.0)
         return degrees / largest if largest > 0 else np.zeros(len(degrees))

@@ -1,9 +1,11 @@
-"""Events to pair totals: the only aggregation in the package.
+"""Add up the events of each (user, item) pair: one row a pair, its totals.
 
-Any engine that yields the same columns for each (user, item) pair (pandas here, another
-for logs beyond memory) is followed by the same weighting, matrix, models and reports.
+This is pandas, for a log in memory. `interest.engines` makes the same columns for a log that
+is larger than memory. The weighting that follows reads these columns and nothing else, so it is
+the same for every engine.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +16,19 @@ from kpay_lab.columns import LARGEST, SUMMED
 
 @dataclass(frozen=True)
 class PairTotals:
-    """One row per (user, item) that met in the log.
+    """One row for each (user, item) pair that has an event in the log.
 
     Parameters
     ----------
     pairs : DataFrame
-        ``user`` and ``item`` (positions), ``n_events``, and for each column of the log its
-        total: sums of watch time (seconds), likes, comments, shares, questions and ratings
-        (``n_ratings`` counts them); the largest duration (seconds) and progress;
-        ``last_seen``. A pair for which the log never gives a value holds NaN there.
-        Sorted by user, then item.
+        Sorted by user, then item. ``user`` and ``item`` are positions, ``n_events`` counts the
+        events, ``last_seen`` is the time of the last one. The columns `columns.SUMMED` hold
+        sums: watch time (seconds), likes, comments, shares, questions, ratings; ``n_ratings``
+        counts the ratings. The columns `columns.LARGEST` hold the largest value: duration
+        (seconds), progress (0 to 1). Only columns that the log has are there, and a pair
+        without any value in a column holds NaN.
     users, items : pandas.Index
-        The labels behind the positions.
+        The id at each position.
     """
 
     pairs: pd.DataFrame
@@ -42,15 +45,20 @@ def pair_totals(
 ) -> PairTotals:
     r"""Add up the events of each (user, item) pair.
 
-    With a half-life every event counts :math:`2^{-(t_0 - t) / h}` instead of 1, where
-    :math:`t_0` is the last event: sums and ``n_events`` fade; largest values and ``n_ratings``
-    do not. Totals of totals are totals: ``n_events`` and ``n_ratings`` in ``events`` add up.
+    With a half-life h an event at time t has the weight :math:`2^{-(t_0 - t) / h}` instead of
+    1, where :math:`t_0` is the time of the last event of the log. Sums and ``n_events`` are
+    weighted; largest values and ``n_ratings`` are not.
+
+    A row of ``events`` may itself be a total, with ``n_events`` and ``n_ratings``: these are
+    then added up.
 
     Parameters
     ----------
     events : DataFrame, validated
     users, items : pandas.Index, optional
         Every id, in order; by default those of the events, in order of appearance.
+    half_life_days : float, optional
+        Days after which an event counts half.
 
     Raises
     ------
@@ -66,52 +74,92 @@ def pair_totals(
     0     0     0         2        50.0
     1     1     0         1         5.0
     """
-    keys, users = _encode(events["user_id"], users)
-    codes, items = _encode(events["item_id"], items)
-    keys *= len(items)
-    keys += codes  # the number of a pair: user position * number of items + item position
-    del codes
-    keys, order, first = _by_pair(keys)
-    fade = _fade(events, half_life_days)
-    pairs = {"user": keys // len(items), "item": keys % len(items)}
-    pairs |= _totals(events, order, first, None if fade is None else fade[order])
-    return PairTotals(pd.DataFrame(pairs, copy=False), users, items)
+    pair_of_event, users, items = _encode_pairs(events, users, items)
+    pair_numbers, order, starts = _group_by_pair(pair_of_event)
+    event_weights = _event_weights(events, half_life_days)
+    if event_weights is not None:
+        event_weights = event_weights[order]
+    totals = _totals(events, order, starts, event_weights)
+    pairs = {"user": pair_numbers // len(items), "item": pair_numbers % len(items)}
+    return PairTotals(pd.DataFrame(pairs | totals, copy=False), users, items)
 
 
 def _totals(
-    events: pd.DataFrame, order: np.ndarray, first: np.ndarray, fade: np.ndarray | None
+    events: pd.DataFrame, order: np.ndarray, starts: np.ndarray, event_weights: np.ndarray | None
 ) -> dict[str, np.ndarray | pd.DatetimeIndex]:
-    """Total every column of the log by pair."""
-    n_events = np.diff(first, append=len(order))
-    found = {"n_events": n_events if fade is None else np.add.reduceat(fade, first)}
-    for name in (name for name in SUMMED if name in events):
-        values, count = _numbers(events[name])[order], n_events
-        if (unknown := np.isnan(values)).any():
-            values[unknown] = 0.0
-            count = n_events - np.add.reduceat(unknown.astype(np.int64), first)
-        total = _sum(values, first, fade)
-        found[name] = total if count is n_events else np.where(count > 0, total, np.nan)
+    """Return the total of every column by pair, each of shape (n_pairs,).
+
+    Parameters
+    ----------
+    order : int array of shape (n_events,)
+        Positions of the events, sorted by pair.
+    starts : int array of shape (n_pairs,)
+        Where in this order the events of each pair begin.
+    event_weights : array of shape (n_events,), optional
+        In this order.
+    """
+    n_events = np.diff(starts, append=len(order))
+    totals = {"n_events": n_events}
+    if event_weights is not None:
+        totals["n_events"] = np.add.reduceat(event_weights, starts)
+    for name in _in_log(SUMMED, events):
+        values = _numbers(events[name])[order]
+        n_known = n_events
+        is_missing = np.isnan(values)
+        has_gaps = is_missing.any()
+        if has_gaps:
+            values[is_missing] = 0.0
+            n_known = n_events - np.add.reduceat(is_missing.astype(np.int64), starts)
+        totals[name] = _sum_by_pair(values, starts, event_weights)
+        if has_gaps:
+            totals[name] = np.where(n_known > 0, totals[name], np.nan)
         if name == "rating":
-            found["n_ratings"] = count.astype(np.float64)
-    for name in (name for name in ("n_events", "n_ratings") if name in events):
-        found[name] = _sum(events[name].to_numpy()[order], first, fade).astype(events[name].dtype)
-    for name in (name for name in LARGEST if name in events):
-        found[name] = np.fmax.reduceat(_numbers(events[name])[order], first)
+            totals["n_ratings"] = n_known.astype(np.float64)
+    for name in _in_log(("n_events", "n_ratings"), events):  # the rows are totals already
+        counts = events[name].to_numpy()[order]
+        summed = _sum_by_pair(counts, starts, event_weights)
+        totals[name] = summed.astype(events[name].dtype)
+    for name in _in_log(LARGEST, events):
+        values = _numbers(events[name])[order]
+        totals[name] = np.fmax.reduceat(values, starts)
     if "timestamp" in events:
-        found["last_seen"] = _last_seen(events["timestamp"], order, first)
-    return found
+        totals["last_seen"] = _last_seen(events["timestamp"], order, starts)
+    return totals
+
+
+def _in_log(names: Sequence[str], events: pd.DataFrame) -> list[str]:
+    return [name for name in names if name in events]
+
+
+def _encode_pairs(
+    events: pd.DataFrame, users: pd.Index | None, items: pd.Index | None
+) -> tuple[np.ndarray, pd.Index, pd.Index]:
+    """Return for each event the number of its pair, and the two indexes.
+
+    The number is user position * number of items + item position. It is computed in place:
+    with many millions of events one array less is worth it.
+    """
+    pair_of_event, users = _encode(events["user_id"], users)
+    item_of_event, items = _encode(events["item_id"], items)
+    pair_of_event *= len(items)
+    pair_of_event += item_of_event
+    return pair_of_event, users, items
 
 
 def _encode(ids: pd.Series, index: pd.Index | None) -> tuple[np.ndarray, pd.Index]:
-    """Positions of the ids; against an index given, the distinct ids only are looked up."""
-    codes, found = pd.factorize(ids)
-    found = pd.Index(found, dtype="str", name=ids.name)  # the ids of a log may be categories
+    """Return the position of each id in an index, by default that of the distinct ids.
+
+    Only the distinct ids are looked up in the index: they are far fewer than the events.
+    """
+    codes, distinct = pd.factorize(ids)
+    distinct = pd.Index(distinct, dtype="str", name=ids.name)  # ids may come as categories
     if index is None:
-        return codes, found
-    positions = index.get_indexer(found)
-    if (positions < 0).any():
-        stranger = found[positions < 0][0]
-        raise ValueError(f"{ids.name} {stranger!r} is not in the index given; pass tables.ids()")
+        return codes, distinct
+    positions = index.get_indexer(distinct)
+    is_unknown = positions < 0
+    if is_unknown.any():
+        unknown = distinct[is_unknown][0]
+        raise ValueError(f"{ids.name} {unknown!r} is not in the index given; pass tables.ids()")
     return positions[codes], index
 
 
@@ -120,49 +168,68 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 
 def check_half_life(half_life_days: float, timed: bool) -> None:
-    """Raise where totals cannot fade: without times, or with no positive half-life."""
+    """Refuse a half-life that is not positive, and any where the events have no times."""
     if half_life_days <= 0:
         raise ValueError(f"half_life_days is {half_life_days}; it must be more than 0")
     if not timed:
         raise ValueError("half_life_days needs a timestamp column; leave it out for this log")
 
 
-def _fade(events: pd.DataFrame, half_life_days: float | None) -> np.ndarray | None:
+def _event_weights(events: pd.DataFrame, half_life_days: float | None) -> np.ndarray | None:
+    """Return 2^(-age / half-life) of each event; an event without a time has weight 0."""
     if half_life_days is None:
         return None
     check_half_life(half_life_days, "timestamp" in events)
-    moments = events["timestamp"]
-    age = (moments.max() - moments) / pd.Timedelta(days=1)
-    return np.exp2(-age.to_numpy(dtype=np.float64, na_value=np.inf) / half_life_days)
+    times = events["timestamp"]
+    age = (times.max() - times) / pd.Timedelta(days=1)
+    age_in_days = age.to_numpy(dtype=np.float64, na_value=np.inf)
+    return np.exp2(-age_in_days / half_life_days)
 
 
-def _by_pair(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sort the events by pair: the pairs, the events in their order, where each pair begins.
+def _group_by_pair(pair_of_event: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Group the events by pair, in file order within a pair; the argument is overwritten.
 
-    File order stays within a pair. Key and position share one 64-bit number where they fit:
-    sorting plain numbers is several times faster than sorting positions by key.
+    Where both fit, an event's pair and its position are packed into one 64-bit integer, the
+    pair in the high bits: sorting plain integers is several times faster than an argsort.
+
+    Returns
+    -------
+    pair_numbers : int array of shape (n_pairs,)
+        The distinct pairs, rising.
+    order : int array of shape (n_events,)
+        Positions of the events, sorted by pair.
+    starts : int array of shape (n_pairs,)
+        Where in this order the events of each pair begin.
     """
-    n, largest = len(keys), int(keys.max(initial=0))
-    bits = n.bit_length()
-    if largest.bit_length() + bits < 64:
-        keys <<= bits
-        keys |= np.arange(n)
-        keys.sort()
-        order = keys & ((1 << bits) - 1)
-        keys >>= bits
+    n_events = len(pair_of_event)
+    position_bits = n_events.bit_length()
+    pair_bits = int(pair_of_event.max(initial=0)).bit_length()
+    if pair_bits + position_bits < 64:
+        packed = pair_of_event
+        packed <<= position_bits
+        packed |= np.arange(n_events)
+        packed.sort()
+        order = packed & ((1 << position_bits) - 1)
+        packed >>= position_bits
+        sorted_pairs = packed
     else:
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    return keys[first], order, first
+        order = np.argsort(pair_of_event, kind="stable")
+        sorted_pairs = pair_of_event[order]
+    starts = np.flatnonzero(np.diff(sorted_pairs, prepend=-1))
+    return sorted_pairs[starts], order, starts
 
 
-def _sum(values: np.ndarray, first: np.ndarray, fade: np.ndarray | None) -> np.ndarray:
-    return np.add.reduceat(values if fade is None else values * fade, first)
+def _sum_by_pair(
+    values: np.ndarray, starts: np.ndarray, event_weights: np.ndarray | None
+) -> np.ndarray:
+    if event_weights is not None:
+        values = values * event_weights
+    return np.add.reduceat(values, starts)
 
 
-def _last_seen(moments: pd.Series, order: np.ndarray, first: np.ndarray) -> pd.DatetimeIndex:
-    """The latest time by pair; a missing time is the smallest integer and so never wins."""
-    micros = moments.dt.tz_convert(None).to_numpy(dtype="datetime64[us]").astype(np.int64)
-    latest = np.maximum.reduceat(micros[order], first)
+def _last_seen(times: pd.Series, order: np.ndarray, starts: np.ndarray) -> pd.DatetimeIndex:
+    """Return the latest time of each pair, missing where none of its events has a time."""
+    in_utc = times.dt.tz_convert(None)
+    microseconds = in_utc.to_numpy(dtype="datetime64[us]").astype(np.int64)
+    latest = np.maximum.reduceat(microseconds[order], starts)  # missing is the smallest integer
     return pd.DatetimeIndex(latest.astype("datetime64[us]"), tz="UTC")

@@ -1,4 +1,8 @@
-"""Pair totals to a degree of interest, and the interest matrix A made of it."""
+"""Turn pair totals into degrees of interest, and these into the interest matrix A.
+
+A *sign of interest* is one kind of behaviour that speaks for interest, such as watching or
+liking, as a number from 0 to 1. The degree of interest is the weighted mean of the signs.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,19 +18,22 @@ from kpay_lab.interest.totals import PairTotals, pair_totals
 from kpay_lab.settings import Ranges, check_settings
 
 SIGNS = ("watch", "like", "comment", "progress", "rating", "purchase")
+SIGN_COLUMNS = ("watch_time", "like_count", "comment_count", "progress", "rating")  # of events
 WEIGHTINGS = ("auto", "interest", "binary", "counts", "rating", "bm25")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InterestWeights:
-    """How much each sign of interest counts; the weights of the signs present are scaled to 1.
+    """How much each sign of interest counts.
+
+    Only the ratios of the weights matter: those of the known signs are divided by their sum.
 
     Parameters
     ----------
     watch, like, comment, progress, rating, purchase : float
         Weights, 0 or more.
     half_like, half_comment : float
-        The number of likes or comments that earns half of the full sign.
+        The number of likes or comments for which the sign is 0.5.
     rating_scale : float
         The best rating there is.
 
@@ -59,50 +66,58 @@ class InterestWeights:
 def interest_signs(
     totals: PairTotals, weights: InterestWeights, bought: csr_array | None = None
 ) -> pd.DataFrame:
-    r"""Each sign of interest on a scale from 0 to 1, one column a sign.
+    r"""Return each sign of interest of each pair, from 0 to 1, one column a sign.
 
     .. math::
         \text{watch} = \min(1, w / d), \quad \text{like} = \frac{n}{n + h}, \quad
         \text{rating} = \min(1, \bar r / r_{max})
 
-    with watch time w, duration d, n likes and the half h (comments likewise): the first like
-    says most. Without any duration in the log, watch is the share of the user's own watch
-    time. NaN means that the log is silent on this sign for this pair.
+    with watch time w and duration d (seconds), n likes, the half h = ``half_like``, the mean
+    rating :math:`\bar r` and the best rating :math:`r_{max}` = ``rating_scale``. A second like
+    adds less than the first. ``comment`` follows the formula of ``like``, ``progress`` is the
+    largest progress, and ``purchase`` is 1 where the user bought the item, else 0.
+
+    If the log has no duration at all, watch is w divided by the user's total watch time. NaN
+    means that the log holds no value of this sign for this pair.
 
     Parameters
     ----------
     totals : PairTotals
-    weights : InterestWeights, of which the halves and the rating scale are used
+    weights : InterestWeights
+        Only the halves and the rating scale are used here.
     bought : csr_array of shape (n_users, n_items), optional
         Non-zero where the user bought the item.
 
     Returns
     -------
     DataFrame
-        One row a pair; only the columns on which the log speaks.
+        One row a pair; only the signs that the log has columns for.
     """
     pairs = totals.pairs
     signs = pd.DataFrame(index=pairs.index)
     if "watch_time" in pairs:
         signs["watch"] = _sign_of_watching(pairs)
-    for sign, half in {"like": weights.half_like, "comment": weights.half_comment}.items():
-        if (count := f"{sign}_count") in pairs:
-            signs[sign] = pairs[count] / (pairs[count] + half)
+    if "like_count" in pairs:
+        signs["like"] = pairs["like_count"] / (pairs["like_count"] + weights.half_like)
+    if "comment_count" in pairs:
+        signs["comment"] = pairs["comment_count"] / (pairs["comment_count"] + weights.half_comment)
     if "progress" in pairs:
         signs["progress"] = pairs["progress"].clip(upper=1.0)
     if "rating" in pairs:
-        mean_rating = pairs["rating"] / pairs["n_ratings"].where(pairs["n_ratings"] > 0)
+        n_ratings = pairs["n_ratings"].where(pairs["n_ratings"] > 0)  # NaN instead of 0
+        mean_rating = pairs["rating"] / n_ratings
         signs["rating"] = (mean_rating / weights.rating_scale).clip(upper=1.0)
     if bought is not None:
-        signs["purchase"] = (bought[pairs["user"], pairs["item"]] > 0).astype(np.float64)
+        is_bought = bought[pairs["user"], pairs["item"]] > 0
+        signs["purchase"] = is_bought.astype(np.float64)
     return signs
 
 
 def _sign_of_watching(pairs: pd.DataFrame) -> pd.Series:
     if "duration" in pairs and pairs["duration"].gt(0).any():
         return watched_share(pairs).clip(upper=1.0)  # a replay says no more than watching whole
-    own = pairs.groupby("user")["watch_time"].transform("sum")
-    return pairs["watch_time"] / own.where(own > 0)
+    total_of_user = pairs.groupby("user")["watch_time"].transform("sum")
+    return pairs["watch_time"] / total_of_user.where(total_of_user > 0)
 
 
 def interest_degree(
@@ -112,8 +127,14 @@ def interest_degree(
 
     .. math:: A_{ij} = \sum_s w_s x_{ijs} \Big/ \sum_s w_s, \quad s \text{ known for } (i, j)
 
-    A sign on which the log is silent is left out and the other weights grow; it is not taken
-    for 0. Where no sign is known the degree is 0.
+    A sign that is not known for a pair is left out of both sums; it is not taken for 0. Where
+    no sign is known the degree is 0.
+
+    Parameters
+    ----------
+    totals, bought
+        As in `interest_signs`.
+    weights : InterestWeights, optional
 
     Returns
     -------
@@ -130,16 +151,18 @@ def interest_degree(
     """
     weights = weights or InterestWeights()
     signs = interest_signs(totals, weights, bought)
-    weight = np.array([getattr(weights, sign) for sign in signs.columns], dtype=np.float64)
-    if not weight.sum() > 0:
+    weight_of_sign = np.array([getattr(weights, sign) for sign in signs], dtype=np.float64)
+    if not weight_of_sign.sum() > 0:
         raise ValueError(
-            "the events hold no weighted sign of interest (watch_time, like_count, comment_count, "
-            "progress, rating); use weighting='binary'"
+            f"the events hold no weighted sign of interest ({', '.join(SIGN_COLUMNS)}); "
+            "use weighting='binary'"
         )
-    known = signs.notna().to_numpy() * weight
-    total = known.sum(axis=1)
-    summed = (signs.fillna(0.0).to_numpy() * weight).sum(axis=1)
-    return np.divide(summed, total, out=np.zeros_like(total), where=total > 0)
+    known_weights = signs.notna().to_numpy() * weight_of_sign
+    weighted_signs = signs.fillna(0.0).to_numpy() * weight_of_sign
+    sum_of_weights = known_weights.sum(axis=1)
+    weighted_sum = weighted_signs.sum(axis=1)
+    zeros = np.zeros_like(sum_of_weights)
+    return np.divide(weighted_sum, sum_of_weights, out=zeros, where=sum_of_weights > 0)
 
 
 def interest_matrix(
@@ -156,10 +179,14 @@ def interest_matrix(
     Parameters
     ----------
     weighting : {"auto", "interest", "binary", "counts", "rating", "bm25"}
-        ``interest`` is `interest_degree`; ``binary`` 1 for every pair; ``counts`` the number
-        of events; ``rating`` the sum of ratings (with a half-life: the faded sum); ``bm25``
-        counts damped by length and item rarity (Robertson and Zaragoza, 2009). ``auto`` is
-        ``interest`` where the log has a sign of interest, else ``binary``.
+        ``interest`` is `interest_degree`; ``binary`` is 1 for every pair; ``counts`` is the
+        number of events; ``rating`` is the sum of ratings; ``bm25`` is the BM25 weight of the
+        number of events (Robertson and Zaragoza, 2009). ``auto`` is ``interest`` where the log
+        has a sign of interest, else ``binary``.
+    weights : InterestWeights, optional
+        Used by ``interest``.
+    half_life_days : float, optional
+        As in `pair_totals`: older events count less, in ``counts`` and ``rating`` too.
     users, items : pandas.Index, optional
         Every id, in order; by default every id of the tables.
 
@@ -169,11 +196,13 @@ def interest_matrix(
         If the weighting is unknown or the log lacks what it needs.
     """
     totals = pair_totals(tables.events, users=users, items=items, half_life_days=half_life_days)
-    rest = tables.with_events(tables.events.head(0))
-    users = _every_id(totals.users, rest) if users is None else users
-    items = _every_id(totals.items, rest) if items is None else items
-    values = _weigh(totals, weighting, weights or InterestWeights(), _bought(tables, users, items))
-    matrix = _rows(totals.pairs, values, (len(users), len(items)))
+    if users is None:
+        users = _with_cold_ids(totals.users, tables)
+    if items is None:
+        items = _with_cold_ids(totals.items, tables)
+    bought = _bought(tables, users, items)
+    degrees = _weigh(totals, weighting, weights or InterestWeights(), bought)
+    matrix = _sparse(totals.pairs, degrees, (len(users), len(items)))
     if weighting == "bm25":
         from implicit.nearest_neighbours import bm25_weight
 
@@ -181,26 +210,35 @@ def interest_matrix(
     return InterestMatrix(matrix, users, items)
 
 
-def _every_id(logged: pd.Index, rest: Tables) -> pd.Index:
-    """The ids of the log, then those that only the other tables know: `Tables.ids`."""
-    others = pd.Index(rest.ids(str(logged.name)), dtype=logged.dtype)
-    return logged.append(others.difference(logged, sort=False))
+def _with_cold_ids(event_ids: pd.Index, tables: Tables) -> pd.Index:
+    """Append the ids that only the other tables have: the same index as `Tables.ids`.
+
+    The ids of the events are distinct already, so the events are not read again.
+    """
+    other_tables = tables.with_events(tables.events.head(0))
+    other_ids = pd.Index(other_tables.ids(str(event_ids.name)), dtype=event_ids.dtype)
+    cold_ids = other_ids.difference(event_ids, sort=False)
+    return event_ids.append(cold_ids)
 
 
 def _bought(tables: Tables, users: pd.Index, items: pd.Index) -> csr_array | None:
     if tables.orders is None:
         return None
-    pairs = tables.orders["user_id"], tables.orders["item_id"]
-    ones = np.ones(len(tables.orders))
-    return InterestMatrix.from_pairs(*pairs, ones, users=users, items=items).values
+    orders = tables.orders
+    ones = np.ones(len(orders))
+    bought = InterestMatrix.from_pairs(
+        orders["user_id"], orders["item_id"], ones, users=users, items=items
+    )
+    return bought.values
 
 
 def _weigh(
     totals: PairTotals, weighting: str, weights: InterestWeights, bought: csr_array | None
 ) -> np.ndarray:
+    """Return one value a pair: float array of shape (n_pairs,)."""
     pairs = totals.pairs
-    has_sign = {"watch_time", "like_count", "comment_count", "progress", "rating"} & set(pairs)
     if weighting == "auto":
+        has_sign = any(column in pairs for column in SIGN_COLUMNS)
         weighting = "interest" if has_sign else "binary"
     if weighting == "interest":
         return interest_degree(totals, weights, bought)
@@ -215,8 +253,10 @@ def _weigh(
     raise ValueError(f"weighting is {weighting!r}; choose one of {', '.join(WEIGHTINGS)}")
 
 
-def _rows(pairs: pd.DataFrame, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
-    """Lay the pairs' values, sorted by user, into rows, with the smallest index type that fits."""
-    starts = np.searchsorted(pairs["user"], np.arange(shape[0] + 1))
-    kind = get_index_dtype(maxval=max(len(values), shape[1]))
-    return csr_array((values, pairs["item"].to_numpy(kind), starts.astype(kind)), shape=shape)
+def _sparse(pairs: pd.DataFrame, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
+    """Build the CSR matrix of one value a pair; the pairs are sorted by user, then item."""
+    n_users, n_items = shape
+    row_starts = np.searchsorted(pairs["user"], np.arange(n_users + 1))
+    index_dtype = get_index_dtype(maxval=max(len(values), n_items))  # the smallest that fits
+    columns = pairs["item"].to_numpy(index_dtype)
+    return csr_array((values, columns, row_starts.astype(index_dtype)), shape=shape)

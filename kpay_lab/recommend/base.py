@@ -1,4 +1,7 @@
-"""What a model may see, what it must do, and the only code that ranks."""
+"""What a model may learn from, what it must offer, and how scores become ranked lists.
+
+Models score; `top_k` alone ranks. Users and items are positions in an `InterestMatrix`.
+"""
 
 import math
 from dataclasses import dataclass
@@ -11,8 +14,10 @@ from scipy.sparse import csr_array
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 
-LARGEST_SEED = 2**32 - 1  # that every library takes
-BATCH = 512  # users scored at once: few enough to rank while their scores are in the cache
+LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Spark all accept seeds up to here
+BATCH = 512  # users scored at once: their scores should still be in the CPU's cache when ranked
+
+N_STRIPS = 16  # of a Gram matrix
 
 
 @dataclass(frozen=True)
@@ -22,9 +27,9 @@ class Training:
     Parameters
     ----------
     interest : InterestMatrix
-        Interest degrees of the training events, (n_users, n_items).
+        Degrees of interest of the training events, (n_users, n_items).
     tables : Tables, optional
-        As known at training time, with training events only.
+        The tables as they were known at training time, with the training events only.
     """
 
     interest: InterestMatrix
@@ -36,15 +41,18 @@ class Training:
         return cls(interest)
 
     def has(self, table: str, column: str) -> bool:
-        """Return whether the table is there and at least one row knows the column."""
+        """Return whether the table exists and the column has at least one value."""
         frame = getattr(self.tables, table, None)
         return frame is not None and column in frame and bool(frame[column].notna().any())
 
-    def need(self, table: str, column: str, reader: str) -> pd.DataFrame:
-        """Return the table, or say which model lacks which column of it."""
+    def need(self, table: str, column: str, needed_by: str) -> pd.DataFrame:
+        """Return a table; a ValueError if its column has no value.
+
+        ``needed_by`` names the model in the message.
+        """
         if not self.has(table, column):
             raise ValueError(
-                f"{reader} needs {table}.{column}, and this training part has none; "
+                f"{needed_by} needs {table}.{column}, and this training part has none; "
                 "add the column or choose another model"
             )
         return getattr(self.tables, table)
@@ -52,21 +60,28 @@ class Training:
 
 @runtime_checkable
 class Recommender(Protocol):
-    """A model learns and scores; it never filters, ranks or evaluates."""
+    """What every model offers: it learns and scores, and never filters, ranks or evaluates."""
 
     def fit(self, train: Training) -> Self:
         """Learn from the training part."""
 
     def score(self, users: np.ndarray) -> np.ndarray:
-        """Score every item for the given user positions: (len(users), n_items)."""
+        """Return a score for each user and item, higher is better: (len(users), n_items)."""
 
 
 @dataclass(frozen=True)
 class TopK:
-    """One ranked list a user: positions ``users`` (n,), ``items`` and ``scores`` (n, k).
+    """One ranked list for each user.
 
-    Items are positions, best first, ties by position; −1 with score −inf where fewer
-    than k candidates remain.
+    Parameters
+    ----------
+    users : int array of shape (n_lists,)
+        User positions.
+    items : int array of shape (n_lists, k)
+        Item positions, best first; of equal scores the smaller position comes first. Where a
+        user has fewer than k candidates, −1 fills the end of the list.
+    scores : float array of shape (n_lists, k)
+        The items' scores; −inf beside −1.
     """
 
     users: np.ndarray
@@ -75,88 +90,102 @@ class TopK:
 
 
 def trained_items(values: csr_array) -> np.ndarray:
-    """Return which columns hold at least one value: bool of shape (n_items,)."""
+    """Return which items some user met in training: bool array of shape (n_items,)."""
     return np.bincount(values.indices, minlength=values.shape[1]) > 0
 
 
 def product(history: csr_array, weights: np.ndarray | csr_array) -> np.ndarray:
-    """Multiply sparse rows by sparse or dense weights, into a plain array."""
+    """Return the dense product of sparse rows (n, m) and weights (m, p), sparse or dense."""
     scores = history @ weights
     return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
 
 def gram(rows: csr_array) -> np.ndarray:
-    """Multiply sparse rows with each other, X Xᵀ, into a plain array: what is below mirrored.
+    """Return the Gram matrix X Xᵀ of sparse rows X (n, m) as a dense array (n, n).
 
-    Strip by strip the sums stay in the cache, and the sparse product is never held whole.
+    It is symmetric, so only the part on and below the diagonal is computed, and then mirrored.
+    A strip of columns at a time fits the CPU's cache, and the sparse product is never whole in
+    memory.
     """
     n = rows.shape[0]
-    products = np.empty((n, n), dtype=rows.dtype)
-    strip = math.ceil(n / 16) or 1
-    for start in range(0, n, strip):
-        stop = start + strip
-        below = (rows[start:] @ rows[start:stop].T).toarray()
-        products[start:, start:stop] = below
-        products[start:stop, start:] = below.T
-    return products
+    gram_matrix = np.empty((n, n), dtype=rows.dtype)
+    width = math.ceil(n / N_STRIPS) or 1
+    for start in range(0, n, width):
+        stop = start + width
+        strip = (rows[start:] @ rows[start:stop].T).toarray()
+        gram_matrix[start:, start:stop] = strip
+        gram_matrix[start:stop, start:] = strip.T
+    return gram_matrix
 
 
 def largest(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the positions of each row's k largest scores, best first, ties by position.
 
-    Most scores are never sorted. Each row has a lower bound of its k-th largest score; the
-    few scores that reach it are found in one pass, and only they are put in order.
+    Sorting every score would be slow. So a lower bound of the k-th largest score is found for
+    each row, which is cheap; the few scores that reach the bound contain the k largest, and
+    only they are sorted.
 
     >>> largest(np.array([[1.0, 3.0, 2.0, 3.0, 2.0]]), 3)
     array([[1, 3, 2]])
     """
     n_rows, width = scores.shape
     bound = _lower_bound(scores, k)
-    cells = np.flatnonzero(scores >= bound[:, None])
+    cells = np.flatnonzero(scores >= bound[:, None])  # cell = row * width + position
     rows = cells // width
     values = scores.ravel()[cells]
     is_tie = values == bound[rows]
-    enough = ~is_tie | (_rank_within_row(is_tie, rows, n_rows) <= k)  # k ties a row suffice
-    cells = cells[enough]
-    rows = rows[enough]
-    values = values[enough]
+    nth_tie = _count_within_row(is_tie, rows, n_rows)
+    is_kept = ~is_tie | (nth_tie <= k)  # more than k ties in a row are never needed
+    cells = cells[is_kept]
+    rows = rows[is_kept]
+    values = values[is_kept]
     first_of_row = np.searchsorted(rows, np.arange(n_rows))
     columns = np.arange(len(rows)) - first_of_row[rows]
-    most = max(k, columns.max(initial=0) + 1)
-    positions = np.zeros((n_rows, most), dtype=np.intp)
+    n_columns = max(k, columns.max(initial=0) + 1)
+    positions = np.zeros((n_rows, n_columns), dtype=np.intp)
     positions[rows, columns] = cells % width
-    descending = np.full((n_rows, most), np.inf)
-    descending[rows, columns] = -values
-    order = np.argsort(descending, axis=1, kind="stable")[:, :k]
+    negated = np.full((n_rows, n_columns), np.inf)  # a rising sort puts the largest score first
+    negated[rows, columns] = -values
+    order = np.argsort(negated, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(positions, order, axis=1)
 
 
 def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return a number for each row that its k-th largest score is never below.
+    """Return a lower bound of each row's k-th largest score, of shape (n_rows,).
 
-    It is the k-th largest of the maxima of groups: each of these is a score of the row.
+    The row is cut into groups, and the bound is the k-th largest of the groups' maxima. At
+    least k scores of the row reach it, because each maximum is one of them.
     """
     n_rows, width = scores.shape
-    size = min(20, width // (8 * k)) or 1
-    n_groups = width // size
-    grouped = n_groups * size
-    maxima = scores[:, :grouped].reshape(n_rows, size, n_groups).max(axis=1)
-    candidates = np.hstack([maxima, scores[:, grouped:]])
-    return np.partition(candidates, -k, axis=1)[:, -k]
+    # Larger groups leave fewer maxima, but then the bound lies far below the k-th largest
+    # score. So a row has at least 8 k groups (or no groups), of at most 20 scores each.
+    group_size = min(20, width // (8 * k)) or 1
+    n_groups = width // group_size
+    n_grouped = n_groups * group_size
+    maxima = scores[:, :n_grouped].reshape(n_rows, group_size, n_groups).max(axis=1)
+    ungrouped = scores[:, n_grouped:]
+    maxima_and_rest = np.hstack([maxima, ungrouped])
+    return np.partition(maxima_and_rest, -k, axis=1)[:, -k]
 
 
-def _rank_within_row(marked: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
-    """Count for each cell the marked ones of its row up to it; ``rows`` rise."""
+def _count_within_row(marked: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return for each cell how many cells of its row are marked up to and including itself.
+
+    ``rows`` holds the row of each cell, in rising order.
+    """
     marked_so_far = np.cumsum(marked)
     marked_before = marked_so_far - marked
     first_of_row = np.searchsorted(rows, np.arange(n_rows))
     return marked_so_far - marked_before[first_of_row][rows]
 
 
-def unit_range(scores: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Scale each row to [0, 1] by its scores at the cells marked ``among``; a constant is 0."""
-    low = np.min(scores, axis=1, where=among, initial=np.inf, keepdims=True)
-    high = np.max(scores, axis=1, where=among, initial=-np.inf, keepdims=True)
+def unit_range_by_row(scores: np.ndarray, is_compared: np.ndarray) -> np.ndarray:
+    """Scale each row so that its compared scores reach from 0 to 1; a constant row becomes 0.
+
+    ``is_compared`` is a bool array of the shape of ``scores``, (n_rows, n_columns).
+    """
+    low = np.min(scores, axis=1, where=is_compared, initial=np.inf, keepdims=True)
+    high = np.max(scores, axis=1, where=is_compared, initial=-np.inf, keepdims=True)
     span = high - low
     usable = np.isfinite(scores) & (span > 0)
     shifted = np.subtract(scores, low, out=np.zeros(scores.shape), where=usable)
@@ -171,7 +200,7 @@ def top_k(
     exclude: csr_array | None = None,
     candidates: np.ndarray | None = None,
 ) -> TopK:
-    """Rank the k best items for each user: the only ranking code of the workbench.
+    """Rank the k best items for each user.
 
     Parameters
     ----------
@@ -179,12 +208,13 @@ def top_k(
     users : int array of shape (n,)
         User positions.
     k : int
+        Length of each list.
     exclude : csr_array of shape (n_users, n_items), optional
-        Every stored cell is withheld, usually the training matrix: what was seen never
-        comes back. It may be another set, such as what was bought.
+        A user is never given an item that has a stored value here. Usually it is the training
+        matrix, so that what the user met is not recommended again.
     candidates : bool array of shape (n_items,), optional
-        Items that may appear. By default those with a column in ``exclude`` that is not
-        empty, that is, all but items unseen in training; all items without ``exclude``.
+        Items that may be recommended. By default those that some user has in ``exclude``;
+        without ``exclude``, all items.
 
     Raises
     ------
@@ -198,7 +228,7 @@ def top_k(
         candidates = trained_items(exclude)
     items = []
     scores = []
-    for start in range(0, max(len(users), 1), BATCH):
+    for start in range(0, max(len(users), 1), BATCH):  # no users are one empty batch
         batch = users[start : start + BATCH]
         seen = None if exclude is None else exclude[batch]
         batch_scores = np.array(model.score(batch))
@@ -211,9 +241,10 @@ def top_k(
 def _rank(
     scores: np.ndarray, k: int, seen: csr_array | None, candidates: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mask, cut and pad one batch; ``scores`` is a private copy and is overwritten."""
+    """Return the items and scores of one batch, each (n_users, k); ``scores`` is overwritten."""
     n_users, n_items = scores.shape
-    if np.isnan(scores.max(initial=-np.inf)):
+    has_nan = np.isnan(scores.max(initial=-np.inf))  # a maximum with NaN is NaN
+    if has_nan:
         raise ValueError("the model scored NaN; a score must be a number for every item")
     if candidates is not None:
         if candidates.shape != (n_items,) or candidates.dtype != bool:
@@ -226,7 +257,7 @@ def _rank(
     items = largest(scores, width)
     best = np.take_along_axis(scores, items, axis=1)
     items[np.isneginf(best)] = -1
-    gap = ((0, 0), (0, k - width))
-    padded_items = np.pad(items, gap, constant_values=-1)
-    padded_scores = np.pad(best, gap, constant_values=-np.inf)
+    padding = ((0, 0), (0, k - width))  # on the right only
+    padded_items = np.pad(items, padding, constant_values=-1)
+    padded_scores = np.pad(best, padding, constant_values=-np.inf)
     return padded_items, padded_scores

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from kpay_lab.recommend.base import Recommender, Training, unit_range
+from kpay_lab.recommend.base import Recommender, Training, unit_range_by_row
 from kpay_lab.recommend.content import ContentBased, is_described
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.markov import Markov
@@ -56,6 +56,6 @@ class Blend:
         unmet[met.tocoo().coords] = False
         parts = []
         for weight, model in self.parts_:
-            scaled = unit_range(model.score(users), unmet)
+            scaled = unit_range_by_row(model.score(users), unmet)
             parts.append(weight * scaled)
         return np.sum(parts, axis=0)

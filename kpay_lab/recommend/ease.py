@@ -9,17 +9,27 @@ from scipy.linalg import get_lapack_funcs
 from kpay_lab.recommend.base import Training, gram
 from kpay_lab.settings import Ranges, check_settings
 
-STRIP = 256  # columns mirrored at once: they fit the cache
+STRIP = 256  # rows mirrored at once: they fit the CPU's cache
 
 
 @dataclass(kw_only=True)
 class EASE:
-    """Predict a user's row from itself, no item being allowed to explain itself.
+    """Predict a user's interest in each item by a weighted sum over the user's other items.
 
-    min_B ‖X − XB‖² + reg·‖B‖² with diag(B) = 0 has the solution, for
-    P = (XᵀX + reg·I)⁻¹: B_ij = −P_ij / P_jj off the diagonal. score = X B.
-    A cold user and a cold item score 0. Memory: two n_items² arrays of ``dtype``.
+    X is the interest matrix (n_users, n_items), B the item weights (n_items, n_items), and a
+    user's scores are the row of X B. B minimises ‖X − XB‖² + reg·‖B‖². Its diagonal is held at
+    0, because otherwise every item would best predict itself. With G = XᵀX + reg·I and
+    P = G⁻¹ the solution is B_ij = −P_ij / P_jj for i ≠ j.
+
+    A cold user and a cold item score 0. Memory: two arrays (n_items, n_items) of ``dtype``.
     Source: Steck (2019), Embarrassingly shallow autoencoders for sparse data.
+
+    Parameters
+    ----------
+    reg : float
+        Regularisation: the larger, the smaller the weights.
+    dtype : {"float32", "float64"}
+        Of the arrays; float64 takes twice the memory.
     """
 
     ranges: ClassVar[Ranges] = {"reg": (0.0, 1e9), "dtype": ("float32", "float64")}
@@ -30,25 +40,36 @@ class EASE:
         check_settings(self)
 
     def fit(self, train: Training) -> Self:
-        """Invert the regularised Gram matrix by Cholesky."""
+        """Compute the item weights B from the inverse of G."""
         self.history_ = train.interest.values.astype(self.dtype)
-        inner = gram(self.history_.T.tocsr()).T  # symmetric: now in LAPACK's order
-        inner[np.diag_indices_from(inner)] += self.reg
-        factorise, invert = get_lapack_funcs(("potrf", "potri"), (inner,))
-        factor, failed = factorise(inner, lower=True, overwrite_a=True)
-        if failed:
-            raise ValueError(f"EASE: reg={self.reg} leaves the matrix singular; raise reg")
-        inverse, _ = invert(factor, lower=True, overwrite_c=True)
-        for start in range(0, len(inverse), STRIP):  # mirror the lower triangle, strip by strip
-            stop = start + STRIP
-            inverse[start:stop, stop:] = inverse[stop:, start:stop].T
-            square = inverse[start:stop, start:stop]
-            square[:] = np.tril(square) + np.tril(square, -1).T
-        self.item_weights_ = inverse.T  # symmetric: now in the order that products want
-        self.item_weights_ /= -np.diag(inverse)
+        items_by_users = self.history_.T.tocsr()
+        G = gram(items_by_users).T  # G is symmetric; .T makes it column-major, as LAPACK needs
+        G[np.diag_indices_from(G)] += self.reg
+        P = self._inverse(G)
+        self.item_weights_ = P.T  # P is symmetric; .T makes it row-major, which `score` needs
+        self.item_weights_ /= -np.diag(P)
         np.fill_diagonal(self.item_weights_, 0)
         return self
+
+    def _inverse(self, G: np.ndarray) -> np.ndarray:
+        """Return the inverse of a symmetric positive definite matrix, in the memory of G."""
+        cholesky_factor, inverse_of_factor = get_lapack_funcs(("potrf", "potri"), (G,))
+        factor, failed = cholesky_factor(G, lower=True, overwrite_a=True)
+        if failed:
+            raise ValueError(f"EASE: reg={self.reg} leaves the matrix singular; raise reg")
+        inverse, _ = inverse_of_factor(factor, lower=True, overwrite_c=True)
+        _mirror_lower_triangle(inverse)  # LAPACK fills in this triangle only
+        return inverse
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return X B for the users' rows: (len(users), n_items)."""
         return self.history_[users] @ self.item_weights_
+
+
+def _mirror_lower_triangle(matrix: np.ndarray) -> None:
+    """Copy the lower triangle to the upper one, in place, a strip of rows at a time."""
+    for start in range(0, len(matrix), STRIP):
+        stop = start + STRIP
+        matrix[start:stop, stop:] = matrix[stop:, start:stop].T
+        square = matrix[start:stop, start:stop]  # the diagonal cuts through it
+        square[:] = np.tril(square) + np.tril(square, -1).T

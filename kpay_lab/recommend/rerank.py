@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kpay_lab.recommend.base import TopK, largest, unit_range
+from kpay_lab.recommend.base import TopK, largest, unit_range_by_row
 from kpay_lab.settings import Ranges, check_settings
 
 
@@ -29,7 +29,7 @@ class Diversified:
     def rerank(self, top: TopK, k: int) -> TopK:
         """Choose k of each list (at most its length); the scores go with their items."""
         usable = top.items >= 0
-        worth = self.trade_off * unit_range(top.scores, usable)
+        worth = self.trade_off * unit_range_by_row(top.scores, usable)
         worth[~usable] = np.finfo(float).min  # last, yet before what is already taken
         n_users, length = top.items.shape
         rows = np.arange(n_users)

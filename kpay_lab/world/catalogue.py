@@ -70,7 +70,7 @@ def draw_people(spec: p.WorldSpec, rng: np.random.Generator) -> People:
     coupon_effect = _of_segments("coupon_effect")[segment] + effect_shift
     theme_liking = scatter(0.2, 2 * p.N_TOPICS)
     hidden_liking = scatter(0.15, N_HIDDEN)
-    kind_liking = _kind_liking_of_segments()[segment] + scatter(0.25, len(c.KINDS))
+    kind_liking = _kind_liking_of_segments()[segment] + scatter(0.25, len(c.ITEM_KINDS))
     return People(
         table=table,
         segment=segment,
@@ -88,7 +88,7 @@ def _of_segments(name: str) -> np.ndarray:
 
 
 def _kind_liking_of_segments() -> np.ndarray:
-    liking = pd.DataFrame([segment.kind_liking for segment in p.SEGMENTS], columns=c.KINDS)
+    liking = pd.DataFrame([segment.kind_liking for segment in p.SEGMENTS], columns=c.ITEM_KINDS)
     return liking.fillna(0.0).to_numpy()
 
 
@@ -145,7 +145,7 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     host_charm = 0.3 * rng.standard_normal(p.N_TOPICS)
     return Catalogue(
         table=table,
-        kind=pd.Index(c.KINDS).get_indexer(kind),
+        kind=pd.Index(c.ITEM_KINDS).get_indexer(kind),
         traits=np.hstack([_subject_traits(subjects), hidden_traits]),
         quality=quality,
         appeal=appeal,
