@@ -13,7 +13,7 @@ import pandera.errors
 import pyarrow as pa
 
 from kpay_lab import columns as c
-from kpay_lab.data.splitting import TEXT, RawRows, shown
+from kpay_lab.data.splitting import TEXT, RawRows, printable
 from kpay_lab.data.tables import KIND_OF, PRIMARY_KEYS, SCHEMAS
 from kpay_lab.data.values import extra_column, typed_column
 
@@ -103,12 +103,12 @@ def name_columns(table: str, file: str, header: Sequence[str], *, guessed: bool)
     missing = [name for name, rule in rules.items() if rule.required and name not in names]
     faults = [f"it has no column {name}" for name in missing]
     twice = sorted(name for name in set(used) if used.count(name) > 1)
-    faults += [f"it names {shown(name)} more than once" for name in twice]
+    faults += [f"it names {printable(name)} more than once" for name in twice]
     if guessed and not rules.keys() >= set(names):
-        unknown = shown(", ".join(name for name in names if name not in rules))
+        unknown = printable(", ".join(name for name in names if name not in rules))
         faults.append(f"it is not UTF-8 and its columns {unknown} are not known; save it as UTF-8")
     if faults:
-        found = shown(", ".join(header), 200)
+        found = printable(", ".join(header), 200)
         raise ValueError(f"{file}: {'; '.join(faults)} (its columns: {found})")
     return names
 

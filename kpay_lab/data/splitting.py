@@ -103,8 +103,10 @@ def split_frame(frame: pd.DataFrame, name: str) -> RawRows:
         try:
             cells.append(_frame_column(frame.iloc[:, position]))
         except (pa.ArrowException, TypeError) as error:
-            reason = shown(str(error), 200)
-            raise ValueError(f"{name}: {shown(column)} must hold plain values: {reason}") from None
+            reason = printable(str(error), 200)
+            raise ValueError(
+                f"{name}: {printable(column)} must hold plain values: {reason}"
+            ) from None
     return RawRows(name, header, cells, np.arange(1, len(frame) + 1))
 
 
@@ -163,10 +165,10 @@ def decode(raw: bytes, file: str, *, whole: bool = True) -> tuple[str, bool]:
     raise ValueError(f"{file} is neither UTF-8 nor GB18030 text; save it as UTF-8")
 
 
-def shown(text: str, length: int = 60) -> str:
+def printable(text: str, length: int = 60) -> str:
     r"""Return a text as a message may show it: short, on one line, without control characters.
 
-    >>> shown("red\x1b[31m\n"), shown("x" * 99, 5)
+    >>> printable("red\x1b[31m\n"), printable("x" * 99, 5)
     ('red\\x1b[31m\\n', 'xxxxx… (99 letters)')
     """
     start = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[:length])
@@ -268,7 +270,7 @@ def _json_row(line: str) -> dict[str, str]:
 
 def _json_text(name: str, value: Any) -> str:
     if isinstance(value, list | dict):
-        raise ValueError(f"{shown(name)} must be a text, a number, true, false or null")
+        raise ValueError(f"{printable(name)} must be a text, a number, true, false or null")
     text = {None: "", True: "true", False: "false"}.get(value, value)
     text.encode()  # half a surrogate pair is no text: UnicodeEncodeError, a ValueError
     return text
@@ -301,5 +303,5 @@ def _parquet(read: Callable[[Path], Any], path: Path) -> Any:
     try:
         return read(path)
     except (pa.ArrowException, OSError) as error:
-        reason = f"cannot be read as Parquet of plain values: {shown(str(error), 200)}"
+        reason = f"cannot be read as Parquet of plain values: {printable(str(error), 200)}"
         raise ValueError(f"{path.name} {reason}") from None

@@ -128,17 +128,6 @@ def test_torture_file_keeps_each_good_row_and_places_each_bad_one(tmp_path):
     assert "events.csv row 3: watch_time is -3; it must be 0 or more seconds" in rejected.messages()
 
 
-def test_fail_lists_every_problem_at_once(tmp_path):
-    folder = written(tmp_path, events__csv=TORTURE)
-    with pytest.raises(ValueError, match=rf"^{len(TORTURED)} problems:\n") as error:
-        read_tables(folder, on_bad_rows="fail")
-    assert "row 20: comment_count is true" in str(error.value)
-    written(tmp_path, events__csv="user_id,item_id\n" + ",i\n" * 50)
-    with pytest.raises(ValueError, match="50 problems") as error:
-        read_tables(folder, on_bad_rows="fail")
-    assert str(error.value).endswith("... and 30 more")
-
-
 CELLS = st.sampled_from(
     ["u1", "NA", "007", "", " ", "1", "-1", "3.5", "+2", " 4 ", "1e400", "inf", "nan", "１", "1_0",
      "2024-01-01", "2024-01-01 10:00:00", "2024-01-01T10:00Z", "1704067200", "1704067200000.5",
@@ -336,8 +325,6 @@ def test_header_only_is_an_empty_table_and_an_absent_folder_an_error(tmp_path):
     assert str(tables.events["timestamp"].dtype) == "datetime64[us, UTC]"
     with pytest.raises(ValueError, match="is no folder"):
         read_tables(tmp_path / "absent")
-    with pytest.raises(ValueError, match="it must be 'quarantine' or 'fail'"):
-        read_tables(tmp_path, on_bad_rows="skip")
 
 
 def test_a_quote_closed_in_a_later_line_costs_no_other_line(tmp_path):
