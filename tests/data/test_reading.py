@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kpay_lab.data.checking import check_rows
 from kpay_lab.data.reading import read_headers, read_tables
-from kpay_lab.data.splitting import BEGINNING, split_file
+from kpay_lab.data.splitting import HEADER_BYTES, split_file
 from kpay_lab.data.tables import SCHEMAS
 from kpay_lab.data.values import typed_column
 
@@ -376,7 +376,7 @@ def test_a_header_ends_where_its_file_is_cut(tmp_path):
     """A long file is cut inside a letter of three bytes, or inside a JSON row."""
     long = "用户,内容\n" + "用,内\n" * 150_000
     with pytest.raises(UnicodeDecodeError):
-        long.encode()[:BEGINNING].decode()
+        long.encode()[:HEADER_BYTES].decode()
     written(tmp_path, events__csv=long)
     assert read_headers(tmp_path) == ({"events": {"user_id", "item_id"}}, [])
     row = json.dumps({"user_id": "用", "item_id": "内"}, ensure_ascii=False)
