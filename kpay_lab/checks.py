@@ -242,13 +242,13 @@ def _search_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def _call_faults(
-    place: str, function: Callable[..., Any], *arguments: Any, **settings: Any
+    parameter: str, function: Callable[..., Any], *arguments: Any, **settings: Any
 ) -> list[str]:
     """Call a function, and return each line of the ValueError with which it refuses."""
     try:
         function(*arguments, **settings)
     except ValueError as error:
-        return [f"{place}: {line}" for line in str(error).splitlines()]
+        return [f"{parameter}: {line}" for line in str(error).splitlines()]
     return []
 
 

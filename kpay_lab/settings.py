@@ -40,36 +40,36 @@ def check_settings(instance: Any) -> None:
         With one line for each setting that is wrong.
     """
     settings = {field.name: getattr(instance, field.name) for field in fields(instance)}
-    kind = type(instance)
-    faults = setting_faults(kind, settings, kind.__name__)
+    settings_class = type(instance)
+    faults = setting_faults(settings_class, settings, settings_class.__name__)
     if faults:
         raise ValueError("\n".join(faults))
 
 
-def setting_faults(kind: type, settings: Mapping[str, Any], place: str) -> list[str]:
-    """Say what is wrong with settings, one line each: an unknown name, a type, a range.
+def setting_faults(settings_class: type, settings: Mapping[str, Any], prefix: str) -> list[str]:
+    """Return one line for each setting with an unknown name, a wrong type or a value out of range.
 
     Parameters
     ----------
-    kind : type
-        The dataclass that they are for.
+    settings_class : type
+        The dataclass that declares the settings.
     settings : mapping
         Name → value, as a profile or a caller gives them; those not named keep their default.
-    place : str
-        What the lines begin with, such as ``model ease``.
+    prefix : str
+        What every line begins with, such as ``model ease``.
     """
-    names = [field.name for field in fields(kind)]
-    types = get_type_hints(kind)
-    ranges = getattr(kind, "ranges", {})
+    names = [field.name for field in fields(settings_class)]
+    types = get_type_hints(settings_class)
+    ranges = getattr(settings_class, "ranges", {})
     faults = []
     for name, value in settings.items():
         allowed = ranges.get(name)
         if name not in names:
             remedy = _remedy_for_name(str(name), names)
-            faults.append(f"{place} has no setting {name!r}; {remedy}")
+            faults.append(f"{prefix} has no setting {name!r}; {remedy}")
         elif not _is_valid(value, types[name], allowed):
             requirement = _requirement(types[name], allowed)
-            faults.append(f"{place}: {name} is {value!r}; it must be {requirement}")
+            faults.append(f"{prefix}: {name} is {value!r}; it must be {requirement}")
     return faults
 
 

@@ -271,13 +271,17 @@ def _split_json_lines(text: str, file: str) -> RawRows:
     rows: dict[int, dict[str, str]] = {}
     broken: list[BrokenLine] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                rows[number] = _json_row(line)
-            except (ValueError, RecursionError) as error:
-                broken.append((number, line.strip(), f"not a JSON row: {error}"))
+        if not line.strip():
+            continue
+        try:
+            rows[number] = _json_row(line)
+        except (ValueError, RecursionError) as error:
+            broken.append((number, line.strip(), f"not a JSON row: {error}"))
     header = list(dict.fromkeys(name for row in rows.values() for name in row))
-    cells = [pa.array([row.get(name, "") for row in rows.values()], TEXT) for name in header]
+    cells = []
+    for name in header:
+        texts = [row.get(name, "") for row in rows.values()]
+        cells.append(pa.array(texts, TEXT))
     return RawRows(file, header, cells, np.array([*rows], dtype=np.int64), tuple(broken))
 
 
