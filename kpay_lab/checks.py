@@ -1,13 +1,13 @@
-"""What the parameters of a notebook mean to the package, checked before anything long starts.
+"""Check the parameters of a notebook before a long run starts.
 
-`report.params` checks what a parameters cell declares: types, ranges, choices. What only the
-domain knows stands here: models and their settings, time zones, files and their columns. The
-command line asks `domain_faults` before it starts a kernel, a notebook's ``setup`` cell calls
-`check_parameters`; so JupyterLab and plain papermill refuse what ``kpay run`` refuses.
+`report.params` checks what a parameters cell declares: types, ranges, choices. This module
+checks what needs the domain: models and their settings, time zones, files and their columns.
+The command line calls `domain_faults` before it starts a kernel, and a notebook's ``setup``
+cell calls `check_parameters`; so JupyterLab and plain papermill refuse what ``kpay run`` refuses.
 
-A name means the same in every notebook: ``models`` with a mapping are recommenders and their
-settings, ``ks`` list lengths. The domain is imported only where a parameter asks for it, for
-that takes a second.
+A parameter means the same in every notebook: ``models`` maps recommenders to their settings,
+``ks`` holds list lengths. Domain modules are imported only where a parameter needs them,
+because importing them takes a second.
 """
 
 import re
@@ -27,9 +27,9 @@ from kpay_lab.report.params import (
 )
 from kpay_lab.report.profile import Domain
 
-INJECTED = "# Parameters\n"  # how papermill heads the cell that overrules the parameters
-ASSIGNED = re.compile(r"^(\w+) = ", re.MULTILINE)
-NEEDS_COLUMN = {  # parameter → value → the table and column without which it cannot be
+INJECTED_HEADING = "# Parameters\n"  # first line of the cell that papermill injects
+ASSIGNMENT = re.compile(r"^(\w+) = ", re.MULTILINE)
+REQUIRED_COLUMN = {  # parameter → value → the table and the column that this value needs
     "split": {
         "time": ("events", "timestamp"),
         "leave_last_out": ("events", "timestamp"),
@@ -61,35 +61,37 @@ def check_parameters(notebook: str, namespace: dict[str, Any]) -> None:
     path = project_root() / "notebooks" / f"{notebook}.ipynb"
     if not path.is_file():
         raise ParameterError([f"there is no {path}; name the notebook's own file in its setup"])
-    described = read_notebook(path, check_defaults=False)
-    there = {name: namespace[name] for name in described.parameters if name in namespace}
-    missing = [name for name in described.parameters if name not in namespace]
-    values, problems = checked_values(described.parameters, there)
-    problems += [f"{name} is not set; run the parameters cell first" for name in missing]
-    problems += _unknown_parameters(described, namespace.get("In", []))
-    problems += domain_faults(values)
-    if problems:
-        raise ParameterError(f"{notebook}: {problem}" for problem in problems)
+    declared = read_notebook(path, check_defaults=False)
+    assigned = {name: namespace[name] for name in declared.parameters if name in namespace}
+    missing = [name for name in declared.parameters if name not in namespace]
+    values, faults = checked_values(declared.parameters, assigned)
+    faults += [f"{name} is not set; run the parameters cell first" for name in missing]
+    faults += _unknown_parameters(declared, namespace.get("In", []))
+    faults += domain_faults(values)
+    if faults:
+        raise ParameterError(f"{notebook}: {fault}" for fault in faults)
     namespace.update(values)
 
 
 def _unknown_parameters(notebook: Notebook, inputs: Iterable[str]) -> list[str]:
-    """Find the names that papermill injected and that are no parameters: it only warns of them."""
-    known = notebook.parameters
-    injected = [cell for cell in inputs if cell.startswith(INJECTED)]
-    names = ASSIGNED.findall(injected[-1]) if injected else []
-    unknown = [name for name in names if name not in known]
-    return [f"unknown parameter {name!r}{hint(name, known)}" for name in unknown]
+    """Refuse injected names that are no parameters; papermill itself only warns of them."""
+    declared = notebook.parameters
+    injected_cells = [cell for cell in inputs if cell.startswith(INJECTED_HEADING)]
+    if not injected_cells:
+        return []
+    names = ASSIGNMENT.findall(injected_cells[-1])
+    unknown = [name for name in names if name not in declared]
+    return [f"unknown parameter {name!r}{hint(name, declared)}" for name in unknown]
 
 
 def domain_faults(values: Mapping[str, Any]) -> list[str]:
-    """Say everything that the package cannot do with a notebook's parameters, one line a fault.
+    """Return one line for each value of a notebook's parameters that the package cannot use.
 
     Parameters
     ----------
     values : mapping
         Name → value, of the types that the notebook declares. A parameter that is absent, or
-        was refused before, is not judged.
+        was already refused, is not checked.
 
     Examples
     --------
@@ -125,22 +127,23 @@ def _time_faults(values: Mapping[str, Any]) -> list[str]:
     zone = values.get("time_zone", "UTC")
     zones = available_timezones()
     if zone not in zones:
-        near = did_you_mean(zone, zones) or " such as Asia/Shanghai"
-        faults.append(f"time_zone is {zone!r}; it must be a time zone{near}")
-    written = {name: values.get(name) for name in ("since", "until")}
-    if any(written.values()):
-        faults += _window_faults(written)
+        suggestion = did_you_mean(zone, zones) or " such as Asia/Shanghai"
+        faults.append(f"time_zone is {zone!r}; it must be a time zone{suggestion}")
+    bounds = {name: values.get(name) for name in ("since", "until")}
+    if any(bounds.values()):
+        faults += _bound_faults(bounds)
     if values.get("warm_up", 0) + values.get("test_share", 0) >= 1:
         faults.append("warm_up and test_share are the whole time; leave some to learn from")
     return faults
 
 
-def _window_faults(written: Mapping[str, str | None]) -> list[str]:
+def _bound_faults(bounds: Mapping[str, str | None]) -> list[str]:
+    """Check that ``since`` and ``until`` are times, in this order."""
     from kpay_lab.data.tables import moment
 
     moments = {}
     faults = []
-    for name, text in written.items():
+    for name, text in bounds.items():
         try:
             moments[name] = moment(name, text)
         except ValueError as error:
@@ -148,12 +151,12 @@ def _window_faults(written: Mapping[str, str | None]) -> list[str]:
     since = moments.get("since")
     until = moments.get("until")
     if since is not None and until is not None and since >= until:
-        faults.append(f"since is {written['since']} and until {written['until']}; swap them")
+        faults.append(f"since is {bounds['since']} and until {bounds['until']}; swap them")
     return faults
 
 
 def _list_faults(values: Mapping[str, Any]) -> list[str]:
-    """Check lists of numbers; the range of a number is the parameters cell's affair."""
+    """Check lists of numbers; `report.params` has checked the range of each number."""
     faults = []
     lengths = values.get("ks", [10])
     if not lengths:
@@ -178,7 +181,7 @@ def _model_faults(values: Mapping[str, Any]) -> list[str]:
         from kpay_lab.recommend.choose import build_model
 
         for name, settings in models.items():
-            faults += _said_against("models", build_model, name, settings)
+            faults += _call_faults("models", build_model, name, settings)
     for parameter in ("gap_models", "policy_models"):
         if values.get(parameter):
             faults += _name_faults(parameter, values)
@@ -190,27 +193,31 @@ def _weight_faults(weights: Mapping[str, Any]) -> list[str]:
     from kpay_lab.settings import setting_faults
 
     faults = setting_faults(InterestWeights, weights, "weights")
-    return faults or _said_against("weights", InterestWeights, **weights)
+    return faults or _call_faults("weights", InterestWeights, **weights)
 
 
 def _name_faults(parameter: str, values: Mapping[str, Any]) -> list[str]:
-    """Check a list of models' names; the gap is measured for models that are compared."""
+    """Check a list of models' names; ``gap_models`` must be among the compared ``models``."""
     from kpay_lab.recommend import MODELS
 
     faults = []
-    known = [*MODELS, "spark_als"] if values.get("engine") == "spark" else [*MODELS]
-    compared = {*values.get("models", {}), "popularity", "spark_als"}
+    available = [*MODELS]
+    if values.get("engine") == "spark":
+        available.append("spark_als")
+    models = values.get("models", {})
+    compared = {*models, "popularity", "spark_als"}
+    must_be_compared = parameter == "gap_models" and models
     for name in values[parameter]:
-        if name not in known:
-            near = hint(str(name), known)
-            faults.append(f"{parameter}: model {name!r} is unknown{near}")
-        elif parameter == "gap_models" and values.get("models") and name not in compared:
+        if name not in available:
+            suggestion = hint(str(name), available)
+            faults.append(f"{parameter}: model {name!r} is unknown{suggestion}")
+        elif must_be_compared and name not in compared:
             faults.append(f"gap_models: {name} is not among models; add it there, or leave it out")
     return faults
 
 
 def _search_faults(values: Mapping[str, Any]) -> list[str]:
-    """Check the model that is searched, and every value to try."""
+    """Check the model whose settings are searched, and every value to try."""
     name = values.get("search_model")
     space = values.get("search_space")
     if name is None:
@@ -234,12 +241,14 @@ def _search_faults(values: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(faults))
 
 
-def _said_against(place: str, make: Callable[..., Any], *given: Any, **named: Any) -> list[str]:
-    """Return what a maker says against what it is given, a line each."""
+def _call_faults(
+    parameter: str, function: Callable[..., Any], *arguments: Any, **settings: Any
+) -> list[str]:
+    """Call a function, and return each line of the ValueError with which it refuses."""
     try:
-        make(*given, **named)
+        function(*arguments, **settings)
     except ValueError as error:
-        return [f"{place}: {line}" for line in str(error).splitlines()]
+        return [f"{parameter}: {line}" for line in str(error).splitlines()]
     return []
 
 
@@ -249,9 +258,9 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
     dataset = values.get("dataset", "simulated")
     engine = values.get("engine", "memory")
     if catalogue := values.get("catalogue_dir"):
-        from kpay_lab.data.public import files_of
+        from kpay_lab.data.public import required_files
 
-        faults += _said_against("catalogue_dir", files_of, "udemy", Path(catalogue))
+        faults += _call_faults("catalogue_dir", required_files, "udemy", Path(catalogue))
     if engine != "memory" and {"dataset", "data_dir", "duplicates"} <= values.keys():
         from kpay_lab.interest.engines import engine_faults
 
@@ -265,16 +274,17 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
         return [*faults, f"data_dir is {str(folder)!r}, which is not there; name another folder"]
     if dataset == "tables":
         return faults + _table_faults(folder, values)
-    return faults + _lacking(dataset, folder)
+    return faults + _missing_public_files(dataset, folder)
 
 
-def _lacking(dataset: str, folder: Path) -> list[str]:
+def _missing_public_files(dataset: str, folder: Path) -> list[str]:
     """Name the files of a public data set that its folder lacks."""
     from kpay_lab.data import public
     from kpay_lab.experiments import readers
 
-    names = {**public.FILES, **readers.FILES}
-    missing = [name for name in names.get(dataset, ()) if not (folder / name).is_file()]
+    files = {**public.FILES, **readers.FILES}
+    required = files.get(dataset, ())
+    missing = [name for name in required if not (folder / name).is_file()]
     if not missing:
         return []
     return [f"data_dir: {folder} lacks {', '.join(missing)}; give the data set's own folder"]
@@ -291,22 +301,22 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
     if engine != "memory":
         from kpay_lab.interest.engines import event_files
 
-        faults += _said_against("data_dir", event_files, engine, folder)
-    for parameter, needs in NEEDS_COLUMN.items():
+        faults += _call_faults("data_dir", event_files, engine, folder)
+    for parameter, required in REQUIRED_COLUMN.items():
         value = values.get(parameter, "")
-        if value not in needs:
+        if value not in required:
             continue
-        table, column = needs[value]
+        table, column = required[value]
         if column not in columns.get(table, ()):
             faults.append(f"{parameter} is {value!r}, but {folder} has no {table}.{column}")
-    bounded = [name for name in ("since", "until") if values.get(name)]
-    if bounded and "timestamp" not in columns["events"]:
-        faults.append(f"{bounded[0]} is set, but the events of {folder} have no timestamp")
+    bounds = [name for name in ("since", "until") if values.get(name)]
+    if bounds and "timestamp" not in columns["events"]:
+        faults.append(f"{bounds[0]} is set, but the events of {folder} have no timestamp")
     outcome = values.get("outcome", "next tag")
-    labels = columns.get("users", set()) - {"user_id"}
-    if outcome != "next tag" and outcome not in labels:
-        known = hint(outcome, labels)
-        faults.append(f"outcome is {outcome!r}; choose next tag or a column of the users{known}")
+    user_columns = columns.get("users", set()) - {"user_id"}
+    if outcome != "next tag" and outcome not in user_columns:
+        choices = hint(outcome, user_columns)
+        faults.append(f"outcome is {outcome!r}; choose next tag or a column of the users{choices}")
     return faults
 
 

@@ -1,7 +1,7 @@
-"""Settings of a class: their ranges stand beside the fields, and are checked when it is made.
+"""Settings of a dataclass, checked when an instance is made.
 
-A dataclass declares ``ranges``: a setting → the lowest and the highest number, both allowed,
-or the texts to choose from.
+The class declares ``ranges`` beside its fields. For each setting they give the lowest and the
+highest number, both of which are allowed, or the texts to choose from.
 
 >>> from dataclasses import dataclass
 >>> from typing import ClassVar
@@ -40,74 +40,92 @@ def check_settings(instance: Any) -> None:
         With one line for each setting that is wrong.
     """
     settings = {field.name: getattr(instance, field.name) for field in fields(instance)}
-    kind = type(instance)
-    faults = setting_faults(kind, settings, kind.__name__)
+    settings_class = type(instance)
+    faults = setting_faults(settings_class, settings, settings_class.__name__)
     if faults:
         raise ValueError("\n".join(faults))
 
 
-def setting_faults(kind: type, settings: Mapping[str, Any], place: str) -> list[str]:
-    """Say what is wrong with settings, one line each: an unknown name, a type, a range.
+def setting_faults(settings_class: type, settings: Mapping[str, Any], prefix: str) -> list[str]:
+    """Return one line for each setting with an unknown name, a wrong type or a value out of range.
 
     Parameters
     ----------
-    kind : type
-        The dataclass that they are for.
+    settings_class : type
+        The dataclass that declares the settings.
     settings : mapping
         Name → value, as a profile or a caller gives them; those not named keep their default.
-    place : str
-        What the lines begin with, such as ``model ease``.
+    prefix : str
+        What every line begins with, such as ``model ease``.
     """
-    known = [field.name for field in fields(kind)]
-    types = get_type_hints(kind)
-    ranges = getattr(kind, "ranges", {})
+    names = [field.name for field in fields(settings_class)]
+    types = get_type_hints(settings_class)
+    ranges = getattr(settings_class, "ranges", {})
     faults = []
     for name, value in settings.items():
-        if name not in known:
-            near = get_close_matches(str(name), known, 1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
-            faults.append(f"{place} has no setting {name!r}; {remedy}")
-        elif not _fits(value, types[name], ranges.get(name)):
-            wanted = _in_words(types[name], ranges.get(name))
-            faults.append(f"{place}: {name} is {value!r}; it must be {wanted}")
+        allowed = ranges.get(name)
+        if name not in names:
+            remedy = _remedy_for_name(str(name), names)
+            faults.append(f"{prefix} has no setting {name!r}; {remedy}")
+        elif not _is_valid(value, types[name], allowed):
+            requirement = _requirement(types[name], allowed)
+            faults.append(f"{prefix}: {name} is {value!r}; it must be {requirement}")
     return faults
 
 
-def _fits(value: Any, kind: Any, allowed: Range | None) -> bool:
-    """Return whether a value is of the kind of its annotation and inside the range."""
-    if isinstance(kind, UnionType):
-        return any(_fits(value, one, allowed) for one in get_args(kind))
-    if kind is NoneType:
+def _remedy_for_name(name: str, names: list[str]) -> str:
+    """Suggest the setting that was probably meant, or else list all of them."""
+    similar = get_close_matches(name, names, 1)
+    if similar:
+        return f"did you mean {similar[0]!r}?"
+    return f"it has {', '.join(names)}"
+
+
+def _is_valid(value: Any, annotation: Any, allowed: Range | None) -> bool:
+    """Return whether a value has the type of its annotation and lies inside the range."""
+    if isinstance(annotation, UnionType):
+        members = get_args(annotation)
+        return any(_is_valid(value, member, allowed) for member in members)
+    if annotation is NoneType:
         return value is None
-    if get_origin(kind) is tuple:
-        parts = get_args(kind)
-        if not isinstance(value, list | tuple) or len(value) != len(parts):
-            return False
-        return all(_fits(one, part, allowed) for one, part in zip(value, parts, strict=True))
-    if kind in (int, float):
-        number = Integral if kind is int else Real
-        if isinstance(value, bool) or not isinstance(value, number):
-            return False
-        low, high = map(float, allowed or ANY_NUMBER)
-        return bool(low <= float(value) <= high)  # never so for NaN
-    if kind is str and allowed:
+    if get_origin(annotation) is tuple:
+        return _is_valid_tuple(value, get_args(annotation), allowed)
+    if annotation in (int, float):
+        return _is_valid_number(value, annotation, allowed)
+    if annotation is str and allowed:
         return value in allowed
-    return isinstance(value, kind)
+    return isinstance(value, annotation)
 
 
-def _in_words(kind: Any, allowed: Range | None) -> str:
-    """Say what a setting must be."""
-    if isinstance(kind, UnionType):
-        return " or ".join(_in_words(one, allowed) for one in get_args(kind))
-    if kind is NoneType:
+def _is_valid_tuple(value: Any, annotations: tuple[Any, ...], allowed: Range | None) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != len(annotations):
+        return False
+    pairs = zip(value, annotations, strict=True)
+    return all(_is_valid(element, annotation, allowed) for element, annotation in pairs)
+
+
+def _is_valid_number(value: Any, annotation: type, allowed: Range | None) -> bool:
+    number = Integral if annotation is int else Real
+    if isinstance(value, bool) or not isinstance(value, number):
+        return False
+    low, high = map(float, allowed or ANY_NUMBER)
+    return bool(low <= float(value) <= high)  # NaN fails both comparisons
+
+
+def _requirement(annotation: Any, allowed: Range | None) -> str:
+    """Say in words what a setting must be."""
+    if isinstance(annotation, UnionType):
+        members = get_args(annotation)
+        return " or ".join(_requirement(member, allowed) for member in members)
+    if annotation is NoneType:
         return "null"
-    if get_origin(kind) is tuple:
-        parts = get_args(kind)
-        return f"a list of {len(parts)}, each {_in_words(parts[0], allowed)}"
-    if kind in (int, float):
-        number = "a whole number" if kind is int else "a number"
+    if get_origin(annotation) is tuple:
+        elements = get_args(annotation)
+        return f"a list of {len(elements)}, each {_requirement(elements[0], allowed)}"
+    if annotation in (int, float):
+        number = "a whole number" if annotation is int else "a number"
         return f"{number} from {allowed[0]:g} to {allowed[1]:g}" if allowed else number
     if allowed:
         return f"one of {', '.join(map(str, allowed))}"
     names = {str: "a text", bool: "true or false"}
-    return names.get(kind, f"a {kind.__name__}")
+    return names.get(annotation, f"a {annotation.__name__}")

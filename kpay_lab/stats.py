@@ -1,4 +1,4 @@
-"""Intervals, a paired permutation test, Holm's correction, correlation, concentration, draws."""
+"""Intervals, a paired permutation test, Holm's correction, correlation, concentration, sampling."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import spearmanr
 
-_CELLS = 4_000_000  # drawn numbers held at once: 32 MB a block, whatever the sample size
+_NUMBERS_A_BLOCK = 4_000_000  # random numbers held at once: 32 MB, whatever the sample size
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,11 @@ def bootstrap_ratio(
     if bottom == 0:
         raise ValueError("denominator adds up to 0; a ratio needs a denominator above 0")
     sums = _resampled_sums(pairs, n_resamples, rng)
-    sums = sums[sums[:, 1] != 0]
+    has_ratio = sums[:, 1] != 0
+    sums = sums[has_ratio]
     ratios = sums[:, :1] / sums[:, 1:]
-    return _percentile_intervals(np.array([top / bottom]), ratios, level)[0]
+    estimate = np.array([top / bottom])
+    return _percentile_intervals(estimate, ratios, level)[0]
 
 
 def sign_flip_test(
@@ -89,11 +91,13 @@ def sign_flip_test(
     # The slack keeps a flip that merely re-orders the sum from counting as smaller.
     slack = 1e-12 * np.abs(differences).sum(axis=0)
     observed = np.abs(differences.sum(axis=0)) - slack
-    extreme = np.zeros(differences.shape[1])
-    for size in _blocks(n_permutations, len(differences)):
-        flipped = rng.integers(0, 2, (size, len(differences))) * 2.0 - 1.0
-        extreme += (np.abs(flipped @ differences) >= observed).sum(axis=0)
-    return (1 + extreme) / (1 + n_permutations)
+    n_units, n_columns = differences.shape
+    n_extreme = np.zeros(n_columns)
+    for size in _block_sizes(n_permutations, n_units):
+        signs = rng.integers(0, 2, (size, n_units)) * 2.0 - 1.0
+        flipped = np.abs(signs @ differences)
+        n_extreme += (flipped >= observed).sum(axis=0)
+    return (1 + n_extreme) / (1 + n_permutations)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -106,16 +110,18 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     """
     p_values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p_values, kind="stable")
-    stepped = p_values[order] * np.arange(len(p_values), 0, -1)
+    n_hypotheses_left = np.arange(len(p_values), 0, -1)
+    stepped = p_values[order] * n_hypotheses_left
+    rising = np.maximum.accumulate(stepped)
     adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    adjusted[order] = np.minimum(rising, 1.0)
     return adjusted
 
 
 def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
-    """Pearson's correlation of two samples (n,), or Spearman's of their ``ranks``.
+    """Pearson's correlation of two samples (n,), or with ``ranks`` Spearman's.
 
-    NaN where one of them does not vary: it cannot vary together with anything.
+    It is NaN where one of the samples is constant, for it then has no correlation.
 
     >>> correlation([1, 2, 3], [1, 4, 9], ranks=True), correlation([1, 2, 3], [5, 5, 5])
     (1.0, nan)
@@ -124,7 +130,9 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     y = np.asarray(y, dtype=np.float64)
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
-    return float(spearmanr(x, y).statistic if ranks else np.corrcoef(x, y)[0, 1])
+    if ranks:
+        return float(spearmanr(x, y).statistic)
+    return float(np.corrcoef(x, y)[0, 1])
 
 
 def gini(counts: ArrayLike) -> float:
@@ -138,24 +146,29 @@ def gini(counts: ArrayLike) -> float:
     (0.25, 0.75, nan)
     """
     rising = np.sort(np.asarray(counts))
-    n, total = len(rising), rising.sum()
+    n = len(rising)
+    total = rising.sum()
     if total == 0:
         return float("nan")
-    place = np.arange(1, n + 1)
-    return float(((2 * place - n - 1) * rising).sum() / (n * total))
+    rank = np.arange(1, n + 1)
+    weighted = (2 * rank - n - 1) * rising
+    return float(weighted.sum() / (n * total))
 
 
-def random_rows(n: int, most: int, *, rng: np.random.Generator) -> np.ndarray:
-    """Draw at most ``most`` of n rows without putting back: their positions, in rising order.
+def sample_rows(n: int, size: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Sample ``size`` of n rows, or all if there are fewer, without replacement.
 
-    >>> random_rows(3, 5, rng=np.random.default_rng(0))
+    Returns the positions of the rows, in rising order.
+
+    >>> sample_rows(3, 5, rng=np.random.default_rng(0))
     array([0, 1, 2])
     """
-    return np.sort(rng.permutation(n)[:most])
+    sampled = rng.permutation(n)[:size]
+    return np.sort(sampled)
 
 
 def random_state(rng: np.random.Generator) -> int:
-    """Draw the seed of a library that takes a number and no generator."""
+    """Draw a seed for a library that takes a whole number instead of a generator."""
     return int(rng.integers(2**31))
 
 
@@ -167,35 +180,44 @@ def wilson(successes: float, n: float, *, level: float = 0.95) -> Interval:
     """
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"{successes} successes of {n}; need 0 <= successes <= n and n above 0")
-    z2, share = ndtri((1 + level) / 2) ** 2, successes / n
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    spread = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    z2 = ndtri((1 + level) / 2) ** 2
+    share = successes / n
+    shrinkage = 1 + z2 / n
+    centre = (share + z2 / (2 * n)) / shrinkage
+    sampling_variance = share * (1 - share) / n
+    spread = np.sqrt(z2 * (sampling_variance + z2 / (4 * n * n))) / shrinkage
     low = float(centre - spread) if successes > 0 else 0.0
     high = float(centre + spread) if successes < n else 1.0
     return Interval(share, low, high)
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
+    """Return finite values as (n, m); a sample (n,) becomes one column."""
     values = np.asarray(values, dtype=np.float64)
-    values = values[:, None] if values.ndim == 1 else values
+    if values.ndim == 1:
+        values = values[:, None]
     if len(values) == 0 or not np.isfinite(values).all():
         raise ValueError("values need at least one row, all finite; drop missing rows first")
     return values
 
 
-def _blocks(n_draws: int, n: int) -> Iterator[int]:
-    size = max(1, _CELLS // n)
+def _block_sizes(n_draws: int, n: int) -> Iterator[int]:
+    """Divide draws of n numbers each into blocks that fit into memory."""
+    size = max(1, _NUMBERS_A_BLOCK // n)
     for start in range(0, n_draws, size):
         yield min(size, n_draws - start)
 
 
 def _resampled_sums(values: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Sum the rows of each resample: (n_resamples, m)."""
     n = len(values)
     sums = []
-    for size in _blocks(n_resamples, n):
-        drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        sums.append(counts.astype(np.float64) @ values)
+    for size in _block_sizes(n_resamples, n):
+        drawn_rows = rng.integers(0, n, (size, n))
+        first_cell = n * np.arange(size)[:, None]
+        cells = (first_cell + drawn_rows).ravel()
+        times_drawn = np.bincount(cells, minlength=size * n).reshape(size, n)
+        sums.append(times_drawn.astype(np.float64) @ values)
     return np.vstack(sums)
 
 
@@ -204,4 +226,7 @@ def _percentile_intervals(
 ) -> list[Interval]:
     tail = (1 - level) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
-    return [Interval(*map(float, row)) for row in zip(estimates, low, high, strict=True)]
+    intervals = []
+    for bounds in zip(estimates, low, high, strict=True):
+        intervals.append(Interval(*map(float, bounds)))
+    return intervals

@@ -30,12 +30,12 @@ def test_gini_of_nothing_is_undefined():
     assert np.isnan(stats.gini([])) and np.isnan(stats.gini([0, 0]))
 
 
-def test_random_rows_are_drawn_once_each_and_rise():
-    rows = stats.random_rows(50, 20, rng=rng())
+def test_sampled_rows_are_drawn_once_each_and_rise():
+    rows = stats.sample_rows(50, 20, rng=rng())
     assert len(rows) == 20 and (np.diff(rows) > 0).all()
     assert set(rows) <= set(range(50))
     drawn = np.bincount(
-        np.concatenate([stats.random_rows(5, 2, rng=draw) for draw in rng().spawn(2000)])
+        np.concatenate([stats.sample_rows(5, 2, rng=draw) for draw in rng().spawn(2000)])
     )
     assert drawn == pytest.approx(np.full(5, 800), rel=0.1)  # every row as often
 
@@ -63,7 +63,7 @@ def test_bootstrap_means_equals_a_literal_loop_over_the_same_draws():
 def test_blocks_do_not_change_the_result(monkeypatch):
     values = rng().random(30)
     whole = bootstrap_means(values, rng=rng(), n_resamples=100), sign_flip_test(values, rng=rng())
-    monkeypatch.setattr(stats, "_CELLS", 200)  # six resamples a block
+    monkeypatch.setattr(stats, "_NUMBERS_A_BLOCK", 200)  # six resamples a block
     parts = bootstrap_means(values, rng=rng(), n_resamples=100), sign_flip_test(values, rng=rng())
     assert whole[0][0].low == pytest.approx(parts[0][0].low, abs=1e-15)
     assert whole[1] == parts[1]

@@ -16,7 +16,7 @@ from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
 from kpay_lab.data.derived import item_sold
 from kpay_lab.data.money import refunded_amount
-from kpay_lab.stats import bootstrap_ratio, random_rows
+from kpay_lab.stats import bootstrap_ratio, sample_rows
 
 
 def fit_models(
@@ -164,7 +164,7 @@ def shuffled_labels(
     """
     test_loss = []
     for _ in range(n_shuffles):
-        rows = random_rows(len(train.y), n_rows, rng=rng)
+        rows = sample_rows(len(train.y), n_rows, rng=rng)
         model = conversion_models()["logistic regression"]
         model.fit(train.X.iloc[rows], rng.permutation(train.y)[rows])
         test_loss.append(log_loss(test.y, model.predict_proba(test.X)[:, 1], labels=[0, 1]))

@@ -6,7 +6,7 @@ import pandas as pd
 from kpay_lab.data.derived import main_label, watched_share
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
-from kpay_lab.stats import random_rows
+from kpay_lab.stats import sample_rows
 
 HABITS = ("category ", "kind ", "hour ")  # columns of taste and habit; the others are amounts
 INTERACTIONS = ["like_count", "comment_count", "share_count", "question_count"]
@@ -72,7 +72,7 @@ def some_users(tables: Tables, most: int, *, rng: np.random.Generator) -> Tables
     ids = pd.Index(tables.events["user_id"].unique())
     if len(ids) <= most:
         return tables
-    chosen = ids[random_rows(len(ids), most, rng=rng)]
+    chosen = ids[sample_rows(len(ids), most, rng=rng)]
     kept = {
         name: frame[frame["user_id"].isin(chosen)] if "user_id" in frame else frame
         for name, frame in tables.present().items()

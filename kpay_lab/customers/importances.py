@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from kpay_lab.stats import random_rows
+from kpay_lab.stats import sample_rows
 
 
 def importances(
@@ -31,7 +31,7 @@ def importances(
     DataFrame
         feature, importance (log loss added, nats), sd over repeats; largest first.
     """
-    rows = random_rows(len(y), n_rows, rng=rng)
+    rows = sample_rows(len(y), n_rows, rng=rng)
     X, column = X.iloc[rows], np.searchsorted(model.classes_, np.asarray(y)[rows])
 
     def loss(frame: pd.DataFrame) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tables, where they come from, and what protects the people in them."""
+"""Read the tables of a log, check them, and protect the people in them."""
 
 from kpay_lab.data.door import Gate, read_log
 from kpay_lab.data.log import Log

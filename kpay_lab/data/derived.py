@@ -1,4 +1,4 @@
-"""What follows from single columns, said once: share watched, item sold, label, age band."""
+"""Columns derived from others: the watched share, the item sold, the main label, the age band."""
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,13 @@ AGE_BANDS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55 and over")
 def watched_share(log: pd.DataFrame) -> pd.Series:
     """Return the share of the duration that was watched in each row, above 1 for a replay.
 
-    It is NaN where the watch time or the duration is not known; a duration of 0 is not known.
-    Whoever wants a replay to count as watched whole clips the share at 1.
+    It is NaN where the watch time or the duration is missing; a duration of 0 counts as missing.
+    Clip the share at 1 where a replay should count like an item watched to its end.
 
     Parameters
     ----------
     log : DataFrame
-        Events or their totals, with ``watch_time`` and ``duration`` in seconds where known.
+        Events or their totals, with ``watch_time`` and ``duration`` in seconds, if they have them.
 
     Examples
     --------
@@ -25,14 +25,15 @@ def watched_share(log: pd.DataFrame) -> pd.Series:
     [0.5, 1.5, nan]
     """
     seconds = log.reindex(columns=["watch_time", "duration"]).astype(np.float64)
-    known_duration = seconds["duration"].where(seconds["duration"] > 0)
-    return (seconds["watch_time"] / known_duration).rename("share")
+    duration = seconds["duration"].where(seconds["duration"] > 0)
+    share = seconds["watch_time"] / duration
+    return share.rename("share")
 
 
 def item_sold(item_ids: pd.Series, items: pd.DataFrame | None) -> pd.Series:
-    """Return what each item sells: what it promotes, else itself.
+    """Return the item that each item sells: the one that it promotes, or else itself.
 
-    An item that the catalogue does not list sells itself.
+    An item that is not in ``items`` sells itself.
 
     Parameters
     ----------
@@ -48,12 +49,13 @@ def item_sold(item_ids: pd.Series, items: pd.DataFrame | None) -> pd.Series:
     """
     if items is None or "promotes" not in items:
         return item_ids
-    promoted = item_ids.map(items.set_index("item_id")["promotes"])
+    promoted_by_item = items.set_index("item_id")["promotes"]
+    promoted = item_ids.map(promoted_by_item)
     return promoted.fillna(item_ids)
 
 
 def main_label(labels: pd.Series) -> pd.Series:
-    """Return the first part of each label such as ``Drama|War``; unknown stays unknown.
+    """Return the first label of each list such as ``Drama|War``; missing stays missing.
 
     >>> main_label(pd.Series(["Drama|War", "War"])).tolist()
     ['Drama', 'War']
@@ -62,7 +64,7 @@ def main_label(labels: pd.Series) -> pd.Series:
 
 
 def age_band(ages: pd.Series) -> pd.Series:
-    """Put ages in years into the bands usual for audiences; unknown stays unknown.
+    """Group ages in years into bands that are usual for audiences; missing stays missing.
 
     Returns
     -------
@@ -73,4 +75,5 @@ def age_band(ages: pd.Series) -> pd.Series:
     >>> age_band(pd.Series([7.0, 34.0, 82.0])).tolist()
     ['under 18', '25-34', '55 and over']
     """
-    return pd.cut(ages, [*AGE_STARTS, np.inf], right=False, labels=AGE_BANDS)
+    edges = [*AGE_STARTS, np.inf]
+    return pd.cut(ages, edges, right=False, labels=AGE_BANDS)

@@ -1,4 +1,4 @@
-"""What a log looks like: its long tail, its rhythm in time, and who watches what."""
+"""Describe a log: its long tail, its activity by day and hour, and who watches what."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,16 @@ from kpay_lab.stats import correlation, gini
 
 @dataclass(frozen=True)
 class LongTail:
-    """How unevenly attention is spread over items (or activity over users).
+    """How unevenly events are spread over items, or over users.
 
-    ``counts`` of each id, largest first; ``gini``, 0 if all are equal, towards 1 if one id has
-    them all; ``head_share``, what the busiest tenth holds.
+    Parameters
+    ----------
+    counts : int array
+        Events of each id, largest first.
+    gini : float
+        0 if all counts are equal, towards 1 if one id has all the events.
+    head_share : float
+        Share of the events that belong to the tenth of the ids with the most.
     """
 
     counts: np.ndarray
@@ -27,7 +33,8 @@ class LongTail:
 def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
     """Count the events of each id and measure their concentration (`stats.gini`).
 
-    Ids of the universe without an event count as 0, so that a catalogue nobody watches shows.
+    Ids of the ``universe`` without an event count as 0, so that items which nobody watches are
+    part of the concentration.
 
     >>> tail = long_tail(pd.Series(["a", "a", "a", "b"]))
     >>> tail.counts, tail.gini
@@ -37,26 +44,36 @@ def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
     if universe is not None:
         counts = counts.reindex(universe, fill_value=0)
     falling = np.sort(counts.to_numpy())[::-1]
-    busiest_tenth = falling[: max(1, len(falling) // 10)]
-    head_share = float(busiest_tenth.sum() / falling.sum())
+    n_head = max(1, len(falling) // 10)
+    head_share = float(falling[:n_head].sum() / falling.sum())
     return LongTail(falling, gini(falling), head_share)
 
 
-def agreement_of_halves(events: pd.DataFrame, users: pd.Index) -> float:
-    """Rank correlation of item popularity between every second user and the others.
+def split_half_correlation(events: pd.DataFrame, users: pd.Index) -> float:
+    """Rank correlation of the items' popularity between every second user and the other users.
 
-    NaN where a half has no user, or finds all items equally popular.
+    NaN where a half has no user, or all items are equally popular in it.
     """
-    half = events["user_id"].isin(users[::2])
-    counts = [events.loc[side, "item_id"].value_counts() for side in (half, ~half)]
-    items = counts[0].index.union(counts[1].index)
-    one, other = (count.reindex(items, fill_value=0) for count in counts)
-    return correlation(one, other, ranks=True)
+    in_first_half = events["user_id"].isin(users[::2])
+    first = events.loc[in_first_half, "item_id"].value_counts()
+    second = events.loc[~in_first_half, "item_id"].value_counts()
+    items = first.index.union(second.index)
+    first = first.reindex(items, fill_value=0)
+    second = second.reindex(items, fill_value=0)
+    return correlation(first, second, ranks=True)
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """Events ``by_day`` (0 on days without), and the mean of each hour: Monday to Sunday × 24."""
+    """Activity in time.
+
+    Parameters
+    ----------
+    by_day : Series of int
+        Events of every day from the first to the last, 0 on a day without any.
+    by_hour : DataFrame of shape (7, 24)
+        Mean number of events in each hour of the week, Monday to Sunday.
+    """
 
     by_day: pd.Series
     by_hour: pd.DataFrame
@@ -69,64 +86,80 @@ def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:
     local = events["timestamp"].dropna().dt.tz_convert(time_zone)
     by_day = local.dt.floor("D").value_counts()
     days = pd.date_range(by_day.index.min(), by_day.index.max(), freq="D")
-    hours = pd.crosstab(local.dt.day_of_week, local.dt.hour)
-    hours = hours.reindex(index=range(7), columns=range(24), fill_value=0)
-    n_weekdays = np.bincount(days.day_of_week, minlength=7).clip(min=1)
-    by_hour = hours.div(n_weekdays, axis=0)
+    total_by_hour = pd.crosstab(local.dt.day_of_week, local.dt.hour)
+    total_by_hour = total_by_hour.reindex(index=range(7), columns=range(24), fill_value=0)
+    n_days_of_weekday = np.bincount(days.day_of_week, minlength=7).clip(min=1)
+    by_hour = total_by_hour.div(n_days_of_weekday, axis=0)
     by_hour.index = pd.Index(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], name="weekday")
     return Rhythm(by_day.reindex(days, fill_value=0), by_hour.rename_axis(columns="hour"))
 
 
 def watched_share_by_kind(events: pd.DataFrame, items: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return ``share`` of the duration watched (above 1: a replay) and ``kind`` of each event.
+    """Return the watched ``share`` of the duration and the item's ``kind`` for each event.
 
-    Only events whose watch time and duration are known; the kind is ``all`` where no item
-    has one.
+    A share above 1 is a replay. Events without a watch time or a duration are left out. The kind
+    is ``all`` where the items have no kinds.
     """
     kind = pd.Series("all", events.index)
     if items is not None and "kind" in items:
-        kind = events["item_id"].map(items.set_index("item_id")["kind"]).fillna("other")
+        kind_of_item = items.set_index("item_id")["kind"]
+        kind = events["item_id"].map(kind_of_item).fillna("other")
     return pd.DataFrame({"share": watched_share(events), "kind": kind}).dropna()
 
 
-def telling_columns(tables: Tables) -> tuple[str, str] | None:
-    """Choose the columns that group users and items, or None where the log names no groups."""
+def group_columns(tables: Tables) -> tuple[str, str] | None:
+    """Choose the columns by which to group users and items; None where a table has no such column.
+
+    The first that is there is chosen: age, occupation or gender, and category or kind.
+    """
     users = [] if tables.users is None else tables.users.columns
     items = [] if tables.items is None else tables.items.columns
-    by_user = [name for name in ("age", "occupation", "gender") if name in users]
-    by_item = [name for name in ("category", "kind") if name in items]
-    return (by_user[0], by_item[0]) if by_user and by_item else None
+    user_columns = [name for name in ("age", "occupation", "gender") if name in users]
+    item_columns = [name for name in ("category", "kind") if name in items]
+    if not user_columns or not item_columns:
+        return None
+    return user_columns[0], item_columns[0]
 
 
 def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
-    """Count users and events by a group of users and a group of items.
+    """Count users and events for each pair of a group of users and a group of items.
 
-    Ages become bands (`derived.age_band`); of a category such as ``Drama|War`` the first part
-    counts. Small groups are not yet suppressed.
+    Ages become bands (`derived.age_band`), and a category such as ``Drama|War`` counts as its
+    first label. The counts are not suppressed; `group_shares` does that.
 
     Returns
     -------
     DataFrame
         ``<user_column>, <item_column>, n_users, n_events``, one row a pair of groups.
     """
-    groups = {}
-    for name, key, column in (("users", "user_id", user_column), ("items", "item_id", item_column)):
-        frame = getattr(tables, name)
-        if frame is None or column not in frame:
-            raise ValueError(f"who watches what needs the column {column} in {name}")
-        values = frame.set_index(key)[column]
-        values = age_band(values) if column == "age" else main_label(values)
-        groups[column] = tables.events[key].map(values)
-    joined = pd.DataFrame({"user_id": tables.events["user_id"], **groups}).dropna()
-    grouped = joined.groupby([user_column, item_column], observed=True)["user_id"]
-    return grouped.agg(n_users="nunique", n_events="size").reset_index()
+    group_of_user = _group_of_each(tables.users, "users", "user_id", user_column)
+    group_of_item = _group_of_each(tables.items, "items", "item_id", item_column)
+    events = tables.events
+    columns = {
+        "user_id": events["user_id"],
+        user_column: events["user_id"].map(group_of_user),
+        item_column: events["item_id"].map(group_of_item),
+    }
+    grouped_events = pd.DataFrame(columns).dropna()
+    by_pair = grouped_events.groupby([user_column, item_column], observed=True)["user_id"]
+    return by_pair.agg(n_users="nunique", n_events="size").reset_index()
+
+
+def _group_of_each(frame: pd.DataFrame | None, table: str, key: str, column: str) -> pd.Series:
+    """Return the group of each user or item, by id."""
+    if frame is None or column not in frame:
+        raise ValueError(f"who watches what needs the column {column} in {table}")
+    values = frame.set_index(key)[column]
+    return age_band(values) if column == "age" else main_label(values)
 
 
 def group_shares(table: pd.DataFrame, *, minimum: int) -> pd.DataFrame:
-    """Turn the counts of `who_watches_what` into each user group's shares, small groups hidden.
+    """Return how the events of each user group are shared among item groups; hide small groups.
 
     Parameters
     ----------
+    table : DataFrame
+        The counts of `who_watches_what`.
     minimum : int
         Smallest number of users a cell may show.
 
@@ -136,11 +169,21 @@ def group_shares(table: pd.DataFrame, *, minimum: int) -> pd.DataFrame:
         Rows the twelve user groups, columns the twelve item groups with the most events;
         cells shares of the row's events, NaN where hidden.
     """
-    rows, columns = table.columns[:2]
-    kept = [table.groupby(name)["n_events"].sum().nlargest(12).index for name in (rows, columns)]
-    table = table[table[rows].isin(kept[0]) & table[columns].isin(kept[1])]
-    share = table["n_events"] / table.groupby(rows)["n_events"].transform("sum")
-    shown = suppress_small_groups(table.assign(share=share), "n_users", minimum, within=rows)
-    wide = shown.pivot(index=rows, columns=columns, values="share")
-    never = table.pivot(index=rows, columns=columns, values="n_events").isna()
-    return wide.mask(never, 0.0)[[name for name in kept[1] if name in wide]]
+    user_column, item_column = table.columns[:2]
+    user_groups = _largest_groups(table, user_column)
+    item_groups = _largest_groups(table, item_column)
+    is_large = table[user_column].isin(user_groups) & table[item_column].isin(item_groups)
+    counts = table[is_large]
+    events_of_row = counts.groupby(user_column)["n_events"].transform("sum")
+    shares = counts.assign(share=counts["n_events"] / events_of_row)
+    shares = suppress_small_groups(shares, "n_users", minimum, within=user_column)
+    wide = shares.pivot(index=user_column, columns=item_column, values="share")
+    n_events = counts.pivot(index=user_column, columns=item_column, values="n_events")
+    wide = wide.mask(n_events.isna(), 0.0)
+    return wide[[name for name in item_groups if name in wide]]
+
+
+def _largest_groups(table: pd.DataFrame, column: str) -> pd.Index:
+    """Return the twelve groups with the most events, largest first."""
+    n_events = table.groupby(column)["n_events"].sum()
+    return n_events.nlargest(12).index

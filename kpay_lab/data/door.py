@@ -13,7 +13,7 @@ from kpay_lab.data.log import Log
 from kpay_lab.data.privacy import PERSONAL, pseudonymise, pseudonyms, with_consent
 from kpay_lab.data.reading import read_tables
 from kpay_lab.data.sources import Source, find_files
-from kpay_lab.data.splitting import shown
+from kpay_lab.data.splitting import printable
 from kpay_lab.data.tables import Tables, moment, window
 from kpay_lab.settings import Ranges, setting_faults
 
@@ -194,7 +194,9 @@ def _with_pseudonyms(log: Log) -> Log:
     tables, left_out = pseudonymise(log.tables)
     note = "ids of users and sessions were replaced by pseudonyms"
     if left_out:
-        note += f"; columns that may name somebody were left out: {shown(', '.join(left_out), 300)}"
+        note += (
+            f"; columns that may name somebody were left out: {printable(', '.join(left_out), 300)}"
+        )
     return _with_note(replace(log, rejected=rejected), tables, note)
 
 

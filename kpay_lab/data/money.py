@@ -1,6 +1,6 @@
-"""What a sale brings: what is paid, what is paid back, and what of it is earned.
+"""Money of a sale: the net amount, the refund, the gross profit, and the price with a coupon.
 
-Every amount is in the one currency of the log.
+All amounts are in the currency of the log.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def refunded_amount(orders: pd.DataFrame) -> pd.Series:
-    """Return what was paid back of each order; 0 where the log tells of no refund.
+    """Return the refund of each order; 0 where the log has none.
 
     >>> refunded_amount(pd.DataFrame({"amount": [9.0, 5.0], "refund_amount": [None, 2.0]})).tolist()
     [0.0, 2.0]
@@ -19,7 +19,7 @@ def refunded_amount(orders: pd.DataFrame) -> pd.Series:
 
 
 def net_amount(orders: pd.DataFrame) -> pd.Series:
-    """Return what was paid for each order less what was paid back.
+    """Return the amount of each order less its refund.
 
     >>> net_amount(pd.DataFrame({"amount": [9.0, 5.0], "refund_amount": [None, 2.0]})).tolist()
     [9.0, 3.0]
@@ -28,7 +28,7 @@ def net_amount(orders: pd.DataFrame) -> pd.Series:
 
 
 def gross_profit(amount: float, margin: float) -> float:
-    """Return what an amount leaves: the ``margin`` is the share of it that is earned, 0 to 1.
+    """Return the profit of an amount; ``margin`` is the share of it that is earned, 0 to 1.
 
     >>> gross_profit(50.0, margin=0.6)
     30.0
@@ -41,20 +41,21 @@ def gross_profit(amount: float, margin: float) -> float:
 def price_with_coupon(
     price: np.ndarray, has_coupon: np.ndarray | bool, *, coupon_price: float
 ) -> np.ndarray:
-    """Return the price to be paid, which a coupon lowers to ``coupon_price`` of it.
+    """Return the price to be paid; a coupon multiplies the price by ``coupon_price``.
 
-    What the coupon costs is the difference to ``price``.
+    The cost of the coupon is the difference from ``price``.
 
     Parameters
     ----------
     price : float array
     has_coupon : bool or 0/1 array, of a shape that fits
     coupon_price : float
-        What is left of the price, 0 to 1; 0.8 is a coupon of a fifth off.
+        The share of the price that is paid with a coupon, 0 to 1; 0.8 is 20 % off.
 
     Examples
     --------
     >>> price_with_coupon(np.array([10.0, 10.0]), np.array([0, 1]), coupon_price=0.8)
     array([10.,  8.])
     """
-    return price * np.where(np.asarray(has_coupon) == 1, coupon_price, 1.0)
+    factor = np.where(np.asarray(has_coupon) == 1, coupon_price, 1.0)
+    return price * factor

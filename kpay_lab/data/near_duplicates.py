@@ -1,4 +1,4 @@
-"""Texts that are nearly the same: a copy, a re-upload, or one course sold twice."""
+"""Find texts that are nearly the same: a copy, a re-upload, or one course sold twice."""
 
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -6,12 +6,12 @@ from sklearn.neighbors import NearestNeighbors
 
 
 def item_texts(items: pd.DataFrame) -> pd.Series:
-    """Join title and description of each item, by ``item_id``; leave out items without a word."""
+    """Join title and description of each item, by ``item_id``; items without text are left out."""
     columns = [name for name in ("title", "description") if name in items]
     if not columns:
         raise ValueError("near-duplicates need the column title or description in items")
-    parts = items.set_index("item_id")[columns].fillna("").astype("str")
-    texts = parts.agg(" ".join, axis=1).str.strip()
+    fields = items.set_index("item_id")[columns].fillna("").astype("str")
+    texts = fields.agg(" ".join, axis=1).str.strip()
     return texts[texts != ""]
 
 
@@ -21,8 +21,8 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
     .. math:: \cos(a, b) = \frac{\sum_t w_{ta} w_{tb}}{\lVert w_a \rVert \lVert w_b \rVert},
         \qquad w_{ta} = (1 + \ln f_{ta}) \left(\ln \frac{1 + n}{1 + n_t} + 1\right)
 
-    A term *t* is a run of two to four letters inside a word, so that one rule serves English
-    and Chinese; :math:`f` counts it in a text, :math:`n_t` the texts of :math:`n` that have it.
+    A term *t* is an n-gram of two to four characters inside a word, which works for English and
+    for Chinese. It occurs :math:`f` times in a text, and in :math:`n_t` of the :math:`n` texts.
 
     Parameters
     ----------
@@ -44,10 +44,17 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
         raise ValueError(f"threshold is {threshold}; it must be above 0 and at most 1")
     if texts.empty:
         return pd.DataFrame(columns=["item_id", "other_id", "similarity"])
-    terms = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
-    close = NearestNeighbors(metric="cosine").fit(terms.fit_transform(texts))
-    found = close.radius_neighbors_graph(radius=1 - threshold + 1e-9, mode="distance").tocoo()
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    vectors = vectorizer.fit_transform(texts)
+    neighbors = NearestNeighbors(metric="cosine").fit(vectors)
+    radius = 1 - threshold + 1e-9
+    distances = neighbors.radius_neighbors_graph(radius=radius, mode="distance").tocoo()
     ids = texts.index.to_numpy()
-    pairs = {"item_id": ids[found.row], "other_id": ids[found.col], "similarity": 1 - found.data}
-    table = pd.DataFrame(pairs)[found.row < found.col]
-    return table.sort_values("similarity", ascending=False, kind="stable", ignore_index=True)
+    columns = {
+        "item_id": ids[distances.row],
+        "other_id": ids[distances.col],
+        "similarity": 1 - distances.data,
+    }
+    is_first_of_pair = distances.row < distances.col
+    pairs = pd.DataFrame(columns)[is_first_of_pair]
+    return pairs.sort_values("similarity", ascending=False, kind="stable", ignore_index=True)

@@ -1,7 +1,7 @@
 """Public data sets as tables: MovieLens, MOOCCubeX, KuaiRand, OULAD, and a catalogue of Udemy.
 
-A reader keeps the original row order, gives times in UTC and lengths in seconds, and
-states in a note what it decided.
+Each reader keeps the order of the rows, gives times in UTC and durations in seconds, and
+states in its notes where the files left it a choice.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class PublicData:
-    """The tables of a public data set, what was decided, and the files read."""
+    """The tables of a public data set, notes on how it was read, and the files that were read."""
 
     tables: Tables
     notes: tuple[str, ...]
@@ -48,114 +48,159 @@ def movielens(folder: Path) -> PublicData:
 
     Source: F. M. Harper and J. A. Konstan, *The MovieLens Datasets*, ACM TiiS 5(4), 2015.
     """
-    files = files_of("movielens", folder)
+    files = required_files("movielens", folder)
+    ratings_file, users_file, films_file, genres_file = files
     names = ["user_id", "item_id", "rating", "timestamp"]
     types = {"user_id": str, "item_id": str, "rating": float}
-    events = pd.read_csv(files[0], sep="\t", names=names, dtype=types)
+    events = pd.read_csv(ratings_file, sep="\t", names=names, dtype=types)
     events["timestamp"] = _utc(events["timestamp"], "s")
-    people = {"user_id": str, "age": float, "gender": str, "occupation": str, "zip_code": str}
-    users = pd.read_csv(files[1], sep="|", names=[*people], dtype=people)
-    genres = pd.read_csv(files[3], sep="|", names=["genre", "number"])["genre"].to_numpy()
-    texts = dict.fromkeys((0, 1, 2), str)
-    films = pd.read_csv(files[2], sep="|", encoding="latin-1", header=None, dtype=texts)
+    user_types = {"user_id": str, "age": float, "gender": str, "occupation": str, "zip_code": str}
+    users = pd.read_csv(users_file, sep="|", names=[*user_types], dtype=user_types)
+    items = _movielens_films(films_file, genres_file)
+    tables = Tables.validated(events=events, items=items, users=users)
+    note = f"films without a date: {items['published_at'].isna().sum()}"
+    return PublicData(tables, (note,), files)
+
+
+def _movielens_films(films_file: Path, genres_file: Path) -> pd.DataFrame:
+    """Read the films; from the sixth column on, each column marks one genre with 0 or 1."""
+    genres = pd.read_csv(genres_file, sep="|", names=["genre", "number"])["genre"].to_numpy()
+    text_columns = dict.fromkeys((0, 1, 2), str)
+    films = pd.read_csv(films_file, sep="|", encoding="latin-1", header=None, dtype=text_columns)
+    has_genre = films.iloc[:, 5:].to_numpy() == 1
     columns = {
         "item_id": films[0],
         "title": films[1],
-        "category": ["|".join(genres[row]) for row in films.iloc[:, 5:].to_numpy() == 1],
+        "category": ["|".join(genres[marked]) for marked in has_genre],
         "published_at": _utc(films[2], format="%d-%b-%Y"),
     }
-    items = pd.DataFrame(columns)
-    note = f"films without a date: {items['published_at'].isna().sum()}"
-    return PublicData(Tables.validated(events=events, items=items, users=users), (note,), files)
+    return pd.DataFrame(columns)
 
 
 def mooccubex(folder: Path) -> PublicData:
-    """Read course enrolments of MOOCCubeX, train and test ``part``, and the course profiles.
+    """Read course enrolments of MOOCCubeX and the course profiles.
 
-    There are no time stamps, and only users with 60 to 300 courses are in the sample.
+    The column ``part`` of the events says whether an enrolment is of the published training or
+    test set. There are no times, and only users with 60 to 300 courses are in the sample.
 
-    Source: J. Yu et al., *MOOCCubeX*, CIKM 2021; parts by the GEAR-Rec repository.
+    Source: J. Yu et al., *MOOCCubeX*, CIKM 2021; training and test set by the GEAR-Rec repository.
     """
-    files = files_of("mooccubex", folder)
-    user_names, item_names = (_id_map(path) for path in files[2:4])
-    parts = [_enrolments(path) for path in files[:2]]
-    users, items = (np.concatenate(ids) for ids in zip(*parts, strict=True))
-    part = np.repeat(["train", "test"], [len(ids) for ids, _ in parts])
-    log = {"user_id": user_names[users], "item_id": item_names[items], "part": part}
-    courses = pd.read_json(files[4], lines=True, dtype=False)
-    catalogue = {"item_id": courses["original_id"].astype("str"), "kind": "course"}
-    for column, source in (("title", "name"), ("description", "about")):
-        catalogue[column] = courses[source].replace("", None).astype("str")
-    of_concepts = courses["key_concept_ids"].map(_disciplines)
-    fields = courses["fields"].where(courses["fields"].str.len() > 0, of_concepts)
-    lists = {"category": fields, "brand": courses["schools"], "host": courses["teachers"]}
-    for column, names in lists.items():
-        catalogue[column] = names.str.join("|").replace("", None).astype("str")
-    table = pd.DataFrame(catalogue)
+    files = required_files("mooccubex", folder)
+    train_file, test_file, user_map_file, item_map_file, courses_file = files
+    train = _enrolments(train_file)
+    test = _enrolments(test_file)
+    enrolments = pd.concat([train, test], ignore_index=True)
+    user_ids = _original_ids(user_map_file)
+    item_ids = _original_ids(item_map_file)
+    columns = {
+        "user_id": user_ids[enrolments["user"]],
+        "item_id": item_ids[enrolments["item"]],
+        "part": np.repeat(["train", "test"], [len(train), len(test)]),
+    }
+    events = pd.DataFrame(columns)
+    items = _mooccubex_courses(courses_file)
+    tables = Tables.validated(events=events, items=items)
+    n_without_field = items["category"].isna().sum()
     note = (
         "the log has no time stamps; the given train and test parts are in events.part; "
-        f"{table['category'].isna().sum():,} of {len(table):,} courses name no field of study"
+        f"{n_without_field:,} of {len(items):,} courses name no field of study"
     )
-    return PublicData(Tables.validated(events=pd.DataFrame(log), items=table), (note,), files)
+    return PublicData(tables, (note,), files)
+
+
+def _mooccubex_courses(path: Path) -> pd.DataFrame:
+    """Read the courses; one without fields of study takes those of its concepts."""
+    courses = pd.read_json(path, lines=True, dtype=False)
+    items = {"item_id": courses["original_id"].astype("str"), "kind": "course"}
+    texts = {"title": courses["name"], "description": courses["about"]}
+    for column, values in texts.items():
+        items[column] = values.replace("", None).astype("str")
+    has_fields = courses["fields"].str.len() > 0
+    fields_of_concepts = courses["key_concept_ids"].map(_fields_of_study)
+    fields = courses["fields"].where(has_fields, fields_of_concepts)
+    lists = {"category": fields, "brand": courses["schools"], "host": courses["teachers"]}
+    for column, values in lists.items():
+        items[column] = values.str.join("|").replace("", None).astype("str")
+    return pd.DataFrame(items)
 
 
 def kuairand(folder: Path) -> PublicData:
-    """Read explicit short-video feedback of KuaiRand-27K; a duration of 0 means *unknown*.
+    """Read explicit short-video feedback of KuaiRand-27K; a duration of 0 is read as missing.
 
     Source: C. Gao et al., *KuaiRand*, CIKM 2022.
     """
-    files = files_of("kuairand", folder)
+    files = required_files("kuairand", folder)
     log = pd.read_csv(files[0], sep="\t", dtype={"user_id": str, "video_id": str})
-    events = {
+    has_duration = log["duration_ms"] > 0
+    columns = {
         "user_id": log["user_id"],
         "item_id": log["video_id"],
         "timestamp": _utc(log["time_ms"], "ms"),
         "watch_time": log["play_time_ms"] / 1000,
-        "duration": log["duration_ms"].where(log["duration_ms"] > 0) / 1000,
+        "duration": log["duration_ms"].where(has_duration) / 1000,
         "like_count": log["label"].astype("Int64"),
         "comment_count": log["is_comment"].astype("Int64"),
         "share_count": log["is_forward"].astype("Int64"),
     }
-    zero = (log["duration_ms"] == 0).sum()
+    events = pd.DataFrame(columns)
+    n_repeated = log.duplicated().sum()
+    n_zero = (log["duration_ms"] == 0).sum()
     notes = (
-        f"{log.duplicated().sum():,} rows of the file repeat an earlier one in every column",
-        f"{zero:,} of {len(log):,} durations are 0 and were read as missing",
+        f"{n_repeated:,} rows of the file repeat an earlier one in every column",
+        f"{n_zero:,} of {len(log):,} durations are 0 and were read as missing",
         "every row carries an explicit like or dislike, so a like is no rare event here",
     )
-    return PublicData(Tables.validated(events=pd.DataFrame(events)), notes, files)
+    return PublicData(Tables.validated(events=events), notes, files)
 
 
 def oulad(folder: Path) -> PublicData:
-    """Read Open University learners: one event an enrolment, one row a student.
+    """Read Open University learners: one event for each enrolment, one user for each student.
 
-    An item is a module's presentation such as ``AAA-2013J``; a student's columns are those of
-    the latest one. Source: J. Kuzilek et al., *Open University Learning Analytics dataset*, 2017.
+    An item is a module's presentation such as ``AAA-2013J``. What is said of a student comes from
+    the latest presentation.
+
+    Source: J. Kuzilek et al., *Open University Learning Analytics dataset*, 2017.
     """
-    files = files_of("oulad", folder)
-    info = pd.read_csv(files[0], dtype={"id_student": str})
-    info = info.rename(columns={"id_student": "user_id", "highest_education": "education"})
-    info["item_id"] = info["code_module"] + "-" + info["code_presentation"]
-    in_time = info.sort_values("code_presentation", kind="stable")  # 2013B, 2013J, 2014B …
-    users = in_time.drop_duplicates("user_id", keep="last").sort_index().reset_index(drop=True)
-    users = users.drop(columns=["item_id", "code_module", "code_presentation"])
-    users["n_enrolments"] = users["user_id"].map(info["user_id"].value_counts())
-    items = info[["item_id", "code_module"]].drop_duplicates("item_id", ignore_index=True)
+    files = required_files("oulad", folder)
+    enrolments = pd.read_csv(files[0], dtype={"id_student": str})
+    new_names = {"id_student": "user_id", "highest_education": "education"}
+    enrolments = enrolments.rename(columns=new_names)
+    enrolments["item_id"] = enrolments["code_module"] + "-" + enrolments["code_presentation"]
+    users = _oulad_students(enrolments)
+    items = enrolments[["item_id", "code_module"]].drop_duplicates("item_id", ignore_index=True)
     items = items.rename(columns={"code_module": "category"}).assign(kind="course")
-    tables = Tables.validated(events=info[["user_id", "item_id"]], items=items, users=users)
-    several = int((users["n_enrolments"] > 1).sum())
+    events = enrolments[["user_id", "item_id"]]
+    tables = Tables.validated(events=events, items=items, users=users)
+    n_repeating = int((users["n_enrolments"] > 1).sum())
+    n_without_band = users["imd_band"].isna().sum()
     notes = (
-        f"{several:,} of {len(users):,} students enrolled more than once; their columns are "
+        f"{n_repeating:,} of {len(users):,} students enrolled more than once; their columns are "
         "those of the latest presentation",
-        f"imd_band is missing for {users['imd_band'].isna().sum():,} students",
+        f"imd_band is missing for {n_without_band:,} students",
     )
     return PublicData(tables, notes, files)
 
 
+def _oulad_students(enrolments: pd.DataFrame) -> pd.DataFrame:
+    """Return the latest enrolment of each student, and how many the student has."""
+    chronological = enrolments.sort_values("code_presentation", kind="stable")  # 2013B, 2013J, …
+    latest = chronological.drop_duplicates("user_id", keep="last")
+    students = latest.sort_index().reset_index(drop=True)
+    students = students.drop(columns=["item_id", "code_module", "code_presentation"])
+    n_enrolments = enrolments["user_id"].value_counts()
+    students["n_enrolments"] = students["user_id"].map(n_enrolments)
+    return students
+
+
 def udemy(folder: str | Path) -> pd.DataFrame:
-    """Read a catalogue of paid courses of Udemy, each once, as an items table without a log."""
-    (path,) = files_of("udemy", Path(folder))
-    courses = pd.read_csv(path, dtype={"course_id": "str"}).drop_duplicates("course_id")
-    table = {
+    """Read a catalogue of paid courses of Udemy as an items table; there is no log of events.
+
+    A course that the file lists twice is kept once.
+    """
+    (path,) = required_files("udemy", Path(folder))
+    courses = pd.read_csv(path, dtype={"course_id": "str"})
+    courses = courses.drop_duplicates("course_id").reset_index(drop=True)
+    columns = {
         "item_id": courses["course_id"],
         "kind": "course",
         "title": courses["course_title"].str.strip(),
@@ -164,10 +209,10 @@ def udemy(folder: str | Path) -> pd.DataFrame:
         "duration": courses["content_duration"] * 3600,
         "published_at": _utc(courses["published_timestamp"]),
     }
-    return SCHEMAS["items"].validate(pd.DataFrame(table).reset_index(drop=True))
+    return SCHEMAS["items"].validate(pd.DataFrame(columns))
 
 
-def files_of(dataset: str, folder: Path) -> tuple[Path, ...]:
+def required_files(dataset: str, folder: Path) -> tuple[Path, ...]:
     """Return the files of a data set, or refuse a folder that lacks some."""
     names = FILES[dataset]
     missing = [name for name in names if not (folder / name).is_file()]
@@ -180,19 +225,24 @@ def _utc(times: pd.Series, unit: Any = None, format: str | None = None) -> pd.Se
     return pd.to_datetime(times, unit=unit, format=format, utc=True).dt.as_unit("us")
 
 
-def _id_map(path: Path) -> np.ndarray:
-    """Return the original id at each mapped number."""
-    names = pd.read_csv(path, sep=" ", names=["name", "number"], dtype={"name": str})
-    return names.sort_values("number")["name"].to_numpy(dtype=object)
+def _original_ids(path: Path) -> np.ndarray:
+    """Read the original id of each number; the numbers count from 0."""
+    id_map = pd.read_csv(path, sep=" ", names=["id", "number"], dtype={"id": str})
+    return id_map.sort_values("number")["id"].to_numpy(dtype=object)
 
 
-def _disciplines(concept_ids: list[str]) -> list[str]:
-    """Return the fields of study that concept ids such as ``K_chair_外国语言文学`` end in."""
-    return list(dict.fromkeys(name.rpartition("_")[2] for name in concept_ids))
+def _fields_of_study(concept_ids: list[str]) -> list[str]:
+    """Return the distinct fields of study with which ids such as ``K_chair_外国语言文学`` end."""
+    fields = [concept_id.rpartition("_")[2] for concept_id in concept_ids]
+    return list(dict.fromkeys(fields))
 
 
-def _enrolments(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read lines of ``user item item ...`` as two equally long arrays of numbers."""
-    rows = [np.array(line.split(), dtype=np.int64) for line in path.read_text().splitlines()]
-    users = np.repeat([row[0] for row in rows], [len(row) - 1 for row in rows])
-    return users, np.concatenate([row[1:] for row in rows])
+def _enrolments(path: Path) -> pd.DataFrame:
+    """Read lines of ``user item item ...`` as one row of numbers ``user, item`` an enrolment."""
+    users = []
+    items = []
+    for line in path.read_text().splitlines():
+        user, *items_of_user = line.split()
+        users += [int(user)] * len(items_of_user)
+        items += [int(item) for item in items_of_user]
+    return pd.DataFrame({"user": users, "item": items})

@@ -1,10 +1,11 @@
-"""What is wrong with a log, and the explicit repairs that a profile may ask for.
+"""The quality of a log, and the repairs that a profile may ask for.
 
-Nothing here runs by itself: look at `quality_report` and `preview_repairs`, then decide.
+No repair runs unless it is asked for: look at `quality_report` and `preview_repairs`, then decide.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,23 +36,30 @@ class QualityReport:
 
 def quality_report(tables: Tables) -> QualityReport:
     """Count missing values, outliers, exact duplicates and replays."""
-    found, duplicates = [], []
-    for name, frame in tables.present().items():
-        duplicates.append((name, len(frame), int(frame.duplicated().sum())))
+    columns = []
+    duplicates = []
+    for table, frame in tables.present().items():
+        n_duplicates = int(frame.duplicated().sum())
+        duplicates.append((table, len(frame), n_duplicates))
         for column, values in frame.items():
-            missing = int(values.isna().sum())
-            low, high = fences(values) if values.dtype.kind in "fiu" else (np.nan, np.nan)
-            outside = int(((values < low) | (values > high)).sum()) if high > low else pd.NA
-            share = missing / len(frame) if len(frame) else 0.0
-            found.append((name, column, missing, share, low, high, outside))
-    names = "table column missing share low high outliers"
-    columns = pd.DataFrame(found, columns=names.split(" "))
-    share = watched_share(tables.events).dropna()
-    return QualityReport(
-        columns.astype({"outliers": "Int64"}),
-        pd.DataFrame(duplicates, columns=["table", "rows", "duplicates"]),
-        float((share > 1).mean()),
-    )
+            columns.append((table, column, *_column_quality(values)))
+    names = ["table", "column", "missing", "share", "low", "high", "outliers"]
+    column_table = pd.DataFrame(columns, columns=names).astype({"outliers": "Int64"})
+    duplicate_table = pd.DataFrame(duplicates, columns=["table", "rows", "duplicates"])
+    is_replay = watched_share(tables.events).dropna() > 1
+    return QualityReport(column_table, duplicate_table, float(is_replay.mean()))
+
+
+def _column_quality(values: pd.Series) -> tuple[int, float, float, float, Any]:
+    """Return missing values, their share, both fences, and how many values lie outside."""
+    n_missing = int(values.isna().sum())
+    share = n_missing / len(values) if len(values) else 0.0
+    is_number = values.dtype.kind in "fiu"
+    low, high = fences(values) if is_number else (np.nan, np.nan)
+    if not high > low:
+        return n_missing, share, low, high, pd.NA
+    is_outside = (values < low) | (values > high)
+    return n_missing, share, low, high, int(is_outside.sum())
 
 
 def fences(values: pd.Series) -> tuple[float, float]:
@@ -62,50 +70,65 @@ def fences(values: pd.Series) -> tuple[float, float]:
     >>> fences(pd.Series([1.0, 2.0, 3.0, 4.0, 5.0]))
     (-4.0, 10.0)
     """
-    known = values.dropna().to_numpy(dtype=np.float64)
-    low, high = np.quantile(known, [0.25, 0.75]) if len(known) else (0.0, 0.0)
-    reach = 3 * (high - low)
-    return (float(low - reach), float(high + reach)) if reach > 0 else (np.nan, np.nan)
+    observed = values.dropna().to_numpy(dtype=np.float64)
+    if len(observed) == 0:
+        return np.nan, np.nan
+    first_quartile, third_quartile = np.quantile(observed, [0.25, 0.75])
+    reach = 3 * (third_quartile - first_quartile)
+    if not reach > 0:
+        return np.nan, np.nan
+    return float(first_quartile - reach), float(third_quartile + reach)
 
 
 def deduplicate(tables: Tables) -> Tables:
     """Keep the first of exactly equal rows in events, orders and exposures."""
-    logs = {n: f for n, f in tables.present().items() if n in ("events", "orders", "exposures")}
-    return replace(tables, **{n: f.drop_duplicates(ignore_index=True) for n, f in logs.items()})
+    distinct = {}
+    for name, frame in tables.present().items():
+        if name in ("events", "orders", "exposures"):
+            distinct[name] = frame.drop_duplicates(ignore_index=True)
+    return replace(tables, **distinct)
 
 
 def repair(tables: Tables) -> Tables:
-    """Take a duration of 0 as missing and end a watch time at the duration."""
+    """Read a duration of 0 as missing, and limit the watch time to the duration."""
     events = tables.events
     if "duration" not in events:
         return tables
-    events = events.assign(duration=events["duration"].where(events["duration"] != 0))
+    duration = events["duration"].where(events["duration"] != 0)
+    events = events.assign(duration=duration)
     if "watch_time" in events:
-        watched = events["watch_time"]
-        events["watch_time"] = watched.mask(watched > events["duration"], events["duration"])
+        is_replay = events["watch_time"] > duration
+        events["watch_time"] = events["watch_time"].mask(is_replay, duration)
     return tables.with_events(events)
 
 
 def fill(tables: Tables) -> Tables:
-    """Fill a missing duration from the items, else the item's median; missing counts by 0."""
+    """Fill a missing duration from the items table or the item's median, and a missing count by 0.
+
+    The median is that of the item's events, and is used where the items table has no duration.
+    """
     events = tables.events.copy()
     if "duration" in events:
-        by_item = events.groupby("item_id", sort=False)["duration"].median()
+        duration_of_item = events.groupby("item_id", sort=False)["duration"].median()
         if tables.items is not None and "duration" in tables.items:
-            by_item = tables.items.set_index("item_id")["duration"].combine_first(by_item)
-        events["duration"] = events["duration"].fillna(events["item_id"].map(by_item))
+            listed = tables.items.set_index("item_id")["duration"]
+            duration_of_item = listed.combine_first(duration_of_item)
+        filling = events["item_id"].map(duration_of_item)
+        events["duration"] = events["duration"].fillna(filling)
     counts = [name for name in events if str(name).endswith("_count")]
     events[counts] = events[counts].fillna(0)
     return tables.with_events(events)
 
 
 def denoise(tables: Tables) -> Tables:
-    """Bring a watch time above the outer fence down to the fence."""
+    """Clip watch times at the upper fence."""
     if "watch_time" not in tables.events:
         return tables
-    watched = tables.events["watch_time"]
-    top = fences(watched)[1]
-    clipped = watched if np.isnan(top) else watched.clip(upper=top)
+    watch_time = tables.events["watch_time"]
+    _, upper_fence = fences(watch_time)
+    if np.isnan(upper_fence):
+        return tables
+    clipped = watch_time.clip(upper=upper_fence)
     return tables.with_events(tables.events.assign(watch_time=clipped))
 
 
@@ -127,26 +150,30 @@ def apply_repairs(tables: Tables, rules: Sequence[str]) -> Tables:
 
 
 def preview_repairs(tables: Tables) -> pd.DataFrame:
-    """Show what each rule alone would change, without changing anything.
+    """Count what each rule alone would change; the tables stay as they are.
 
-    Returns rule, table, column, changed: cells changed, or rows removed where the column is
-    ''; a rule without effect has one row of 0.
+    Returns
+    -------
+    DataFrame
+        ``rule, table, column, changed``: how many cells of the column would change, or how many
+        rows would be removed where the column is ''. A rule without effect has one row of 0.
     """
-    found = []
+    previews = []
     for rule, apply in REPAIRS.items():
-        after = apply(tables).present()
-        changes = [
-            (rule, name, column, changed)
-            for name, frame in tables.present().items()
-            for column, changed in _changes(frame, after[name]).items()
-        ]
-        found += changes or [(rule, "events", "", 0)]
-    return pd.DataFrame(found, columns=["rule", "table", "column", "changed"])
+        repaired = apply(tables).present()
+        changes = []
+        for table, frame in tables.present().items():
+            for column, n_changed in _count_changes(frame, repaired[table]).items():
+                changes.append((rule, table, column, n_changed))
+        previews += changes or [(rule, "events", "", 0)]
+    return pd.DataFrame(previews, columns=["rule", "table", "column", "changed"])
 
 
-def _changes(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, int]:
-    """Compare two states of a table: cells changed by column, or rows removed as column ''."""
-    if len(before) != len(after):
-        return {"": len(before) - len(after)}
-    unequal = before.ne(after).fillna(True).astype(bool) & ~(before.isna() & after.isna())
-    return {str(column): int(changed) for column, changed in unequal.sum().items() if changed}
+def _count_changes(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, int]:
+    """Count the changed cells of each column, or the removed rows as column ''."""
+    n_removed = len(before) - len(after)
+    if n_removed:
+        return {"": n_removed}
+    both_missing = before.isna() & after.isna()
+    differs = before.ne(after).fillna(True).astype(bool) & ~both_missing
+    return {str(column): int(n) for column, n in differs.sum().items() if n}

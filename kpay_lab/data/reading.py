@@ -1,33 +1,34 @@
-"""Files of CSV, Parquet or JSON lines, or frames → Tables, and every row that was set aside."""
+"""Read files of CSV, Parquet or JSON lines, or frames, as tables; list every rejected row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kpay_lab.data.checking import Checked, check_rows, name_columns
-from kpay_lab.data.sources import Part, Source, find_files, find_parts
-from kpay_lab.data.splitting import RawRows, read_header, shown, split_file, split_frame
+from kpay_lab.data.sources import Partition, Source, find_files, find_partitions
+from kpay_lab.data.splitting import RawRows, printable, read_header, split_file, split_frame
 from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
 COUNT_COLUMNS = ["table", "read", "good", "rejected"]
-READING_ORDER = ("users", "items", "events", "orders", "exposures")
-MOST_LISTED = 20
+READING_ORDER = ("users", "items", "events", "orders", "exposures")  # ids before their use
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """The rows that were set aside, and how many were read, good and rejected.
+    """The rejected rows, and how many rows were read, good and rejected.
 
     Parameters
     ----------
     rows : DataFrame
-        One row a problem: table, file, line, column, value, reason. A rejected row may
-        have several; a line that is no row has column ''. Of Parquet and of a frame, the line
-        is the number of the row, from 1, and a frame goes by its table's name.
+        One row for each problem: ``table, file, line, column, value, reason``. A rejected row
+        may have several problems. The column is '' where a line is not a row at all. In Parquet
+        and in frames the line is the number of the row, from 1. The file of a frame is the name
+        of its table.
     counts : DataFrame
         One row a table: table, read, good, rejected; good + rejected = read.
     notes : tuple of str
@@ -39,69 +40,79 @@ class Rejected:
     notes: tuple[str, ...] = ()
 
     def messages(self) -> list[str]:
-        """Say each problem in a sentence: place, value, remedy."""
-        return [
-            f"{row.file} row {row.line}: "
-            + (f"{row.column} is {shown(row.value) or 'empty'}; " if row.column else "")
-            + row.reason
-            for row in self.rows.itertuples()
-        ]
+        """Return a sentence for each problem: where it is, the value, and the remedy."""
+        messages = []
+        for row in self.rows.itertuples():
+            value = printable(row.value) or "empty"
+            problem = f"{row.column} is {value}; {row.reason}" if row.column else row.reason
+            messages.append(f"{row.file} row {row.line}: {problem}")
+        return messages
 
 
-def read_tables(
-    source: Source, on_bad_rows: str = "quarantine", *, events: pd.DataFrame | None = None
-) -> tuple[Tables, Rejected]:
-    """Read the tables of a file, a folder or frames, and set bad rows aside.
+def read_tables(source: Source, *, events: pd.DataFrame | None = None) -> tuple[Tables, Rejected]:
+    """Read the tables of a file, a folder or frames; reject the rows that break the schema.
 
     Parameters
     ----------
     source : str, Path, DataFrame, or mapping of str to DataFrame
         A single file or frame is the events; a mapping names the table of each frame.
-    on_bad_rows : {"quarantine", "fail"}
-        Set bad rows aside, or raise one error that lists them.
     events : DataFrame, optional
-        Stands in for the source's events, whose files then stay shut.
+        Used in place of the source's events, whose files are then not read.
+
+    Returns
+    -------
+    tables : Tables
+        The good rows.
+    rejected : Rejected
+        The other rows, and counts of all.
 
     Raises
     ------
     ValueError
-        If the source or the events are missing, a table cannot be understood as a whole,
-        or rows are bad and ``on_bad_rows`` is "fail".
+        If the source or the events are missing, or a table cannot be understood as a whole.
     """
-    if on_bad_rows not in ("quarantine", "fail"):
-        raise ValueError(f"on_bad_rows is {on_bad_rows!r}; it must be 'quarantine' or 'fail'")
     frames = {} if events is None else {"events": events}
-    rows, counts, notes = [pd.DataFrame(columns=ROW_COLUMNS)], [], []
-    sources = find_parts(source)
-    for table in (name for name in READING_ORDER if name in sources and name not in frames):
-        known = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
-        checked, found, n_read = _read_one(table, sources[table], known)
-        n_rejected = len(found.drop_duplicates(["file", "line"]))
-        if len(checked.good) + n_rejected != n_read:
+    problems = [pd.DataFrame(columns=ROW_COLUMNS)]
+    counts = []
+    notes: list[str] = []
+    partitions = find_partitions(source)
+    for table in READING_ORDER:
+        if table not in partitions or table in frames:
+            continue
+        valid_ids = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
+        checked, problems_of_table, n_read = _read_table(table, partitions[table], valid_ids)
+        n_good = len(checked.good)
+        n_rejected = len(problems_of_table.drop_duplicates(["file", "line"]))
+        if n_good + n_rejected != n_read:
             raise RuntimeError(f"{table}: a row was lost in reading; please report this fault")
         frames[table] = checked.good
-        rows.append(found)
-        counts.append((table, n_read, len(checked.good), n_rejected))
-        if checked.ignored:
-            names = ", ".join(map(shown, checked.ignored))
-            notes.append(f"{table}: the columns {names} are not used")
-        if checked.empty:
-            names = ", ".join(map(shown, checked.empty))
-            notes.append(f"{table}: the columns {names} hold no value")
-    found = pd.concat(rows, ignore_index=True)
-    rejected = Rejected(found, pd.DataFrame(counts, columns=COUNT_COLUMNS), tuple(notes))
-    if on_bad_rows == "fail" and len(found):
-        raise ValueError(_listing(rejected.messages()))
-    return Tables(**frames), rejected
+        problems.append(problems_of_table)
+        counts.append((table, n_read, n_good, n_rejected))
+        notes += _notes_on_columns(table, checked)
+    rows = pd.concat(problems, ignore_index=True)
+    count_table = pd.DataFrame(counts, columns=COUNT_COLUMNS)
+    return Tables(**frames), Rejected(rows, count_table, tuple(notes))
+
+
+def _notes_on_columns(table: str, checked: Checked) -> list[str]:
+    """Name the columns of a table that are not used, and those without a value."""
+    notes = []
+    if checked.ignored:
+        names = ", ".join(map(printable, checked.ignored))
+        notes.append(f"{table}: the columns {names} are not used")
+    if checked.empty:
+        names = ", ".join(map(printable, checked.empty))
+        notes.append(f"{table}: the columns {names} hold no value")
+    return notes
 
 
 def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
-    """Look at the headers of a folder's tables, no rows.
+    """Read the headers of a folder's tables, and no rows.
 
     Returns
     -------
     columns : dict of table to set of str
-        The columns of the files that can be understood, by the design's names.
+        The columns of the files that can be understood, by the names of the schemas.
     faults : list of str
         What `read_tables` would refuse as a whole: no events, or one line a file.
     """
@@ -123,46 +134,46 @@ def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
     return columns, faults
 
 
-def _read_one(
-    table: str, parts: Sequence[Part], known: dict[str, pd.Series]
+def _read_table(
+    table: str, partitions: Sequence[Partition], valid_ids: dict[str, pd.Series]
 ) -> tuple[Checked, pd.DataFrame, int]:
-    """Read a table: what is good, the rows set aside with their places, how many were read.
+    """Return a table's checked rows, its problems with file and line, and how many rows were read.
 
-    A clean CSV file goes the quick way; any complaint sends the whole table the exact way,
-    which knows physical lines. Both judge the same texts by the same rules.
+    The fast reader does not know on which line of a file a row stands. Where it meets any
+    problem, the whole table is read again exactly. Both ways apply the same rules to the same
+    texts.
     """
     for exactly in (False, True):
-        split = [_split(table, part, exactly) for part in parts]
-        raw = [rows for rows in split if rows is not None]
-        if len(raw) == len(parts):
-            checked = check_rows(table, raw, known)
+        results = [_read_rows(table, partition, exactly) for partition in partitions]
+        raw = [rows for rows in results if rows is not None]
+        if len(raw) == len(partitions):
+            checked = check_rows(table, raw, valid_ids)
             if exactly or checked.problems.empty:
                 break
     n_read = sum(len(rows) + len(rows.broken) for rows in raw)
-    return checked, _located(table, raw, checked.problems), n_read
+    return checked, _locate(table, raw, checked.problems), n_read
 
 
-def _split(table: str, part: Part, exactly: bool) -> RawRows | None:
-    if isinstance(part, pd.DataFrame):
-        return split_frame(part, table)
-    return split_file(part, exactly=exactly)
+def _read_rows(table: str, partition: Partition, exactly: bool) -> RawRows | None:
+    if isinstance(partition, pd.DataFrame):
+        return split_frame(partition, table)
+    return split_file(partition, exactly=exactly)
 
 
-def _located(table: str, parts: Sequence[RawRows], problems: pd.DataFrame) -> pd.DataFrame:
-    """Give each problem its file and line, and add the lines that are no rows."""
-    rows, start = [], 0
-    for part in parts:
-        own = problems[problems["row"].between(start, start + len(part), inclusive="left")]
-        lines = np.asarray(part.lines)
-        found = [(lines[row - start], *rest) for row, *rest in own.itertuples(index=False)]
-        found += [(line, "", text, reason) for line, text, reason in part.broken]
-        rows += [(table, part.file, *one) for one in sorted(found, key=lambda one: one[0])]
-        start += len(part)
-    return pd.DataFrame(rows, columns=ROW_COLUMNS)
-
-
-def _listing(messages: list[str]) -> str:
-    """List the problems, the first of them in full, and count the rest."""
-    rest = len(messages) - MOST_LISTED
-    more = [f"... and {rest} more"] if rest > 0 else []
-    return "\n".join([f"{len(messages)} problems:", *messages[:MOST_LISTED], *more])
+def _locate(table: str, partitions: Sequence[RawRows], problems: pd.DataFrame) -> pd.DataFrame:
+    """Give each problem its file and line, and add the lines that are not rows."""
+    located = []
+    start = 0
+    for rows in partitions:
+        end = start + len(rows)
+        lines = np.asarray(rows.lines)
+        is_here = problems["row"].between(start, end, inclusive="left")
+        problems_here = []
+        for row, column, value, reason in problems[is_here].itertuples(index=False):
+            problems_here.append((lines[row - start], column, value, reason))
+        for line, text, reason in rows.broken:
+            problems_here.append((line, "", text, reason))
+        problems_here.sort(key=itemgetter(0))
+        located += [(table, rows.file, *problem) for problem in problems_here]
+        start = end
+    return pd.DataFrame(located, columns=ROW_COLUMNS)

@@ -1,8 +1,8 @@
-"""What a source of data holds: which tables, and in which files or frames.
+"""Find the tables of a source, and the files or frames that hold them.
 
-A table is a file named after it (``events.csv``), a folder of such parts (``events/``,
-``events.parquet/``), or a frame. Where no file of a folder carries a table's name and the
-folder holds exactly one data file, that file is the events table.
+A table is a file named after it (``events.csv``), a folder of partitions (``events/``,
+``events.parquet/``), or a frame. A folder with a single data file, which is not named after a
+table, holds the events.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from kpay_lab.data.splitting import SUFFIXES
 from kpay_lab.data.tables import SCHEMAS
 
 Source: TypeAlias = str | Path | pd.DataFrame | Mapping[str, pd.DataFrame]
-Part: TypeAlias = Path | pd.DataFrame
+Partition: TypeAlias = Path | pd.DataFrame
 
 
-def find_parts(source: Source) -> dict[str, list[Part]]:
-    """Find the parts of each table: a file or folder as `find_files` has it, or frames.
+def find_partitions(source: Source) -> dict[str, list[Partition]]:
+    """Find the partitions of each table: its files, as in `find_files`, or its frame.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def _checked_frames(frames: Mapping[str, pd.DataFrame]) -> Mapping[str, pd.DataF
 
 
 def find_files(folder: str | Path) -> dict[str, list[Path]]:
-    """Find the files of each table; parts of a table in order of their names.
+    """Find the files of each table; the files of one table are in order of their names.
 
     Raises
     ------
@@ -69,36 +69,41 @@ def find_files(folder: str | Path) -> dict[str, list[Path]]:
         return {"events": [folder]}
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; name a folder that holds events.csv")
-    places = [path for path in sorted(folder.iterdir()) if _files_at(path)]
-    sources = {}
+    files_by_path = {path: _data_files(path) for path in sorted(folder.iterdir())}
+    paths = [path for path, files in files_by_path.items() if files]
+    files_by_table = {}
     for table in SCHEMAS:
-        named = [path for path in places if path.stem.lower() == table]
+        named = [path for path in paths if path.stem.lower() == table]
         if len(named) > 1:
             names = " and ".join(path.name for path in named)
             raise ValueError(f"{folder}: {table} is there twice, as {names}; keep one")
         if named:
-            sources[table] = _files_at(named[0])
-    if not sources and len(places) == 1:
-        sources["events"] = _files_at(places[0])
-    if "events" not in sources:
+            files_by_table[table] = files_by_path[named[0]]
+    if not files_by_table and len(paths) == 1:
+        files_by_table["events"] = files_by_path[paths[0]]
+    if "events" not in files_by_table:
         raise ValueError(
             f"{folder} holds no events; add events.csv, events.parquet or events.jsonl "
             "(a single file may have any name)"
         )
-    return sources
+    return files_by_table
 
 
-def _files_at(path: Path) -> list[Path]:
-    """Return the data files at a path: itself, or the parts in a folder."""
+def _data_files(path: Path) -> list[Path]:
+    """Return the data files at a path: the file itself, or the files of a folder."""
     candidates = sorted(path.iterdir()) if path.is_dir() else [path]
-    files = [one for one in candidates if one.is_file() and one.suffix.lower() in SUFFIXES]
-    return [one for one in files if one.name[0] not in "._"]
+    return [candidate for candidate in candidates if _is_data_file(candidate)]
+
+
+def _is_data_file(path: Path) -> bool:
+    is_hidden = path.name[0] in "._"
+    return path.is_file() and path.suffix.lower() in SUFFIXES and not is_hidden
 
 
 def tables_of(dataset: str, folder: str | Path | None) -> set[str]:
-    """Return the tables that a data set has; without a folder, those that it may have.
+    """Return the tables that a data set has, or without a folder those that it may have.
 
-    What is no public data set of this package may hold every table.
+    A data set that is not among the public ones of this package may have every table.
     """
     if dataset == "tables" and folder is not None:
         return set(find_files(folder))
@@ -106,7 +111,7 @@ def tables_of(dataset: str, folder: str | Path | None) -> set[str]:
 
 
 def files_of(dataset: str, folder: str | Path | None) -> list[Path]:
-    """Return the files of one's own tables, where the folder is there; else nothing."""
+    """Return the files of the user's own tables; none of a public data set or an absent folder."""
     if dataset != "tables" or not folder or not Path(folder).exists():
         return []
     return [path for paths in find_files(folder).values() for path in paths]

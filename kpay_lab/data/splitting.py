@@ -1,6 +1,7 @@
-"""A file or a frame → rows of text: CSV quickly while it is clean, exactly once anything is odd.
+"""Read a file or a frame as rows of text, so that all formats pass the same checks.
 
-Every cell becomes text ('' where nothing is written), so that all formats meet the same checks.
+Every cell becomes text, '' where it is empty. A clean CSV file is read by a fast reader; any other
+CSV file is read exactly, with the line of each row.
 """
 
 import codecs
@@ -22,32 +23,44 @@ import pyarrow.parquet as pq
 
 TEXT = pa.large_string()
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
-MARKS = {
+BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-# Cells in quotes without a quote or a line end inside, standing alone between separators.
+# A whole cell in quotes, without a quote or a line end inside.
 SIMPLE_QUOTES = re.compile(r'(?<![^,\r\n])"[^"\r\n]*"(?![^,\r\n])')
 ROWS_A_BLOCK = 50_000
-BEGINNING = 2**20  # bytes of a file in which its header stands
-Broken = tuple[int, str, str]  # line, text, reason
+HEADER_BYTES = 2**20  # the beginning of a file, which must hold its header
+BrokenLine = tuple[int, str, str]  # line, text, reason
 
 
 @dataclass(frozen=True)
 class RawRows:
-    """The rows of one file or frame as text, one array a header cell.
+    """The rows of one file or frame as text.
 
-    ``lines`` holds the physical line of each row (in Parquet and frames the row's number,
-    from 1), or None after the quick way; ``broken`` what is no row; ``guessed`` says that the
-    encoding was.
+    Parameters
+    ----------
+    file : str
+        The name that messages give it.
+    header : list of str
+        The names of the columns, as written.
+    cells : list of Array
+        The texts of each column.
+    lines : int array or None
+        The line of the file on which each row begins; in Parquet and in frames the number of
+        the row, from 1. None from the fast reader, which does not know it.
+    broken : tuple of (line, text, reason)
+        Lines that are not rows.
+    guessed : bool
+        Whether the encoding of the file was guessed.
     """
 
     file: str
     header: list[str]
     cells: list[pa.Array]
     lines: np.ndarray | None
-    broken: tuple[Broken, ...] = ()
+    broken: tuple[BrokenLine, ...] = ()
     guessed: bool = False
 
     def __len__(self) -> int:
@@ -57,7 +70,8 @@ class RawRows:
 def split_file(path: Path, *, exactly: bool) -> RawRows | None:
     """Split a .csv, .parquet, .jsonl or .ndjson file into rows of text.
 
-    The quick way of CSV (``exactly=False``) returns None on any complaint.
+    Without ``exactly`` a CSV file is read by the fast reader. It returns None where it meets
+    anything that it might read differently from the exact reader.
 
     Raises
     ------
@@ -82,14 +96,14 @@ def split_frame(frame: pd.DataFrame, name: str) -> RawRows:
     Parameters
     ----------
     frame : DataFrame
-        Its columns are the table's; its index is not looked at.
+        Its columns are those of the table; its index is ignored.
     name : str
-        What messages call it.
+        The name that messages give it.
 
     Raises
     ------
     ValueError
-        If a column holds what is no plain value, such as lists.
+        If a column holds values that are not plain, such as lists.
 
     Examples
     --------
@@ -103,13 +117,15 @@ def split_frame(frame: pd.DataFrame, name: str) -> RawRows:
         try:
             cells.append(_frame_column(frame.iloc[:, position]))
         except (pa.ArrowException, TypeError) as error:
-            reason = shown(str(error), 200)
-            raise ValueError(f"{name}: {shown(column)} must hold plain values: {reason}") from None
+            reason = printable(str(error), 200)
+            raise ValueError(
+                f"{name}: {printable(column)} must hold plain values: {reason}"
+            ) from None
     return RawRows(name, header, cells, np.arange(1, len(frame) + 1))
 
 
 def _frame_column(values: pd.Series) -> pa.Array:
-    """Write a column as text; objects of several kinds, such as 7 and "u8", one by one."""
+    """Write a column as text; of several types, such as 7 and "u8", each value for itself."""
     try:
         cells = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -121,9 +137,9 @@ def _frame_column(values: pd.Series) -> pa.Array:
 
 
 def read_header(path: Path) -> tuple[list[str], bool]:
-    """Read the names of a file's columns, and whether the encoding of what was read was guessed.
+    """Read the names of a file's columns, and whether its encoding was guessed.
 
-    Only the beginning of a file is read; of JSON lines, the names in its rows there.
+    Only the beginning of the file is read; in JSON lines the names are those in the rows there.
 
     Raises
     ------
@@ -134,27 +150,29 @@ def read_header(path: Path) -> tuple[list[str], bool]:
     if suffix == ".parquet":
         return _parquet(pq.read_schema, path).names, False
     with path.open("rb") as stream:
-        raw = stream.read(BEGINNING)
-    text, guessed = decode(raw, path.name, whole=len(raw) < BEGINNING)
+        raw = stream.read(HEADER_BYTES)
+    is_whole = len(raw) < HEADER_BYTES
+    text, guessed = decode(raw, path.name, whole=is_whole)
     if not text.strip():
         raise ValueError(f"{path.name} is empty; its first line must name the columns")
     if suffix != ".csv":
-        whole_lines = text if len(raw) < BEGINNING else text.rpartition("\n")[0]
+        whole_lines = text if is_whole else text.rpartition("\n")[0]
         return _split_json_lines(whole_lines, path.name).header, guessed
-    return _csv_header(_records(list(io.StringIO(text, newline=""))), path.name), guessed
+    lines = list(io.StringIO(text, newline=""))
+    return _csv_header(_records(lines), path.name), guessed
 
 
 def decode(raw: bytes, file: str, *, whole: bool = True) -> tuple[str, bool]:
-    """Turn bytes into text (a byte-order mark decides, else UTF-8, else GB18030).
+    """Decode bytes: by their byte-order mark, or else as UTF-8, or else as GB18030.
 
-    The second value says that GB18030 was guessed, which gives a meaning to almost any bytes.
-    Without ``whole`` the bytes may end inside a character.
+    The second value says whether GB18030 was guessed; almost any bytes are valid in it. Without
+    ``whole`` the bytes may end inside a character.
 
     >>> decode("用户,内容".encode("gb18030"), "events.csv")
     ('用户,内容', True)
     """
-    marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), None)
-    for encoding in [marked] if marked else ["utf-8", "gb18030"]:
+    encodings = [name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)]
+    for encoding in encodings or ["utf-8", "gb18030"]:
         try:
             decoder = codecs.getincrementaldecoder(encoding)()
             return decoder.decode(raw, final=whole), encoding == "gb18030"
@@ -163,20 +181,23 @@ def decode(raw: bytes, file: str, *, whole: bool = True) -> tuple[str, bool]:
     raise ValueError(f"{file} is neither UTF-8 nor GB18030 text; save it as UTF-8")
 
 
-def shown(text: str, length: int = 60) -> str:
-    r"""Return a text as a message may show it: short, on one line, without control characters.
+def printable(text: str, length: int = 60) -> str:
+    r"""Return a text for a message: short, on one line, without control characters.
 
-    >>> shown("red\x1b[31m\n"), shown("x" * 99, 5)
+    >>> printable("red\x1b[31m\n"), printable("x" * 99, 5)
     ('red\\x1b[31m\\n', 'xxxxx… (99 letters)')
     """
-    start = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[:length])
-    return start if len(text) <= length else f"{start}… ({len(text):,} letters)"
+    characters = [one if one.isprintable() else repr(one)[1:-1] for one in text[:length]]
+    excerpt = "".join(characters)
+    return excerpt if len(text) <= length else f"{excerpt}… ({len(text):,} letters)"
 
 
 def _split_csv_quickly(text: str, file: str, guessed: bool) -> RawRows | None:
-    """Split clean CSV with Arrow; None where Arrow and the exact way could differ."""
-    quotes = text.count('"')
-    if text[0] in "\r\n" or (quotes and quotes != 2 * len(SIMPLE_QUOTES.findall(text))):
+    """Split clean CSV with Arrow; None where Arrow and the exact reader could differ."""
+    if text[0] in "\r\n":
+        return None
+    n_quotes = text.count('"')
+    if n_quotes and n_quotes != 2 * len(SIMPLE_QUOTES.findall(text)):
         return None
     header = next(csv.reader(io.StringIO(text, newline="")))
     names = [str(position) for position in range(len(header))]
@@ -193,16 +214,18 @@ def _split_csv_quickly(text: str, file: str, guessed: bool) -> RawRows | None:
 
 
 def _split_csv_exactly(text: str, file: str, guessed: bool) -> RawRows:
-    """Split any CSV, keeping the physical line of each record and every broken line."""
+    """Split any CSV; keep the line on which each record begins, and every broken line."""
     csv.field_size_limit(2**31 - 1)
     records = _records(list(io.StringIO(text, newline="")))
     header = _csv_header(records, file)
-    blocks, rows, lines = [[pa.array([], TEXT) for _ in header]], list[list[str]](), []
-    broken: list[Broken] = []
+    blocks = [[pa.array([], TEXT) for _ in header]]
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    broken: list[BrokenLine] = []
     for line, fields, fault in records:
         if fault or len(fields) != len(header):
-            ragged = f"the line has {len(fields)} fields, but the header has {len(header)}"
-            broken.append((line, ",".join(fields), fault or ragged))
+            wrong_length = f"the line has {len(fields)} fields, but the header has {len(header)}"
+            broken.append((line, ",".join(fields), fault or wrong_length))
             continue
         rows.append(fields)
         lines.append(line)
@@ -224,9 +247,9 @@ def _csv_header(records: Iterator[tuple[int, list[str], str]], file: str) -> lis
 
 
 def _records(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
-    """Yield (first physical line, fields, problem) of each record; blank lines are none.
+    """Yield (first line, fields, problem) of each record; blank lines are skipped.
 
-    A quote never closed, or closed inside a field, costs its own line only.
+    Where a quote is never closed, or closed inside a field, only its own line is broken.
     """
     start = 0
     while start < len(lines):
@@ -244,22 +267,26 @@ def _records(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
 
 
 def _split_json_lines(text: str, file: str) -> RawRows:
-    """Split JSON lines; numbers stay as written and null is ''."""
+    """Split JSON lines; numbers stay as they are written, and null becomes ''."""
     rows: dict[int, dict[str, str]] = {}
-    broken: list[Broken] = []
+    broken: list[BrokenLine] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                rows[number] = _json_row(line)
-            except (ValueError, RecursionError) as error:
-                broken.append((number, line.strip(), f"not a JSON row: {error}"))
+        if not line.strip():
+            continue
+        try:
+            rows[number] = _json_row(line)
+        except (ValueError, RecursionError) as error:
+            broken.append((number, line.strip(), f"not a JSON row: {error}"))
     header = list(dict.fromkeys(name for row in rows.values() for name in row))
-    cells = [pa.array([row.get(name, "") for row in rows.values()], TEXT) for name in header]
+    cells = []
+    for name in header:
+        texts = [row.get(name, "") for row in rows.values()]
+        cells.append(pa.array(texts, TEXT))
     return RawRows(file, header, cells, np.array([*rows], dtype=np.int64), tuple(broken))
 
 
 def _json_row(line: str) -> dict[str, str]:
-    """Read one JSON object of plain values as texts."""
+    """Read a JSON object of plain values as texts."""
     row = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
     if not isinstance(row, dict):
         raise ValueError("it must be an object of names and values")
@@ -268,14 +295,14 @@ def _json_row(line: str) -> dict[str, str]:
 
 def _json_text(name: str, value: Any) -> str:
     if isinstance(value, list | dict):
-        raise ValueError(f"{shown(name)} must be a text, a number, true, false or null")
+        raise ValueError(f"{printable(name)} must be a text, a number, true, false or null")
     text = {None: "", True: "true", False: "false"}.get(value, value)
-    text.encode()  # half a surrogate pair is no text: UnicodeEncodeError, a ValueError
+    text.encode()  # refuses half a surrogate pair: UnicodeEncodeError is a ValueError
     return text
 
 
 def _split_parquet(path: Path) -> RawRows:
-    """Read Parquet and write every value as text; null is ''."""
+    """Read Parquet and write every value as text; null becomes ''."""
     table, columns = _parquet(_read_as_text, path)
     cells = [pa.concat_arrays(column.chunks or [pa.array([], TEXT)]) for column in columns]
     return RawRows(path.name, table.column_names, cells, np.arange(1, table.num_rows + 1))
@@ -287,7 +314,7 @@ def _read_as_text(path: Path) -> tuple[pa.Table, list[pa.ChunkedArray]]:
 
 
 def _as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Write typed values as text, null as ''; a span of time as its seconds."""
+    """Write typed values as text; null becomes '', a duration the number of its seconds."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_duration(column.type):
@@ -297,9 +324,9 @@ def _as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 
 def _parquet(read: Callable[[Path], Any], path: Path) -> Any:
-    """Read something of a Parquet file; what Arrow says against it is one ValueError."""
+    """Call a reader of a Parquet file; what Arrow refuses becomes one ValueError."""
     try:
         return read(path)
     except (pa.ArrowException, OSError) as error:
-        reason = f"cannot be read as Parquet of plain values: {shown(str(error), 200)}"
+        reason = f"cannot be read as Parquet of plain values: {printable(str(error), 200)}"
         raise ValueError(f"{path.name} {reason}") from None

@@ -1,4 +1,4 @@
-"""A log as files that the door reads back."""
+"""Write a log as files that `open_log` reads back."""
 
 from pathlib import Path
 
@@ -8,9 +8,23 @@ FORMATS = ("csv", "parquet")
 
 
 def write_tables(tables: Tables, folder: str | Path, format: str = "csv") -> list[Path]:
-    """Write ``events.csv`` … (or .parquet), times in ISO 8601, UTC; return the files' paths.
+    """Write each table as a file such as ``events.csv``, with times in ISO 8601, UTC.
 
-    The order is the schema's. Raises ValueError if the format is unknown.
+    Parameters
+    ----------
+    folder : str or Path
+        It is made if it is absent.
+    format : {"csv", "parquet"}
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the schemas.
+
+    Raises
+    ------
+    ValueError
+        If the format is unknown.
     """
     if format not in FORMATS:
         raise ValueError(f"format is {format!r}; choose one of {', '.join(FORMATS)}")

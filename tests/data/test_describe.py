@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data.describe import (
-    agreement_of_halves,
     group_shares,
     rhythm,
+    split_half_correlation,
     watched_share_by_kind,
     who_watches_what,
 )
@@ -61,7 +61,7 @@ def test_a_share_needs_a_watch_time_and_a_duration():
 
 def test_halves_agree_where_both_rank_the_items():
     events = pd.DataFrame({"user_id": list("uuuvvv"), "item_id": list("aababb")})
-    assert agreement_of_halves(events, pd.Index(["u", "v"])) == pytest.approx(-1)
-    assert np.isnan(agreement_of_halves(events[:3], pd.Index(["u"])))
+    assert split_half_correlation(events, pd.Index(["u", "v"])) == pytest.approx(-1)
+    assert np.isnan(split_half_correlation(events[:3], pd.Index(["u"])))
     alike = pd.DataFrame({"user_id": list("uuvv"), "item_id": list("abab")})
-    assert np.isnan(agreement_of_halves(alike, pd.Index(["u", "v"])))
+    assert np.isnan(split_half_correlation(alike, pd.Index(["u", "v"])))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kpay_lab.data.checking import check_rows
 from kpay_lab.data.reading import read_headers, read_tables
-from kpay_lab.data.splitting import BEGINNING, split_file
+from kpay_lab.data.splitting import HEADER_BYTES, split_file
 from kpay_lab.data.tables import SCHEMAS
 from kpay_lab.data.values import typed_column
 
@@ -126,17 +126,6 @@ def test_torture_file_keeps_each_good_row_and_places_each_bad_one(tmp_path):
         pd.Timestamp("2024-01-01", tz="UTC"),
     ]
     assert "events.csv row 3: watch_time is -3; it must be 0 or more seconds" in rejected.messages()
-
-
-def test_fail_lists_every_problem_at_once(tmp_path):
-    folder = written(tmp_path, events__csv=TORTURE)
-    with pytest.raises(ValueError, match=rf"^{len(TORTURED)} problems:\n") as error:
-        read_tables(folder, on_bad_rows="fail")
-    assert "row 20: comment_count is true" in str(error.value)
-    written(tmp_path, events__csv="user_id,item_id\n" + ",i\n" * 50)
-    with pytest.raises(ValueError, match="50 problems") as error:
-        read_tables(folder, on_bad_rows="fail")
-    assert str(error.value).endswith("... and 30 more")
 
 
 CELLS = st.sampled_from(
@@ -336,8 +325,6 @@ def test_header_only_is_an_empty_table_and_an_absent_folder_an_error(tmp_path):
     assert str(tables.events["timestamp"].dtype) == "datetime64[us, UTC]"
     with pytest.raises(ValueError, match="is no folder"):
         read_tables(tmp_path / "absent")
-    with pytest.raises(ValueError, match="it must be 'quarantine' or 'fail'"):
-        read_tables(tmp_path, on_bad_rows="skip")
 
 
 def test_a_quote_closed_in_a_later_line_costs_no_other_line(tmp_path):
@@ -389,7 +376,7 @@ def test_a_header_ends_where_its_file_is_cut(tmp_path):
     """A long file is cut inside a letter of three bytes, or inside a JSON row."""
     long = "用户,内容\n" + "用,内\n" * 150_000
     with pytest.raises(UnicodeDecodeError):
-        long.encode()[:BEGINNING].decode()
+        long.encode()[:HEADER_BYTES].decode()
     written(tmp_path, events__csv=long)
     assert read_headers(tmp_path) == ({"events": {"user_id", "item_id"}}, [])
     row = json.dumps({"user_id": "用", "item_id": "内"}, ensure_ascii=False)
