@@ -11,7 +11,7 @@ import pandas as pd
 from kpay_lab.data import public
 from kpay_lab.data.log import Log
 from kpay_lab.data.privacy import PERSONAL, pseudonymise, pseudonyms, with_consent
-from kpay_lab.data.reading import read_tables
+from kpay_lab.data.reading import Rejected, read_tables
 from kpay_lab.data.sources import Source, find_files
 from kpay_lab.data.splitting import printable
 from kpay_lab.data.tables import Tables, moment, window
@@ -69,6 +69,21 @@ def _read_path(path: str | Path) -> Log:
     return Log(tables, rejected, notes=rejected.notes, files=files)
 
 
+class BrokenLogError(ValueError):
+    """A log of which too many rows were rejected.
+
+    Parameters
+    ----------
+    message : str
+    rejected : Rejected
+        The rows that were set aside, for whoever must mend the data.
+    """
+
+    def __init__(self, message: str, rejected: Rejected) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """What a log must satisfy before a model learns from it or a page reports on it.
@@ -123,13 +138,15 @@ class Gate:
 
         Raises
         ------
+        BrokenLogError
+            If too many rows were rejected; it carries them, under pseudonyms where asked.
         ValueError
-            If the log is too broken or too small to report on.
+            If the log is too small to report on.
         """
-        self._refuse_broken(log)
         log = _with_duplicates(log, self.duplicates)
         if self.ids == "pseudonymise":
             log = _with_pseudonyms(log)
+        self._refuse_broken(log)
         log = _with_consent(log)
         log = self._inside_window(log)
         self._refuse_small(log)
@@ -139,11 +156,12 @@ class Gate:
         for count in log.rejected.counts.itertuples():  # one row a table
             share = count.rejected / count.read if count.read else 0.0
             if share > self.max_rejected:
-                raise ValueError(
+                problem = (
                     f"{count.table}: {count.rejected:,} of {count.read:,} rows were rejected "
                     f"({share:.1%}), more than max_rejected = {self.max_rejected:.1%}; mend the "
                     "data (`kpay check` names the rows of files), or raise the limit"
                 )
+                raise BrokenLogError(problem, log.rejected)
 
     def _inside_window(self, log: Log) -> Log:
         if not self.since and not self.until:
