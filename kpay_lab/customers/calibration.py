@@ -1,4 +1,4 @@
-"""Tell believable probabilities from others: calibration curve, slope and error."""
+"""Calibration of predicted probabilities: curve, slope and expected error."""
 
 import numpy as np
 import pandas as pd
@@ -27,28 +27,38 @@ def calibration_curve(y: np.ndarray, p: np.ndarray, n_bins: int = 10) -> pd.Data
     0        0.1       0.0  2
     1        0.6       0.5  2
     """
-    y, p = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
-    edges = np.unique(np.quantile(p, np.linspace(0, 1, n_bins + 1)[1:-1], method="higher"))
-    bins = pd.DataFrame({"predicted": p, "observed": y}).groupby(np.searchsorted(edges, p, "right"))
-    return bins.mean().assign(n=bins.size()).reset_index(drop=True)
+    predicted = np.asarray(p, dtype=np.float64)
+    observed = np.asarray(y, dtype=np.float64)
+    inner_levels = np.linspace(0, 1, n_bins + 1)[1:-1]
+    quantiles = np.quantile(predicted, inner_levels, method="higher")
+    edges = np.unique(quantiles)
+    bin_of_row = np.searchsorted(edges, predicted, "right")
+    bins = pd.DataFrame({"predicted": predicted, "observed": observed}).groupby(bin_of_row)
+    curve = bins.mean()
+    curve["n"] = bins.size()
+    return curve.reset_index(drop=True)
 
 
 def calibration_error(y: np.ndarray, p: np.ndarray, n_bins: int = 10) -> float:
     """Expected calibration error: the mean of abs(predicted − observed) over bins, by count."""
     curve = calibration_curve(y, p, n_bins)
-    return float(np.average((curve["predicted"] - curve["observed"]).abs(), weights=curve["n"]))
+    error = (curve["predicted"] - curve["observed"]).abs()
+    return float(np.average(error, weights=curve["n"]))
 
 
 def calibration_slope(y: np.ndarray, p: np.ndarray) -> float:
-    """Slope of the outcome's log-odds on the predicted log-odds; 1 is right, below 1 too sure.
+    """Slope of the outcome's log-odds on the predicted log-odds: 1 is right.
 
-    NaN where all predictions are equal.
+    Below 1 the predictions are overconfident. NaN where all predictions are equal.
 
     References
     ----------
     Cox (1958), Two further applications of a model for binary regression.
     """
-    scores = logit(np.clip(p, 1e-6, 1 - 1e-6))[:, None]
-    if np.ptp(scores) == 0:
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)
+    log_odds = logit(clipped)[:, None]
+    if np.ptp(log_odds) == 0:
         return float("nan")
-    return float(LogisticRegression(C=np.inf, max_iter=1000).fit(scores, y).coef_[0, 0])
+    regression = LogisticRegression(C=np.inf, max_iter=1000)
+    regression.fit(log_odds, y)
+    return float(regression.coef_[0, 0])

@@ -49,15 +49,15 @@ class Classification:
 
 def classifiers(seed: int) -> dict[str, Pipeline]:
     """Return the unfitted models: gaps filled by the median, text one-hot encoded."""
-    models = {
-        "naive Bayes": GaussianNB(var_smoothing=1e-3),
-        "decision tree": DecisionTreeClassifier(
-            max_depth=4, min_samples_leaf=20, random_state=seed
-        ),
-        "random forest": RandomForestClassifier(60, min_samples_leaf=3, random_state=seed),
+    bayes = GaussianNB(var_smoothing=1e-3)
+    tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=20, random_state=seed)
+    forest = RandomForestClassifier(60, min_samples_leaf=3, random_state=seed)
+    return {
+        BASE: base_rate(),
+        "naive Bayes": make_pipeline(encoder(), bayes),
+        "decision tree": make_pipeline(encoder(), tree),
+        "random forest": make_pipeline(encoder(), forest),
     }
-    encoded = {name: make_pipeline(encoder(), model) for name, model in models.items()}
-    return {BASE: base_rate(), **encoded}
 
 
 def judge_classifiers(
@@ -65,8 +65,8 @@ def judge_classifiers(
 ) -> Classification:
     """Fit the classifiers on 70 % of users and judge them on the same 30 % for every seed.
 
-    A seed resamples the training users and drives the models, so that its spread shows
-    what chance in the data and in the model does to the answer.
+    A seed resamples the training users and seeds the models, so that the spread over seeds
+    shows how much the result depends on chance.
 
     Parameters
     ----------
@@ -81,26 +81,32 @@ def judge_classifiers(
         If fewer than two labels are left, or a label has fewer than two users.
     """
     X, y = _labelled(features, outcome)
-    train, test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
-    truth, labels = y_test.to_numpy(), np.unique(y)
-    fitted = _fit_over_seeds(train, test, y_train, labels, seeds)
-    rows = {name: _judge(truth, labels, probas) for name, probas in fitted.items()}
-    table = pd.DataFrame(rows).T.rename_axis("model")
-    common = int(np.argmax([(truth == label).sum() for label in labels]))
-    curves = {
-        name: calibration_curve(truth == labels[common], probas[0][:, common])
-        for name, probas in fitted.items()
-    }
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.3, stratify=y, random_state=0
+    )
+    y_true = y_test.to_numpy()
+    labels = np.unique(y)
+    probabilities = _predict_over_seeds(X_train, X_test, y_train, labels, seeds)
+    label_counts = [(y_true == label).sum() for label in labels]
+    most_frequent = int(np.argmax(label_counts))
+    has_most_frequent = y_true == labels[most_frequent]
+    scores = {}
+    curves = {}
+    for name, by_seed in probabilities.items():
+        scores[name] = _scores(y_true, labels, by_seed)
+        first_seed = by_seed[0]
+        curves[name] = calibration_curve(has_most_frequent, first_seed[:, most_frequent])
+    table = pd.DataFrame(scores).T.rename_axis("model")
     return Classification(
         accuracy=table[["accuracy", "balanced accuracy"]],
-        per_class=_per_class(truth, labels, fitted),
+        per_class=_per_class(y_true, labels, probabilities),
         stability=table[["sd of accuracy", "agreement"]],
         reliability=table[["Brier", "calibration error"]],
         curves=curves,
     )
 
 
-def _fit_over_seeds(
+def _predict_over_seeds(
     X_train: pd.DataFrame,
     X_test: pd.DataFrame,
     y_train: pd.Series,
@@ -108,43 +114,52 @@ def _fit_over_seeds(
     seeds: Sequence[int],
 ) -> dict[str, list[np.ndarray]]:
     """Return each model's probabilities of ``labels`` for the test users, one array a seed."""
-    fitted: dict[str, list[np.ndarray]] = {name: [] for name in classifiers(0)}
+    probabilities: dict[str, list[np.ndarray]] = {name: [] for name in classifiers(0)}
+    n_train = len(X_train)
     for seed in seeds:
-        drawn = np.random.default_rng(seed).integers(0, len(X_train), len(X_train))
+        resample = np.random.default_rng(seed).integers(0, n_train, n_train)
         for name, model in classifiers(seed).items():
-            model.fit(X_train.iloc[drawn], y_train.iloc[drawn])
-            proba = pd.DataFrame(model.predict_proba(X_test), columns=model.classes_)
-            fitted[name].append(proba.reindex(columns=labels, fill_value=0.0).to_numpy())
-    return fitted
+            model.fit(X_train.iloc[resample], y_train.iloc[resample])
+            probability = pd.DataFrame(model.predict_proba(X_test), columns=model.classes_)
+            of_labels = probability.reindex(columns=labels, fill_value=0.0)
+            probabilities[name].append(of_labels.to_numpy())
+    return probabilities
 
 
 def fitted_tree(
     features: pd.DataFrame, outcome: pd.Series, *, depth: int = 3, seed: int = 0
 ) -> Pipeline:
     """Fit a decision tree of ``depth`` questions to all labelled users, to be drawn."""
-    tree = classifiers(seed)["decision tree"].set_params(decisiontreeclassifier__max_depth=depth)
-    return tree.fit(*_labelled(features, outcome))
+    X, y = _labelled(features, outcome)
+    tree = classifiers(seed)["decision tree"]
+    tree.set_params(decisiontreeclassifier__max_depth=depth)
+    return tree.fit(X, y)
 
 
 def stability_over_time(windows: Sequence[tuple[pd.DataFrame, pd.Series]]) -> pd.DataFrame:
     """Fit on each window, judge on the next: accuracy by model and step, beside the base rate.
 
-    ``agreement`` compares with the model fitted on the judged window itself: how much of
-    what the older model says would the newer one still say?
+    ``agreement`` is the share of users to whom a model fitted on the judged window itself
+    gives the same label.
 
     Parameters
     ----------
     windows : sequence of (features, outcome)
         In time order, for instance `features.user_features` at successive cuts.
     """
-    data = [_labelled(*window) for window in windows]
+    labelled = [_labelled(features, outcome) for features, outcome in windows]
     rows = []
-    for step, ((X_old, y_old), (X_new, y_new)) in enumerate(itertools.pairwise(data), 1):
+    for step, (earlier, later) in enumerate(itertools.pairwise(labelled), 1):
+        X_earlier, y_earlier = earlier
+        X_later, y_later = later
+        X_judged = X_later.reindex(columns=X_earlier.columns)
+        refitted_models = classifiers(0)
         for name, model in classifiers(0).items():
-            said = model.fit(X_old, y_old).predict(X_new.reindex(columns=X_old.columns))
-            newer = classifiers(0)[name].fit(X_new, y_new).predict(X_new)
-            score = accuracy_score(y_new, said)
-            rows.append((step, name, score, float(np.mean(said == newer))))
+            predicted = model.fit(X_earlier, y_earlier).predict(X_judged)
+            refitted = refitted_models[name].fit(X_later, y_later)
+            agreement = float(np.mean(predicted == refitted.predict(X_later)))
+            accuracy = accuracy_score(y_later, predicted)
+            rows.append((step, name, accuracy, agreement))
     return pd.DataFrame(rows, columns=["step", "model", "accuracy", "agreement"])
 
 
@@ -157,7 +172,7 @@ def feature_weights(
     -------
     DataFrame, index feature
         ``mutual information`` (nats, alone), ``forest`` (impurity importance; text columns
-        summed over their levels), ``permutation`` (log-loss lost on held-out users when
+        summed over their levels), ``permutation`` (log loss added on held-out users when
         the column is shuffled) and its ``sd``; ``selected``: permutation above two
         standard deviations.
     """
@@ -166,26 +181,30 @@ def feature_weights(
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=0.3, stratify=y, random_state=seed
     )
-    model = classifiers(seed)["random forest"].fit(X_train, y_train)
-    shuffled = importances(model, X_test, y_test, rng=rng).set_index("feature")
-    text = X.select_dtypes(exclude="number").columns
-    codes = X.assign(**{name: pd.factorize(X[name])[0] for name in text})
-    codes = codes.fillna(codes.median())
-    table = pd.DataFrame(
-        {
-            "mutual information": mutual_info_classif(
-                codes, y, discrete_features=codes.columns.isin(text), random_state=seed
-            ),
-            "forest": _by_source(model, list(X)),
-        },
-        index=pd.Index(list(X), name="feature"),
-    )
-    table[["permutation", "sd"]] = shuffled[["importance", "sd"]]
+    forest = classifiers(seed)["random forest"].fit(X_train, y_train)
+    permutation = importances(forest, X_test, y_test, rng=rng).set_index("feature")
+    table = pd.DataFrame(index=pd.Index(list(X), name="feature"))
+    table["mutual information"] = _mutual_information(X, y, seed)
+    table["forest"] = _impurity_importances(forest, list(X))
+    table[["permutation", "sd"]] = permutation[["importance", "sd"]]
     table["selected"] = table["permutation"] > 2 * table["sd"]
     return table.sort_values("permutation", ascending=False)
 
 
+def _mutual_information(X: pd.DataFrame, y: pd.Series, seed: int) -> np.ndarray:
+    """Mutual information (nats) of the label with each column alone: float (n_features,)."""
+    text = X.select_dtypes(exclude="number").columns
+    numbers = X.copy()
+    for name in text:
+        codes, _ = pd.factorize(X[name])
+        numbers[name] = codes
+    numbers = numbers.fillna(numbers.median())
+    is_text = numbers.columns.isin(text)
+    return mutual_info_classif(numbers, y, discrete_features=is_text, random_state=seed)
+
+
 def _labelled(features: pd.DataFrame, outcome: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the users with a label, their text as objects and their numbers as floats."""
     y = outcome.reindex(features.index).dropna()
     counts = y.value_counts()
     if len(counts) < 2 or counts.min() < 2:
@@ -196,47 +215,71 @@ def _labelled(features: pd.DataFrame, outcome: pd.Series) -> tuple[pd.DataFrame,
     X = features.loc[y.index].dropna(axis=1, how="all")
     text = X.select_dtypes(exclude="number").columns
     numbers = X.select_dtypes(include="number").columns
-    return X.astype({**dict.fromkeys(text, object), **dict.fromkeys(numbers, float)}), y
+    types = dict.fromkeys(text, object) | dict.fromkeys(numbers, float)
+    return X.astype(types), y
 
 
-def _judge(truth: np.ndarray, labels: np.ndarray, probas: list[np.ndarray]) -> dict[str, float]:
-    said = [labels[proba.argmax(axis=1)] for proba in probas]
-    marks = truth[:, None] == labels
-    scores = [accuracy_score(truth, one) for one in said]
-    pairs = [np.mean(a == b) for i, a in enumerate(said) for b in said[i + 1 :]]
-    errors = [
-        np.mean([calibration_error(marks[:, j], proba[:, j]) for j in range(len(labels))])
-        for proba in probas
-    ]
+def _scores(
+    y_true: np.ndarray, labels: np.ndarray, probabilities: list[np.ndarray]
+) -> dict[str, float]:
+    """Return the scores of one model from its probabilities (n, n_labels), one array a seed."""
+    has_label = y_true[:, None] == labels
+    predictions = []
+    accuracy = []
+    balanced_accuracy = []
+    brier = []
+    calibration = []
+    for probability in probabilities:
+        predicted = labels[probability.argmax(axis=1)]
+        predictions.append(predicted)
+        accuracy.append(accuracy_score(y_true, predicted))
+        balanced_accuracy.append(balanced_accuracy_score(y_true, predicted))
+        squared_error = (probability - has_label) ** 2
+        brier.append(squared_error.sum(axis=1).mean())
+        error_by_label = [
+            calibration_error(*columns) for columns in zip(has_label.T, probability.T, strict=True)
+        ]
+        calibration.append(np.mean(error_by_label))
+    pairs_of_seeds = itertools.combinations(predictions, 2)
+    agreement = [np.mean(first == second) for first, second in pairs_of_seeds]
     return {
-        "accuracy": float(np.mean(scores)),
-        "balanced accuracy": float(np.mean([balanced_accuracy_score(truth, one) for one in said])),
-        "sd of accuracy": float(np.std(scores, ddof=1)) if len(scores) > 1 else float("nan"),
-        "agreement": float(np.mean(pairs)) if pairs else float("nan"),
-        "Brier": float(np.mean([((proba - marks) ** 2).sum(axis=1).mean() for proba in probas])),
-        "calibration error": float(np.mean(errors)),
+        "accuracy": float(np.mean(accuracy)),
+        "balanced accuracy": float(np.mean(balanced_accuracy)),
+        "sd of accuracy": float(np.std(accuracy, ddof=1)) if len(accuracy) > 1 else float("nan"),
+        "agreement": float(np.mean(agreement)) if agreement else float("nan"),
+        "Brier": float(np.mean(brier)),
+        "calibration error": float(np.mean(calibration)),
     }
 
 
 def _per_class(
-    truth: np.ndarray, labels: np.ndarray, fitted: dict[str, list[np.ndarray]]
+    y_true: np.ndarray, labels: np.ndarray, probabilities: dict[str, list[np.ndarray]]
 ) -> pd.DataFrame:
+    """Return each model's precision, recall and F1 by label, from the first seed."""
     frames = []
-    for name, probas in fitted.items():
-        said = labels[probas[0].argmax(axis=1)]
-        values = precision_recall_fscore_support(truth, said, labels=labels, zero_division=0)
-        frame = pd.DataFrame(dict(zip(("precision", "recall", "f1", "n"), values, strict=True)))
+    for name, by_seed in probabilities.items():
+        predicted = labels[by_seed[0].argmax(axis=1)]
+        precision, recall, f1, n = precision_recall_fscore_support(
+            y_true, predicted, labels=labels, zero_division=0
+        )
+        frame = pd.DataFrame({"precision": precision, "recall": recall, "f1": f1, "n": n})
         frames.append(frame.assign(model=name, label=labels))
     return pd.concat(frames)[["model", "label", "precision", "recall", "f1", "n"]]
 
 
-def _by_source(model: Pipeline, names: list[str]) -> np.ndarray:
-    """Sum the importances of a column's one-hot levels back onto the column."""
-    encoder, forest = model[0], model[-1]
-    total = dict.fromkeys(names, 0.0)
-    for made, value in zip(
-        encoder.get_feature_names_out(), forest.feature_importances_, strict=True
-    ):
-        source = made if made in total else max((n for n in names if made.startswith(n)), key=len)
-        total[source] += float(value)
-    return np.array([total[name] for name in names])
+def _impurity_importances(pipeline: Pipeline, columns: list[str]) -> np.ndarray:
+    """Return the forest's importance of each column, its one-hot levels summed: float (n,)."""
+    encoded_names = pipeline[0].get_feature_names_out()
+    encoded_importances = pipeline[-1].feature_importances_
+    total = dict.fromkeys(columns, 0.0)
+    for encoded_name, importance in zip(encoded_names, encoded_importances, strict=True):
+        total[_source_column(encoded_name, columns)] += float(importance)
+    return np.array([total[name] for name in columns])
+
+
+def _source_column(encoded_name: str, columns: list[str]) -> str:
+    """Return the column from which the encoder made a column: ``gender`` for ``gender_f``."""
+    if encoded_name in columns:
+        return encoded_name
+    prefixes = [name for name in columns if encoded_name.startswith(name)]
+    return max(prefixes, key=len)

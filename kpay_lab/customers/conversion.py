@@ -1,4 +1,4 @@
-"""Predict who will buy: judged as probabilities, as rankings and in money; leakage checks."""
+"""Predict who will buy, judge it by probability, ranking and money, and check it for leakage."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.encoding import BASE
+from kpay_lab.customers.gains import average_precision_and_auc, cumulative_sums, score_ranks
 from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
 from kpay_lab.data.derived import item_sold
@@ -52,9 +53,12 @@ def fit_models(
         model = models[name].fit(train.X, train.y)
         if later is None or name == BASE:
             return model
-        return CalibratedClassifierCV(FrozenEstimator(model)).fit(later.X, later.y)
+        calibrated = CalibratedClassifierCV(FrozenEstimator(model))
+        return calibrated.fit(later.X, later.y)
 
-    chosen = list(models) if names is None else [n for n in models if n in (BASE, *names)]
+    chosen = list(models)
+    if names is not None:
+        chosen = [name for name in models if name in (BASE, *names)]
     # Threads change the time only: no model sees another.
     fitted = Parallel(n_jobs=-1, prefer="threads")(delayed(fit)(name) for name in chosen)
     return dict(zip(chosen, fitted, strict=True))
@@ -67,8 +71,10 @@ def predictions(models: dict[str, BaseEstimator], data: PurchaseData) -> dict[st
 
 def thinned(data: PurchaseData, step: int) -> PurchaseData:
     """Keep every ``step``-th row; all of them where those alone would hold one label."""
-    some = data.where(np.arange(len(data.y)) % step == 0)
-    return some if len(np.unique(some.y)) == 2 else data
+    row_number = np.arange(len(data.y))
+    sample = data.where(row_number % step == 0)
+    has_both_labels = len(np.unique(sample.y)) == 2
+    return sample if has_both_labels else data
 
 
 def judge(
@@ -88,21 +94,24 @@ def judge(
         1. The last two of calibration carry no interval.
     """
     need_both_labels(data.y)
-    y, user = data.y.astype(float), pd.factorize(data.rows["user_id"])[0]
-    drawn = rng.integers(0, user.max() + 1, (n_resamples, user.max() + 1))
-    counts = [np.bincount(draw, minlength=user.max() + 1)[user] for draw in drawn]
+    y = data.y.astype(float)
+    user, user_ids = pd.factorize(data.rows["user_id"])
+    n_users = len(user_ids)
+    drawn = rng.integers(0, n_users, (n_resamples, n_users))
+    row_weights = [np.bincount(draw, minlength=n_users)[user] for draw in drawn]
+    rows_of_user = np.bincount(user).astype(float)
     rows = []
     for name, p in predicted.items():
         losses = {"log loss": log_losses(y, p), "Brier": (p - y) ** 2}
         for metric, loss in losses.items():
-            sums = np.bincount(user, weights=loss), np.bincount(user).astype(float)
-            interval = bootstrap_ratio(*sums, rng=rng, n_resamples=n_resamples)
+            loss_of_user = np.bincount(user, weights=loss)
+            interval = bootstrap_ratio(loss_of_user, rows_of_user, rng=rng, n_resamples=n_resamples)
             rows.append((name, metric, interval.estimate, interval.low, interval.high))
-        code = np.unique(-p, return_inverse=True)[1]
-        value = _ranking(y, code, np.ones(len(y)))
-        resampled = np.array([_ranking(y, code, w) for w in counts])
-        resampled = resampled[~np.isnan(resampled).any(axis=1)]  # without the buyers: no ranking
-        low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+        rank = score_ranks(p)
+        value = average_precision_and_auc(y, rank, np.ones(len(y)))
+        resampled = np.array([average_precision_and_auc(y, rank, w) for w in row_weights])
+        without_buyers = np.isnan(resampled).any(axis=1)
+        low, high = np.quantile(resampled[~without_buyers], [0.025, 0.975], axis=0)
         for i, metric in enumerate(("PR-AUC", "ROC-AUC")):
             rows.append((name, metric, value[i], low[i], high[i]))
         rows.append((name, "calibration slope", calibration_slope(y, p), np.nan, np.nan))
@@ -111,9 +120,10 @@ def judge(
 
 
 def log_losses(y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Log loss of each prediction (nats); p is cut to [1e-6, 1 − 1e-6]."""
-    safe = np.clip(p, 1e-6, 1 - 1e-6)
-    return -np.log(np.where(y == 1, safe, 1 - safe))
+    """Log loss of each prediction (nats); p is clipped to [1e-6, 1 − 1e-6]."""
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)
+    probability_of_label = np.where(y == 1, clipped, 1 - clipped)
+    return -np.log(probability_of_label)
 
 
 def lift_curve(y: np.ndarray, p: np.ndarray, *, n_points: int = 100) -> pd.DataFrame:
@@ -129,10 +139,12 @@ def lift_curve(y: np.ndarray, p: np.ndarray, *, n_points: int = 100) -> pd.DataF
     >>> lift_curve(np.array([1, 0, 0, 0]), np.full(4, 0.5), n_points=2)["lift"].tolist()
     [1.0, 1.0]
     """
-    code = np.unique(-np.asarray(p), return_inverse=True)[1]
-    contacted, bought = (np.append(0, np.bincount(code, w).cumsum()) for w in (np.ones(len(y)), y))
+    rank = score_ranks(p)
+    contacts = cumulative_sums(rank, np.ones(len(y)))
+    purchases = cumulative_sums(rank, y)
     share = np.arange(1, n_points + 1) / n_points
-    gain = np.interp(share * len(y), contacted, bought) / max(bought[-1], 1)
+    reached = np.interp(share * len(y), contacts, purchases)
+    gain = reached / max(purchases[-1], 1)
     return pd.DataFrame({"share": share, "gain": gain, "lift": gain / share})
 
 
@@ -141,12 +153,13 @@ def profit_curve(
 ) -> pd.DataFrame:
     """Profit by share contacted: earned × purchases reached − contact_cost × contacts.
 
-    ``earned`` is what one purchase leaves (`money.gross_profit`), ``contact_cost`` what one contact
-    costs, both in the account's currency; columns share, profit.
+    ``earned`` is the profit of one purchase (`money.gross_profit`), ``contact_cost`` the cost of
+    one contact, both in the account's currency; columns share, profit.
     """
     curve = lift_curve(y, p, n_points=n_points)
-    profit = earned * curve["gain"] * np.sum(y) - contact_cost * curve["share"] * len(y)
-    return curve[["share"]].assign(profit=profit)
+    income = earned * curve["gain"] * np.sum(y)
+    cost = contact_cost * curve["share"] * len(y)
+    return curve[["share"]].assign(profit=income - cost)
 
 
 def shuffled_labels(
@@ -159,49 +172,58 @@ def shuffled_labels(
 ) -> pd.Series:
     """Leakage check: mean log loss after training on shuffled labels, beside the base rate's.
 
-    A pipeline that still beats the base rate learned its labels from the inputs' making.
+    Where the pipeline still beats the base rate, the features contain the labels.
     Each shuffle uses up to ``n_rows`` rows; ``sd`` is the spread over the shuffles.
     """
-    test_loss = []
+    test_losses = []
     for _ in range(n_shuffles):
         rows = sample_rows(len(train.y), n_rows, rng=rng)
+        shuffled = rng.permutation(train.y)
         model = conversion_models()["logistic regression"]
-        model.fit(train.X.iloc[rows], rng.permutation(train.y)[rows])
-        test_loss.append(log_loss(test.y, model.predict_proba(test.X)[:, 1], labels=[0, 1]))
-    base = log_loss(test.y, np.full(len(test.y), train.y.mean()), labels=[0, 1])
-    values = [np.mean(test_loss), np.std(test_loss, ddof=1), base]
+        model.fit(train.X.iloc[rows], shuffled[rows])
+        probability = model.predict_proba(test.X)[:, 1]
+        test_losses.append(log_loss(test.y, probability, labels=[0, 1]))
+    base_rates = np.full(len(test.y), train.y.mean())
+    base_loss = log_loss(test.y, base_rates, labels=[0, 1])
+    values = [np.mean(test_losses), np.std(test_losses, ddof=1), base_loss]
     return pd.Series(values, ["shuffled labels", "sd", BASE], name="log loss")
 
 
 def suspicious_features(data: PurchaseData, *, threshold: float = 0.9) -> pd.DataFrame:
-    """Leakage check: ROC-AUC of each number alone, and whether it is too good to be true."""
+    """Leakage check: ROC-AUC of each number alone; ``suspicious`` where above the threshold."""
     need_both_labels(data.y)
+    y = data.y.astype(float)
+    equal_weights = np.ones(len(y))
     numbers = data.X.select_dtypes("number")
     numbers = numbers.fillna(numbers.median())
-    auc = {}
+    auc_by_feature = {}
     for name, values in numbers.items():
-        code = np.unique(-values.to_numpy(), return_inverse=True)[1]
-        one = _ranking(data.y.astype(float), code, np.ones(len(data.y)))[1]
-        auc[name] = max(one, 1 - one)
-    table = pd.Series(auc, name="auc").sort_values(ascending=False).rename_axis("feature")
-    return table.reset_index().assign(suspicious=lambda t: t["auc"] > threshold)
+        rank = score_ranks(values.to_numpy())
+        _, auc = average_precision_and_auc(y, rank, equal_weights)
+        auc_by_feature[name] = max(auc, 1 - auc)
+    sorted_auc = pd.Series(auc_by_feature, name="auc").sort_values(ascending=False)
+    table = sorted_auc.rename_axis("feature").reset_index()
+    table["suspicious"] = table["auc"] > threshold
+    return table
 
 
-def dependence(model: BaseEstimator, data: PurchaseData, feature: str) -> pd.DataFrame:
+def partial_dependence(model: BaseEstimator, data: PurchaseData, feature: str) -> pd.DataFrame:
     """Mean predicted probability as one number is set to each of 12 values: value, probability.
 
-    The values are the feature's own where it has up to 12, else evenly spaced between its
-    5 % and 95 % quantiles; all are asked of the model at once (Friedman, 2001).
+    The values are those of the feature where it has up to 12, else evenly spaced between its
+    5 % and 95 % quantiles (Friedman, 2001). The model predicts all in one call.
     """
-    sample = data.X.iloc[:: max(1, len(data.X) // 1000)]
+    step = max(1, len(data.X) // 1000)
+    sample = data.X.iloc[::step]
     values = sample[feature].dropna().unique()
     if len(values) > 12:
         low, high = sample[feature].quantile([0.05, 0.95])
         values = np.linspace(low, high, 12)
     values = np.sort(values)
-    asked = pd.concat([sample.assign(**{feature: value}) for value in values])
-    chance = model.predict_proba(asked)[:, 1].reshape(len(values), -1)
-    return pd.DataFrame({"value": values, "probability": chance.mean(axis=1)})
+    copies = pd.concat([sample.assign(**{feature: value}) for value in values])
+    predicted = model.predict_proba(copies)[:, 1]
+    by_value = predicted.reshape(len(values), -1)
+    return pd.DataFrame({"value": values, "probability": by_value.mean(axis=1)})
 
 
 def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:
@@ -224,31 +246,18 @@ def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:
         return pd.Series(dtype=float, name="net price")
     sold = item_sold(items["item_id"], items)
     price = items.set_index("item_id")["price"].reindex(sold)
-    kept = 1 - _refunded_share(sold, orders)
-    return pd.Series(price.to_numpy() * kept, pd.Index(items["item_id"]), name="net price")
+    net = price.to_numpy() * (1 - _refunded_share(sold, orders))
+    return pd.Series(net, pd.Index(items["item_id"]), name="net price")
 
 
 def _refunded_share(sold: pd.Series, orders: pd.DataFrame) -> np.ndarray:
     """Share of the money that is paid back, for each course in ``sold``."""
-    sums = pd.DataFrame({"paid": orders["amount"], "back": refunded_amount(orders)})
-    paid, back = sums.sum()
+    amounts = pd.DataFrame({"paid": orders["amount"], "refunded": refunded_amount(orders)})
+    paid, refunded = amounts.sum()
     if paid == 0:
         return np.zeros(len(sold))
-    course = sums.groupby(orders["item_id"]).sum().reindex(sold).fillna(0)
-    prior = 10 * sums["paid"].mean()
-    lost = (course["back"] + prior * back / paid) / (course["paid"] + prior)
-    return lost.to_numpy()
-
-
-def _ranking(y: np.ndarray, code: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Average precision and ROC-AUC of weighted rows; ``code`` 0 holds the best score.
-
-    NaN for both where the weights leave a single label.
-    """
-    good, bad = np.bincount(code, weight * y), np.bincount(code, weight * (1 - y))
-    if not (good.any() and bad.any()):
-        return float("nan"), float("nan")
-    above = good.cumsum()
-    precision = above / np.maximum(above + bad.cumsum(), 1e-300)
-    area = (bad * (above - good / 2)).sum() / (above[-1] * bad.sum())
-    return float((good * precision).sum() / above[-1]), float(area)
+    by_course = amounts.groupby(orders["item_id"]).sum().reindex(sold).fillna(0)
+    prior = 10 * amounts["paid"].mean()
+    shrunk_refunds = by_course["refunded"] + prior * refunded / paid
+    share = shrunk_refunds / (by_course["paid"] + prior)
+    return share.to_numpy()

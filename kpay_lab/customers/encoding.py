@@ -1,4 +1,4 @@
-"""What every model of users starts from: numbers out of columns, and the base rate to beat."""
+"""What every model of users starts from: the encoder of its columns, and the base rate to beat."""
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,9 @@ BASE = "base rate"
 
 
 def base_rate() -> Pipeline:
-    """Return the unfitted model that knows nothing: each label's share, for everybody."""
-    return make_pipeline(DummyClassifier(strategy="prior"))
+    """Return the unfitted baseline: it predicts each label's share for everybody."""
+    prior = DummyClassifier(strategy="prior")
+    return make_pipeline(prior)
 
 
 def encoder(
@@ -26,21 +27,21 @@ def encoder(
     """Return the unfitted encoder of a frame of numbers and text.
 
     Gaps in numbers are filled by the column's median; a gap in text is the level "unknown".
-    Text is one-hot encoded, and a level never seen is all zeros.
+    Text is one-hot encoded; a level that training did not have becomes all zeros.
 
     Parameters
     ----------
     mark_gaps : bool
         Add a column for each number with gaps that says where they were.
     most_levels : float
-        Text of more levels is encoded by target means of a yes/no label.
+        Text with more levels is encoded by the mean of a yes/no label (target encoding).
     folds : cross-validator, optional
-        By which those means are cross-fitted; needed with ``most_levels``.
+        The folds on which those means are cross-fitted; needed with ``most_levels``.
     """
-    gaps_filled = SimpleImputer(
+    number_imputer = SimpleImputer(
         strategy="median", add_indicator=mark_gaps, keep_empty_features=True
     )
-    named_gaps = SimpleImputer(strategy="constant", fill_value="unknown", missing_values=np.nan)
+    text_imputer = SimpleImputer(strategy="constant", fill_value="unknown", missing_values=np.nan)
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
 
     def few_levels(X: pd.DataFrame) -> list[str]:
@@ -51,11 +52,12 @@ def encoder(
         text = X.select_dtypes(exclude="number")
         return [name for name in text if text[name].nunique() > most_levels]
 
+    numbers = make_column_selector(dtype_include="number")
     steps = [
-        ("number", gaps_filled, make_column_selector(dtype_include="number")),
-        ("text", make_pipeline(named_gaps, one_hot), few_levels),
+        ("number", number_imputer, numbers),
+        ("text", make_pipeline(text_imputer, one_hot), few_levels),
     ]
     if np.isfinite(most_levels):
-        means = TargetEncoder(target_type="binary", cv=folds)
-        steps.append(("many levels", means, many_levels))
+        target_means = TargetEncoder(target_type="binary", cv=folds)
+        steps.append(("many levels", target_means, many_levels))
     return ColumnTransformer(steps, verbose_feature_names_out=False)

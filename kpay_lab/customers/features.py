@@ -36,30 +36,31 @@ def user_features(
     Returns
     -------
     DataFrame
-        Index ``user_id``: every user with an event before the cut. What a table that is
-        absent would say is absent; NaN is "never happened", such as a click rate unseen.
+        Index ``user_id``: every user with an event before the cut. A table that is absent
+        adds no columns; NaN means that it never happened, such as the click rate of a user
+        without an exposure.
 
     Raises
     ------
     ValueError
         If the events have no time or the cut is outside the log.
     """
-    past = tables if cut is None else _known_inside(tables, cut)
+    past = tables if cut is None else _known_at_inner_cut(tables, cut)
     users = pd.Index(past.events["user_id"].unique(), name="user_id")
-    parts = [_behaviour(past, users), _habits(past, users)]
+    blocks = [_behaviour(past, users), _habits(past, users)]
     if past.orders is not None:
-        parts.append(_orders(past.orders, users))
+        blocks.append(_orders(past.orders, users))
     if past.exposures is not None and "clicked" in past.exposures:
-        clicks = past.exposures.groupby("user_id")["clicked"].mean()
-        parts.append(clicks.astype(float).reindex(users).rename("click rate").to_frame())
+        click_rate = past.exposures.groupby("user_id")["clicked"].mean().astype(float)
+        blocks.append(click_rate.reindex(users).rename("click rate").to_frame())
     if past.users is not None:
-        hidden = [*leave_out, "consent"]
-        people = past.users.set_index("user_id").drop(columns=hidden, errors="ignore")
-        parts.append(people.reindex(users))
-    return pd.concat(parts, axis=1)
+        excluded = [*leave_out, "consent"]
+        demographics = past.users.set_index("user_id").drop(columns=excluded, errors="ignore")
+        blocks.append(demographics.reindex(users))
+    return pd.concat(blocks, axis=1)
 
 
-def _known_inside(tables: Tables, cut: pd.Timestamp) -> Tables:
+def _known_at_inner_cut(tables: Tables, cut: pd.Timestamp) -> Tables:
     """Return the tables as known at a cut that has events on both sides."""
     first, last = tables.span()
     if not first < cut <= last:
@@ -72,12 +73,12 @@ def some_users(tables: Tables, most: int, *, rng: np.random.Generator) -> Tables
     ids = pd.Index(tables.events["user_id"].unique())
     if len(ids) <= most:
         return tables
-    chosen = ids[sample_rows(len(ids), most, rng=rng)]
-    kept = {
-        name: frame[frame["user_id"].isin(chosen)] if "user_id" in frame else frame
-        for name, frame in tables.present().items()
-    }
-    return Tables(**kept)
+    drawn = ids[sample_rows(len(ids), most, rng=rng)]
+    sample = {}
+    for name, frame in tables.present().items():
+        of_drawn = frame[frame["user_id"].isin(drawn)] if "user_id" in frame else frame
+        sample[name] = of_drawn
+    return Tables(**sample)
 
 
 def main_group(items: pd.DataFrame, column: str) -> pd.Series:
@@ -92,43 +93,49 @@ def habit_columns(features: pd.DataFrame) -> list[str]:
 
 def without_gaps(features: pd.DataFrame) -> pd.DataFrame:
     """Fill gaps in numbers by the column's median; a column without any value is left out."""
-    known = features.dropna(axis=1, how="all")
-    return known.fillna(known.median()).astype(float)
+    not_empty = features.dropna(axis=1, how="all")
+    return not_empty.fillna(not_empty.median()).astype(float)
 
 
 def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
+    """Describe how much each user watches and interacts, one row a user."""
     events = past.events
-    who = users.get_indexer(events["user_id"])
-    n = np.bincount(who)
-    columns = {"log events": np.log1p(n)}
+    user = users.get_indexer(events["user_id"])
+    n_events = np.bincount(user)
+    columns = {"log events": np.log1p(n_events)}
     if "watch_time" in events and "duration" in events:
         share = watched_share(events).clip(upper=1.0)  # a replay does not make up for leaving
-        columns["watched share"] = share.groupby(who).mean()
-    if marks := [name for name in INTERACTIONS if name in events]:
-        total = events[marks].sum(axis=1).to_numpy(dtype=np.float64)
-        columns["interactions per event"] = np.bincount(who, weights=total) / n
+        columns["watched share"] = share.groupby(user).mean()
+    interactions = [name for name in INTERACTIONS if name in events]
+    if interactions:
+        per_event = events[interactions].sum(axis=1).to_numpy(dtype=np.float64)
+        per_user = np.bincount(user, weights=per_event)
+        columns["interactions per event"] = per_user / n_events
     if "timestamp" in events:
-        days = events["timestamp"].dt.floor("D").groupby(who).nunique()
-        columns["log active days"] = np.log1p(days)
+        day = events["timestamp"].dt.floor("D")
+        columns["log active days"] = np.log1p(day.groupby(user).nunique())
     return pd.DataFrame(columns).set_axis(users)
 
 
 def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
-    who, parts = past.events["user_id"], []
+    """Return the log-lifts of category, kind and three-hour band, one row a user."""
+    user_ids = past.events["user_id"]
+    blocks = []
     for name in ("category", "kind"):
         if past.items is not None and name in past.items:
-            levels = past.events["item_id"].map(main_group(past.items, name))
-            parts.append(log_lift(who, levels, users).add_prefix(f"{name} "))
+            groups = main_group(past.items, name)
+            levels = past.events["item_id"].map(groups)
+            blocks.append(log_lift(user_ids, levels, users).add_prefix(f"{name} "))
     if "timestamp" in past.events:
         hour = past.events["timestamp"].dt.hour // 3 * 3
-        parts.append(log_lift(who, hour, users).add_prefix("hour "))
-    return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=users)
+        blocks.append(log_lift(user_ids, hour, users).add_prefix("hour "))
+    return pd.concat(blocks, axis=1) if blocks else pd.DataFrame(index=users)
 
 
 def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.DataFrame:
     """Log of each user's share of each level over everybody's share, shrunk towards 0.
 
-    Without any level known there is no column.
+    Where every level is missing, the frame has no column.
 
     Examples
     --------
@@ -138,23 +145,31 @@ def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.Data
     u    0.15 -0.69
     w   -0.18  0.41
     """
-    code, names = pd.factorize(levels, sort=True)
-    if len(names) == 0:
+    level, level_names = pd.factorize(levels, sort=True)
+    n_levels = len(level_names)
+    if n_levels == 0:
         return pd.DataFrame(index=users)
-    base = np.bincount(code[code >= 0]) / (code >= 0).sum()
-    who, width = users.get_indexer(user_ids), len(names)
-    known = (who >= 0) & (code >= 0)
-    cells = np.bincount(who[known] * width + code[known], minlength=len(users) * width)
-    counts = cells.reshape(len(users), width)
-    shrunk = (counts + width * base) / (counts.sum(axis=1, keepdims=True) + width)
-    return pd.DataFrame(np.log(shrunk / base), index=users, columns=names)
+    has_level = level >= 0
+    overall_share = np.bincount(level[has_level]) / has_level.sum()
+    user = users.get_indexer(user_ids)
+    counted = (user >= 0) & has_level
+    cell = user[counted] * n_levels + level[counted]
+    cell_counts = np.bincount(cell, minlength=len(users) * n_levels)
+    counts = cell_counts.reshape(len(users), n_levels)
+    totals = counts.sum(axis=1, keepdims=True)
+    shrunk_share = (counts + n_levels * overall_share) / (totals + n_levels)
+    lift = shrunk_share / overall_share
+    return pd.DataFrame(np.log(lift), index=users, columns=level_names)
 
 
 def _orders(orders: pd.DataFrame, users: pd.Index) -> pd.DataFrame:
+    """Describe how often and for how much each user buys, one row a user."""
     by_user = orders.groupby("user_id")
-    columns = {"log orders": np.log1p(by_user.size().reindex(users, fill_value=0))}
-    columns["log mean amount"] = np.log1p(by_user["amount"].mean()).reindex(users)
+    n_orders = by_user.size().reindex(users, fill_value=0)
+    mean_amount = by_user["amount"].mean().reindex(users)
+    columns = {"log orders": np.log1p(n_orders), "log mean amount": np.log1p(mean_amount)}
     if "refund_amount" in orders:
-        refunded = refunded_amount(orders).gt(0).groupby(orders["user_id"]).mean()
-        columns["refund rate"] = refunded.reindex(users)
+        was_refunded = refunded_amount(orders).gt(0)
+        refund_rate = was_refunded.groupby(orders["user_id"]).mean()
+        columns["refund rate"] = refund_rate.reindex(users)
     return pd.DataFrame(columns)

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.customers.features import INTERACTIONS
 from kpay_lab.data.derived import item_sold
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import bootstrap_ratio
 
-# Each step and the step whose pairs it is a share of. Interacting is no condition for buying.
+# Each step, and the step that its rate is a share of. One can buy without interacting.
 STEPS = {
     "shown": None,
     "watched": "shown",
@@ -28,7 +29,7 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
     -------
     DataFrame
         user_id, item_id, first, kind, host, category, hour (as far as known) and a boolean
-        column a step. ``ordered``, ``learned``, ``reviewed`` and ``refunded`` speak of the
+        column a step. ``ordered``, ``learned``, ``reviewed`` and ``refunded`` are about the
         course that the item sells and count from the first contact on, so that an order counts
         for every item that led to it; ``learned`` is
         progress above 0 and ``reviewed`` a rating, both after the order.
@@ -40,9 +41,10 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
     """
     if "timestamp" not in tables.events:
         raise ValueError("a funnel needs events.timestamp; this log has no times")
-    events, key = tables.events, ["user_id", "item_id"]
-    shown = events if tables.exposures is None else tables.exposures
-    pairs = shown.groupby(key, sort=False)["timestamp"].min().rename("first").reset_index()
+    events = tables.events
+    contacts = events if tables.exposures is None else tables.exposures
+    by_pair = contacts.groupby(["user_id", "item_id"], sort=False)
+    pairs = by_pair["timestamp"].min().rename("first").reset_index()
     pairs["shown"] = tables.exposures is not None
     pairs["offer"] = item_sold(pairs["item_id"], tables.items)
     if tables.items is not None:
@@ -51,10 +53,10 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
             if name in items:
                 pairs[name] = pairs["item_id"].map(items[name])
     pairs["hour"] = pairs["first"].dt.hour
-    counts = events.filter(regex="^(like|comment|share|question)_count$")
-    marked = events[counts.fillna(0).sum(axis=1) > 0]
+    counts = events[[name for name in INTERACTIONS if name in events]]
+    interacted = counts.fillna(0).sum(axis=1) > 0
     pairs["watched"] = _follows(pairs, "item_id", "first", events)
-    pairs["interacted"] = _follows(pairs, "item_id", "first", marked)
+    pairs["interacted"] = _follows(pairs, "item_id", "first", events[interacted])
     if tables.orders is not None:
         return _after_the_order(pairs, tables.orders, events)
     return pairs.assign(ordered=False, learned=False, reviewed=False, refunded=False)
@@ -79,24 +81,28 @@ def funnel(
         high; rate = pairs in both steps / pairs in the step before, NaN for the first.
     """
     if by is not None and (by not in BY or by not in pairs):
-        known = [name for name in BY if name in pairs]
-        raise ValueError(f"by is {by!r}; this funnel can be split by {', '.join(known)}")
+        choices = [name for name in BY if name in pairs]
+        raise ValueError(f"by is {by!r}; this funnel can be split by {', '.join(choices)}")
     rows = []
     groups = [("all", pairs)] if by is None else pairs.groupby(by, observed=True)
     for value, group in groups:
-        user, users = pd.factorize(group["user_id"])
-        for step, before in STEPS.items():
-            inside = group[step].to_numpy(dtype=float)
-            row = [value, step, before, int(inside.sum()), len(np.unique(user[inside > 0]))]
-            base = None if before is None else group[before].to_numpy(dtype=float)
-            if base is None or base.sum() == 0:
+        user, user_ids = pd.factorize(group["user_id"])
+        for step, previous in STEPS.items():
+            in_step = group[step].to_numpy(dtype=float)
+            n_users = len(np.unique(user[in_step > 0]))
+            row = [value, step, previous, int(in_step.sum()), n_users]
+            in_previous = None if previous is None else group[previous].to_numpy(dtype=float)
+            if in_previous is None or in_previous.sum() == 0:
                 rows.append([*row, np.nan, np.nan, np.nan])
                 continue
-            sums = (np.bincount(user, w, len(users)) for w in (inside * base, base))
-            rate = bootstrap_ratio(*sums, rng=rng, n_resamples=n_resamples)
+            in_both_by_user = np.bincount(user, in_step * in_previous, len(user_ids))
+            previous_by_user = np.bincount(user, in_previous, len(user_ids))
+            rate = bootstrap_ratio(
+                in_both_by_user, previous_by_user, rng=rng, n_resamples=n_resamples
+            )
             rows.append([*row, rate.estimate, rate.low, rate.high])
-    names = [by or "group", "step", "of", "n", "n_users", "rate", "low", "high"]
-    return pd.DataFrame(rows, columns=names)
+    columns = [by or "group", "step", "of", "n", "n_users", "rate", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def time_to_purchase(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -114,50 +120,60 @@ def time_to_purchase(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def retention(tables: Tables, *, days: int = 7) -> pd.DataFrame:
-    """Share of each cohort that comes back: users who started in a period, active n periods on.
+    """Share of each cohort that is active again n periods after its first.
 
-    Periods that the log does not cover whole are NaN.
+    A cohort is the users whose first event lies in the same period of ``days`` days. Periods
+    that the log does not cover whole are NaN.
 
     Returns
     -------
     DataFrame
         Index: start of the cohort; column ``users``, then one column a period from 0.
     """
-    start, period = tables.events["timestamp"].min().floor("D"), pd.Timedelta(days=days)
-    seen = pd.DataFrame({"user_id": tables.events["user_id"]})
-    seen["period"] = (tables.events["timestamp"] - start) // period
-    seen = seen.drop_duplicates()
-    seen["cohort"] = seen.groupby("user_id")["period"].transform("min")
-    seen["age"] = seen["period"] - seen["cohort"]
-    counts = seen.pivot_table(index="cohort", columns="age", values="user_id", aggfunc="count")
-    whole = (tables.events["timestamp"].max() - start + pd.Timedelta(seconds=1)) // period
-    counts = counts.reindex(columns=range(int(seen["period"].max()) + 1))
+    times = tables.events["timestamp"]
+    start = times.min().floor("D")
+    period = pd.Timedelta(days=days)
+    active = pd.DataFrame({"user_id": tables.events["user_id"]})
+    active["period"] = (times - start) // period
+    active = active.drop_duplicates()
+    active["cohort"] = active.groupby("user_id")["period"].transform("min")
+    active["age"] = active["period"] - active["cohort"]
+    counts = active.pivot_table(index="cohort", columns="age", values="user_id", aggfunc="count")
+    last_period = int(active["period"].max())
+    counts = counts.reindex(columns=range(last_period + 1))
     users = counts[0].astype(int)
-    covered = counts.index.to_numpy()[:, None] + counts.columns.to_numpy() < max(whole, 1)
-    share = counts.fillna(0).div(users, axis=0).where(covered)
+    log_length = times.max() - start + pd.Timedelta(seconds=1)
+    n_whole_periods = max(log_length // period, 1)
+    period_of_cell = counts.index.to_numpy()[:, None] + counts.columns.to_numpy()
+    share = counts.fillna(0).div(users, axis=0)
+    share = share.where(period_of_cell < n_whole_periods)
     share.insert(0, "users", users)
-    return share.set_axis(start + share.index * period).rename_axis("cohort")
+    cohort_start = start + share.index * period
+    return share.set_axis(cohort_start).rename_axis("cohort")
 
 
 def _follows(pairs: pd.DataFrame, item: str, since: str, log: pd.DataFrame) -> np.ndarray:
     """Whether the log's last row of the pair is not before ``since``."""
-    last = log.groupby(["user_id", "item_id"])["timestamp"].max()
+    last_time = log.groupby(["user_id", "item_id"])["timestamp"].max()
     keys = pd.MultiIndex.from_frame(pairs[["user_id", item]])
-    return (last.reindex(keys).array >= pairs[since].array).astype(bool)
+    last_of_pair = last_time.reindex(keys).array
+    return (last_of_pair >= pairs[since].array).astype(bool)
 
 
 def _after_the_order(
     pairs: pd.DataFrame, orders: pd.DataFrame, events: pd.DataFrame
 ) -> pd.DataFrame:
-    orders = orders.sort_values("timestamp").drop_duplicates(["user_id", "item_id"], keep="last")
+    """Add the steps from the order on, by each pair's last order of the course."""
+    by_time = orders.sort_values("timestamp")
+    last_orders = by_time.drop_duplicates(["user_id", "item_id"], keep="last")
     keys = pd.MultiIndex.from_frame(pairs[["user_id", "offer"]])
-    bought = orders.set_index(["user_id", "item_id"]).reindex(keys)
-    at = bought["timestamp"].reset_index(drop=True)
-    pairs["ordered"] = (at >= pairs["first"]) & pairs["watched"]
-    pairs["ordered_at"] = at.where(pairs["ordered"])
+    order_of_pair = last_orders.set_index(["user_id", "item_id"]).reindex(keys)
+    ordered_at = order_of_pair["timestamp"].reset_index(drop=True)
+    pairs["ordered"] = (ordered_at >= pairs["first"]) & pairs["watched"]
+    pairs["ordered_at"] = ordered_at.where(pairs["ordered"])
     for step, column in (("learned", "progress"), ("reviewed", "rating")):
-        done = events[events[column] > 0] if column in events else events[:0]
-        pairs[step] = _follows(pairs, "offer", "ordered_at", done)
-    paid_back = refunded_amount(bought).gt(0).to_numpy()
-    pairs["refunded"] = pairs["ordered"] & paid_back
+        evidence = events[events[column] > 0] if column in events else events[:0]
+        pairs[step] = _follows(pairs, "offer", "ordered_at", evidence)
+    was_refunded = refunded_amount(order_of_pair).gt(0).to_numpy()
+    pairs["refunded"] = pairs["ordered"] & was_refunded
     return pairs

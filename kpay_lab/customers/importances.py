@@ -1,4 +1,4 @@
-"""What a model looks at: the log loss that scrambling a column adds."""
+"""Permutation importance: the log loss that is added when a column is shuffled."""
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,10 @@ def importances(
     n_repeats: int = 3,
     n_rows: int = 2000,
 ) -> pd.DataFrame:
-    """Shuffle one column at a time and see what the model loses (Breiman, 2001).
+    """Measure how much log loss rises when one column is shuffled (Breiman, 2001).
 
-    All columns of a repeat share one shuffle, so that the model is asked once a repeat and
-    not once a column: a pipeline's overhead is most of the time.
+    All columns of a repeat share one permutation, so that the model predicts once a repeat
+    and not once a column: the overhead of a pipeline takes most of the time.
 
     Parameters
     ----------
@@ -32,18 +32,30 @@ def importances(
         feature, importance (log loss added, nats), sd over repeats; largest first.
     """
     rows = sample_rows(len(y), n_rows, rng=rng)
-    X, column = X.iloc[rows], np.searchsorted(model.classes_, np.asarray(y)[rows])
-
-    def loss(frame: pd.DataFrame) -> np.ndarray:
-        chance = model.predict_proba(frame).reshape(-1, len(X), len(model.classes_))
-        right = np.take_along_axis(chance, column[None, :, None], axis=2)[:, :, 0]
-        return -np.log(np.clip(right, 1e-6, 1)).mean(axis=1)
-
-    added = []
+    sample = X.iloc[rows]
+    labels = np.asarray(y)[rows]
+    losses_added = []
     for _ in range(n_repeats):
-        order = rng.permutation(len(X))
-        scrambled = [X.assign(**{name: X[name].iloc[order].array}) for name in X]
-        added.append(loss(pd.concat(scrambled)) - loss(X))
-    table = pd.DataFrame({"feature": list(X), "importance": np.mean(added, axis=0)})
-    table["sd"] = np.std(added, axis=0, ddof=1) if n_repeats > 1 else np.nan
+        order = rng.permutation(len(sample))
+        shuffled = []
+        for name in sample:
+            values = sample[name].iloc[order].array
+            shuffled.append(sample.assign(**{name: values}))
+        shuffled_loss = _mean_log_losses(model, pd.concat(shuffled), labels)
+        losses_added.append(shuffled_loss - _mean_log_losses(model, sample, labels))
+    table = pd.DataFrame({"feature": list(sample), "importance": np.mean(losses_added, axis=0)})
+    table["sd"] = np.std(losses_added, axis=0, ddof=1) if n_repeats > 1 else np.nan
     return table.sort_values("importance", ascending=False, ignore_index=True)
+
+
+def _mean_log_losses(model: BaseEstimator, X: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
+    """Mean log loss of each copy of the sample: float (n_copies,).
+
+    ``X`` holds the copies one below the other; ``labels`` (n,) are those of one copy.
+    """
+    n_classes = len(model.classes_)
+    probability = model.predict_proba(X).reshape(-1, len(labels), n_classes)
+    label_position = np.searchsorted(model.classes_, labels)
+    of_label = np.take_along_axis(probability, label_position[None, :, None], axis=2)[:, :, 0]
+    clipped = np.clip(of_label, 1e-6, 1)
+    return -np.log(clipped).mean(axis=1)

@@ -1,4 +1,6 @@
-"""What a portrait is asked to foretell: a column of the users, or the interest tag to come."""
+"""The outcome that a portrait predicts: a column of the users, or the next interest tag."""
+
+import itertools
 
 import pandas as pd
 
@@ -7,12 +9,12 @@ from kpay_lab.customers.portraits import interest_tags
 from kpay_lab.data.tables import Tables
 
 NEXT_TAG = "next tag"
-Window = tuple[pd.DataFrame, pd.Series]
-LEAST = 10  # users a label needs; rarer ones cannot be learned, and could name a person
+Window = tuple[pd.DataFrame, pd.Series]  # features and outcome, both by user_id
+LEAST_USERS = 10  # that a label needs: a rarer one cannot be learned, and could identify a person
 
 
 def labelled_windows(tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2) -> list[Window]:
-    """Pair what was known of the users with what is to be foretold.
+    """Pair the users' features, as known at a cut, with the outcome to predict.
 
     Parameters
     ----------
@@ -33,30 +35,38 @@ def labelled_windows(tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2
         If the users have no such column.
     """
     if outcome != NEXT_TAG:
-        if tables.users is None or outcome not in tables.users:
-            known = [] if tables.users is None else [*tables.users.columns.drop("user_id")]
-            raise ValueError(f"outcome is {outcome!r}; choose {NEXT_TAG!r} or one of {known}")
-        labels = tables.users.set_index("user_id")[outcome].dropna().astype("str")
-        return _learnable([(user_features(tables, leave_out=(outcome,)), labels)])
+        return _learnable([_window_of_column(tables, outcome)])
     events = tables.events
     if "timestamp" not in events or tables.items is None or "category" not in tables.items:
         return []
     times = events["timestamp"]
     cuts = [times.quantile(i / (n_windows + 1)) for i in range(1, n_windows + 1)]
+    just_after_the_log = times.max() + pd.Timedelta(seconds=1)
     windows = []
-    for cut, end in zip(cuts, [*cuts[1:], times.max() + pd.Timedelta(seconds=1)], strict=True):
-        part = tables.with_events(events[(times >= cut) & (times < end)])
-        tags = interest_tags(part, n_tags=1).set_index("user_id")["tag"]
-        windows.append((user_features(tables, cut), tags))
+    for cut, end in itertools.pairwise([*cuts, just_after_the_log]):
+        between = (times >= cut) & (times < end)
+        tags = interest_tags(tables.with_events(events[between]), n_tags=1)
+        labels = tags.set_index("user_id")["tag"]
+        windows.append((user_features(tables, cut), labels))
     return _learnable(windows)
 
 
+def _window_of_column(tables: Tables, column: str) -> Window:
+    """Return the features of the whole log without the column, and the column as the outcome."""
+    if tables.users is None or column not in tables.users:
+        columns = [] if tables.users is None else [*tables.users.columns.drop("user_id")]
+        raise ValueError(f"outcome is {column!r}; choose {NEXT_TAG!r} or one of {columns}")
+    labels = tables.users.set_index("user_id")[column].dropna().astype("str")
+    return user_features(tables, leave_out=(column,)), labels
+
+
 def _learnable(windows: list[Window]) -> list[Window]:
-    """Keep the users whose features and label are known, and windows of two labels or more."""
-    kept = []
+    """Drop rare labels and users without features, then windows of fewer than two labels."""
+    learnable = []
     for features, labels in windows:
-        known = labels[labels.index.isin(features.index)]
-        frequent = known[known.map(known.value_counts()) >= LEAST]
+        with_features = labels[labels.index.isin(features.index)]
+        n_users = with_features.map(with_features.value_counts())
+        frequent = with_features[n_users >= LEAST_USERS]
         if frequent.nunique() > 1:
-            kept.append((features, frequent))
-    return kept
+            learnable.append((features, frequent))
+    return learnable

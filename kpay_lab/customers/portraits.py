@@ -15,7 +15,6 @@ from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.stats import random_state
 
 METHODS = ("kmeans", "mixture")
-COLUMNS = ["k", "silhouette", "null_mean", "null_sd", "null_max", "stability"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Segments:
     Parameters
     ----------
     k : int
-        Number of groups; 1 says that no structure held up.
+        Number of groups; 1 where no k was both stable and real.
     labels : Series of int, index user_id
         Group of each user, 0 the largest.
     names : tuple of str
@@ -57,25 +56,39 @@ def find_segments(
 
     ``features`` (n_users, n_features) are numbers without gaps by user_id, standardised here;
     ``method`` is ``kmeans`` or ``mixture`` (Gaussians started from k-means). Stable and real
-    are defined in `_accepted`; without such a k the answer is one group. One long cloud is
-    told from two by neither test, so look at the map. Raises ValueError if the method is
+    are defined in `_accepted`; without such a k the answer is one group. Neither test tells
+    one long cloud from two, so look at the map. Raises ValueError if the method is
     unknown, a value is missing, or users are fewer than groups.
     """
     values = _standardised(features, method, max(ks))
-    shuffled = [rng.permuted(values, axis=0) for _ in range(n_shuffles)]
-    drawn = rng.integers(0, len(values), (n_resamples, len(values)))
+    n_users = len(values)
+    shuffles = [rng.permuted(values, axis=0) for _ in range(n_shuffles)]
+    resamples = rng.integers(0, n_users, (n_resamples, n_users))
     seed = random_state(rng)
-    sample = rng.permutation(len(values))[:1000]
+    silhouette_sample = rng.permutation(n_users)[:1000]
     group = partial(group_users, method=method, seed=seed)
-    rows, groupings = [], {1: np.zeros(len(values), int)}
+    groupings = {1: np.zeros(n_users, int)}
+    rows = []
     for k in ks:
-        labels = groupings[k] = group(values, values, k)
-        stable = [adjusted_rand_score(labels, group(values[draw], values, k)) for draw in drawn]
-        null = [_score(x, group(x, x, k), sample) for x in shuffled]
-        spread = np.mean(null), np.std(null, ddof=1), max(null), np.mean(stable)
-        rows.append((k, _score(values, labels, sample), *map(float, spread)))
-    table = _accepted(pd.DataFrame(rows, columns=COLUMNS), least_stability)
-    k = int(table.loc[table["accepted"], "k"].max()) if table["accepted"].any() else 1
+        labels = group(values, values, k)
+        groupings[k] = labels
+        agreements = []
+        for resample in resamples:
+            resampled_labels = group(values[resample], values, k)
+            agreements.append(adjusted_rand_score(labels, resampled_labels))
+        null = [_silhouette(x, group(x, x, k), silhouette_sample) for x in shuffles]
+        row = {
+            "k": k,
+            "silhouette": _silhouette(values, labels, silhouette_sample),
+            "null_mean": float(np.mean(null)),
+            "null_sd": float(np.std(null, ddof=1)),
+            "null_max": float(max(null)),
+            "stability": float(np.mean(agreements)),
+        }
+        rows.append(row)
+    table = _accepted(pd.DataFrame(rows), least_stability)
+    accepted_ks = table.loc[table["accepted"], "k"]
+    k = 1 if accepted_ks.empty else int(accepted_ks.max())
     return _describe(features, values, groupings[k], table)
 
 
@@ -84,12 +97,15 @@ def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:
 
     Users who are all alike lie on one point.
     """
-    values = (features - features.mean()) / features.std().replace(0, 1)
+    spread = features.std().replace(0, 1)
+    values = (features - features.mean()) / spread
     xy = np.zeros((len(values), 2))
     if np.any(values):
-        n = min(2, *values.shape)
-        xy[:, :n] = PCA(n, random_state=0).fit_transform(values)
-    return pd.DataFrame(xy, features.index, ["x", "y"]).assign(segment=segments.labels)
+        n_directions = min(2, *values.shape)
+        pca = PCA(n_directions, random_state=0)
+        xy[:, :n_directions] = pca.fit_transform(values)
+    projected = pd.DataFrame(xy, features.index, ["x", "y"])
+    return projected.assign(segment=segments.labels)
 
 
 def interest_tags(tables: Tables, *, n_tags: int = 3, least_events: int = 5) -> pd.DataFrame:
@@ -109,17 +125,18 @@ def interest_tags(tables: Tables, *, n_tags: int = 3, least_events: int = 5) -> 
     """
     if tables.items is None or "category" not in tables.items:
         raise ValueError("interest tags need items.category; add the column or leave tags out")
-    events, categories = tables.events, main_group(tables.items, "category")
+    events = tables.events
     counts = events["user_id"].value_counts(sort=False)
     users = pd.Index(counts.index[counts >= least_events], name="user_id")
-    mine = events["user_id"].isin(users)
-    lift = np.exp(log_lift(events["user_id"], events["item_id"].map(categories), users))
-    long = lift.stack().rename("lift").rename_axis(["user_id", "tag"]).reset_index()
-    if not mine.any() or (long := long[long["lift"] > 1]).empty:
+    categories = events["item_id"].map(main_group(tables.items, "category"))
+    lift = np.exp(log_lift(events["user_id"], categories, users))
+    tags = lift.stack().rename("lift").rename_axis(["user_id", "tag"]).reset_index()
+    tags = tags[tags["lift"] > 1]
+    if tags.empty:
         return pd.DataFrame({"user_id": [], "rank": [], "tag": [], "lift": []})
-    long = long.sort_values(["user_id", "lift"], ascending=[True, False], kind="stable")
-    long["rank"] = long.groupby("user_id").cumcount() + 1
-    top = long[long["rank"] <= n_tags]
+    tags = tags.sort_values(["user_id", "lift"], ascending=[True, False], kind="stable")
+    tags["rank"] = tags.groupby("user_id").cumcount() + 1
+    top = tags[tags["rank"] <= n_tags]
     return top[["user_id", "rank", "tag", "lift"]].reset_index(drop=True)
 
 
@@ -128,12 +145,14 @@ def _standardised(features: pd.DataFrame, method: str, most: int) -> np.ndarray:
         raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
     if len(features) <= most:
         raise TooLittleError(f"{len(features)} users are too few for {most} groups; lower ks")
-    if features.isna().any(axis=None):
-        gap = features.columns[features.isna().any()][0]
-        raise ValueError(f"feature {gap!r} has gaps; fill or drop it before grouping users")
+    has_gaps = features.isna().any()
+    if has_gaps.any():
+        name = features.columns[has_gaps][0]
+        raise ValueError(f"feature {name!r} has gaps; fill or drop it before grouping users")
     values = features.to_numpy(dtype=np.float64)
     spread = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    scale = np.where(spread > 0, spread, 1)
+    return (values - values.mean(axis=0)) / scale
 
 
 def _accepted(table: pd.DataFrame, least_stability: float) -> pd.DataFrame:
@@ -143,56 +162,74 @@ def _accepted(table: pd.DataFrame, least_stability: float) -> pd.DataFrame:
     bootstrap samples is at least ``least_stability``. Real: the silhouette lies more than
     three standard deviations above, and above the largest of, that of shuffled columns.
     """
-    bar = np.maximum(table["null_mean"] + 3 * table["null_sd"], table["null_max"])
+    above_noise = table["null_mean"] + 3 * table["null_sd"]
+    threshold = np.maximum(above_noise, table["null_max"])
+    real = table["silhouette"] > threshold
     stable = table["stability"] >= least_stability
-    return table.assign(accepted=stable & (table["silhouette"] > bar))
+    return table.assign(accepted=stable & real)
 
 
 def group_users(
-    learned: np.ndarray, values: np.ndarray, k: int, *, method: str = "kmeans", seed: int = 0
+    train: np.ndarray, values: np.ndarray, k: int, *, method: str = "kmeans", seed: int = 0
 ) -> np.ndarray:
-    """Return the groups of ``values`` under k groups learned from ``learned``: int (n,).
+    """Return the group of each row of ``values`` under k groups fitted to ``train``: int (n,).
 
-    Both are (n, n_features). Users who are all alike cannot be told apart: where fewer than k
-    differ, there are as many groups as differ.
+    Both are float (n, n_features). Where fewer than k rows of ``train`` are distinct, there
+    are as many groups as distinct rows.
     """
-    k = _count_different(learned, k)
-    model = KMeans(k, n_init=2, random_state=seed).fit(learned)
-    if method == "mixture":
-        options = {"covariance_type": "diag", "reg_covar": 1e-3, "random_state": seed}
-        options |= {"means_init": model.cluster_centers_, "max_iter": 1000}
-        model = GaussianMixture(k, **options).fit(learned)
-    return model.predict(values)
+    k = _count_distinct(train, k)
+    kmeans = KMeans(k, n_init=2, random_state=seed).fit(train)
+    if method == "kmeans":
+        return kmeans.predict(values)
+    mixture = GaussianMixture(
+        k,
+        covariance_type="diag",
+        reg_covar=1e-3,
+        random_state=seed,
+        means_init=kmeans.cluster_centers_,
+        max_iter=1000,
+    )
+    return mixture.fit(train).predict(values)
 
 
-def _count_different(values: np.ndarray, most: int) -> int:
-    """Count the rows that differ, up to ``most``; a few rows mostly settle it."""
-    some = len(np.unique(values[: 10 * most], axis=0))
-    return most if some >= most else min(most, len(np.unique(values, axis=0)))
+def _count_distinct(values: np.ndarray, most: int) -> int:
+    """Count the distinct rows, up to ``most``; the first rows are mostly enough to reach it."""
+    n_distinct_first = len(np.unique(values[: 10 * most], axis=0))
+    if n_distinct_first >= most:
+        return most
+    n_distinct = len(np.unique(values, axis=0))
+    return min(most, n_distinct)
 
 
-def _score(values: np.ndarray, labels: np.ndarray, sample: np.ndarray) -> float:
-    """Silhouette on a sample of users; −1 where a single group is left."""
-    labels = labels[sample]
-    several = 1 < len(np.unique(labels)) < len(labels)
-    return float(silhouette_score(values[sample], labels)) if several else -1.0
+def _silhouette(values: np.ndarray, labels: np.ndarray, sample: np.ndarray) -> float:
+    """Silhouette on a sample of users; −1 where it is not defined.
+
+    It needs two groups or more, and fewer groups than users.
+    """
+    sample_labels = labels[sample]
+    n_groups = len(np.unique(sample_labels))
+    if not 1 < n_groups < len(sample):
+        return -1.0
+    return float(silhouette_score(values[sample], sample_labels))
 
 
 def _describe(
     features: pd.DataFrame, values: np.ndarray, labels: np.ndarray, table: pd.DataFrame
 ) -> Segments:
     """Number the groups by size and name them by their largest standardised differences."""
-    found, labels = np.unique(labels, return_inverse=True)
-    order = np.argsort(-np.bincount(labels), kind="stable")
-    labels = np.argsort(order)[labels]
-    frame = pd.DataFrame(values, features.index, features.columns)
-    profile = frame.groupby(labels).mean().rename_axis("segment")
+    group_labels, group = np.unique(labels, return_inverse=True)
+    largest_first = np.argsort(-np.bincount(group), kind="stable")
+    size_rank = np.argsort(largest_first)
+    segment = pd.Series(size_rank[group], features.index, name="segment")
+    standardised = pd.DataFrame(values, features.index, features.columns)
+    profile = standardised.groupby(segment.to_numpy()).mean().rename_axis("segment")
     names = []
-    for _, row in profile.iterrows():
-        top = row.loc[row.abs().nlargest(3).index]
-        names.append(", ".join(f"{name} {value:+.1f}" for name, value in top.items()))
-    if len(found) == 1:
+    for _, means in profile.iterrows():
+        largest = means.abs().nlargest(3).index
+        differences = [f"{name} {value:+.1f}" for name, value in means.loc[largest].items()]
+        names.append(", ".join(differences))
+    if len(group_labels) == 1:
         names = ["everybody"]
     return Segments(
-        len(found), pd.Series(labels, features.index, name="segment"), tuple(names), profile, table
+        k=len(group_labels), labels=segment, names=tuple(names), profile=profile, table=table
     )

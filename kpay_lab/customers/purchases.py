@@ -8,9 +8,11 @@ import pandas as pd
 from kpay_lab.data.derived import item_sold, watched_share
 from kpay_lab.data.tables import Tables, TooLittleError
 
+Columns = dict[str, np.ndarray | pd.Series]  # by name, one value a row
 NO_GAP = pd.Timedelta(0)
 TEXT = ("kind", "category", "host")
 PROFILE = "views by "  # columns that say what kind of user this is
+IDENTIFIERS = ("user_id", "item_id", "moment", "exposure")  # of a row, which are no features
 
 
 @dataclass(frozen=True)
@@ -63,23 +65,27 @@ def make_dataset(
     """
     log = _log(tables, unit)
     first, last = tables.span()
-    start, stop = cut + gap, cut + gap + horizon
+    start = cut + gap
+    stop = start + horizon
     if not first < cut < stop <= last + pd.Timedelta(days=1):
         raise ValueError(f"cut {cut} to {stop} is outside the log; it runs from {first} to {last}")
-    window = log[log["timestamp"].between(start, stop, inclusive="right")]
+    in_window = log["timestamp"].between(start, stop, inclusive="right")
+    window = log[in_window]
     if unit == "exposure":
         rows = window.rename(columns={"timestamp": "moment"}).reset_index(names="exposure")
-        rows["hour"], rows["moment"] = rows["moment"].dt.hour, rows["moment"] - gap
+        rows["hour"] = rows["moment"].dt.hour
+        rows["moment"] = rows["moment"] - gap
         y = rows["purchased"].to_numpy(dtype=int)
     else:
         past = tables.known_at(cut)
-        rows = _open_pairs(past, _log(past, unit)).assign(moment=cut)
+        rows = _pairs_not_owned(past, _log(past, unit)).assign(moment=cut)
+        pairs = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]])
         bought = pd.MultiIndex.from_frame(window[["user_id", "item_id"]])
-        y = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(bought).astype(int)
+        y = pairs.isin(bought).astype(int)
     if rows.empty:
         raise TooLittleError(f"no {unit} row between {start} and {stop}; choose another cut")
-    names = [name for name in rows if name in ("user_id", "item_id", "moment", "exposure")]
-    return PurchaseData(_features(rows, tables), y, rows[names])
+    identifiers = [name for name in rows if name in IDENTIFIERS]
+    return PurchaseData(_features(rows, tables), y, rows[identifiers])
 
 
 def train_and_test(
@@ -120,7 +126,7 @@ def need_both_labels(y: np.ndarray) -> None:
 
 
 def _log(tables: Tables, unit: str) -> pd.DataFrame:
-    """Return the table that says what was purchased, row by row of the unit."""
+    """Return the table that records the purchases of the unit: orders or exposures."""
     needed = {"course": "orders", "exposure": "exposures"}.get(unit)
     if needed is None:
         raise ValueError(f"unit is {unit!r}; choose course or exposure")
@@ -135,12 +141,13 @@ def _log(tables: Tables, unit: str) -> pd.DataFrame:
 
 
 def leaky(data: PurchaseData) -> PurchaseData:
-    """Put the purchase result among the inputs, as h(features, purchase result) asks.
+    """Add the label to the features, as h(features, purchase result) asks: a leak on purpose.
 
-    The score becomes perfect and worthless: at the moment of prediction the result is
-    what nobody has.
+    The score becomes perfect and worthless, because nobody knows the result at the moment
+    of prediction.
     """
-    return replace(data, X=data.X.assign(**{"purchase result": data.y.astype(float)}))
+    result = data.y.astype(float)
+    return replace(data, X=data.X.assign(**{"purchase result": result}))
 
 
 def history(rows: pd.DataFrame, log: pd.DataFrame, by: list[str], values: list[str]) -> np.ndarray:
@@ -157,44 +164,48 @@ def history(rows: pd.DataFrame, log: pd.DataFrame, by: list[str], values: list[s
     array([[1.],
            [2.]])
     """
-    n = len(rows)
+    n_rows = len(rows)
     keys = pd.concat([rows[by], log[by]], ignore_index=True)
     key = keys.groupby(by, sort=False, dropna=False).ngroup().to_numpy()
+    n_all = len(key)
     moment = np.concatenate([rows["moment"].to_numpy(), log["moment"].to_numpy()])
-    is_log = np.arange(n + len(log)) >= n
+    is_log = np.arange(n_all) >= n_rows
     order = np.lexsort((is_log, moment, key))  # at one moment a row stands before the log
-    amounts = np.zeros((len(key), len(values)))
-    amounts[n:] = log[values].to_numpy(dtype=np.float64)
+    amounts = np.zeros((n_all, len(values)))
+    amounts[n_rows:] = log[values].to_numpy(dtype=np.float64)
     sums = np.cumsum(amounts[order], axis=0)
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
-    before = np.vstack([np.zeros(len(values)), sums[starts[1:] - 1]])
-    sums -= np.repeat(before, np.diff(np.append(starts, len(key))), axis=0)
-    result = np.empty_like(sums)
-    result[order] = sums
-    return result[:n]
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))  # of each key, in sorted order
+    key_lengths = np.diff(np.append(starts, n_all))
+    sums_at_start = np.vstack([np.zeros(len(values)), sums[starts[1:] - 1]])
+    sums -= np.repeat(sums_at_start, key_lengths, axis=0)
+    in_given_order = np.empty_like(sums)
+    in_given_order[order] = sums
+    return in_given_order[:n_rows]
 
 
-def _open_pairs(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
+def _pairs_not_owned(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
     """Return each user and course that met, directly or by a promotion, and is not yet owned."""
     logs = [log for log in (past.events, past.exposures) if log is not None]
-    met = pd.concat(logs, ignore_index=True)
-    met = met.assign(item_id=item_sold(met["item_id"], past.items))
-    pairs = met[["user_id", "item_id"]].drop_duplicates(ignore_index=True)
-    owned = orders[["user_id", "item_id"]]
-    free = ~pd.MultiIndex.from_frame(pairs).isin(pd.MultiIndex.from_frame(owned))
-    return pairs[free].reset_index(drop=True)
+    contacts = pd.concat(logs, ignore_index=True)
+    contacts = contacts.assign(item_id=item_sold(contacts["item_id"], past.items))
+    pairs = contacts[["user_id", "item_id"]].drop_duplicates(ignore_index=True)
+    bought = pd.MultiIndex.from_frame(orders[["user_id", "item_id"]])
+    is_owned = pd.MultiIndex.from_frame(pairs).isin(bought)
+    return pairs[~is_owned].reset_index(drop=True)
 
 
-def _dressed(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    """Add what is known of the item, ids as numbers, the moment as an integer."""
+def _with_item_columns(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Add the item's columns, the user as a number, the moment in microseconds, and n = 1."""
     frame = frame.rename(columns={"timestamp": "moment"}).reset_index(drop=True)
-    frame["moment"] = frame["moment"].dt.tz_convert(None).astype("datetime64[us]").astype("int64")
+    moment = frame["moment"].dt.tz_convert(None).astype("datetime64[us]")
+    frame["moment"] = moment.astype("int64")
     frame["offer"] = item_sold(frame["item_id"], tables.items)
     if tables.items is not None:
         items = tables.items.set_index("item_id")
         for name in TEXT:
             if name in items:
-                frame[name] = frame["item_id"].map(items[name]).astype("category")
+                label = frame["item_id"].map(items[name])
+                frame[name] = label.astype("category")
         if "price" in items:
             frame["price"] = frame["offer"].map(items["price"])
     frame["user"] = tables.ids("user_id").get_indexer(frame["user_id"])
@@ -202,87 +213,114 @@ def _dressed(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    rows, events = _dressed(rows, tables), _dressed(tables.events, tables)
-    found: dict[str, np.ndarray | pd.Series] = {n: rows[n] for n in TEXT if n in rows}
-    found["item"] = rows["item_id"].astype("category")
+    rows = _with_item_columns(rows, tables)
+    events = _with_item_columns(tables.events, tables)
+    features: Columns = {name: rows[name] for name in TEXT if name in rows}
+    features["item"] = rows["item_id"].astype("category")
     if "price" in rows:
-        found["log price"] = np.log1p(rows["price"])
+        features["log price"] = np.log1p(rows["price"])
     if "position" in rows:
-        found["log position"] = np.log(rows["position"].astype(float))
+        features["log position"] = np.log(rows["position"].astype(float))
     for name in ("treatment", "hour"):
         if name in rows:
-            found[name] = rows[name].astype(float)
-    found |= _viewing(rows, events) | _profile(rows, events)
+            features[name] = rows[name].astype(float)
+    features |= _viewing(rows, events)
+    features |= _profile(rows, events)
     if tables.orders is not None:
-        orders = _dressed(tables.orders, tables).assign(log_amount=lambda o: np.log1p(o["amount"]))
-        count, spent = history(rows, orders, ["user"], ["n", "log_amount"]).T
-        found["orders"] = np.log1p(count)
-        found["usual log amount"] = np.divide(
-            spent, count, np.full(len(rows), np.nan), where=count > 0
-        )
-        found["owned"] = (history(rows, orders, ["user", "offer"], ["n"])[:, 0] > 0).astype(float)
+        features |= _buying(rows, _with_item_columns(tables.orders, tables))
     if tables.exposures is not None and {"clicked", "purchased"} <= set(tables.exposures):
-        found |= _reactions(rows, _dressed(tables.exposures, tables))
+        features |= _reactions(rows, _with_item_columns(tables.exposures, tables))
     if tables.users is not None:
-        people = tables.users.set_index("user_id")
-        for name in ("age", "gender", "occupation"):
-            if name in people:
-                values = rows["user_id"].map(people[name])
-                found[name] = values if name == "age" else values.astype("category")
-    return pd.DataFrame(found)
+        features |= _demographics(rows, tables.users)
+    return pd.DataFrame(features)
 
 
-def _viewing(rows: pd.DataFrame, events: pd.DataFrame) -> dict[str, np.ndarray]:
+def _buying(rows: pd.DataFrame, orders: pd.DataFrame) -> Columns:
+    """How often and for how much this user bought, and whether this course is owned."""
+    orders = orders.assign(log_amount=np.log1p(orders["amount"]))
+    n_orders, log_spent = history(rows, orders, ["user"], ["n", "log_amount"]).T
+    unknown = np.full(len(rows), np.nan)
+    n_of_course = history(rows, orders, ["user", "offer"], ["n"])[:, 0]
+    return {
+        "orders": np.log1p(n_orders),
+        "usual log amount": np.divide(log_spent, n_orders, out=unknown, where=n_orders > 0),
+        "owned": (n_of_course > 0).astype(float),
+    }
+
+
+def _demographics(rows: pd.DataFrame, users: pd.DataFrame) -> Columns:
+    """Age as a number, gender and occupation as text, where known."""
+    by_id = users.set_index("user_id")
+    columns: Columns = {}
+    for name in ("age", "gender", "occupation"):
+        if name in by_id:
+            values = rows["user_id"].map(by_id[name])
+            columns[name] = values if name == "age" else values.astype("category")
+    return columns
+
+
+def _viewing(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
     """How often and how fully this user watched this item, offer, topic and kind.
 
-    The share watched is the mean over the views of which it is known, drawn towards 0.3 by
+    The watched share is the mean over the views whose share is known, shrunk towards 0.3 by
     five views.
     """
     share = watched_share(events).clip(upper=1.0)  # a replay is no second view
-    events = events.assign(known=share.notna(), share=share.fillna(0.0))
-    found = {}
-    for name, key in (
-        ("user", None),
-        ("topic", "category"),
-        ("kind", "kind"),
-        ("course", "offer"),
-        ("item", "item_id"),
-    ):
-        if key is None or key in rows:
-            keys = ["user", key] if key else ["user"]
-            views, known, watched = history(rows, events, keys, ["n", "known", "share"]).T
-            found[f"{name} views"] = np.log1p(views)
-            found[f"{name} watched"] = (watched + 1.5) / (known + 5)
-    return found
-
-
-def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Log-lifts of the user's views by topic, kind and three-hour band, as in `features`."""
-    bands = pd.to_datetime(events["moment"], unit="us").dt.hour // 3 * 3
-    found: dict[str, np.ndarray] = {}
-    for name, levels in (
-        ("category", events.get("category")),
-        ("kind", events.get("kind")),
-        ("hour", bands),
-    ):
-        if levels is None:
+    events = events.assign(has_share=share.notna(), share=share.fillna(0.0))
+    keys_by_name = {
+        "user": ["user"],
+        "topic": ["user", "category"],
+        "kind": ["user", "kind"],
+        "course": ["user", "offer"],
+        "item": ["user", "item_id"],
+    }
+    columns: Columns = {}
+    for name, keys in keys_by_name.items():
+        if not set(keys) <= set(rows):
             continue
-        marks = pd.get_dummies(levels, dtype=float).add_prefix(f"{PROFILE}{name} ")
-        log = pd.concat([events[["user", "moment"]], marks], axis=1)
-        counts = history(rows, log, ["user"], list(marks))
-        total, width = counts.sum(axis=1, keepdims=True), marks.shape[1]
-        share = (counts + 1) / (total + width)
-        found |= dict(zip(marks, np.log(share * width).T, strict=True))
-    return found
+        sums = history(rows, events, keys, ["n", "has_share", "share"])
+        n_views, n_shares, share_sum = sums.T
+        columns[f"{name} views"] = np.log1p(n_views)
+        columns[f"{name} watched"] = (share_sum + 1.5) / (n_shares + 5)
+    return columns
 
 
-def _reactions(rows: pd.DataFrame, shown: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Log of clicks and purchases over what the positions shown would lead one to expect."""
-    by_place = ["position"] if "position" in shown else ["policy"]
-    clicks, buys, n = history(shown, shown, by_place, ["clicked", "purchased", "n"]).T
-    shown = shown.assign(click=(clicks + 2.5) / (n + 10), buy=(buys + 0.2) / (n + 10))
-    found = {"bought before": history(rows, shown, ["user", "offer"], ["purchased"])[:, 0]}
-    keys = {
+def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
+    """Log-lifts of the user's views by topic, kind and three-hour band, over an equal share.
+
+    Each level counts as viewed once more than it was.
+    """
+    levels_by_name = {name: events[name] for name in ("category", "kind") if name in events}
+    levels_by_name["hour"] = pd.to_datetime(events["moment"], unit="us").dt.hour // 3 * 3
+    columns: Columns = {}
+    for name, levels in levels_by_name.items():
+        indicators = pd.get_dummies(levels, dtype=float).add_prefix(f"{PROFILE}{name} ")
+        log = pd.concat([events[["user", "moment"]], indicators], axis=1)
+        counts = history(rows, log, ["user"], list(indicators))
+        totals = counts.sum(axis=1, keepdims=True)
+        n_levels = indicators.shape[1]
+        share = (counts + 1) / (totals + n_levels)
+        log_lift = np.log(share * n_levels)
+        columns |= dict(zip(indicators, log_lift.T, strict=True))
+    return columns
+
+
+def _reactions(rows: pd.DataFrame, exposures: pd.DataFrame) -> Columns:
+    """Log of clicks and purchases over those expected from the positions of the exposures.
+
+    The expected rates are those of the position so far, shrunk by ten exposures; without
+    positions those of the policy.
+    """
+    by_position = ["position"] if "position" in exposures else ["policy"]
+    past = history(exposures, exposures, by_position, ["clicked", "purchased", "n"])
+    n_clicks, n_purchases, n_exposures = past.T
+    exposures = exposures.assign(
+        expected_click=(n_clicks + 2.5) / (n_exposures + 10),
+        expected_purchase=(n_purchases + 0.2) / (n_exposures + 10),
+    )
+    purchases_of_course = history(rows, exposures, ["user", "offer"], ["purchased"])
+    columns: Columns = {"bought before": purchases_of_course[:, 0]}
+    keys_by_name = {
         "user": ["user"],
         "topic": ["user", "category"],
         "kind": ["user", "kind"],
@@ -291,9 +329,14 @@ def _reactions(rows: pd.DataFrame, shown: pd.DataFrame) -> dict[str, np.ndarray]
         "offer": ["offer"],
         "host": ["host"],
     }
-    for name, key in keys.items():
-        if set(key) <= set(rows) & set(shown):
-            c, ec, b, eb = history(rows, shown, key, ["clicked", "click", "purchased", "buy"]).T
-            found[f"{name} click lift"] = np.log((c + 3) / (ec + 3))
-            found[f"{name} buy lift"] = np.log((b + 1) / (eb + 1))
-    return found
+    values = ["clicked", "expected_click", "purchased", "expected_purchase"]
+    shared_columns = set(rows) & set(exposures)
+    for name, keys in keys_by_name.items():
+        if not set(keys) <= shared_columns:
+            continue
+        clicks, expected_clicks, purchases, expected_purchases = history(
+            rows, exposures, keys, values
+        ).T
+        columns[f"{name} click lift"] = np.log((clicks + 3) / (expected_clicks + 3))
+        columns[f"{name} buy lift"] = np.log((purchases + 1) / (expected_purchases + 1))
+    return columns

@@ -1,10 +1,11 @@
-"""Who buys because we acted, and not merely who buys."""
+"""Uplift: how much a treatment such as a coupon raises each row's probability of a purchase."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.customers.gains import cumulative_sums, score_ranks
 from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData
 from kpay_lab.data.tables import TooLittleError
@@ -20,14 +21,14 @@ class Uplift:
 
 
 def lacking(train: PurchaseData, test: PurchaseData) -> str:
-    """Say what keeps `t_learner` from learning or being judged; nothing where nothing does."""
+    """Return the reason why `t_learner` cannot learn or be judged; empty where it can."""
     if "treatment" not in train.X or train.X["treatment"].nunique() < 2:
         return "no treatment was recorded, so what would have happened anyway is unknown"
     for arm, words in enumerate(("without", "with")):
-        own = (train.X["treatment"] == arm).to_numpy()
-        if len(np.unique(train.y[own])) < 2:
-            return f"the {own.sum():,} training rows {words} a coupon are all alike in outcome"
-        if not (test.X["treatment"] == arm).any():
+        in_arm = _in_arm(train, arm)
+        if len(np.unique(train.y[in_arm])) < 2:
+            return f"the {in_arm.sum():,} training rows {words} a coupon are all alike in outcome"
+        if not _in_arm(test, arm).any():
             return f"no row {words} a coupon is left to judge on"
     return ""
 
@@ -55,16 +56,21 @@ def t_learner(
     """
     if "treatment" not in train.X:
         raise TooLittleError("uplift needs exposures.treatment; this data set has none")
-    chance = {}
+    X_train = train.X.drop(columns="treatment")
+    X_test = test.X.drop(columns="treatment")
+    probability = {}
     for arm in (0, 1):
-        own = (train.X["treatment"] == arm).to_numpy()
-        if len(np.unique(train.y[own])) < 2:
+        in_arm = _in_arm(train, arm)
+        y_arm = train.y[in_arm]
+        if len(np.unique(y_arm)) < 2:
             raise TooLittleError(
-                f"arm {arm} has {own.sum()} rows without both outcomes; use more data"
+                f"arm {arm} has {in_arm.sum()} rows without both outcomes; use more data"
             )
-        fitted = conversion_models(seed, n_groups)[model].fit(_blind(train.X[own]), train.y[own])
-        chance[arm] = fitted.predict_proba(_blind(test.X))[:, 1]
-    return Uplift(chance[1] - chance[0], chance[1], chance[0])
+        classifier = conversion_models(seed, n_groups)[model]
+        classifier.fit(X_train[in_arm], y_arm)
+        probability[arm] = classifier.predict_proba(X_test)[:, 1]
+    effect = probability[1] - probability[0]
+    return Uplift(effect, treated=probability[1], untreated=probability[0])
 
 
 def qini_curve(
@@ -86,17 +92,24 @@ def qini_curve(
     ----------
     Radcliffe (2007), Using control groups to target on predicted lift.
     """
-    code = np.unique(-effect, return_inverse=True)[1]
-    weights = (np.ones(len(y)), treated * y, (1 - treated) * y, treated, 1 - treated)
-    rows, y1, y0, n1, n0 = (np.append(0, np.bincount(code, w).cumsum()) for w in weights)
-    gain = y1 - y0 * np.divide(n1, n0, out=np.zeros(len(n0)), where=n0 > 0)
+    rank = score_ranks(effect)
+    untreated = 1 - treated
+    rows = cumulative_sums(rank, np.ones(len(y)))
+    treated_purchases = cumulative_sums(rank, treated * y)
+    untreated_purchases = cumulative_sums(rank, untreated * y)
+    treated_rows = cumulative_sums(rank, treated)
+    untreated_rows = cumulative_sums(rank, untreated)
+    nothing = np.zeros(len(untreated_rows))
+    size_ratio = np.divide(treated_rows, untreated_rows, out=nothing, where=untreated_rows > 0)
+    gain = treated_purchases - untreated_purchases * size_ratio
     return _curve(rows, gain / len(y), n_points)
 
 
 def true_gain_curve(effect: np.ndarray, truth: np.ndarray, *, n_points: int = 100) -> pd.DataFrame:
-    """The same curve from the true effects: what a ranking by ``effect`` gains, free of noise."""
-    code = np.unique(-effect, return_inverse=True)[1]
-    rows, gain = (np.append(0, np.bincount(code, w).cumsum()) for w in (np.ones(len(truth)), truth))
+    """Return the curve of `qini_curve` from the true effects, free of sampling noise."""
+    rank = score_ranks(effect)
+    rows = cumulative_sums(rank, np.ones(len(truth)))
+    gain = cumulative_sums(rank, truth)
     return _curve(rows, gain / len(truth), n_points)
 
 
@@ -111,10 +124,12 @@ def _curve(rows: np.ndarray, gain: np.ndarray, n_points: int) -> pd.DataFrame:
     return pd.DataFrame({"share": share, "gain": gains, "random": share * gains[-1]})
 
 
-def _blind(X: pd.DataFrame) -> pd.DataFrame:
-    return X.drop(columns="treatment")
+def _in_arm(data: PurchaseData, arm: int) -> np.ndarray:
+    """Mark the rows of one arm: 1 treated, 0 untreated."""
+    return (data.X["treatment"] == arm).to_numpy()
 
 
 def experiment_rows(data: PurchaseData) -> PurchaseData:
-    """Keep the rows on which the treatment was drawn."""
-    return data.where(data.X["treatment"].notna().to_numpy())
+    """Keep the rows of the experiment: those whose treatment was drawn at random."""
+    assigned = data.X["treatment"].notna()
+    return data.where(assigned.to_numpy())

@@ -1,4 +1,4 @@
-"""What a hit count does not see: variety, concentration, surprise.
+"""Measures beyond accuracy: coverage, concentration, novelty, diversity, serendipity.
 
 ``items`` is an int array (n, k) of item positions, best first, -1 where a list ran short;
 ``popularity`` (n_items,) counts the users who met each item in training. Measures of a
@@ -14,7 +14,7 @@ from kpay_lab.evaluate.compare import Comparison
 from kpay_lab.evaluate.ranking import find_hits
 from kpay_lab.evaluate.split import Split
 
-# What a list lacks where a measure is not defined.
+# Why a measure is not defined.
 UNDEFINED = {
     "coverage": "there is no candidate",
     "gini": "no list shows a candidate",
@@ -33,22 +33,25 @@ def beyond_accuracy(
     The obvious lists of serendipity are those of ``popularity``, which must have been
     compared. Diversity needs ``features`` of the items (see `mean_diversity`).
     """
-    matrix = split.train.interest.values
-    met = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    interest = split.train.interest.values
+    n_users, n_items = interest.shape
+    popularity = np.bincount(interest.indices, minlength=n_items)
     obvious = comparison.lists["popularity"].items[:, :k]
     rows = {}
-    for name, top in comparison.lists.items():
-        items = top.items[:, :k]
-        hits = find_hits(items, split.test[top.users])
-        rows[name] = {
+    for name, lists in comparison.lists.items():
+        items = lists.items[:, :k]
+        hits = find_hits(items, split.test[lists.users])
+        lift_of_user = popularity_lift(items, popularity, interest[lists.users])
+        row = {
             "coverage": catalogue_coverage(items, split.candidates),
             "gini": gini(items, split.candidates),
-            "novelty": mean_known(novelty(items, met, matrix.shape[0])),
-            "popularity_lift": mean_known(popularity_lift(items, met, matrix[top.users])),
+            "novelty": mean_known(novelty(items, popularity, n_users)),
+            "popularity_lift": mean_known(lift_of_user),
             "serendipity": mean_known(serendipity(items, hits, obvious)),
         }
         if features is not None:
-            rows[name]["diversity"] = mean_diversity(items, features)
+            row["diversity"] = mean_diversity(items, features)
+        rows[name] = row
     return pd.DataFrame(rows).T
 
 
@@ -76,7 +79,8 @@ def catalogue_coverage(items: np.ndarray, candidates: np.ndarray) -> float:
     >>> catalogue_coverage(np.array([[0, 1], [0, -1]]), np.array([True, True, True, True]))
     0.5
     """
-    return float((times_shown(items, len(candidates))[candidates] > 0).mean())
+    shown = times_shown(items, len(candidates)) > 0
+    return float(shown[candidates].mean())
 
 
 def gini(items: np.ndarray, candidates: np.ndarray) -> float:
@@ -89,7 +93,8 @@ def gini(items: np.ndarray, candidates: np.ndarray) -> float:
     >>> gini(np.array([[0], [0]]), np.array([True, True, True, True]))  # (m - 1) / m
     0.75
     """
-    return stats.gini(times_shown(items, len(candidates))[candidates])
+    counts = times_shown(items, len(candidates))
+    return stats.gini(counts[candidates])
 
 
 def novelty(items: np.ndarray, popularity: np.ndarray, n_users: int) -> np.ndarray:
@@ -101,38 +106,48 @@ def novelty(items: np.ndarray, popularity: np.ndarray, n_users: int) -> np.ndarr
     >>> novelty(np.array([[0, 1]]), np.array([8, 2]), 8)  # (0 + 2) / 2
     array([1.])
     """
-    return _mean_where((-np.log2(np.maximum(popularity, 1) / n_users))[items], items >= 0)
+    share_of_users = np.maximum(popularity, 1) / n_users
+    self_information = -np.log2(share_of_users)
+    return _mean_where(self_information[items], items >= 0)
 
 
 def mean_diversity(items: np.ndarray, features: csr_array) -> float:
-    """Mean diversity of the first 1,000 lists, of those with at least two items; NaN of none."""
+    """Mean `intra_list_diversity` of the first 1,000 lists; NaN where none has two items."""
     return mean_known(intra_list_diversity(items[:1000], features))
 
 
 def intra_list_diversity(items: np.ndarray, features: csr_array | np.ndarray) -> np.ndarray:
     """Mean of 1 - cosine over the pairs of a list; NaN for lists with fewer than two items.
 
-    ``features`` (n_items, n_features) is what items are alike in: content, or users (the
+    ``features`` (n_items, n_features) describes the items: by content, or by their users (the
     transposed interest matrix). An item without features is unlike every other. Source:
     Ziegler et al. (2005), Improving recommendation lists through topic diversification.
 
     >>> intra_list_diversity(np.array([[0, 1, 2]]), np.array([[1, 0], [1, 0], [0, 1]]))
     array([0.66666667])
     """
-    rows = csr_array(features, dtype=np.float64)
-    norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)))
+    vectors = csr_array(features, dtype=np.float64)
+    norms = np.sqrt(_squared_norms(vectors))
     scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
-    unit = (rows * scale[:, None]).tocsr()
+    unit_vectors = (vectors * scale[:, None]).tocsr()
     listed = items >= 0
-    places = np.nonzero(listed)[0], items[listed]
-    lists = csr_array((np.ones(listed.sum()), places), shape=(len(items), rows.shape[0]))
-    total = lists @ unit
-    # sum over pairs of cosines = (|sum of unit vectors|^2 - sum of |unit|^2) / 2
-    squared = np.asarray(total.multiply(total).sum(axis=1))
-    own, size = lists @ (norms > 0), listed.sum(axis=1)
-    pairs = size * (size - 1)
-    alike = np.divide(squared - own, pairs, out=np.full(len(items), np.nan), where=pairs > 0)
-    return 1 - alike
+    list_of_entry = np.nonzero(listed)[0]
+    entries = (np.ones(listed.sum()), (list_of_entry, items[listed]))
+    lists = csr_array(entries, shape=(len(items), vectors.shape[0]))
+    # sum over ordered pairs of cosines = |sum of unit vectors|^2 - sum of |unit vector|^2
+    square_of_sum = _squared_norms(lists @ unit_vectors)
+    sum_of_squares = lists @ (norms > 0)
+    size = listed.sum(axis=1)
+    n_pairs = size * (size - 1)
+    undefined = np.full(len(items), np.nan)
+    cosine = np.divide(square_of_sum - sum_of_squares, n_pairs, out=undefined, where=n_pairs > 0)
+    return 1 - cosine
+
+
+def _squared_norms(vectors: csr_array) -> np.ndarray:
+    """Squared length of each row: float (n,)."""
+    squares = vectors.multiply(vectors)
+    return np.asarray(squares.sum(axis=1))
 
 
 def serendipity(items: np.ndarray, hits: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -144,7 +159,8 @@ def serendipity(items: np.ndarray, hits: np.ndarray, expected: np.ndarray) -> np
     >>> serendipity(np.array([[4, 7]]), np.array([[True, True]]), np.array([[4, 5]]))
     array([0.5])
     """
-    return _mean_where(hits & ~_held(items, expected), items >= 0)
+    unexpected_hits = hits & ~_is_in_list(items, expected)
+    return _mean_where(unexpected_hits, items >= 0)
 
 
 def overlap(left: np.ndarray, right: np.ndarray) -> float:
@@ -155,8 +171,9 @@ def overlap(left: np.ndarray, right: np.ndarray) -> float:
     >>> overlap(np.array([[0, 1]]), np.array([[1, 2]]))
     0.5
     """
-    held = _held(left, right)[left >= 0]
-    return float(held.mean()) if len(held) else float("nan")
+    is_item = left >= 0
+    in_both = _is_in_list(left, right)[is_item]
+    return float(in_both.mean()) if len(in_both) else float("nan")
 
 
 def popularity_lift(items: np.ndarray, popularity: np.ndarray, history: csr_array) -> np.ndarray:
@@ -171,18 +188,25 @@ def popularity_lift(items: np.ndarray, popularity: np.ndarray, history: csr_arra
     >>> popularity_lift(np.array([[0]]), np.array([6.0, 2.0, 4.0]), csr_array([[0, 1, 1]]))
     array([1.])
     """
-    met = np.diff(history.indptr)
-    pattern = csr_array((np.ones(history.nnz), history.indices, history.indptr), history.shape)
-    total = pattern @ np.asarray(popularity, dtype=np.float64)
-    own = np.divide(total, met, out=np.full(len(items), np.nan), where=total > 0)
-    return _mean_where(popularity[items], items >= 0) / own - 1
+    n_met = np.diff(history.indptr)
+    ones = np.ones(history.nnz)
+    met = csr_array((ones, history.indices, history.indptr), history.shape)
+    popularity_met = met @ np.asarray(popularity, dtype=np.float64)
+    undefined = np.full(len(items), np.nan)
+    mean_met = np.divide(popularity_met, n_met, out=undefined, where=popularity_met > 0)
+    mean_listed = _mean_where(popularity[items], items >= 0)
+    return mean_listed / mean_met - 1
 
 
-def _held(items: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return (items[:, :, None] == by[:, None, :]).any(axis=2)
+def _is_in_list(items: np.ndarray, lists: np.ndarray) -> np.ndarray:
+    """Mark the items (n, k) that occur anywhere in the list of the same row (n, m)."""
+    equal = items[:, :, None] == lists[:, None, :]
+    return equal.any(axis=2)
 
 
-def _mean_where(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-    count = there.sum(axis=1)
-    total = np.where(there, values, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+def _mean_where(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Mean of each row over the cells where the mask is true; NaN where none is."""
+    count = mask.sum(axis=1)
+    total = np.where(mask, values, 0.0).sum(axis=1)
+    undefined = np.full(len(values), np.nan)
+    return np.divide(total, count, out=undefined, where=count > 0)

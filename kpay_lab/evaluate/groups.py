@@ -1,4 +1,4 @@
-"""For whom, and on what, is a model good? Means by group of users and by popularity of items."""
+"""Scores of a model by group of users and by popularity of items."""
 
 import numpy as np
 import pandas as pd
@@ -24,14 +24,15 @@ def breakdown(
     ``groups`` maps user_id to a label, such as a column of `user_groups`. Columns:
     ``group, users, model, mean, low, high, suppressed``.
     """
-    chosen = values[(values["metric"] == "ndcg") & (values["k"] == k)]
-    wide = chosen.pivot(index="user_id", columns="model", values="value")
-    wide = wide.loc[chosen["user_id"].unique()]  # pseudonyms move no interval
-    label = groups.reindex(wide.index).fillna("unknown")
+    ndcg = values[(values["metric"] == "ndcg") & (values["k"] == k)]
+    by_model = ndcg.pivot(index="user_id", columns="model", values="value")
+    by_model = by_model.loc[ndcg["user_id"].unique()]  # so that pseudonyms change no interval
+    label = groups.reindex(by_model.index).fillna("unknown")
     rows = []
-    for name, part in wide.groupby(label, sort=True):
-        for model, found in zip(part, bootstrap_means(part.to_numpy(), rng=rng), strict=True):
-            rows.append((name, len(part), model, found.estimate, found.low, found.high))
+    for group, scores in by_model.groupby(label, sort=True):
+        intervals = bootstrap_means(scores.to_numpy(), rng=rng)
+        for model, mean in zip(scores, intervals, strict=True):
+            rows.append((group, len(scores), model, mean.estimate, mean.low, mean.high))
     table = pd.DataFrame(rows, columns=["group", "users", "model", "mean", "low", "high"])
     return suppress_small_groups(table, "users", min_users, within="model")
 
@@ -41,22 +42,22 @@ def user_groups(split: Split) -> pd.DataFrame:
 
     Activity: ``cold`` without a training event, else thirds of the users by number of items.
     """
-    met = np.diff(split.train.interest.values.indptr)
-    third = pd.Series(met).where(met > 0).rank(pct=True, method="max")
-    bands = pd.cut(third, [0, 1 / 3, 2 / 3, 1], labels=["low", "middle", "high"])
-    index = split.train.interest.users
-    found = pd.DataFrame({"activity": bands.astype("str").to_numpy()}, index=index)
-    found.loc[met == 0, "activity"] = "cold"
-    people = None if split.train.tables is None else split.train.tables.users
-    if people is None:
-        return found
-    people = people.set_index("user_id").reindex(index)
-    if "age" in people:
-        found["age"] = age_band(people["age"]).astype("object")
+    interest = split.train.interest
+    n_items = np.diff(interest.values.indptr)
+    rank = pd.Series(n_items).where(n_items > 0).rank(pct=True, method="max")
+    activity = pd.cut(rank, [0, 1 / 3, 2 / 3, 1], labels=["low", "middle", "high"])
+    groups = pd.DataFrame({"activity": activity.astype("str").to_numpy()}, index=interest.users)
+    groups.loc[n_items == 0, "activity"] = "cold"
+    tables = split.train.tables
+    if tables is None or tables.users is None:
+        return groups
+    demographics = tables.users.set_index("user_id").reindex(interest.users)
+    if "age" in demographics:
+        groups["age"] = age_band(demographics["age"]).astype("object")
     for column in ("gender", "occupation"):
-        if column in people:
-            found[column] = people[column]
-    return found
+        if column in demographics:
+            groups[column] = demographics[column]
+    return groups
 
 
 def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10) -> pd.DataFrame:
@@ -66,17 +67,21 @@ def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10)
     all training pairs, ``tail`` the rest, ``cold`` those without a training event. Columns:
     ``model, items, pairs, recall``.
     """
-    met = np.bincount(split.seen.indices, minlength=split.seen.shape[1])
-    order = np.argsort(-met, kind="stable")
-    head = np.zeros(len(met), dtype=bool)
-    head[order] = np.cumsum(met[order]) - met[order] < met.sum() / 2
-    band = np.where(met == 0, "cold", np.where(head, "head", "tail"))
-    asked = pd.Series(band[split.test.indices]).value_counts()
+    popularity = np.bincount(split.seen.indices, minlength=split.seen.shape[1])
+    order = np.argsort(-popularity, kind="stable")
+    by_popularity = popularity[order]
+    pairs_before = np.cumsum(by_popularity) - by_popularity
+    is_head = np.zeros(len(popularity), dtype=bool)
+    is_head[order] = pairs_before < popularity.sum() / 2
+    head_or_tail = np.where(is_head, "head", "tail")
+    band = np.where(popularity == 0, "cold", head_or_tail)
+    relevant_counts = pd.Series(band[split.test.indices]).value_counts()
     rows = []
     for name, lists in comparison.lists.items():
-        shown = lists.items[:, :k]
-        hits = find_hits(shown, split.test[lists.users])
-        found = pd.Series(band[shown[hits]]).value_counts()
-        for items, pairs in asked.items():
-            rows.append((name, items, pairs, found.get(items, 0) / pairs))
+        items = lists.items[:, :k]
+        hits = find_hits(items, split.test[lists.users])
+        hit_counts = pd.Series(band[items[hits]]).value_counts()
+        for label, n_relevant in relevant_counts.items():
+            recall = hit_counts.get(label, 0) / n_relevant
+            rows.append((name, label, n_relevant, recall))
     return pd.DataFrame(rows, columns=["model", "items", "pairs", "recall"])

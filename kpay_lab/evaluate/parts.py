@@ -1,4 +1,4 @@
-"""Which rows of the log train, what a model may know then, and the gate that proves it."""
+"""Split the tables into what trains and what is held back, and check the two for leakage."""
 
 from dataclasses import dataclass, replace
 
@@ -33,10 +33,10 @@ def default_split(tables: Tables) -> str:
     return "time" if first < last else "random_per_user"
 
 
-def part(
+def split_tables(
     tables: Tables, how: str, train_share: float | None = None, cut: pd.Timestamp | None = None
 ) -> Parts:
-    """Part the tables, their events numbered from 0, as `rows_to_train` says; pass the gate.
+    """Split the tables by `rows_to_train`, their events numbered from 0; raise on a leak.
 
     With a cut, the training part is what was known then (`Tables.known_at`). Without one,
     orders and exposures of the (user, item) pairs held back are dropped.
@@ -89,36 +89,42 @@ def rows_to_train(
         if cut is None:
             stamps = np.sort(times)
             later = np.searchsorted(stamps, stamps[0], side="right")  # the second stamp of all
-            place = min(max(int(share * n), later), n - 1)
-            cut = pd.Timestamp(stamps[place]).tz_localize("UTC")
-        return times < cut.tz_localize(None).to_datetime64(), cut
+            first_test_row = min(max(int(share * n), later), n - 1)
+            cut = pd.Timestamp(stamps[first_test_row]).tz_localize("UTC")
+        cut_time = cut.tz_localize(None).to_datetime64()
+        return times < cut_time, cut
     if how == "leave_last_out":
         order = np.argsort(event_times(events), kind="stable")
-        return events["user_id"].iloc[order].duplicated(keep="last").sort_index().to_numpy(), None
+        users_by_time = events["user_id"].iloc[order]
+        is_not_last = users_by_time.duplicated(keep="last")
+        return is_not_last.sort_index().to_numpy(), None
     if how == "random_rows":
+        n_test = round((1 - share) * n)
+        test_rows = legacy.permutation(n)[:n_test]
         in_train = np.ones(n, dtype=bool)
-        in_train[legacy.permutation(n)[: round((1 - share) * n)]] = False
+        in_train[test_rows] = False
         return in_train, None
     if how in BY_KEY:
-        return _first_of_each(pd.factorize(events[BY_KEY[how]])[0], legacy.rand(n), share), None
+        key, _ = pd.factorize(events[BY_KEY[how]])
+        return _first_of_each(key, legacy.rand(n), share), None
     if how == "given":
         return _given(events), None
     raise ValueError(f"split {how!r} is unknown; choose one of {', '.join(SPLITS)}")
 
 
 def _without_pairs(tables: Tables, held_back: pd.DataFrame) -> Tables:
-    """Drop orders and exposures of the (user, item) pairs held back: they tell the answer."""
+    """Drop orders and exposures of the (user, item) pairs held back, which would leak them."""
     pairs_held_back = pd.MultiIndex.from_frame(held_back[["user_id", "item_id"]])
-    kept = {}
+    reduced = {}
     for name, frame in tables.present().items():
         if name in ("orders", "exposures"):
             pairs = pd.MultiIndex.from_frame(frame[["user_id", "item_id"]])
-            kept[name] = frame[~pairs.isin(pairs_held_back)]
-    return replace(tables, **kept)
+            reduced[name] = frame[~pairs.isin(pairs_held_back)]
+    return replace(tables, **reduced)
 
 
 def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None) -> None:
-    """Raise if a model could have seen what it must foresee.
+    """Raise if a model could have seen what it must predict.
 
     No event (row label) may be in both parts. With a cut no training event, order, refund or
     exposure may lie at or after it, no test event before. An empty part is a `TooLittleError`.
@@ -149,13 +155,14 @@ def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> flo
     """Share of training events later than a test event, mean over test events.
 
     0 for a split by time; None without time stamps. A model trained on the future of what
-    it must foresee scores better than it ever will in use (Ji et al. 2023).
+    it must predict scores better than it ever will in use (Ji et al. 2023).
     """
     if "timestamp" not in train_events or train_events["timestamp"].isna().any():
         return None
     stamps = np.sort(event_times(train_events))
-    not_later = np.searchsorted(stamps, event_times(test_events), side="right")
-    return float(1 - (not_later / len(stamps)).mean())
+    n_not_later = np.searchsorted(stamps, event_times(test_events), side="right")
+    share_not_later = n_not_later / len(stamps)
+    return float(1 - share_not_later.mean())
 
 
 def event_times(events: pd.DataFrame) -> np.ndarray:
@@ -169,14 +176,17 @@ def event_times(events: pd.DataFrame) -> np.ndarray:
 
 
 def _first_of_each(key: np.ndarray, draws: np.ndarray, share: float) -> np.ndarray:
+    """Mark the rows with the smallest draws of each key, ``share`` of its rows."""
     rank = pd.Series(draws).groupby(key).rank(method="first")
-    return (rank <= np.round(share * np.bincount(key))[key]).to_numpy()  # half to even
+    n_train_of_key = np.round(share * np.bincount(key))  # half to even
+    return (rank <= n_train_of_key[key]).to_numpy()
 
 
 def _given(events: pd.DataFrame) -> np.ndarray:
     if "part" not in events:
         raise ValueError("events have no column 'part'; how='given' needs train or test in it")
-    strange = events.loc[~events["part"].isin(["train", "test"]), "part"]
-    if len(strange):
-        raise ValueError(f"part is {strange.iloc[0]!r}; it must be train or test")
+    is_valid = events["part"].isin(["train", "test"])
+    if not is_valid.all():
+        invalid = events.loc[~is_valid, "part"]
+        raise ValueError(f"part is {invalid.iloc[0]!r}; it must be train or test")
     return (events["part"] == "train").to_numpy()

@@ -1,4 +1,4 @@
-"""Choose hyperparameters on a validation slice of training; the test part stays shut."""
+"""Choose hyperparameters on a validation slice of training; the test part is never read."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,18 +43,21 @@ def search(
         validation users) and ``seconds``; no row where nobody has anything to find in the
         validation slice. Source: Bergstra & Bengio (2012).
     """
-    known = split.train.tables
-    if known is None:
+    tables = split.train.tables
+    if tables is None:
         raise ValueError("search needs the training tables; make the split with make_split")
     try:
-        inner = make_split(known, interest_of, how=default_split(known))
+        validation = make_split(tables, interest_of, how=default_split(tables))
     except TooLittleError:
         return pd.DataFrame(columns=[*space, "value", "seconds"])
     sizes = [len(choice) if hasattr(choice, "__len__") else np.inf for choice in space.values()]
-    n_trials, seed = int(min(n_trials, float(np.prod(sizes)))), int(rng.integers(2**32))
+    n_settings = float(np.prod(sizes))
+    n_trials = int(min(n_trials, n_settings))
+    seed = int(rng.integers(2**32))
     rows = []
     for setting in ParameterSampler(space, n_trials, random_state=seed):
-        found = compare({"trial": model(**setting)}, inner, [k], on_progress=on_progress)
-        values = found.values.loc[found.values["metric"] == "ndcg", "value"]
-        rows.append({**setting, "value": values.mean(), "seconds": found.seconds["trial"]})
+        trial = compare({"trial": model(**setting)}, validation, [k], on_progress=on_progress)
+        is_ndcg = trial.values["metric"] == "ndcg"
+        mean_ndcg = trial.values.loc[is_ndcg, "value"].mean()
+        rows.append({**setting, "value": mean_ndcg, "seconds": trial.seconds["trial"]})
     return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)

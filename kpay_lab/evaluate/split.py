@@ -1,4 +1,4 @@
-"""Split a log into what a model may learn and what it must foresee."""
+"""Split a log into a training part and the test part that a model must predict."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import coo_array, csr_array, diags_array
 
 from kpay_lab.data.tables import Tables, TooLittleError
-from kpay_lab.evaluate.parts import Parts, global_leakage, part
+from kpay_lab.evaluate.parts import Parts, global_leakage, split_tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training, trained_items
 from kpay_lab.recommend.candidates import candidate_items
@@ -110,7 +110,7 @@ def make_split(
     cold_users: bool = False,
     cold_items: str = "drop",
 ) -> Split:
-    """Part the tables, pass the leakage gate, decide what is relevant.
+    """Split the tables, check them for leakage, and decide what is relevant.
 
     Parameters
     ----------
@@ -138,59 +138,71 @@ def make_split(
     _check(relevant=relevant, cold_items=cold_items)
     if len(tables.ids("item_id")) == 1:
         raise TooLittleError("the log names a single item, so every list would be the same")
-    parts = part(tables, how, train_share, cut)
-    ids = tables.ids("user_id"), tables.ids("item_id")
-    trained = _pairs(parts.train.events, *ids)
-    wanted, seen = _pairs(parts.held_back, *ids), trained
+    parts = split_tables(tables, how, train_share, cut)
+    users = tables.ids("user_id")
+    items = tables.ids("item_id")
+    train_pairs = _pairs(parts.train.events, users, items)
+    relevant_pairs = _pairs(parts.held_back, users, items)
+    seen = train_pairs
     if relevant == "purchase":
-        wanted, seen = _purchases(tables, parts, *ids)
+        relevant_pairs, seen = _purchases(tables, parts, users, items)
     elif relevant == "interest":
-        degrees = _aligned(interest_of(tables.with_events(parts.held_back)), *ids).values
-        wanted = (degrees > threshold).astype(np.float64)
-    allowed = candidate_items(parts.train, ids[1], kinds=candidate_kinds)
-    candidates = allowed & (trained_items(trained) | (cold_items == "recommend"))
-    known = (np.diff(trained.indptr) > 0) | cold_users
+        test_interest = interest_of(tables.with_events(parts.held_back))
+        degrees = _aligned(test_interest, users, items).values
+        relevant_pairs = (degrees > threshold).astype(np.float64)
+    allowed = candidate_items(parts.train, items, kinds=candidate_kinds)
+    candidates = allowed & (trained_items(train_pairs) | (cold_items == "recommend"))
+    is_warm_user = np.diff(train_pairs.indptr) > 0
     findable = allowed if cold_items == "count" else candidates
-    fresh = _stored(wanted - wanted.multiply(seen))
-    test = _stored(diags_array(known * 1.0) @ fresh @ diags_array(findable * 1.0))
-    train = Training(_aligned(interest_of(parts.train), *ids), parts.train)
-    report = _report(how, relevant, parts, (wanted, fresh, test), candidates)
+    unseen = _canonical(relevant_pairs - relevant_pairs.multiply(seen))
+    test = _masked(unseen, users=is_warm_user | cold_users, items=findable)
+    train = Training(_aligned(interest_of(parts.train), users, items), parts.train)
+    report = _report(how, relevant, parts, (relevant_pairs, unseen, test), candidates)
     return Split(train, test, candidates, seen, report)
 
 
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
     """Draw a share of the candidates that the test part names: bool (n_items,), at least one."""
-    asked = np.bincount(split.test.indices, minlength=len(split.candidates)) > 0
-    among = np.flatnonzero(split.candidates & asked)
-    hidden = np.zeros(len(split.candidates), dtype=bool)
-    hidden[rng.choice(among, size=max(1, round(share * len(among))), replace=False)] = True
-    return hidden
+    n_items = len(split.candidates)
+    is_relevant = np.bincount(split.test.indices, minlength=n_items) > 0
+    eligible = np.flatnonzero(split.candidates & is_relevant)
+    n_drawn = max(1, round(share * len(eligible)))
+    drawn = np.zeros(n_items, dtype=bool)
+    drawn[rng.choice(eligible, size=n_drawn, replace=False)] = True
+    return drawn
 
 
 def hide_items(split: Split, hidden: np.ndarray) -> Split:
     """Return the split as if the hidden items had been published after training.
 
     Their events, orders and exposures leave the training part, they alone are candidates,
-    and only they count as relevant: what is found is found without anybody's behaviour
-    towards the item.
+    and only they count as relevant: a model has to find them without anybody's behaviour
+    towards them.
 
     Raises
     ------
     ValueError
         If no test pair names a hidden item.
     """
-    known, tables = split.train.interest, split.train.tables
-    values = _stored(known.values @ diags_array(~hidden * 1.0))
-    test = _stored(split.test @ diags_array(hidden * 1.0))
+    interest = split.train.interest
+    values = _masked(interest.values, items=~hidden)
+    test = _masked(split.test, items=hidden)
     if test.nnz == 0:
         raise ValueError("nobody turned to a hidden item in the test part; hide other items")
-    if tables is not None:  # what anybody did with the items goes, their descriptions stay
-        for name in tables.present().keys() - {"items", "users"}:
-            frame = getattr(tables, name)
-            left = frame[~frame["item_id"].isin(known.items[hidden])]
-            tables = replace(tables, **{name: left})
-    train = Training(InterestMatrix(values, known.users, known.items), tables)
+    tables = split.train.tables
+    if tables is not None:
+        tables = _without_behaviour(tables, interest.items[hidden])
+    train = Training(InterestMatrix(values, interest.users, interest.items), tables)
     return replace(split, train=train, test=test, candidates=split.candidates & hidden)
+
+
+def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
+    """Drop the events, orders and exposures of the items; their descriptions stay."""
+    visible = {}
+    for name in tables.present().keys() - {"items", "users"}:
+        frame = getattr(tables, name)
+        visible[name] = frame[~frame["item_id"].isin(items)]
+    return replace(tables, **visible)
 
 
 def _check(**given: str) -> None:
@@ -199,7 +211,15 @@ def _check(**given: str) -> None:
             raise ValueError(f"{name} is {value!r}; choose one of {', '.join(CHOICES[name])}")
 
 
-def _stored(matrix: csr_array) -> csr_array:
+def _masked(matrix: csr_array, *, items: np.ndarray, users: np.ndarray | None = None) -> csr_array:
+    """Set the rows and columns outside the masks to zero, which is then not stored."""
+    if users is not None:
+        matrix = diags_array(users * 1.0) @ matrix
+    return _canonical(matrix @ diags_array(items * 1.0))
+
+
+def _canonical(matrix: csr_array) -> csr_array:
+    """Return the matrix with sorted columns and no stored zero, so that equal ones are alike."""
     matrix = csr_array(matrix)
     matrix.eliminate_zeros()
     matrix.sort_indices()
@@ -208,8 +228,10 @@ def _stored(matrix: csr_array) -> csr_array:
 
 def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     """Return 1 for each (user, item) of the frame, however often it occurs."""
-    cells = users.get_indexer(frame["user_id"]), items.get_indexer(frame["item_id"])
-    pairs = coo_array((np.ones(len(frame)), cells), shape=(len(users), len(items))).tocsr()
+    user = users.get_indexer(frame["user_id"])
+    item = items.get_indexer(frame["item_id"])
+    entries = (np.ones(len(frame)), (user, item))
+    pairs = coo_array(entries, shape=(len(users), len(items))).tocsr()
     pairs.data[:] = 1.0
     return pairs
 
@@ -217,8 +239,9 @@ def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
 def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> InterestMatrix:
     """Return the same values under the indexes of the full tables."""
     cells = matrix.values.tocoo()
-    places = users.get_indexer(matrix.users)[cells.row], items.get_indexer(matrix.items)[cells.col]
-    values = coo_array((cells.data, places), shape=(len(users), len(items))).tocsr()
+    user = users.get_indexer(matrix.users)[cells.row]
+    item = items.get_indexer(matrix.items)[cells.col]
+    values = coo_array((cells.data, (user, item)), shape=(len(users), len(items))).tocsr()
     return InterestMatrix(values, users, items)
 
 
@@ -239,35 +262,42 @@ def _report(
     pairs: tuple[csr_array, csr_array, csr_array],
     candidates: np.ndarray,
 ) -> SplitReport:
-    learned, held_back = parts.train.events, parts.held_back
-    wanted, fresh, test = pairs
-    already_seen, unreachable = wanted.nnz - fresh.nnz, fresh.nnz - test.nnz
+    train_events = parts.train.events
+    test_events = parts.held_back
+    relevant_pairs, unseen, test = pairs
+    already_seen = relevant_pairs.nnz - unseen.nnz
+    unreachable = unseen.nnz - test.nnz
     if test.nnz == 0:
         raise TooLittleError(
             f"nobody has anything to find: {already_seen} relevant pairs were seen in training, "
             f"{unreachable} are of cold users or of no candidates; use a larger log or another "
             "split"
         )
-    names = ("user_id", "item_id")
-    cold = [set(held_back[name].unique()) - set(learned[name].unique()) for name in names]
     digest = hashlib.sha256()
-    for numbers in (learned.index, held_back.index, test.indptr, test.indices, candidates):
-        digest.update(np.asarray(numbers, dtype=np.int64).tobytes())
+    for numbers in (train_events.index, test_events.index, test.indptr, test.indices, candidates):
+        int64 = np.asarray(numbers, dtype=np.int64)
+        digest.update(int64.tobytes())
     return SplitReport(
         how=how,
         relevant=relevant,
-        train_events=_n_events(learned),
-        test_events=_n_events(held_back),
+        train_events=_n_events(train_events),
+        test_events=_n_events(test_events),
         users=int(np.count_nonzero(np.diff(test.indptr))),
         pairs=test.nnz,
         already_seen=already_seen,
         unreachable=unreachable,
-        cold_users=len(cold[0]),
-        cold_items=len(cold[1]),
+        cold_users=_count_cold(test_events["user_id"], train_events["user_id"]),
+        cold_items=_count_cold(test_events["item_id"], train_events["item_id"]),
         cut=parts.cut,
-        leakage=global_leakage(learned, held_back),
+        leakage=global_leakage(train_events, test_events),
         fingerprint=digest.hexdigest(),
     )
+
+
+def _count_cold(test_ids: pd.Series, train_ids: pd.Series) -> int:
+    """Count the ids that occur in the test part only."""
+    cold = set(test_ids.unique()) - set(train_ids.unique())
+    return len(cold)
 
 
 def _n_events(events: pd.DataFrame) -> int:

@@ -1,4 +1,4 @@
-"""What a list is worth: the money of its hits, and where the truth is known what it misses."""
+"""The value of a list: the revenue of its hits, and its regret where true interest is known."""
 
 import numpy as np
 import pandas as pd
@@ -13,30 +13,33 @@ from kpay_lab.recommend.base import largest
 
 def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     """Money paid for each (user, item), less what was paid back: (n_users, n_items)."""
-    net = net_amount(orders)
-    pairs = orders["user_id"], orders["item_id"]
-    return InterestMatrix.from_pairs(*pairs, net.to_numpy(), users=users, items=items).values
+    net = net_amount(orders).to_numpy()
+    matrix = InterestMatrix.from_pairs(
+        orders["user_id"], orders["item_id"], net, users=users, items=items
+    )
+    return matrix.values
 
 
 def held_back_revenue(tables: Tables, split: Split) -> csr_array:
     """Net revenue of the test part: the orders that training did not know."""
-    known = split.train.tables
-    if tables.orders is None or known is None or known.orders is None:
+    train = split.train.tables
+    if tables.orders is None or train is None or train.orders is None:
         raise ValueError("revenue needs an orders table, and these tables have none")
-    later = tables.orders.drop(index=known.orders.index)
+    later = tables.orders.drop(index=train.orders.index)
     return net_revenue(later, split.train.interest.users, split.train.interest.items)
 
 
 def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
     """Sum over each list (n, k) what the user paid for the items: ``paid`` (n, n_items).
 
-    Credits a model with sales it merely foresaw; what it would have caused is a question
-    for an experiment.
+    It credits a model with sales that would have happened anyway; only an experiment shows
+    what the model causes.
 
     >>> revenue(np.array([[1, 0], [1, -1]]), csr_array([[0.0, 99.0, 5.0], [10.0, 0.0, 7.0]]))
     array([99.,  0.])
     """
-    rows = np.broadcast_to(np.arange(len(items))[:, None], items.shape)
+    row_numbers = np.arange(len(items))[:, None]
+    rows = np.broadcast_to(row_numbers, items.shape)
     amounts = np.asarray(paid[rows.ravel(), items.ravel()]).reshape(items.shape)
     return np.where(items >= 0, amounts, 0.0).sum(axis=1)
 
@@ -72,9 +75,11 @@ def true_regret(
     ...             np.array([True, True, True])).round(2)
     array([0.5])
     """
-    worth = np.where(candidates, interest, 0.0)
-    worth[seen.tocoo().coords] = 0.0
+    available = np.where(candidates, interest, 0.0)
+    available[seen.tocoo().coords] = 0.0
     k = items.shape[1]
-    best = np.take_along_axis(worth, largest(worth, min(k, worth.shape[1])), axis=1)
-    given = np.where(items >= 0, np.take_along_axis(worth, items, axis=1), 0.0)
-    return (best.sum(axis=1) - given.sum(axis=1)) / k
+    best_items = largest(available, min(k, available.shape[1]))
+    best = np.take_along_axis(available, best_items, axis=1)
+    listed = np.take_along_axis(available, items, axis=1)
+    listed = np.where(items >= 0, listed, 0.0)
+    return (best.sum(axis=1) - listed.sum(axis=1)) / k

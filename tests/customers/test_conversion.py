@@ -3,16 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.inspection import partial_dependence
+from sklearn import inspection
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.conversion import (
-    dependence,
     fit_models,
     judge,
     lift_curve,
     net_prices,
+    partial_dependence,
     predictions,
     profit_curve,
     shuffled_labels,
@@ -271,7 +271,7 @@ def test_conversion_is_drawn(halves, fitted):
     table = importances(model, test.X, test.y, rng=rng(), n_repeats=1, n_rows=300)
     assert set(table["feature"]) == set(test.X)
     uplift = t_learner(*halves)
-    curve = dependence(model, test, "log price")
+    curve = partial_dependence(model, test, "log price")
     assert curve["probability"].between(0, 1).all()
     profits = {n: profit_curve(test.y, p, earned=50, contact_cost=1) for n, p in predicted.items()}
     figures = [
@@ -292,8 +292,12 @@ def test_dependence_equals_scikit_learn(halves, feature):
     model = fit_models(halves[0], names=["decision tree"])["decision tree"]
     sample = halves[1].X.iloc[:: max(1, len(halves[1].X) // 1000)]
     options = {"grid_resolution": 12, "kind": "average", "response_method": "predict_proba"}
-    wanted = partial_dependence(model, sample.dropna(subset=[feature]), [feature], **options)
-    found = dependence(model, replace(halves[1], X=sample.dropna(subset=[feature])), feature)
+    wanted = inspection.partial_dependence(
+        model, sample.dropna(subset=[feature]), [feature], **options
+    )
+    found = partial_dependence(
+        model, replace(halves[1], X=sample.dropna(subset=[feature])), feature
+    )
     np.testing.assert_allclose(found["value"], wanted["grid_values"][0], rtol=1e-12)
     np.testing.assert_allclose(found["probability"], wanted["average"][0], rtol=1e-12)
 

@@ -12,8 +12,8 @@ from kpay_lab.evaluate.parts import (
     default_split,
     global_leakage,
     leakage_gate,
-    part,
     rows_to_train,
+    split_tables,
 )
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.interest.weighting import interest_matrix
@@ -199,7 +199,7 @@ def test_training_tables_know_no_later_order_exposure_or_refund(sold):
 def test_without_a_cut_orders_of_held_back_pairs_are_withheld(sold):
     in_train = np.array([(u, i) != ("u", "a") for u, i in sold.events.to_numpy()[:, :2]])
     labelled = sold.events.assign(part=np.where(in_train, "train", "test"))
-    train = part(sold.with_events(labelled), "given").train
+    train = split_tables(sold.with_events(labelled), "given").train
     assert train.orders["amount"].tolist() == [10.0, 30.0]
     assert len(train.exposures) == 2
 
