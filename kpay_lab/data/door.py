@@ -10,10 +10,11 @@ import pandas as pd
 
 from kpay_lab.data import public
 from kpay_lab.data.log import Log
+from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.privacy import PERSONAL, pseudonymise, pseudonyms, with_consent
 from kpay_lab.data.reading import Rejected, read_tables
 from kpay_lab.data.sources import Source, find_files
-from kpay_lab.data.splitting import printable
+from kpay_lab.data.wording import printable
 from kpay_lab.data.tables import Tables, moment, window
 from kpay_lab.settings import Ranges, setting_faults
 
@@ -26,7 +27,9 @@ READERS = {
 DATASETS = ("tables", *READERS)
 
 
-def read_log(source: Source | Tables, dataset: str = "tables") -> Log:
+def read_log(
+    source: Source | Tables, dataset: str = "tables", mapping: LogMapping | None = None
+) -> Log:
     """Read a whole source, check every row, and set aside the rows that break the schema.
 
     Parameters
@@ -35,21 +38,27 @@ def read_log(source: Source | Tables, dataset: str = "tables") -> Log:
         As in `reading.read_tables`; finished ``Tables`` are taken as they are.
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad"}
         How the files of a folder are understood: your own ``tables``, or a public data set.
+    mapping : LogMapping, optional
+        What your own tables mean.
 
     Raises
     ------
     ValueError
-        If the data set is unknown, or the source lacks what it needs.
+        If the data set is unknown, the source lacks what it needs, or a mapping is given for
+        what needs none.
     """
     if dataset not in DATASETS:
         raise ValueError(f"dataset is {dataset!r}; it must be one of {', '.join(DATASETS)}")
+    if mapping and (dataset in READERS or isinstance(source, Tables)):
+        what = f"data set {dataset}" if dataset in READERS else "checked tables"
+        raise ValueError(f"mapping says what your own files mean; leave it empty for {what}")
     if dataset in READERS:
         return _read_public(source, dataset)
     if isinstance(source, Tables):
         return Log(source)
     if isinstance(source, str | Path):
-        return _read_path(source)
-    tables, rejected = read_tables(source)
+        return _read_path(source, mapping)
+    tables, rejected = read_tables(source, mapping=mapping)
     return Log(tables, rejected, notes=rejected.notes)
 
 
@@ -60,12 +69,12 @@ def _read_public(source: Source | Tables, dataset: str) -> Log:
     return Log(data.tables, notes=data.notes, files=data.files)
 
 
-def _read_path(path: str | Path) -> Log:
+def _read_path(path: str | Path, mapping: LogMapping | None) -> Log:
     """Read one file of events, or a folder of tables."""
     if not str(path):
         raise ValueError("dataset tables needs a file or a folder of tables (data_dir, --data)")
-    tables, rejected = read_tables(path)
-    files = tuple(chain.from_iterable(find_files(path).values()))
+    tables, rejected = read_tables(path, mapping=mapping)
+    files = tuple(chain.from_iterable(find_files(path, mapping).values()))
     return Log(tables, rejected, notes=rejected.notes, files=files)
 
 

@@ -21,6 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
+from kpay_lab.data.wording import printable
+
 TEXT = pa.large_string()
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
 BYTE_ORDER_MARKS = {
@@ -179,17 +181,6 @@ def decode(raw: bytes, file: str, *, whole: bool = True) -> tuple[str, bool]:
         except UnicodeDecodeError:
             continue
     raise ValueError(f"{file} is neither UTF-8 nor GB18030 text; save it as UTF-8")
-
-
-def printable(text: str, length: int = 60) -> str:
-    r"""Return a text for a message: short, on one line, without control characters.
-
-    >>> printable("red\x1b[31m\n"), printable("x" * 99, 5)
-    ('red\\x1b[31m\\n', 'xxxxx… (99 letters)')
-    """
-    characters = [one if one.isprintable() else repr(one)[1:-1] for one in text[:length]]
-    excerpt = "".join(characters)
-    return excerpt if len(text) <= length else f"{excerpt}… ({len(text):,} letters)"
 
 
 def _split_csv_quickly(text: str, file: str, guessed: bool) -> RawRows | None:

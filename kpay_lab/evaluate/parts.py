@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
@@ -118,8 +119,10 @@ def _without_pairs(tables: Tables, held_back: pd.DataFrame) -> Tables:
     reduced = {}
     for name, frame in tables.present().items():
         if name in ("orders", "exposures"):
-            pairs = pd.MultiIndex.from_frame(frame[["user_id", "item_id"]])
-            reduced[name] = frame[~pairs.isin(pairs_held_back)]
+            of_items = orders_of_items(frame)
+            pairs = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
+            leaking = of_items.index[pairs.isin(pairs_held_back)]
+            reduced[name] = frame[~frame.index.isin(leaking)]
     return replace(tables, **reduced)
 
 

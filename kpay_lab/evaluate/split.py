@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array, diags_array
 
+from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.parts import Parts, global_leakage, split_tables
 from kpay_lab.interest.matrix import InterestMatrix
@@ -201,7 +202,8 @@ def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
     visible = {}
     for name in tables.present().keys() - {"items", "users"}:
         frame = getattr(tables, name)
-        visible[name] = frame[~frame["item_id"].isin(items)]
+        if "item_id" in frame:  # orders of subscriptions name no item
+            visible[name] = frame[~frame["item_id"].isin(items)]
     return replace(tables, **visible)
 
 
@@ -251,8 +253,12 @@ def _purchases(
     """Return the pairs bought from the cut on, and those bought before it."""
     if tables.orders is None or parts.train.orders is None or parts.cut is None:
         raise ValueError("relevant='purchase' needs an orders table and how='time'")
-    later = tables.orders[tables.orders["timestamp"] >= parts.cut]
-    return _pairs(later, users, items), _pairs(parts.train.orders, users, items)
+    of_items = orders_of_items(tables.orders)
+    if of_items.empty:
+        raise TooLittleError("relevant='purchase' needs orders that name their item; none does")
+    later = of_items[of_items["timestamp"] >= parts.cut]
+    earlier = orders_of_items(parts.train.orders)
+    return _pairs(later, users, items), _pairs(earlier, users, items)
 
 
 def _report(
