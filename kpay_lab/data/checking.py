@@ -10,9 +10,9 @@ import pandera.errors
 import pyarrow as pa
 
 from kpay_lab import columns as c
+from kpay_lab.data.parsing import parse_column, parse_free
 from kpay_lab.data.splitting import TEXT, RawRows, printable
 from kpay_lab.data.tables import KIND_OF, PRIMARY_KEYS, SCHEMAS
-from kpay_lab.data.values import extra_column, typed_column
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,12 @@ def check_rows(
         if column not in texts:
             continue
         if column not in rules:
-            columns[column] = extra_column(texts[column])
+            columns[column] = parse_free(texts[column]).values
             continue
-        typed = typed_column(texts[column], str(rules[column].dtype), column)
-        columns[column] = typed.values
-        problems_by_rule.append(_problems(typed.bad, column, KIND_OF[column].words))
+        parsed = parse_column(texts[column], column)
+        columns[column] = parsed.values
+        found = parsed.problems.assign(column=column)
+        problems_by_rule.append(found[["row", "column", "reason"]])
     required = {name for name, rule in rules.items() if rule.required}
     unparsed = set(pd.concat(problems_by_rule)["column"])
     optional = [name for name in columns if name not in required | unparsed]
