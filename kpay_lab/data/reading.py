@@ -246,7 +246,7 @@ def read_headers(
     for table, paths in sources.items():
         for path in paths:
             try:
-                header = [*read_header(path), *mapping.constants_of(path.name)]
+                header = [*read_header(path)[0], *mapping.constants_of(path.name)]
                 names = name_columns(table, path.name, header, renames=_renames(table, mapping))
             except ValueError as error:
                 faults.append(str(error))
