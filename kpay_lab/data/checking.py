@@ -9,8 +9,9 @@ import pandas as pd
 import pandera.errors
 import pyarrow as pa
 
-from kpay_lab import columns as c
-from kpay_lab.data.splitting import TEXT, RawRows, printable
+from kpay_lab.data.arrow_rows import as_text
+from kpay_lab.data.headers import name_columns, used_columns
+from kpay_lab.data.rows import TEXT, RawRows
 from kpay_lab.data.tables import KIND_OF, PRIMARY_KEYS, SCHEMAS
 from kpay_lab.data.values import extra_column, typed_column
 
@@ -47,7 +48,7 @@ def check_rows(
     table : str
         Its name.
     partitions : sequence of RawRows
-        All its rows, as text.
+        All its rows.
     valid_ids : mapping
         ``user_id`` or ``item_id`` → the ids that its own table holds. A column that is not in
         the mapping may hold any id.
@@ -105,42 +106,13 @@ def _is_empty(values: pd.Series | np.ndarray) -> bool:
 
 def _name_columns(table: str, raw: RawRows) -> tuple[dict[str, pa.Array], list[str]]:
     """Return the columns by their names in the schema, and the names that are not used."""
-    names = name_columns(table, raw.file, raw.header, guessed=raw.guessed)
-    used = _used_columns(table, names)
-    cells = {name: cell for name, cell in zip(names, raw.cells, strict=True) if name in used}
+    names = name_columns(table, raw.file, raw.header)
+    used = used_columns(table, names)
+    cells = {}
+    for name, column in zip(names, raw.cells, strict=True):
+        if name in used:
+            cells[name] = as_text(column)
     return cells, [name for name in names if name not in used]
-
-
-def _used_columns(table: str, names: Sequence[str]) -> list[str]:
-    """Return the names that the table uses; the users table uses every column with a name."""
-    rules = SCHEMAS[table].columns
-    return [name for name in names if name in rules or (table == "users" and name)]
-
-
-def name_columns(table: str, file: str, header: Sequence[str], *, guessed: bool) -> list[str]:
-    """Replace the names in a header by those of the schema, as `columns.ALIASES` has them.
-
-    Raises
-    ------
-    ValueError
-        With all problems of the header at once: a required column is missing, a column is
-        there twice, or the encoding was ``guessed`` and a name is unknown.
-    """
-    rules = SCHEMAS[table].columns
-    names = [c.ALIASES.get(name.strip().lower(), name.strip()) for name in header]
-    names = [name.lower() if name.lower() in rules else name for name in names]
-    used = _used_columns(table, names)
-    missing = [name for name, rule in rules.items() if rule.required and name not in names]
-    faults = [f"it has no column {name}" for name in missing]
-    repeated = sorted(name for name in set(used) if used.count(name) > 1)
-    faults += [f"it names {printable(name)} more than once" for name in repeated]
-    if guessed and not rules.keys() >= set(names):
-        unknown = printable(", ".join(name for name in names if name not in rules))
-        faults.append(f"it is not UTF-8 and its columns {unknown} are not known; save it as UTF-8")
-    if faults:
-        columns = printable(", ".join(header), 200)
-        raise ValueError(f"{file}: {'; '.join(faults)} (its columns: {columns})")
-    return names
 
 
 def _stack(

@@ -12,8 +12,8 @@ from kpay_lab.data import public
 from kpay_lab.data.log import Log
 from kpay_lab.data.privacy import PERSONAL, pseudonymise, pseudonyms, with_consent
 from kpay_lab.data.reading import Rejected, read_tables
+from kpay_lab.data.rows import printable
 from kpay_lab.data.sources import Source, find_files
-from kpay_lab.data.splitting import printable
 from kpay_lab.data.tables import Tables, moment, window
 from kpay_lab.settings import Ranges, setting_faults
 
@@ -65,7 +65,7 @@ def _read_path(path: str | Path) -> Log:
     if not str(path):
         raise ValueError("dataset tables needs a file or a folder of tables (data_dir, --data)")
     tables, rejected = read_tables(path)
-    files = tuple(chain.from_iterable(find_files(path).values()))
+    files = tuple(dict.fromkeys(chain.from_iterable(find_files(path).values())))
     return Log(tables, rejected, notes=rejected.notes, files=files)
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.checking import Checked, check_rows, name_columns
-from kpay_lab.data.sources import Partition, Source, find_files, find_partitions
-from kpay_lab.data.splitting import RawRows, printable, read_header, split_file, split_frame
+from kpay_lab.data.checking import Checked, check_rows
+from kpay_lab.data.headers import name_columns
+from kpay_lab.data.rows import RawRows, printable
+from kpay_lab.data.sources import Source, find_partitions
+from kpay_lab.data.splitting import Partition, read_header, split_file, split_frame
 from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
@@ -74,13 +76,16 @@ def read_tables(source: Source, *, events: pd.DataFrame | None = None) -> tuple[
     frames = {} if events is None else {"events": events}
     problems = [pd.DataFrame(columns=ROW_COLUMNS)]
     counts = []
-    notes: list[str] = []
-    partitions = find_partitions(source)
+    found = find_partitions(source)
+    partitions = found.partitions
+    notes = [*found.notes]
     for table in READING_ORDER:
         if table not in partitions or table in frames:
             continue
         valid_ids = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
-        checked, problems_of_table, n_read = _read_table(table, partitions[table], valid_ids)
+        checked, problems_of_table, n_read, file_notes = _read_table(
+            table, partitions[table], valid_ids
+        )
         n_good = len(checked.good)
         n_rejected = len(problems_of_table.drop_duplicates(["file", "line"]))
         if n_good + n_rejected != n_read:
@@ -88,6 +93,7 @@ def read_tables(source: Source, *, events: pd.DataFrame | None = None) -> tuple[
         frames[table] = checked.good
         problems.append(problems_of_table)
         counts.append((table, n_read, n_good, n_rejected))
+        notes += file_notes
         notes += _notes_on_columns(table, checked)
     rows = pd.concat(problems, ignore_index=True)
     count_table = pd.DataFrame(counts, columns=COUNT_COLUMNS)
@@ -119,14 +125,13 @@ def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
     columns: dict[str, set[str]] = {}
     faults = []
     try:
-        sources = find_files(folder)
+        found = find_partitions(folder)
     except ValueError as error:
         return columns, [str(error)]
-    for table, paths in sources.items():
-        for path in paths:
+    for table, partitions in found.partitions.items():
+        for partition in partitions:
             try:
-                header, guessed = read_header(path)
-                names = name_columns(table, path.name, header, guessed=guessed)
+                names = name_columns(table, partition.name, read_header(partition))
             except ValueError as error:
                 faults.append(str(error))
                 continue
@@ -135,29 +140,20 @@ def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
 
 
 def _read_table(
-    table: str, partitions: Sequence[Partition], valid_ids: dict[str, pd.Series]
-) -> tuple[Checked, pd.DataFrame, int]:
-    """Return a table's checked rows, its problems with file and line, and how many rows were read.
-
-    The fast reader does not know on which line of a file a row stands. Where it meets any
-    problem, the whole table is read again exactly. Both ways apply the same rules to the same
-    texts.
-    """
-    for exactly in (False, True):
-        results = [_read_rows(table, partition, exactly) for partition in partitions]
-        raw = [rows for rows in results if rows is not None]
-        if len(raw) == len(partitions):
-            checked = check_rows(table, raw, valid_ids)
-            if exactly or checked.problems.empty:
-                break
+    table: str, partitions: Sequence[Partition | pd.DataFrame], valid_ids: dict[str, pd.Series]
+) -> tuple[Checked, pd.DataFrame, int, list[str]]:
+    """Return a table's checked rows, its problems with file and line, and what its files say."""
+    raw = [_read_rows(table, partition) for partition in partitions]
+    checked = check_rows(table, raw, valid_ids)
     n_read = sum(len(rows) + len(rows.broken) for rows in raw)
-    return checked, _locate(table, raw, checked.problems), n_read
+    notes = [note for rows in raw for note in rows.notes]
+    return checked, _locate(table, raw, checked.problems), n_read, notes
 
 
-def _read_rows(table: str, partition: Partition, exactly: bool) -> RawRows | None:
+def _read_rows(table: str, partition: Partition | pd.DataFrame) -> RawRows:
     if isinstance(partition, pd.DataFrame):
         return split_frame(partition, table)
-    return split_file(partition, exactly=exactly)
+    return split_file(partition)
 
 
 def _locate(table: str, partitions: Sequence[RawRows], problems: pd.DataFrame) -> pd.DataFrame:
