@@ -117,7 +117,14 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     from kpay_lab.data import sources
 
     dataset = values.get("dataset", "simulated")
-    return sources.tables_of(dataset, values.get("data_dir"), _mapping(values))
+    mapping = _mapping(values)
+    folder = values.get("data_dir")
+    tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types)
+    if dataset == "tables" and folder is not None:
+        from kpay_lab.data.reading import tables_by_type
+
+        tables |= tables_by_type(folder, mapping)
+    return tables
 
 
 def files_of(values: Mapping[str, Any]) -> list[Path]:
@@ -125,16 +132,15 @@ def files_of(values: Mapping[str, Any]) -> list[Path]:
     from kpay_lab.data import sources
 
     dataset = values.get("dataset", "simulated")
-    return sources.files_of(dataset, values.get("data_dir"), _mapping(values))
+    mapping = _mapping(values)
+    return sources.files_of(dataset, values.get("data_dir"), mapping.files, mapping.event_types)
 
 
-def _mapping(values: Mapping[str, Any]) -> "LogMapping | None":
-    """Return what is said of the meaning of files; None where nothing or nonsense is said."""
-    if not values.get("mapping") or _mapping_faults(values):
-        return None
+def _mapping(values: Mapping[str, Any]) -> "LogMapping":
+    """Return what is said of the meaning of files; the empty mapping where nonsense is said."""
     from kpay_lab.data.mapping import LogMapping
 
-    return LogMapping.of(values["mapping"])
+    return LogMapping() if _mapping_faults(values) else LogMapping.of(values.get("mapping"))
 
 
 def _mapping_faults(values: Mapping[str, Any]) -> list[str]:

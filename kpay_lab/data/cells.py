@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kpay_lab.data.splitting import TEXT, printable
+from kpay_lab.data.rows import TEXT, printable
 
 _MISSING = (
     r"na n/a n.a. null (null) none nan nat nil \n <na> #n/a undefined unknown - -- — —— / "

@@ -222,9 +222,7 @@ def _as_text(cells: pa.Array) -> pa.Array:
         return pa.array(texts, TEXT)
 
 
-def _parsed(
-    column: str, cells: pa.Array, parts: Sequence[_Part], mapping: LogMapping
-) -> Parsed:
+def _parsed(column: str, cells: pa.Array, parts: Sequence[_Part], mapping: LogMapping) -> Parsed:
     """Parse a column as a whole; where the headers say unlike units, each part in its own."""
     said = mapping.units.get(column, "")
     zone = mapping.source_time_zone
@@ -344,7 +342,8 @@ def _notes_on_cells(
     table: str, bad_cells: pd.DataFrame, cells: Mapping[str, pa.Array]
 ) -> Iterator[str]:
     """Count the bad cells of each column, with an example."""
-    for column, found in bad_cells.groupby("column", sort=False):
+    in_order = bad_cells.sort_values("row", kind="stable")
+    for column, found in in_order.groupby("column", sort=False):
         row = int(found["row"].iloc[0])
         reason = found["reason"].iloc[0]
         n = len(found)

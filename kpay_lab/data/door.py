@@ -14,8 +14,8 @@ from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.privacy import OWN_WORDS, PERSONAL, pseudonymise, pseudonyms, with_consent
 from kpay_lab.data.reading import Rejected, read_tables
+from kpay_lab.data.rows import printable
 from kpay_lab.data.sources import Source, find_files
-from kpay_lab.data.wording import printable
 from kpay_lab.data.tables import Tables, moment, window
 from kpay_lab.settings import Ranges, setting_faults
 
@@ -76,7 +76,9 @@ def _read_path(path: str | Path, mapping: LogMapping | None) -> Log:
     if not str(path):
         raise ValueError("dataset tables needs a file or a folder of tables (data_dir, --data)")
     tables, rejected = read_tables(path, mapping=mapping)
-    files = tuple(chain.from_iterable(find_files(path, mapping).values()))
+    meant = mapping or LogMapping()
+    found = find_files(path, meant.files, meant.event_types)
+    files = tuple(dict.fromkeys(chain.from_iterable(found.values())))
     return Log(tables, rejected, notes=rejected.notes, files=files)
 
 

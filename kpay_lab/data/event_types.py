@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kpay_lab.data.headers import columns_of, fold, profile_line
-from kpay_lab.data.splitting import TEXT, RawRows
-from kpay_lab.data.wording import printable
+from kpay_lab.data.rows import TEXT, RawRows, printable
 
 VIEW = "view"
 MEASURES = ("like_count", "comment_count", "share_count", "question_count")
@@ -119,14 +118,13 @@ class Parted:
     notes: tuple[str, ...] = ()
 
 
-def meaning_of_stem(path: Path) -> str | None:
-    """Return what the name of a file says of its rows: ``click.csv`` holds views.
+def meaning_of_word(word: str) -> str | None:
+    """Return what a common word means, such as the name of a file: ``click`` holds views.
 
-    >>> meaning_of_stem(Path("like.csv")), meaning_of_stem(Path("notes.csv"))
+    >>> meaning_of_word("like"), meaning_of_word("notes")
     ('like_count', None)
     """
-    stem = path.name.partition(".")[0]
-    return EventTypes().meaning_of(stem)
+    return EventTypes().meaning_of(word)
 
 
 def has_types(header: Sequence[str], said: EventTypes, renames: Iterable[str] = ()) -> bool:
@@ -153,6 +151,7 @@ def part_by_type(
     ValueError
         If some type has no meaning; the message shows the types and what to write.
     """
+    said = _with_named_files(partitions, said)
     types_of_rows = [_types(rows, said, renames) for rows in partitions]
     if all(types is None for types in types_of_rows):
         return Parted(tuple(partitions))
@@ -181,6 +180,17 @@ def part_by_type(
     )
 
 
+def _with_named_files(partitions: Sequence[RawRows], said: EventTypes) -> EventTypes:
+    """Take files such as ``click.csv`` and ``like.csv`` by their names, if all have such names."""
+    of_name = {}
+    for rows in partitions:
+        stem = Path(rows.file).name.partition(".")[0]
+        of_name[rows.file] = meaning_of_word(stem)
+    if said.files or len(of_name) < 2 or not all(of_name.values()):
+        return said
+    return replace(said, files={file: meaning for file, meaning in of_name.items() if meaning})
+
+
 @dataclass(frozen=True)
 class _Types:
     """The type of each row of a file, and the column that says it ('' where the file does)."""
@@ -202,9 +212,7 @@ def _types(rows: RawRows, said: EventTypes, renames: Mapping[str, str]) -> _Type
     return _Types(rows.header[position], texts)
 
 
-def _named_column(
-    header: Sequence[str], said: EventTypes, renames: Iterable[str]
-) -> int | None:
+def _named_column(header: Sequence[str], said: EventTypes, renames: Iterable[str]) -> int | None:
     """Return the position of the column of types by its name."""
     folded = [fold(name) for name in header]
     if said.column:
@@ -214,9 +222,7 @@ def _named_column(
     return named[0] if named else None
 
 
-def _doubtful_column(
-    rows: RawRows, said: EventTypes, renames: Mapping[str, str]
-) -> int | None:
+def _doubtful_column(rows: RawRows, said: EventTypes, renames: Mapping[str, str]) -> int | None:
     """Return the position of a column such as ``type``, if all it holds are types."""
     if said.column:
         return None
@@ -254,7 +260,7 @@ def _meanings(
         f"events: {printable(column)} holds types of behaviour, and not all are known: "
         f"{shown}{rest}; write mapping: {{event_types: {{column: {printable(column)}, types: "
         f"{{{lines}}}}}}}, each with what it means: {', '.join(MEANINGS)}; where the column is "
-        f"something else, write {profile_line('events', column, IGNORE)}"
+        f"something else, write {profile_line('events', {column: IGNORE})}"
     )
 
 
@@ -264,7 +270,7 @@ def _taken(rows: RawRows, chosen: np.ndarray, *, with_broken: bool = False) -> R
     return replace(
         rows,
         cells=[cells.filter(mask) for cells in rows.cells],
-        lines=None if rows.lines is None else np.asarray(rows.lines)[chosen],
+        lines=rows.lines[chosen],
         broken=rows.broken if with_broken else (),
         notes=rows.notes if with_broken else (),
     )

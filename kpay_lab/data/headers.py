@@ -14,8 +14,8 @@ from difflib import get_close_matches
 from functools import cache
 
 from kpay_lab import columns as c
+from kpay_lab.data.rows import printable
 from kpay_lab.data.tables import SCHEMAS
-from kpay_lab.data.wording import printable
 
 IGNORE = "ignore"  # what a mapping says of a column that is to be left out
 # What is understood beside the columns of a schema, and not kept as a column.
@@ -99,13 +99,13 @@ def _meaning(table: str, name: str, renames: Mapping[str, str]) -> Meaning | Non
     """Return what a name means in a table: as a mapping has it, or else by the names we know."""
     unit = _unit_in_brackets(name)
     said = {fold(theirs): ours for theirs, ours in renames.items()}
-    for spelling in (fold(name), fold(BRACKETS.sub("", _plain(name)))):
+    for spelling in (fold(name), fold(without_brackets(name))):
         if spelling in said:
             return Meaning(said[spelling], EXPLICIT, _allowed(unit, said[spelling]))
     known = _meanings(table)
     if fold(name) in known:
         return known[fold(name)]
-    stem = BRACKETS.sub("", _plain(name))
+    stem = without_brackets(name)
     if stem == _plain(name):
         last_word = LAST_WORD.search(stem)
         word = last_word.group(1) or last_word.group(2) if last_word else ""
@@ -115,6 +115,15 @@ def _meaning(table: str, name: str, renames: Mapping[str, str]) -> Meaning | Non
     if found is None:
         return None
     return Meaning(found.column, found.rank, _allowed(unit, found.column) or found.unit)
+
+
+def without_brackets(name: str) -> str:
+    """Return a name without the brackets at its end, in lower case.
+
+    >>> without_brackets("观看时长（秒）")
+    '观看时长'
+    """
+    return BRACKETS.sub("", _plain(name))
 
 
 def _plain(name: str) -> str:
@@ -185,7 +194,8 @@ def name_columns(
             names.append(written.strip())
         else:
             names.append("" if meaning.column == IGNORE else meaning.column)
-    faults = _missing(table, header, names)
+    missing = _missing(table, names)
+    faults = [f"it has no column {column}" for column in missing]
     faults += _repeated(table, header, meanings)
     if table == "users":
         faults += _repeated_extra(names, meanings)
@@ -193,10 +203,13 @@ def name_columns(
         unknown = ", ".join(name for name in header if not name.isascii())
         if unknown:
             shown = printable(unknown)
-            faults.append(f"it is not UTF-8 and its columns {shown} are not known; save it as UTF-8")
+            faults.append(
+                f"it is not UTF-8 and its columns {shown} are not known; save it as UTF-8"
+            )
     if faults:
         columns = printable(", ".join(header), 200)
-        raise ValueError(f"{file}: {'; '.join(faults)} (its columns: {columns})")
+        remedy = f"; {_remedy(table, header, meanings, missing)}" if missing else ""
+        raise ValueError(f"{file}: {'; '.join(faults)} (its columns: {columns}){remedy}")
     return names
 
 
@@ -239,31 +252,36 @@ def known_names(
     ]
 
 
-def _missing(table: str, header: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Say of each required column that is not there which names are understood, and what to do."""
-    faults = []
-    for column in c.REQUIRED[table].split():
-        if column in names:
-            continue
-        understood = [name for name, one in _meanings(table).items() if one.column == column]
-        nearest = _nearest(header, names, understood)
-        hint = f"the nearest is {printable(nearest)}; " if nearest else ""
-        line = profile_line(table, nearest or "THEIR NAME", column)
+def _missing(table: str, names: Sequence[str]) -> list[str]:
+    return [column for column in c.REQUIRED[table].split() if column not in names]
+
+
+def _remedy(
+    table: str, header: Sequence[str], meanings: Sequence[Meaning | None], missing: Sequence[str]
+) -> str:
+    """Say which names are understood for what is missing, and the line for any other name."""
+    unnamed = [name for name, one in zip(header, meanings, strict=True) if one is None]
+    renames = {}
+    sentences = []
+    for column in missing:
+        nearest = _nearest(unnamed, table, column)
+        if nearest:
+            unnamed.remove(nearest)
+        renames[nearest or f"YOUR NAME OF {column}"] = column
         listed = ", ".join(_names_shown(table, column))
-        faults.append(
-            f"it has no column {column}; {hint}understood are {listed} and the like; "
-            f"for another name write {line}"
-        )
-    return faults
+        sentences.append(f"understood as {column} are {listed} and the like")
+    sentences.append(f"for other names write {profile_line(table, renames)}")
+    return "; ".join(sentences)
 
 
-def _nearest(header: Sequence[str], names: Sequence[str], understood: Sequence[str]) -> str:
-    """Return the header's name, among those without a meaning, that is most like one we know."""
-    unnamed = {fold(one): one for one, name in zip(header, names, strict=True) if name == one}
-    for cutoff in (0.8, 0.6):
-        for name in unnamed:
-            if get_close_matches(name, understood, 1, cutoff):
-                return unnamed[name]
+def _nearest(unnamed: Sequence[str], table: str, column: str) -> str:
+    """Return the name without a meaning that is most like one that means the column."""
+    understood = [name for name, one in _meanings(table).items() if one.column == column]
+    by_fold = {fold(name): name for name in reversed(unnamed)}
+    for cutoff in (0.8, 0.65):
+        for folded in reversed(by_fold):
+            if get_close_matches(folded, understood, 1, cutoff):
+                return by_fold[folded]
     return ""
 
 
@@ -277,18 +295,17 @@ def _names_shown(table: str, column: str) -> list[str]:
     return [column, *english[: half - 1], *chinese[:half]]
 
 
-def profile_line(table: str, theirs: str, ours: str) -> str:
-    """Return what to write into a profile so that a column is understood.
+def profile_line(table: str, renames: Mapping[str, str]) -> str:
+    """Return what to write into a profile so that columns are understood.
 
-    >>> profile_line("events", "visitor", "user_id")
+    >>> profile_line("events", {"visitor": "user_id"})
     'mapping: {columns: {events: {"visitor": user_id}}}'
     """
-    return f'mapping: {{columns: {{{table}: {{"{printable(theirs)}": {ours}}}}}}}'
+    said = ", ".join(f'"{printable(theirs)}": {ours}' for theirs, ours in renames.items())
+    return f"mapping: {{columns: {{{table}: {{{said}}}}}}}"
 
 
-def _repeated(
-    table: str, header: Sequence[str], meanings: Sequence[Meaning | None]
-) -> list[str]:
+def _repeated(table: str, header: Sequence[str], meanings: Sequence[Meaning | None]) -> list[str]:
     """Refuse two names of one rank for a column, and say which to rename or to leave out."""
     names_of: dict[str, list[str]] = {}
     for written, meaning in zip(header, meanings, strict=True):
@@ -298,12 +315,12 @@ def _repeated(
     for column, written in names_of.items():
         if len(written) == 1:
             continue
-        if len(set(written)) == 1:
+        others = [name for name in written if fold(name) != fold(column)]
+        if len(set(written)) == 1 or not others:
             faults.append(f"it names {printable(written[0])} more than once; rename one")
             continue
         shown = " and ".join(map(printable, written))
-        others = [name for name in written if name.strip() != column]
-        line = profile_line(table, others[-1], IGNORE)
+        line = profile_line(table, {others[-1]: IGNORE})
         faults.append(f"{shown} both mean {column}; rename one, or write {line}")
     return faults
 
@@ -313,4 +330,3 @@ def _repeated_extra(names: Sequence[str], meanings: Sequence[Meaning | None]) ->
     extra = [name for name, one in zip(names, meanings, strict=True) if one is None and name]
     repeated = sorted({name for name in extra if extra.count(name) > 1})
     return [f"it names {printable(name)} more than once" for name in repeated]
-

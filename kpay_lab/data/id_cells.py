@@ -23,7 +23,7 @@ from kpay_lab.data.cells import (
     matches,
     problems_at,
 )
-from kpay_lab.data.splitting import TEXT
+from kpay_lab.data.rows import TEXT
 
 LARGEST_EXACT = 2.0**53  # beyond it a float no longer holds every whole number
 NEVER_SEEN = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
@@ -35,6 +35,7 @@ WHOLE_FLOAT = r"^-?(?:0|[1-9][0-9]*)\.0*$"
 FRACTION = r"^-?[0-9]+\.[0-9]*[1-9][0-9]*$"
 ROUNDED = r"^[1-9][0-9]{14}0+$"
 LONGER = r"^[1-9][0-9]{15,}$"
+OF_PEOPLE = ("user_id", "session_id")  # notes stand on pages, and pages carry no such id
 FEWEST_ROUNDED = 5  # by chance one id in ten ends in 0
 
 IS_ROUNDED = "it was rounded to {form}, so that ids can no longer be told apart; export ids as text"
@@ -157,9 +158,10 @@ def _notes(ids: pa.Array, n_words: int, column: str) -> list[str]:
     if is_alike.any():
         first = int(np.argmax(is_alike))
         alike = [distinct[int(row)].as_py() for row in np.flatnonzero(codes == codes[first])[:2]]
-        pair = f"{alike[0]!r} and {alike[1]!r}"
-        differ = "differ only by leading zeros, case or width"
-        notes.append(f"{column}: {is_alike.sum():,} ids {differ}, such as {pair}; they stay apart")
+        pair = f", such as {alike[0]!r} and {alike[1]!r}"
+        shown = "" if column in OF_PEOPLE else pair
+        differ = f"differ only by leading zeros, case or width{shown}"
+        notes.append(f"{column}: {is_alike.sum():,} ids {differ}; they stay apart")
     n_rounded = int(matches(distinct, ROUNDED).sum())
     if n_rounded >= FEWEST_ROUNDED and n_rounded == matches(distinct, LONGER).sum():
         ids_of = count_of(n_rounded, "id")

@@ -106,6 +106,11 @@ class LogMapping:
         """Return what is said of a table's columns: their name → ours, or ``ignore``."""
         return dict(self.columns.get(table, {}))
 
+    def names_said(self) -> list[str]:
+        """Return every name of a column that something is said of."""
+        renamed = [name for names in self.columns.values() for name in names]
+        return [*renamed, *filter(None, [self.event_types.column]), *self.price_of]
+
     def constants_of(self, file: str) -> dict[str, str]:
         """Return the columns that are the same in every row of a file."""
         found: dict[str, str] = {}
@@ -172,7 +177,9 @@ def _files_faults(value: Any) -> Iterator[str]:
         yield from _table_faults(place, table)
         listed = [names] if isinstance(names, str) else names
         if not isinstance(listed, Sequence) or not listed or not all(_is_text(n) for n in listed):
-            yield _wrong_shape(f"{place}.{table}", names, "names of files, such as [a.csv, b-*.csv]")
+            yield _wrong_shape(
+                f"{place}.{table}", names, "names of files, such as [a.csv, b-*.csv]"
+            )
 
 
 def _columns_faults(value: Any) -> Iterator[str]:

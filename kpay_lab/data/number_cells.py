@@ -38,7 +38,7 @@ from kpay_lab.data.cells import (
     without,
     written_words,
 )
-from kpay_lab.data.splitting import TEXT, printable
+from kpay_lab.data.rows import TEXT, printable
 from kpay_lab.data.tables import KIND_OF
 
 DURATIONS = ("watch_time", "duration")

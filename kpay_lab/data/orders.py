@@ -95,7 +95,9 @@ def _paid_back(orders: pd.DataFrame, is_back: np.ndarray) -> tuple[pd.DataFrame,
     known = orders.get("refund_amount", pd.Series(np.nan, orders.index))
     is_filled = is_back & known.isna().to_numpy() & orders["amount"].notna().to_numpy()
     refund = known.mask(is_filled, orders["amount"])
-    return (orders.assign(refund_amount=refund) if is_filled.any() else orders), int(is_filled.sum())
+    return (orders.assign(refund_amount=refund) if is_filled.any() else orders), int(
+        is_filled.sum()
+    )
 
 
 def with_prices(

@@ -32,7 +32,7 @@ from kpay_lab.data.number_cells import (
     parse_yes_no,
     units_of,
 )
-from kpay_lab.data.splitting import TEXT
+from kpay_lab.data.rows import TEXT
 from kpay_lab.data.tables import KIND_OF
 from kpay_lab.data.time_cells import parse_times
 

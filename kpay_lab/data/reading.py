@@ -1,7 +1,7 @@
 """Read files or frames as tables, as a mapping says what they mean; list every rejected row."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from kpay_lab.data.checking import Checked, KnownIds, check_rows
-from kpay_lab.data.event_types import Parted, part_by_type
-from kpay_lab.data.headers import IGNORE, fold, name_columns
+from kpay_lab.data.event_types import Parted, has_types, part_by_type
+from kpay_lab.data.headers import IGNORE, columns_of, fold, name_columns, without_brackets
 from kpay_lab.data.mapping import LogMapping, did_you_mean, names_file
 from kpay_lab.data.orders import (
     currencies,
@@ -22,8 +22,8 @@ from kpay_lab.data.orders import (
     without_called_off,
 )
 from kpay_lab.data.rows import TEXT, RawRows, printable
-from kpay_lab.data.sources import Partition, Source, find_files, find_partitions
-from kpay_lab.data.splitting import read_header, split_file, split_frame
+from kpay_lab.data.sources import Source, find_partitions
+from kpay_lab.data.splitting import Partition, read_header, split_file, split_frame
 from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
@@ -110,9 +110,10 @@ def read_tables(
     rejected = [_no_rows()]
     missing_cells = [_no_rows()]
     counts = []
-    notes: list[str] = []
     known_ids: dict[str, KnownIds] = {}
-    partitions = find_partitions(source, mapping)
+    found = find_partitions(source, mapping.files, mapping.event_types)
+    partitions = found.partitions
+    notes = [*found.notes]
     _refuse_unused(mapping, partitions)
     parted = Parted(())
     for table in READING_ORDER:
@@ -153,12 +154,13 @@ def read_tables(
     )
 
 
-def _read_rows(table: str, partition: Partition, mapping: LogMapping) -> RawRows:
+def _read_rows(table: str, partition: Partition | pd.DataFrame, mapping: LogMapping) -> RawRows:
     """Split a file or a frame into rows, and add the columns that are the same in all of them."""
+    names = mapping.names_said()
     if isinstance(partition, pd.DataFrame):
-        rows = split_frame(partition, table)
+        rows = split_frame(partition, table, names)
     else:
-        rows = split_file(partition)
+        rows = split_file(partition, names)
     constants = mapping.constants_of(rows.file)
     added = [pa.repeat(pa.scalar(value, TEXT), len(rows)) for value in constants.values()]
     return replace(rows, header=[*rows.header, *constants], cells=[*rows.cells, *added])
@@ -170,6 +172,9 @@ def _checked(
     """Check a table's rows; return also what should be said of it."""
     notes = [note for rows in raw for note in rows.notes]
     renames = _renames(table, mapping)
+    faults = _absent_names(mapping, {table: [name for rows in raw for name in rows.header]})
+    if faults:
+        raise ValueError("\n".join(faults))
     foreign = None
     if table == "orders":
         counts: Counter[str] = Counter()
@@ -196,9 +201,7 @@ def _renames(table: str, mapping: LogMapping) -> dict[str, str]:
     return {theirs: column for theirs, column in of_events if column in ours} | own
 
 
-def _with_named_items(
-    items: pd.DataFrame, mapping: LogMapping
-) -> tuple[pd.DataFrame, list[str]]:
+def _with_named_items(items: pd.DataFrame, mapping: LogMapping) -> tuple[pd.DataFrame, list[str]]:
     """Add the items that a mapping names as constants to the catalogue, unless they are there."""
     named = [values["item_id"] for values in mapping.constants.values() if "item_id" in values]
     new = [one for one in dict.fromkeys(named) if one not in set(items["item_id"])]
@@ -237,26 +240,58 @@ def read_headers(
     """
     mapping = mapping or LogMapping()
     columns: dict[str, set[str]] = {}
+    headers: dict[str, list[str]] = {}
     faults = []
     try:
-        sources = find_files(folder, mapping)
-        _refuse_unused(mapping, sources)
+        partitions = find_partitions(folder, mapping.files, mapping.event_types).partitions
+        _refuse_unused(mapping, partitions)
     except ValueError as error:
         return columns, [str(error)]
-    for table, paths in sources.items():
-        for path in paths:
+    for table, parts in partitions.items():
+        for partition in parts:
             try:
-                header = [*read_header(path)[0], *mapping.constants_of(path.name)]
-                names = name_columns(table, path.name, header, renames=_renames(table, mapping))
+                header = read_header(partition, mapping.names_said())
+                header += mapping.constants_of(partition.name)
+                headers.setdefault(table, []).extend(header)
+                renames = _renames(table, mapping)
+                names = name_columns(table, partition.name, header, renames=renames)
             except ValueError as error:
                 faults.append(str(error))
                 continue
             columns.setdefault(table, set()).update(names)
+            if table == "events" and has_types(header, mapping.event_types, renames):
+                for moved in ("orders", "exposures"):
+                    known = columns_of(moved, header, _renames(moved, mapping))
+                    columns.setdefault(moved, set()).update(known)
+    if not faults:
+        faults = _absent_names(mapping, headers)
     return columns, faults
 
 
+def tables_by_type(folder: str | Path, mapping: LogMapping) -> set[str]:
+    """Return the tables, beside the events, that rows of the log of events belong to.
+
+    Only a log that tells types of behaviour apart is read for this, and none of its cells is
+    checked. One that cannot be read has none; reading it will say why.
+    """
+    renames = mapping.renames("events")
+    types = mapping.event_types
+    try:
+        partitions = find_partitions(folder, mapping.files, types).partitions["events"]
+        headers = [read_header(one, mapping.names_said()) for one in partitions]
+        are_typed = [has_types(header, types, renames) for header in headers]
+        if not any(are_typed) and not types.files:
+            return set()
+        raw = [_read_rows("events", one, mapping) for one in partitions]
+        parted = part_by_type(raw, types, renames)
+    except ValueError:
+        return set()
+    moved = {"orders": parted.orders, "exposures": parted.exposures}
+    return {table for table, rows in moved.items() if rows}
+
+
 def _refuse_unused(
-    mapping: LogMapping, partitions: Mapping[str, Sequence[Partition | Path]]
+    mapping: LogMapping, partitions: Mapping[str, Sequence[Partition | pd.DataFrame]]
 ) -> None:
     """Refuse what is said of files that are not there.
 
@@ -282,6 +317,20 @@ def _refuse_unused(
                 faults.append(f"{place} names {pattern}, which feeds no table; {remedy}")
     if faults:
         raise ValueError("\n".join(faults))
+
+
+def _absent_names(mapping: LogMapping, headers: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say of which names a mapping gives a meaning, though no file of their table has them."""
+    faults = []
+    for table, header in headers.items():
+        written = {fold(name) for name in header}
+        for theirs, ours in mapping.renames(table).items():
+            without_unit = {fold(without_brackets(name)) for name in header}
+            if ours != IGNORE and fold(theirs) not in written | without_unit:
+                place = f"mapping.columns.{table} names {printable(theirs)!r}"
+                remedy = did_you_mean(theirs, [printable(name) for name in dict.fromkeys(header)])
+                faults.append(f"{place}, which no file of {table} has; {remedy}")
+    return faults
 
 
 def _located(

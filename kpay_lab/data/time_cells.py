@@ -35,7 +35,7 @@ from kpay_lab.data.cells import (
     with_plain_marks,
     written_words,
 )
-from kpay_lab.data.splitting import TEXT
+from kpay_lab.data.rows import TEXT
 
 MICROSECONDS_A_DAY = 86_400_000_000
 # The latest moment of a log, and the earliest; a book may be older than any log.

@@ -38,13 +38,16 @@ def test_a_frame_meets_the_checks_of_a_file(tmp_path):
     from_file, rejected_of_file = read_tables(path)
     from_frame, rejected = read_tables(frame)
     pd.testing.assert_frame_equal(from_frame.events, from_file.events)
-    assert from_frame.events["item_id"].tolist() == ["7"]
+    assert from_frame.events["item_id"].tolist() == ["7", "8", "10"]
+    assert from_frame.events["watch_time"].fillna(-9).tolist() == [5, -9, -9]
     same = ["column", "reason"]
     pd.testing.assert_frame_equal(rejected.rows[same], rejected_of_file.rows[same])
-    assert rejected.rows["line"].tolist() == [2, 3, 4]
-    assert rejected.counts.iloc[0].tolist() == ["events", 4, 1, 3]
-    assert rejected.notes == rejected_of_file.notes
-    assert rejected.messages()[0].startswith("events row 2: watch_time is -1")
+    pd.testing.assert_frame_equal(rejected.cells[same], rejected_of_file.cells[same])
+    assert rejected.rows["line"].tolist() == [3]
+    assert rejected.cells["line"].tolist() == [2, 4]
+    assert rejected.counts.iloc[0].tolist() == ["events", 4, 3, 1, 2]
+    assert rejected.messages() == ["events row 3: user_id is empty; it must not be empty"]
+    assert "events: watch_time: 2 values were not understood" in rejected.notes[0]
 
 
 def test_frames_and_files_of_a_whole_shop_open_alike(shop, tmp_path):
@@ -107,9 +110,9 @@ IDS = pd.DataFrame({"user_id": ["u"], "item_id": ["i"]})
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (IDS.drop(columns="item_id"), r"events: it has no column item_id \(its columns: user_id\)"),
+        (IDS.drop(columns="item_id"), r"events: it has no column item_id \(its columns: user_id\); understood as"),
         (IDS.assign(item_id=[["a", "b"]]), "events: item_id must hold plain values"),
-        (IDS.assign(uid="x"), "it names user_id more than once"),
+        (IDS.assign(uid="x"), "user_id and uid both mean user_id"),
         ({"users": IDS}, "the frames hold no events; name the behaviour log 'events'"),
         ({"events": IDS, "clicks": IDS}, "table 'clicks' is unknown; choose among events, items"),
         ({"events": [1, 2]}, "table events is of type list; it must be a DataFrame"),

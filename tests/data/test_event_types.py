@@ -70,7 +70,7 @@ def test_types_that_nobody_knows_are_refused_with_the_lines_to_write(tmp_path):
     message = str(refused.value)
     assert "zap (2), view (1), 5 (1)" in message
     assert 'event_types: {column: event, types: {"zap": view, "5": view}}' in message
-    assert "write mapping: {columns: {events: {\"event\": ignore}}}" in message
+    assert 'write mapping: {columns: {events: {"event": ignore}}}' in message
     said = {"event_types": {"column": "event", "types": {"zap": "share_count", 5: "order"}}}
     with pytest.raises(ValueError, match="it has no column timestamp"):
         open_log(path, mapping=said)

@@ -40,10 +40,18 @@ def named(table, header, **options):
             "user_id,item_id,timestamp,amount,refund_amount,refunded_at,status",
         ),
         ("orders", "student_id,date_purchased,price", "user_id,timestamp,amount"),
-        ("items", "课程ID,标题,类目,价格,讲师,发布时间", "item_id,title,category,price,host,published_at"),
+        (
+            "items",
+            "课程ID,标题,类目,价格,讲师,发布时间",
+            "item_id,title,category,price,host,published_at",
+        ),
         ("items", "id,name,主播", "item_id,title,host"),
         ("users", "id,年龄,性别,职业,注册时间", "user_id,age,gender,occupation,注册时间"),
-        ("exposures", "用户ID,内容ID,曝光时间,点击,购买", "user_id,item_id,timestamp,clicked,purchased"),
+        (
+            "exposures",
+            "用户ID,内容ID,曝光时间,点击,购买",
+            "user_id,item_id,timestamp,clicked,purchased",
+        ),
     ],
 )
 def test_the_names_of_real_exports_are_understood(table, header, expected):
@@ -112,18 +120,19 @@ def test_a_missing_column_names_the_nearest_and_the_remedy():
         named("events", "visitor_nr,artikel,colour")
     message = str(refused.value)
     for words in (
-        "it has no column user_id; the nearest is visitor_nr",
-        "understood are user_id, uid,",
+        "it has no column user_id; it has no column item_id (its columns: visitor_nr, artikel",
+        "understood as user_id are user_id, uid,",
         "用户id",
-        'write mapping: {columns: {events: {"visitor_nr": user_id}}}',
-        "it has no column item_id",
-        "(its columns: visitor_nr, artikel, colour)",
+        'write mapping: {columns: {events: {"visitor_nr": user_id, "artikel": item_id}}}',
     ):
         assert words in message
 
 
 def test_the_columns_of_a_header_and_the_names_known():
-    assert columns_of("events", ["uid", "user", "课程"]) == {"user_id": ["uid"], "item_id": ["课程"]}
+    assert columns_of("events", ["uid", "user", "课程"]) == {
+        "user_id": ["uid"],
+        "item_id": ["课程"],
+    }
     assert known_names(["用户", "备注", "User ID", "下单时间", "mine"], ["Mine"]) == [
         "用户", "User ID", "下单时间", "mine",
     ]  # fmt: skip
