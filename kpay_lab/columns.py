@@ -32,15 +32,15 @@ ITEM_KINDS = ("course", "report", "book", "live", "short_video", "other")
 # count for nothing (`data.headers`), so that `user_id` stands for `User ID` and `userId` too.
 OTHER_NAMES = {
     "user_id": "uid visitor_id customer_id member_id buyer_id account_id viewer_id student_id "
-    "learner_id 用户id 用户编号 会员id 会员编号 客户id 客户编号 买家id 学员id 学员编号 "
-    "学生id 观众id 账号id 访客id 粉丝id | openid open_id | unionid | user visitor customer member buyer viewer student learner "
-    "用户 会员 客户 买家 顾客 学员 学生 观众 账号 访客",
-    "item_id": "content_id course_id video_id product_id goods_id movie_id book_id live_id room_id "
-    "stream_id lesson_id article_id report_id iid 内容id 课程id 视频id 商品id 直播间id 直播id 物品id "
-    "作品id 图书id 产品id 报告id 内容编号 课程编号 视频编号 商品编号 产品编号 | item content course "
-    "video product goods movie book lesson article 内容 课程 视频 商品 直播间 直播 物品 作品 图书 产品 "
-    "sku sku_id | title item_name course_name course_title product_name 课程名称 内容名称 商品名称 "
-    "商品标题 视频标题 课程标题 内容标题",
+    "learner_id 用户id 用户编号 会员id 会员编号 客户id 客户编号 买家id 学员id 学员编号 学生id "
+    "观众id 账号id 访客id 粉丝id | openid open_id | unionid | user visitor customer member buyer "
+    "viewer student learner 用户 会员 客户 买家 顾客 学员 学生 观众 账号 访客",
+    "item_id": "content_id course_id video_id product_id goods_id movie_id book_id live_id "
+    "room_id stream_id lesson_id article_id report_id iid 内容id 课程id 视频id 商品id 直播间id "
+    "直播id 物品id 作品id 图书id 产品id 报告id 内容编号 课程编号 视频编号 商品编号 产品编号 | "
+    "item content course video product goods movie book lesson article 内容 课程 视频 商品 直播间 "
+    "直播 物品 作品 图书 产品 sku sku_id | title item_name course_name course_title product_name "
+    "课程名称 内容名称 商品名称 商品标题 视频标题 课程标题 内容标题",
     "timestamp": "ts event_time event_timestamp time_stamp action_time occurred_at viewed_at "
     "watched_at 时间戳 行为时间 发生时间 事件时间 操作时间 | time datetime date event_date "
     "date_watched created_at create_time 时间 日期 访问时间 浏览时间 创建时间",
@@ -49,9 +49,9 @@ OTHER_NAMES = {
     "观看秒数 观看分钟数 播放秒数 | 学习时长 停留时长",
     "duration": "length video_duration video_length course_duration item_duration "
     "content_duration 时长 总时长 视频时长 课程时长 内容时长 片长",
-    "like_count": "like likes liked is_like is_liked thumbs_up 点赞 点赞数 点赞量 点赞次数 是否点赞 "
-    "赞 喜欢 | favorite favourite favorites favourites fav favs is_favorite collect collected "
-    "is_collect 收藏 收藏数 收藏量 是否收藏",
+    "like_count": "like likes liked is_like is_liked thumbs_up 点赞 点赞数 点赞量 点赞次数 "
+    "是否点赞 赞 喜欢 | favorite favourite favorites favourites fav favs is_favorite collect "
+    "collected is_collect 收藏 收藏数 收藏量 是否收藏",
     "comment_count": "comment comments commented is_comment 评论 评论数 评论量 评论次数 是否评论 | "
     "弹幕 弹幕数 弹幕量 danmaku danmu 留言 留言数",
     "comment_text": "comment_content comment_body 评论内容 评论文本 留言内容 弹幕内容",
@@ -105,9 +105,9 @@ OTHER_NAMES_IN = {
     "items": {"item_id": f"{OTHER_NAMES['item_id'].rpartition(' | ')[0]} | id 编号"},
     "orders": {
         "timestamp": "order_time ordered_at order_date purchase_time purchase_date purchased_at "
-        "date_purchased 下单时间 下单日期 订单时间 订单创建时间 购买时间 购买日期 交易时间 | paid_at "
-        "pay_time payment_time 支付时间 付款时间 成交时间 | ts time datetime date created_at "
-        "create_time 时间 日期 时间戳 创建时间",
+        "date_purchased 下单时间 下单日期 订单时间 订单创建时间 购买时间 购买日期 交易时间 | "
+        "paid_at pay_time payment_time 支付时间 付款时间 成交时间 | ts time datetime date "
+        "created_at create_time 时间 日期 时间戳 创建时间",
     },
     "exposures": {
         "timestamp": f"shown_at exposed_at exposure_time 曝光时间 展示时间 "

@@ -229,7 +229,7 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     features |= _viewing(rows, events)
     features |= _profile(rows, events)
     if tables.orders is not None:
-        features |= _buying(rows, tables)
+        features |= _buying(rows, _with_item_columns(_naming_items(tables.orders), tables))
     if tables.exposures is not None and {"clicked", "purchased"} <= set(tables.exposures):
         features |= _reactions(rows, _with_item_columns(tables.exposures, tables))
     if tables.users is not None:
@@ -237,15 +237,18 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(features)
 
 
-def _buying(rows: pd.DataFrame, tables: Tables) -> Columns:
+def _naming_items(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders with a column of items, missing where none was logged."""
+    if "item_id" in orders:
+        return orders
+    return orders.assign(item_id=pd.Series(pd.NA, orders.index, dtype="str"))
+
+
+def _buying(rows: pd.DataFrame, orders: pd.DataFrame) -> Columns:
     """How often and for how much this user bought, and whether this course is owned.
 
     Orders of subscriptions name no item and own no course; without amounts there is no usual one.
     """
-    named = tables.orders
-    if "item_id" not in named:
-        named = named.assign(item_id=pd.Series(pd.NA, named.index, dtype="str"))
-    orders = _with_item_columns(named, tables)
     n_orders = history(rows, orders, ["user"], ["n"])[:, 0]
     n_of_course = history(rows, orders, ["user", "offer"], ["n"])[:, 0]
     columns: Columns = {"orders": np.log1p(n_orders)}

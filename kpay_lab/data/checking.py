@@ -230,7 +230,9 @@ def _parsed(column: str, cells: pa.Array, parts: Sequence[_Part], mapping: LogMa
     units = {said or part.units.get(column, "") for part in parts if column in part.cells}
     if len(units) == 1:
         return parse_column(cells, column, unit=units.pop(), zone=zone, scale=scale)
-    values, problems, notes = [], [], []
+    values: list[pd.Series] = []
+    problems: list[pd.DataFrame] = []
+    notes: list[str] = []
     start = 0
     for part in parts:
         unit = said or part.units.get(column, "")

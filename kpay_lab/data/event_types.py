@@ -42,7 +42,8 @@ WORDS = {
 MEANING_OF_WORD = {fold(word): name for name, words in WORDS.items() for word in words.split()}
 TAKEN_BACK = "取消"  # 取消点赞, 取消收藏
 AS_LIKES = {
-    "an item put into a cart": "cart addtocart addcart basket wishlist 加购 加购物车 加入购物车 购物车",
+    "an item put into a cart": "cart addtocart addcart basket wishlist 加购 加购物车 加入购物车 "
+    "购物车",
     "a gift": "gift gifts reward tip donate 送礼 送礼物 礼物 打赏",
 }
 COLUMN_NAMES = (

@@ -8,7 +8,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -236,9 +236,7 @@ def columns_of(
     return found
 
 
-def known_names(
-    header: Sequence[str], renames: Mapping[str, str] | Sequence[str] = ()
-) -> list[str]:
+def known_names(header: Sequence[str], renames: Collection[str] = ()) -> list[str]:
     """Return the names of a header that some table understands, or that a mapping names.
 
     >>> known_names(["用户", "备注", "User ID", "观看时长(秒)"])
@@ -319,9 +317,9 @@ def _repeated(table: str, header: Sequence[str], meanings: Sequence[Meaning | No
         if len(set(written)) == 1 or not others:
             faults.append(f"it names {printable(written[0])} more than once; rename one")
             continue
-        shown = " and ".join(map(printable, written))
+        both = " and ".join(map(printable, written))
         line = profile_line(table, {others[-1]: IGNORE})
-        faults.append(f"{shown} both mean {column}; rename one, or write {line}")
+        faults.append(f"{both} both mean {column}; rename one, or write {line}")
     return faults
 
 

@@ -3,9 +3,9 @@
 A profile says it under ``mapping:``, the command line with ``--set mapping=…``, and Python with
 ``open_log(mapping=…)``.
 
->>> LogMapping.of({"columns": {"events": {"visitor": "user"}}})
+>>> LogMapping.of({"columns": {"events": {"wer": "user"}}})
 Traceback (most recent call last):
-ValueError: mapping.columns.events: 'visitor' → 'user'; there is no column user; did you mean user_id?
+ValueError: mapping.columns.events: 'wer' → 'user'; there is no column user; did you mean user_id?
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

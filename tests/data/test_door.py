@@ -110,7 +110,10 @@ IDS = pd.DataFrame({"user_id": ["u"], "item_id": ["i"]})
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (IDS.drop(columns="item_id"), r"events: it has no column item_id \(its columns: user_id\); understood as"),
+        (
+            IDS.drop(columns="item_id"),
+            r"events: it has no column item_id \(its columns: user_id\); understood as",
+        ),
         (IDS.assign(item_id=[["a", "b"]]), "events: item_id must hold plain values"),
         (IDS.assign(uid="x"), "user_id and uid both mean user_id"),
         ({"users": IDS}, "the frames hold no events; name the behaviour log 'events'"),
