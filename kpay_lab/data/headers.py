@@ -310,14 +310,14 @@ def _repeated(table: str, header: Sequence[str], meanings: Sequence[Meaning | No
         if meaning is not None and meaning.column != IGNORE:
             names_of.setdefault(meaning.column, []).append(written)
     faults = []
-    for column, written in names_of.items():
-        if len(written) == 1:
+    for column, spelled in names_of.items():
+        if len(spelled) == 1:
             continue
-        others = [name for name in written if fold(name) != fold(column)]
-        if len(set(written)) == 1 or not others:
-            faults.append(f"it names {printable(written[0])} more than once; rename one")
+        others = [name for name in spelled if fold(name) != fold(column)]
+        if len(set(spelled)) == 1 or not others:
+            faults.append(f"it names {printable(spelled[0])} more than once; rename one")
             continue
-        both = " and ".join(map(printable, written))
+        both = " and ".join(map(printable, spelled))
         line = profile_line(table, {others[-1]: IGNORE})
         faults.append(f"{both} both mean {column}; rename one, or write {line}")
     return faults
