@@ -27,7 +27,7 @@ from kpay_lab.data.splitting import TEXT
 
 LARGEST_EXACT = 2.0**53  # beyond it a float no longer holds every whole number
 NEVER_SEEN = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
-FORMULA = r'^="?(.*?)"?$'
+FORMULA = r'^="(.*?)"?$'
 QUOTED = r"""^(?:"(.*)"|'(.*)'|`(.*)`)$"""
 LEADING_SIGN = "^['`]+(.)"
 EXPONENT = r"^[+-]?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+$|^[+-]?[0-9]\.[0-9]+[eE][0-9]+$"

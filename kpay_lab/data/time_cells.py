@@ -70,6 +70,17 @@ WRITTEN = (
     rf"(?:[T ,]*{CLOCK}(?: *(?P<half_after>(?i:[AP]M)))?)?"
     r" *(?P<offset>Z|UTC|GMT|(?:(?:UTC|GMT)? ?[+-][0-9]{1,2}(?::?[0-9]{2})?))?$"
 )
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+_WEEKDAY_NAME = "(?:[A-Za-z]{3,9},? +)?"
+# Where a month has its name, there is no doubt about the order.
+NAMED_MONTH_FORMS = (
+    (rf"(?i)^{_WEEKDAY_NAME}([0-9]{{1,2}})[ -]MONTH[a-z]*[., -]+([0-9]{{4}})", r"\2-MONTH-\1"),
+    (rf"(?i)^{_WEEKDAY_NAME}MONTH[a-z]*[. ]+([0-9]{{1,2}})[, ]+([0-9]{{4}})\b", r"\2-MONTH-\1"),
+    (
+        rf"(?i)^{_WEEKDAY_NAME}MONTH +([0-9]{{1,2}}) +([0-9:]+)( .+)? ([0-9]{{4}})$",
+        r"\4-MONTH-\1 \2\3",
+    ),
+)
 LIKE_DAY_FIRST = r"^[0-9]{1,2}[-/. ][0-9]{1,2}[-/. ][0-9]{2,4}\b|^[0-9]{2}[-/.][0-9]{1,2}[-/.]"
 WITH_ZONE_NAME = r"^[0-9]{4}.*[0-9].*(?:[ \[(][A-Z]{3,4}\b|[A-Za-z]+/[A-Za-z_]+)"
 
@@ -346,7 +357,19 @@ def _written_time(texts: pa.Array) -> Moments:
     texts = with_plain_marks(texts)
     moments = _from_fields(pc.extract_regex(texts, WRITTEN))
     _read_rows(texts, ~moments.is_read & matches(texts, COMPACT), moments, _compact_time)
+    has_name = ~moments.is_read & matches(texts, f"(?i)(?:{MONTHS.replace(' ', '|')})")
+    _read_rows(texts, has_name, moments, _time_with_named_month)
     return moments
+
+
+def _time_with_named_month(texts: pa.Array) -> Moments:
+    """Read dates such as ``Jan 5, 2023`` and ``Thu, 05 Jan 2023 14:03:09 GMT``."""
+    for number, name in enumerate(MONTHS.split(), start=1):
+        for pattern, year_first in NAMED_MONTH_FORMS:
+            named = pattern.replace("MONTH", name)
+            numbered = year_first.replace("MONTH", str(number))
+            texts = pc.replace_substring_regex(texts, named, numbered)
+    return _from_fields(pc.extract_regex(texts, WRITTEN))
 
 
 def _from_fields(fields: pa.StructArray) -> Moments:
