@@ -48,6 +48,11 @@ PLAIN_MARKS = {
 }  # fmt: skip
 
 
+FORMULA = r'^="(.*?)"?$'
+QUOTED = r"""^(?:"(.*)"|'(.*)'|`(.*)`)$"""
+LEADING_SIGN = "^['`]+(.)"
+
+
 @dataclass(frozen=True)
 class Parsed:
     """A column in its dtype, what could not be read, and what was assumed.
@@ -110,6 +115,21 @@ def tidy(texts: pa.Array) -> pa.Array:
     ['7', None, None]
     """
     return without(pc.utf8_trim(texts, characters=INVISIBLE), [""])
+
+
+def unwrapped(texts: pa.Array) -> pa.Array:
+    r"""Tidy texts, and take away what only wraps them so that a spreadsheet keeps every digit.
+
+    >>> unwrapped(pa.array(['="007"', "`007\t", "'007", '"007"'], pa.large_string())).to_pylist()
+    ['007', '007', '007', '007']
+    """
+    texts = tidy(texts)
+    if not matches(texts, "^[=\"'`]").any():
+        return texts
+    texts = pc.replace_substring_regex(texts, FORMULA, r"\1")
+    texts = pc.replace_substring_regex(texts, QUOTED, r"\1\2\3")
+    texts = pc.replace_substring_regex(texts, LEADING_SIGN, r"\1")
+    return tidy(texts)
 
 
 def with_plain_marks(texts: pa.Array) -> pa.Array:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kpay_lab.data.cells import (
-    INVISIBLE,
     MISSING_WORDS,
     Parsed,
     as_numpy,
@@ -22,17 +21,14 @@ from kpay_lab.data.cells import (
     is_text,
     matches,
     problems_at,
+    unwrapped,
 )
 from kpay_lab.data.rows import TEXT
 
 LARGEST_EXACT = 2.0**53  # beyond it a float no longer holds every whole number
 NEVER_SEEN = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
-FORMULA = r'^="?(.*?)"?$'
-QUOTED = r"""^(?:"(.*)"|'(.*)'|`(.*)`)$"""
-LEADING_SIGN = "^['`]+(.)"
 EXPONENT = r"^[+-]?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+$|^[+-]?[0-9]\.[0-9]+[eE][0-9]+$"
 WHOLE_FLOAT = r"^-?(?:0|[1-9][0-9]*)\.0*$"
-FRACTION = r"^-?[0-9]+\.[0-9]*[1-9][0-9]*$"
 ROUNDED = r"^[1-9][0-9]{14}0+$"
 LONGER = r"^[1-9][0-9]{15,}$"
 OF_PEOPLE = ("user_id", "session_id")  # notes stand on pages, and pages carry no such id
@@ -69,10 +65,8 @@ def parse_ids(cells: pa.Array | pa.ChunkedArray, column: str = "id") -> Parsed:
     encoded = cells.dictionary_encode()
     written = encoded.dictionary
     ids = _clean(written)
-    is_fraction = matches(ids, FRACTION)
-    if not is_fraction.any():  # such as chapters 1.0, 1.1 and 2.0
-        ids, is_beyond = _without_point(ids)
-        problems.append(problems_at(_of_cells(is_beyond, encoded), BEYOND_FLOAT))
+    ids, is_beyond = _without_point(ids)
+    problems.append(problems_at(_of_cells(is_beyond, encoded), BEYOND_FLOAT))
     is_exponent = matches(ids, EXPONENT)
     problems.append(problems_at(_of_cells(is_exponent, encoded), IN_EXPONENT_FORM))
     ids = pc.if_else(pa.array(is_exponent), pa.scalar(None, TEXT), ids)
@@ -121,13 +115,7 @@ def _clean(ids: pa.Array) -> pa.Array:
     """Take away invisible characters and wrapping signs; what is then empty is null."""
     if not pc.all(pc.string_is_ascii(ids)).as_py():
         ids = pc.replace_substring_regex(ids, NEVER_SEEN, "")
-    ids = pc.utf8_trim(ids, characters=INVISIBLE)
-    if matches(ids, "^[=\"'`]").any():
-        ids = pc.replace_substring_regex(ids, FORMULA, r"\1")
-        ids = pc.replace_substring_regex(ids, QUOTED, r"\1\2\3")
-        ids = pc.replace_substring_regex(ids, LEADING_SIGN, r"\1")
-        ids = pc.utf8_trim(ids, characters=INVISIBLE)
-    return pc.if_else(pc.equal(ids, ""), pa.scalar(None, TEXT), ids)
+    return unwrapped(ids)
 
 
 def _without_point(ids: pa.Array) -> tuple[pa.Array, np.ndarray]:

@@ -34,6 +34,7 @@ from kpay_lab.data.cells import (
     problems_at,
     read_each,
     tidy,
+    unwrapped,
     with_plain_marks,
     without,
     written_words,
@@ -70,10 +71,10 @@ MULTIPLES = {"千": 1e3, "k": 1e3, "万": 1e4, "w": 1e4, "亿": 1e8}
 
 _SIGN = "|".join(sorted(map(re.escape, CURRENCY_OF), key=len, reverse=True))
 AMOUNT = re.compile(
-    rf"(?P<minus>[+-]?) *(?P<before>{_SIGN})? *"
-    rf"(?P<number>[+-]?[0-9.][0-9., ]*) *(?P<after>{_SIGN})?"
+    rf"(?P<minus>[+-]?) ?(?P<before>{_SIGN})? ?"
+    rf"(?P<number>[+-]?[0-9.](?:[0-9., ]*[0-9.])?) ?(?P<after>{_SIGN})?"
 )
-WITH_MULTIPLE = re.compile(rf"(?P<number>[+-]?[0-9.,]+) *(?P<multiple>[{''.join(MULTIPLES)}])")
+WITH_MULTIPLE = re.compile(rf"(?P<number>[0-9.,]+) ?(?P<multiple>[{''.join(MULTIPLES)}])")
 POINT = re.compile(
     r"[+-]?(?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]{0,2}(?: [0-9]{3})+)?(?:\.[0-9]*)?"
 )
@@ -82,27 +83,29 @@ COMMA = re.compile(
 )
 ONLY_GROUPS = r"^[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+$"
 # What a number in only one of the two ways of writing looks like.
-SURE_POINT = r"\.[0-9]{1,2}$|\.[0-9]{4,}$|,[0-9]{3}\.|^[+-]?0?\.[0-9]+$"
-SURE_COMMA = r"^[+-]?[0-9. ]*,(?:[0-9]{1,2}|[0-9]{4,})$|\.[0-9]{3},|^[+-]?0,[0-9]+$"
+SURE_POINT = r"\.[0-9]{1,2}$|\.[0-9]{4,}$|,[0-9]{3}[.,]|^[+-]?0?\.[0-9]+$"
+SURE_COMMA = r"^[+-]?[0-9. ]*,(?:[0-9]{1,2}|[0-9]{4,})$|\.[0-9]{3}[.,]|^[+-]?0,[0-9]+$"
 
 CLOCK = re.compile(
-    r"(?:(?:(?P<days>\d+) days? )?(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d{1,2}(?:\.\d+)?)"
+    r"(?:(?:(?P<days>[0-9]+) days?,? )?(?P<hours>[0-9]+):)?"
+    r"(?P<minutes>[0-9]+):(?P<seconds>[0-9]{1,2}(?:\.[0-9]+)?)"
 )
 TWO_PARTS = r"^[0-9]+:[0-9]{1,2}(?:\.[0-9]+)?$"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 PARTS = re.compile(
     rf"(?:p(?:(?P<iso_days>{_NUMBER})d)?t?)?"
-    rf"(?:(?P<days>{_NUMBER}) *(?:d|days?|天))? *,? *"
-    rf"(?:(?P<hours>{_NUMBER}) *(?:h|hrs?|hours?|小时|时|个小时))? *,? *"
-    rf"(?:(?P<minutes>{_NUMBER}) *(?:m|mins?|minutes?|分钟|分|'|′))? *,? *"
-    rf"(?:(?P<seconds>{_NUMBER}) *(?:s|secs?|seconds?|秒钟|秒|\"|″|''))? *,? *"
-    rf"(?:(?P<milliseconds>{_NUMBER}) *(?:ms|msecs?|milliseconds?|毫秒))?"
+    rf"(?:(?P<days>{_NUMBER}) ?(?:d|days?|天))? ?,? ?"
+    rf"(?:(?P<hours>{_NUMBER}) ?(?:h|hrs?|hours?|小时|时|个小时))? ?,? ?"
+    rf"(?:(?P<minutes>{_NUMBER}) ?(?:m|mins?|minutes?|分钟|分|'|′))? ?,? ?"
+    rf"(?:(?P<seconds>{_NUMBER}) ?(?:s|secs?|seconds?|秒钟|秒|\"|″|''))? ?,? ?"
+    rf"(?:(?P<milliseconds>{_NUMBER}) ?(?:ms|msecs?|milliseconds?|毫秒))?"
 )
 SECONDS_A_PART = {
     "iso_days": 86_400.0, "days": 86_400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0,
     "milliseconds": 0.001,
 }  # fmt: skip
-PERCENTAGE = re.compile(r"(?P<number>[+-]?[0-9.,]+) *%")
+PERCENTAGE = re.compile(r"(?P<number>[+-]?[0-9.,]+) ?%")
+LONGEST_NUMBER = 100  # letters; no number that means anything is longer
 SUFFIX = {"age": "岁|周岁", "rating": "分|星|颗星|stars?|points?"}
 COUNT_SUFFIX = "次|个|条|人|人次|times?"
 
@@ -312,7 +315,7 @@ def _read_texts(texts: pa.Array, column: str, unit: str) -> tuple[Numbers, np.nd
     numbers = _cast_at_once(texts)
     if numbers is not None:
         return Numbers(numbers, [], []), np.zeros(len(texts), dtype=bool)
-    tidied = tidy(texts)
+    tidied = unwrapped(texts)
     values = np.full(len(texts), np.nan)
     if _holds_marks(column):
         tidied = _take_marks(tidied, values)
@@ -331,7 +334,7 @@ def _read_texts(texts: pa.Array, column: str, unit: str) -> tuple[Numbers, np.nd
         is_other |= matches(plain, r"[.]")
         others = _as_written(tidied, is_other)
     rows = np.flatnonzero(is_other)
-    values[rows], faults = read_each(others, partial(_reader(column), column, written))
+    values[rows], faults = read_each(others, partial(_read_one, column, written))
     for is_fault, reason in faults:
         problems.append(pd.DataFrame({"row": rows[is_fault], "reason": reason}))
     is_stated = np.zeros(len(texts), dtype=bool)
@@ -340,9 +343,10 @@ def _read_texts(texts: pa.Array, column: str, unit: str) -> tuple[Numbers, np.nd
 
 
 def _as_written(texts: pa.Array, chosen: np.ndarray) -> pa.Array:
-    """Take the chosen texts in lower case, with plain marks."""
+    """Take the chosen texts in lower case, with plain marks and single blanks."""
     others = texts.take(pa.array(np.flatnonzero(chosen)))
-    return pc.utf8_lower(with_plain_marks(others))
+    plain = pc.utf8_lower(with_plain_marks(others))
+    return pc.replace_substring_regex(plain, r"\s+", " ")
 
 
 def _take_marks(texts: pa.Array, values: np.ndarray) -> pa.Array:
@@ -403,10 +407,16 @@ def _judge_currency(others: pa.Array, column: str, notes: list[str]) -> str:
 
 
 def _currency(text: str) -> str:
-    match = AMOUNT.fullmatch(_without_multiple(text)[0])
+    match = AMOUNT.fullmatch(_without_multiple(text[:LONGEST_NUMBER])[0])
     if not match:
         return ""
     return CURRENCY_OF.get(match["before"] or match["after"] or "", "")
+
+
+def _read_one(column: str, written: Written, text: str) -> float:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(KIND_OF[column].words)
+    return _reader(column)(column, written, text)
 
 
 def _reader(column: str) -> Callable[[str, Written, str], float]:
@@ -423,12 +433,12 @@ def _plain(column: str, written: Written, text: str) -> float:
     >>> _plain("price", Written(), "1,299.5"), _plain("price", Written(","), "1.299,5")
     (1299.5, 1299.5)
     """
-    pattern = POINT if written.decimal == "." else COMMA
-    text = text.strip()
-    if not pattern.fullmatch(text) or not any(map(str.isdecimal, text)):
-        has_digits_only = not text.strip("0123456789.,+- ")
-        unclear = "," in text and has_digits_only and any(map(str.isdecimal, text))
-        raise ValueError(TWO_COMMAS if unclear else KIND_OF[column].words)
+    is_point = written.decimal == "."
+    is_number = (POINT if is_point else COMMA).fullmatch(text)
+    is_unclear = not is_point and re.match(ONLY_GROUPS, text)
+    if not is_number or is_unclear or not any(map(str.isdecimal, text)):
+        has_comma = re.fullmatch("[+-]?[0-9., ]*[0-9],[0-9., ]*", text)
+        raise ValueError(TWO_COMMAS if has_comma else KIND_OF[column].words)
     digits = text.replace(" ", "")
     if written.decimal == ",":
         return float(digits.replace(".", "").replace(",", "."))
@@ -486,10 +496,13 @@ def _share(column: str, written: Written, text: str) -> float:
 
 def _measure(column: str, written: Written, text: str) -> float:
     """Read a count, an age or a rating, perhaps with its word: 1.2万, 12次, 30岁, 4.5分."""
-    text, multiple = _without_multiple(text)
-    suffix = COUNT_SUFFIX if _holds_marks(column) else SUFFIX.get(column, "")
+    multiple = 1.0
+    suffix = SUFFIX.get(column, "")
+    if _holds_marks(column):
+        text, multiple = _without_multiple(text)
+        suffix = COUNT_SUFFIX
     if suffix:
-        text = re.sub(rf" *(?:{suffix})$", "", text)
+        text = re.sub(rf" ?(?:{suffix})$", "", text)
     return multiple * _plain(column, written, text)
 
 

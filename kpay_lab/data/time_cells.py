@@ -27,11 +27,12 @@ from kpay_lab.data.cells import (
     count_of,
     example,
     first_problems,
+    is_any_of,
     is_number_type,
     is_text,
     matches,
     problems_at,
-    tidy,
+    unwrapped,
     with_plain_marks,
     written_words,
 )
@@ -54,9 +55,9 @@ CERTAIN_ISO = (
     r"|(?:0[13578]|1[02])-31)(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?)?$"
 )
 COMPACT = (
-    r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?P<half>)"
-    r"(?:[T ]?(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?:(?P<second>[0-9]{2})"
-    r"(?P<fraction>[0-9]{3})?)?)?(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?$"
+    r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"
+    r"(?:[T ]*(?P<hour>[0-9]{2}):?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})"
+    r"(?:\.?(?P<fraction>[0-9]{3,9}))?)?)? *(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?$"
 )
 HALF = r"(?P<half>上午|下午|(?i:[AP]M))"
 CLOCK = (
@@ -69,6 +70,17 @@ WRITTEN = (
     rf"(?P<day>[0-9]{{1,2}})(?: *[日号])?{WEEKDAY}"
     rf"(?:[T ,]*{CLOCK}(?: *(?P<half_after>(?i:[AP]M)))?)?"
     r" *(?P<offset>Z|UTC|GMT|(?:(?:UTC|GMT)? ?[+-][0-9]{1,2}(?::?[0-9]{2})?))?$"
+)
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+_WEEKDAY_NAME = "(?:[A-Za-z]{3,9},? +)?"
+# Where a month has its name, there is no doubt about the order.
+NAMED_MONTH_FORMS = (
+    (rf"(?i)^{_WEEKDAY_NAME}([0-9]{{1,2}})[ -]MONTH[a-z]*[., -]+([0-9]{{4}})", r"\2-MONTH-\1"),
+    (rf"(?i)^{_WEEKDAY_NAME}MONTH[a-z]*[. ]+([0-9]{{1,2}})[, ]+([0-9]{{4}})\b", r"\2-MONTH-\1"),
+    (
+        rf"(?i)^{_WEEKDAY_NAME}MONTH +([0-9]{{1,2}}) +([0-9:]+)( .+)? ([0-9]{{4}})$",
+        r"\4-MONTH-\1 \2\3",
+    ),
 )
 LIKE_DAY_FIRST = r"^[0-9]{1,2}[-/. ][0-9]{1,2}[-/. ][0-9]{2,4}\b|^[0-9]{2}[-/.][0-9]{1,2}[-/.]"
 WITH_ZONE_NAME = r"^[0-9]{4}.*[0-9].*(?:[ \[(][A-Z]{3,4}\b|[A-Za-z]+/[A-Za-z_]+)"
@@ -125,6 +137,11 @@ def parse_times(cells: pa.Array, column: str, zone: str = "") -> Parsed:
     zone : str
         Where times without an offset are local, such as ``Asia/Shanghai``; empty for UTC.
 
+    Raises
+    ------
+    ValueError
+        If there is no such zone.
+
     Examples
     --------
     >>> texts = pa.array(["2023年1月5日 14:03", "20230105140309", "230105"], pa.large_string())
@@ -134,6 +151,7 @@ def parse_times(cells: pa.Array, column: str, zone: str = "") -> Parsed:
     >>> parsed.problems["row"].tolist()
     [2]
     """
+    _check_zone(zone)
     if is_text(cells):
         moments, problems, notes = _read_texts(cells, column)
     elif pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
@@ -148,6 +166,13 @@ def parse_times(cells: pa.Array, column: str, zone: str = "") -> Parsed:
     problems.append(_remove_placeholders(moments, column))
     values = _as_utc(moments, column, zone, notes)
     return Parsed(values, first_problems(problems), tuple(notes))
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        pd.Timestamp(0).tz_localize(zone or "UTC")
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"there is no zone {zone!r}; name one such as Asia/Shanghai") from None
 
 
 Found = tuple[Moments, list[pd.DataFrame], list[str]]
@@ -200,7 +225,7 @@ def _read_texts(texts: pa.Array, column: str) -> Found:
         moments = _read_unix_at_once(texts)
     if moments is not None:
         return moments, [], []
-    tidied, notes = written_words(tidy(texts), column)
+    tidied, notes = written_words(unwrapped(texts), column)
     moments = Moments.none(len(texts))
     is_written = as_numpy(tidied.is_valid())
     is_number = matches(tidied, PLAIN_NUMBER)
@@ -208,11 +233,23 @@ def _read_texts(texts: pa.Array, column: str) -> Found:
     is_certain = matches(tidied, CERTAIN_ISO)
     _read_rows(tidied, is_certain, moments, _certain_iso)
     _read_rows(tidied, is_written & ~is_number & ~is_certain, moments, _written_time)
-    is_unread = is_written & ~moments.is_read
-    for pattern, reason in ((LIKE_DAY_FIRST, DAY_FIRST), (WITH_ZONE_NAME, ZONE_NAME)):
-        problems.append(problems_at(is_unread & matches(tidied, pattern), reason))
-    problems.append(problems_at(is_unread, NO_TIME))
+    problems += _problems_of_unread(tidied, is_written & ~moments.is_read)
     return moments, problems, notes
+
+
+def _problems_of_unread(texts: pa.Array, is_unread: np.ndarray) -> list[pd.DataFrame]:
+    """Say why each unread text is no time."""
+    rows = np.flatnonzero(is_unread)
+    unread = texts.take(pa.array(rows))
+    problems = []
+    for pattern, reason in (
+        (LIKE_DAY_FIRST, DAY_FIRST),
+        (WITH_ZONE_NAME, ZONE_NAME),
+        ("", NO_TIME),
+    ):
+        at = rows[matches(unread, pattern)]
+        problems.append(pd.DataFrame({"row": at, "reason": reason}))
+    return problems
 
 
 def _read_rows(
@@ -345,47 +382,60 @@ def _written_time(texts: pa.Array) -> Moments:
     """
     texts = with_plain_marks(texts)
     moments = _from_fields(pc.extract_regex(texts, WRITTEN))
-    _read_rows(texts, ~moments.is_read & matches(texts, COMPACT), moments, _compact_time)
+    _read_rows(texts, ~moments.is_read, moments, _compact_time)
+    _read_rows(texts, ~moments.is_read, moments, _time_with_named_month)
     return moments
+
+
+def _time_with_named_month(texts: pa.Array) -> Moments:
+    """Read dates such as ``Jan 5, 2023`` and ``Thu, 05 Jan 2023 14:03:09 GMT``."""
+    if not matches(texts, f"(?i){MONTHS.replace(' ', '|')}").any():
+        return Moments.none(len(texts))
+    for number, name in enumerate(MONTHS.split(), start=1):
+        for pattern, year_first in NAMED_MONTH_FORMS:
+            named = pattern.replace("MONTH", name)
+            numbered = year_first.replace("MONTH", str(number))
+            texts = pc.replace_substring_regex(texts, named, numbered)
+    return _from_fields(pc.extract_regex(texts, WRITTEN))
 
 
 def _from_fields(fields: pa.StructArray) -> Moments:
     """Put the fields of dates together; what the calendar or the clock lacks is not read."""
-    is_match = as_numpy(fields.is_valid())
-    months = (_whole(fields, "year") - 1970) * 12 + _whole(fields, "month") - 1
+    year = _whole(fields, "year")
+    month = _whole(fields, "month")
+    months = (year - 1970) * 12 + month - 1
     first_days = months.astype("datetime64[M]").astype("datetime64[D]")
     dates = first_days + (_whole(fields, "day") - 1).astype("timedelta64[D]")
-    month = _whole(fields, "month")
-    is_date = (month >= 1) & (month <= 12) & (dates.astype("datetime64[M]").astype(int) == months)
+    is_same_month = dates.astype("datetime64[M]").astype(np.int64) == months
+    is_date = (month >= 1) & (month <= 12) & is_same_month
     hour, is_hour = _hours(fields)
     minute = _whole(fields, "minute")
     second = _whole(fields, "second")
     is_clock = is_hour & (minute < 60) & (second < 60)
     offset, is_offset = _offset_minutes(fields)
     seconds = (hour * 60 + minute - offset) * 60 + second
-    microseconds = dates.astype("datetime64[us]").astype(np.int64) + seconds * 1_000_000
-    microseconds += _microseconds(fields)
+    microseconds = dates.astype("datetime64[us]").astype(np.int64)
+    microseconds += seconds * 1_000_000 + _microseconds(fields)
+    is_match = as_numpy(fields.is_valid())
     is_read = is_match & is_date & is_clock & is_offset
-    is_local = is_read & (_texts(fields, "offset") == "")
-    return Moments(microseconds, is_read, is_local)
+    has_no_offset = as_numpy(pc.equal(_field(fields, "offset"), ""))
+    return Moments(microseconds, is_read, is_read & has_no_offset)
 
 
-def _texts(fields: pa.StructArray, name: str) -> np.ndarray:
-    names = {fields.type.field(position).name for position in range(fields.type.num_fields)}
-    if name not in names:
-        return np.full(len(fields), "", dtype=object)
-    return as_numpy(pc.struct_field(fields, name).fill_null(""))
+def _field(fields: pa.StructArray, name: str) -> pa.Array:
+    """Return a field as text, empty where it is not written."""
+    return pc.struct_field(fields, name).fill_null("")
 
 
 def _whole(fields: pa.StructArray, name: str) -> np.ndarray:
     """Return a field as whole numbers, 0 where it is not written."""
-    digits = pc.struct_field(fields, name).fill_null("")
+    digits = _field(fields, name)
     written = pc.if_else(pc.equal(digits, ""), "0", digits)
     return as_numpy(pc.cast(written, pa.int64()))
 
 
 def _microseconds(fields: pa.StructArray) -> np.ndarray:
-    digits = pc.struct_field(fields, "fraction").fill_null("")
+    digits = _field(fields, "fraction")
     if pc.all(pc.equal(digits, "")).as_py():
         return np.zeros(len(fields), dtype=np.int64)
     six = pc.utf8_slice_codeunits(pc.utf8_rpad(digits, 6, "0"), 0, 6)
@@ -395,30 +445,35 @@ def _microseconds(fields: pa.StructArray) -> np.ndarray:
 def _hours(fields: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
     """Return the hours of 24, and whether each can be one; 下午 and PM add twelve."""
     hour = _whole(fields, "hour")
-    before = np.char.upper(_texts(fields, "half").astype(str))
-    after = np.char.upper(_texts(fields, "half_after").astype(str))
-    is_morning = np.isin(before, ["上午", "AM"]) | (after == "AM")
-    is_evening = np.isin(before, ["下午", "PM"]) | (after == "PM")
-    of_twelve = hour % 12 + 12 * is_evening
-    is_twelve_hour = (hour <= 12) & (is_morning | is_evening)
-    is_hour = (hour < 24) & ~(is_morning & (hour > 12)) & ~(is_morning & is_evening)
-    return np.where(is_twelve_hour, of_twelve, hour), is_hour
+    if fields.type.get_field_index("half") < 0:
+        return hour, hour < 24
+    before = _field(fields, "half")
+    after = _field(fields, "half_after")
+    halves = pc.binary_join_element_wise(before, after, pa.scalar("", TEXT))
+    is_morning = is_any_of(halves, ["上午", "am"])
+    is_afternoon = is_any_of(halves, ["下午", "pm"])
+    is_both = ~is_morning & ~is_afternoon & as_numpy(pc.not_equal(halves, ""))
+    of_twelve = hour % 12 + 12 * is_afternoon
+    is_of_twelve = (is_morning | is_afternoon) & (hour <= 12)
+    is_hour = (hour < 24) & ~(is_morning & (hour > 12)) & ~is_both
+    return np.where(is_of_twelve, of_twelve, hour), is_hour
 
 
 def _offset_minutes(fields: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
     """Return minutes east of UTC, and whether any place can have them."""
-    offsets = pc.struct_field(fields, "offset").fill_null("")
-    unique, codes = np.unique(as_numpy(offsets).astype(str), return_inverse=True)
-    minutes = np.zeros(len(unique), dtype=np.int64)
-    is_offset = np.ones(len(unique), dtype=bool)
-    for position, text in enumerate(unique):
+    encoded = _field(fields, "offset").dictionary_encode()
+    minutes = np.zeros(len(encoded.dictionary), dtype=np.int64)
+    is_offset = np.ones(len(encoded.dictionary), dtype=bool)
+    for position, text in enumerate(encoded.dictionary.to_pylist()):
         digits = text.lstrip("UTCGMZ ").replace(":", "")
         if not digits:
             continue
         sign = -1 if digits[0] == "-" else 1
-        hours, rest = int(digits[1:3]), int(digits[3:] or 0)
+        hours = int(digits[1:3])
+        rest = int(digits[3:] or 0)
         minutes[position] = sign * (hours * 60 + rest)
         is_offset[position] = hours <= 14 and rest < 60
+    codes = as_numpy(encoded.indices)
     return minutes[codes], is_offset[codes]
 
 
