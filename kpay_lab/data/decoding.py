@@ -177,10 +177,15 @@ def _common_chinese() -> frozenset[str]:
 def _is_western(text: str) -> bool:
     """Whether letters with accents stand among plain ones, as in Müller; three seldom touch."""
     letters = _letters_beyond_ascii(text)
-    n_likely = sum(letter.isalpha() or letter in WESTERN_SIGNS for letter in letters)
+    n_likely = sum(_is_likely_western(letter) for letter in letters)
     runs = islice(RUN_NOT_ASCII.finditer(text), LETTERS_LOOKED_AT)
     n_alone = sum(len(run.group()) for run in runs if len(run.group()) <= 2)
     return n_likely >= WESTERN_SHARE * len(letters) and n_alone >= ALONE_SHARE * len(letters)
+
+
+def _is_likely_western(letter: str) -> bool:
+    is_damage = letter == "ÿ"  # the byte 0xff
+    return letter in WESTERN_SIGNS or (letter.isalpha() and not is_damage)
 
 
 def _sample(text: str) -> str:
