@@ -77,7 +77,7 @@ def decode(
         broken_at = error.start
     if marked or _is_nearly_all_utf8(raw):
         raise ValueError(_damage(raw, file, broken_at, encoding.upper()))
-    text, guess = _guess(raw, file, renames, whole)
+    text, guess = _guess(raw, file, renames, whole, broken_at)
     sample = _sample(text)
     note = (
         f"{file}: it is not UTF-8 and was read as {guess}, for example {sample}; "
@@ -115,18 +115,24 @@ def _is_nearly_all_utf8(raw: bytes) -> bool:
     n_broken = text.count("\ufffd")
     n_likely = int(is_likely.sum()) - n_broken
     n_beyond_ascii = int((code_points > 0x7F).sum())
-    return 2 * n_likely > n_beyond_ascii
+    return 2 * n_likely >= n_beyond_ascii
 
 
 def _damage(raw: bytes, file: str, position: int, encoding: str) -> str:
-    line = raw.count(b"\n", 0, position) + 1
+    place = f"the byte 0x{raw[position]:02x} (number {position + 1:,} of the file)"
     return (
-        f"{file} row {line}: the byte 0x{raw[position]:02x} (number {position + 1:,} of the file) "
-        f"is not {encoding}, though the rest is; mend that letter, or save the file again as UTF-8"
+        f"{file} row {_line_of(raw, position)}: {place} is not {encoding}, though the rest is; "
+        "mend that letter, or save the file again as UTF-8"
     )
 
 
-def _guess(raw: bytes, file: str, renames: Collection[str], whole: bool) -> tuple[str, str]:
+def _line_of(raw: bytes, position: int) -> int:
+    return raw.count(b"\n", 0, position) + 1
+
+
+def _guess(
+    raw: bytes, file: str, renames: Collection[str], whole: bool, broken_at: int
+) -> tuple[str, str]:
     """Return the text and the encoding that is likely."""
     try:
         text = _decoded(raw, "gb18030", whole)
@@ -142,8 +148,10 @@ def _guess(raw: bytes, file: str, renames: Collection[str], whole: bool) -> tupl
             return text, "Windows-1252"
     except UnicodeDecodeError:
         pass  # five bytes mean nothing in it
+    line = _line_of(raw, broken_at)
     raise ValueError(
-        f"{file} is neither UTF-8 nor GB18030 nor Windows-1252, or not clearly so; save it as UTF-8"
+        f"{file} is neither UTF-8 nor GB18030 nor Windows-1252, or not clearly so (row {line} is "
+        "the first that is not UTF-8); save it as UTF-8"
     )
 
 

@@ -37,6 +37,7 @@ TABLE_WORDS = {
 }
 TABLE_OF_WORD = {word: table for table, words in TABLE_WORDS.items() for word in words.split()}
 TABLE_OF_WORD |= {table: table for table in SCHEMAS}
+PACKED = (".zip", ".rar", ".7z", ".tar", ".tgz")
 RECBOLE_TABLES = {".inter": "events", ".item": "items", ".user": "users"}
 END_OF_NAME = re.compile(r"(表|数据|信息|明细|记录|列表|导出)$")
 COPY_OF_FILE = re.compile(r" \(\d+\)$")  # what a browser adds to a second download
@@ -137,6 +138,8 @@ def find_files(folder: str | Path, files: Files | None = None) -> dict[str, list
 def _find(place: Path, files: Files | None) -> Found:
     if not place.exists():
         raise ValueError(f"{place} is no folder and no file; name a folder that holds events.csv")
+    if place.suffix.lower() in PACKED:
+        raise ValueError(f"{place.name} is packed; unpack it, and name the folder that results")
     if place.is_file() and not suffix_of(place):
         raise ValueError(
             f"{place.name} is of a kind that cannot be read; save it as .csv, .xlsx, .json or "
@@ -347,10 +350,10 @@ def _without_events(place: Path, entries: Sequence[_Entry], fitting: Sequence[_E
         )
     titles = [entry.title for entry in entries]
     if len(fitting) < 2:
+        largest = max(entries, key=_size).title
         return (
             f"{place} holds no events; found {listed(titles)}; name the behaviour log "
-            f"events{Path(titles[0]).suffix}, or set mapping.files, such as "
-            f"{{events: [{titles[0]}]}}"
+            f"events{Path(largest).suffix}, or set mapping.files, such as {{events: [{largest}]}}"
         )
     names = [entry.title for entry in fitting]
     types = ", ".join(f"{name}: {entry.stem}" for name, entry in zip(names, fitting, strict=True))
@@ -359,6 +362,10 @@ def _without_events(place: Path, entries: Sequence[_Entry], fitting: Sequence[_E
         f"mapping.files to {{events: [{listed(names)}]}}, or where each holds one type of "
         f"behaviour mapping.event_types to {{files: {{{printable(types, 200)}}}}}"
     )
+
+
+def _size(entry: _Entry) -> int:
+    return sum(partition.path.stat().st_size for partition in entry.partitions)
 
 
 def _find_named(place: Path, files: Files) -> Found:

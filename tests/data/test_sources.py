@@ -181,11 +181,13 @@ def test_the_file_that_can_be_the_events_is_taken_for_them_and_noted(tmp_path):
 def test_where_nothing_fits_one_message_names_what_was_found_and_what_to_do(tmp_path):
     with pytest.raises(ValueError, match=r"holds no events; add events.csv, events.xlsx"):
         find_partitions(tmp_path)
-    written(tmp_path, {"a.csv": "kunde\n", "b.csv": "shop\n"})
-    with pytest.raises(ValueError, match=r"found a.csv, b.csv; name .* \{events: \[a.csv\]\}"):
+    written(tmp_path, {"a.csv": "kunde\n", "b.csv": "shop\nthe larger one\n"})
+    with pytest.raises(ValueError, match=r"found a.csv, b.csv; name .* \{events: \[b.csv\]\}"):
         find_partitions(tmp_path)
     with pytest.raises(ValueError, match=r"log.docx is of a kind that cannot be read; save it as"):
         find_partitions(written(tmp_path, {"log.docx": ""}) / "log.docx")
+    with pytest.raises(ValueError, match=r"log.zip is packed; unpack it, and name the folder"):
+        find_partitions(written(tmp_path, {"log.zip": ""}) / "log.zip")
 
 
 def test_a_file_a_type_is_not_taken_as_one_log_without_a_word(tmp_path):

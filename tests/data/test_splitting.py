@@ -203,6 +203,18 @@ def test_an_encoding_that_cannot_be_told_is_refused(tmp_path, text, encoding):
         split(tmp_path, "log.csv", text.encode(encoding))
 
 
+def test_a_single_broken_letter_does_not_make_the_others_western(tmp_path):
+    raw = "user_id,item_id,host\nu,i,café\nu,i,caf".encode() + b"\xe9\n"
+    with pytest.raises(ValueError, match=r"log.csv row 3: the byte 0xe9 .* is not UTF-8"):
+        split(tmp_path, "log.csv", raw)
+
+
+def test_two_encodings_in_one_file_are_refused_with_the_line(tmp_path):
+    raw = CHINESE.encode() + "王五,课程二,5\n王六,课程二,5\n".encode("gb18030")
+    with pytest.raises(ValueError, match=r"row 4"):
+        split(tmp_path, "log.csv", raw)
+
+
 def test_json_may_be_lines_an_array_or_an_object_around_one(tmp_path):
     rows = [{"user_id": 1, "item_id": "a", "tags": ["x"], "watch_time": 1.50}, {"user_id": 2}]
     texts = {
@@ -344,6 +356,9 @@ def test_open_document_sheets_are_read_and_what_is_none_is_refused(tmp_path):
     write_xlsx(tmp_path / "empty.xlsx", {"S": []})
     with pytest.raises(ValueError, match=r"empty.xlsx is empty"):
         split_file(tmp_path / "empty.xlsx")
+    write_xlsx(tmp_path / "hidden.xlsx", {"S": [["user_id"]]}, hidden=["S"])
+    with pytest.raises(ValueError, match=r"hidden.xlsx has no sheet that can be seen"):
+        split_file(tmp_path / "hidden.xlsx")
 
 
 def test_a_file_may_be_something_else_than_its_name_says(tmp_path):
