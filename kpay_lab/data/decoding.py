@@ -14,9 +14,10 @@ from kpay_lab.data.rows import printable
 BYTE_ORDER_MARKS = {  # the longer marks first, because UTF-32 begins like UTF-16
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
+    b"\x84\x31\x95\x33": "gb18030",
 }
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 RUN_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
@@ -27,6 +28,7 @@ HEADER_LETTERS = 4096
 COMMON_SHARE = 0.75  # of Chinese text in GB18030; Big5 read as GB18030 has less than half
 WESTERN_SHARE = 0.9
 ALONE_SHARE = 0.7
+ZERO_SHARE = 0.05
 WESTERN_SIGNS = frozenset("€‚„…‘’“”•–—™°§«»·´¿¡£©®²³½ \xa0")
 LARGEST_DAMAGE = 0.05  # share of letters that may be broken where an encoding is named as such
 
@@ -70,13 +72,12 @@ def decode(
     marked = [name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)]
     encoding = marked[0] if marked else _unmarked_encoding(raw)
     try:
-        return _decoded(raw, encoding, whole), ()
+        return _decoded(raw, encoding, whole).removeprefix("\ufeff"), ()
     except UnicodeDecodeError as error:
         broken_at = error.start
     if marked or _is_nearly_all_utf8(raw):
-        name = encoding.removesuffix("-sig").upper()
-        raise ValueError(_damage(raw, file, broken_at, name))
-    text, guess = _guess(raw, file, renames, whole)
+        raise ValueError(_damage(raw, file, broken_at, encoding.upper()))
+    text, guess = _guess(raw, file, renames, whole, broken_at)
     sample = _sample(text)
     note = (
         f"{file}: it is not UTF-8 and was read as {guess}, for example {sample}; "
@@ -86,12 +87,14 @@ def decode(
 
 
 def _unmarked_encoding(raw: bytes) -> str:
-    """Tell UTF-16 by its zeros, every second byte of Latin letters and separators."""
+    """Tell UTF-16 by its zeros, every second byte of a separator, a digit or a Latin letter."""
     beginning = raw[:1000]
-    half = len(beginning) // 2
-    if 2 * beginning[1::2].count(0) > half > 0:
+    n_first = beginning[0::2].count(0)
+    n_second = beginning[1::2].count(0)
+    enough = ZERO_SHARE * len(beginning)
+    if n_second > max(enough, 3 * n_first):  # a few letters have a zero in the other byte
         return "utf-16-le"
-    if 2 * beginning[0::2].count(0) > half > 0:
+    if n_first > max(enough, 3 * n_second):
         return "utf-16-be"
     return "utf-8"
 
@@ -102,23 +105,34 @@ def _decoded(raw: bytes, encoding: str, whole: bool) -> str:
 
 
 def _is_nearly_all_utf8(raw: bytes) -> bool:
-    """Whether most letters beyond ASCII are valid UTF-8; of GB18030 about one in ten is."""
+    """Whether most letters beyond ASCII are valid UTF-8, Latin ones or of three bytes.
+
+    Many pairs of bytes in GB18030 are valid too, as letters of other alphabets.
+    """
     text = raw.decode("utf-8", "replace")
     code_points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    n_beyond_ascii = int((code_points > 127).sum())
+    is_likely = ((code_points > 0x7F) & (code_points < 0x180)) | (code_points >= 0x800)
     n_broken = text.count("\ufffd")
-    return n_beyond_ascii > 2 * n_broken
+    n_likely = int(is_likely.sum()) - n_broken
+    n_beyond_ascii = int((code_points > 0x7F).sum())
+    return 2 * n_likely >= n_beyond_ascii
 
 
 def _damage(raw: bytes, file: str, position: int, encoding: str) -> str:
-    line = raw.count(b"\n", 0, position) + 1
+    place = f"the byte 0x{raw[position]:02x} (number {position + 1:,} of the file)"
     return (
-        f"{file} row {line}: the byte 0x{raw[position]:02x} (number {position + 1:,} of the file) "
-        f"is not {encoding}, though the rest is; mend that letter, or save the file again as UTF-8"
+        f"{file} row {_line_of(raw, position)}: {place} is not {encoding}, though the rest is; "
+        "mend that letter, or save the file again as UTF-8"
     )
 
 
-def _guess(raw: bytes, file: str, renames: Collection[str], whole: bool) -> tuple[str, str]:
+def _line_of(raw: bytes, position: int) -> int:
+    return raw.count(b"\n", 0, position) + 1
+
+
+def _guess(
+    raw: bytes, file: str, renames: Collection[str], whole: bool, broken_at: int
+) -> tuple[str, str]:
     """Return the text and the encoding that is likely."""
     try:
         text = _decoded(raw, "gb18030", whole)
@@ -134,8 +148,10 @@ def _guess(raw: bytes, file: str, renames: Collection[str], whole: bool) -> tupl
             return text, "Windows-1252"
     except UnicodeDecodeError:
         pass  # five bytes mean nothing in it
+    line = _line_of(raw, broken_at)
     raise ValueError(
-        f"{file} is neither UTF-8 nor GB18030 nor Windows-1252, or not clearly so; save it as UTF-8"
+        f"{file} is neither UTF-8 nor GB18030 nor Windows-1252, or not clearly so (row {line} is "
+        "the first that is not UTF-8); save it as UTF-8"
     )
 
 
@@ -167,12 +183,17 @@ def _common_chinese() -> frozenset[str]:
 
 
 def _is_western(text: str) -> bool:
-    """Whether letters with accents stand among plain ones, as in Müller; two seldom touch."""
+    """Whether letters with accents stand among plain ones, as in Müller; three seldom touch."""
     letters = _letters_beyond_ascii(text)
-    n_likely = sum(letter.isalpha() or letter in WESTERN_SIGNS for letter in letters)
+    n_likely = sum(_is_likely_western(letter) for letter in letters)
     runs = islice(RUN_NOT_ASCII.finditer(text), LETTERS_LOOKED_AT)
-    n_alone = sum(len(run.group()) == 1 for run in runs)
+    n_alone = sum(len(run.group()) for run in runs if len(run.group()) <= 2)
     return n_likely >= WESTERN_SHARE * len(letters) and n_alone >= ALONE_SHARE * len(letters)
+
+
+def _is_likely_western(letter: str) -> bool:
+    is_damage = letter == "ÿ"  # the byte 0xff
+    return letter in WESTERN_SIGNS or (letter.isalpha() and not is_damage)
 
 
 def _sample(text: str) -> str:

@@ -7,10 +7,10 @@ The others, with a quote inside a cell or a line end inside quotes, are split by
 
 import csv
 import io
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,13 @@ from kpay_lab.data.rows import TEXT, BrokenLine, RawRows, without_misplaced
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a TAB", "|": "|", "\x01": r"\x01"}
 LINES_LOOKED_AT = 100
 RECORDS_LOOKED_AT = 30
+LETTERS_LOOKED_AT = 2**20
 ROWS_A_BLOCK = 50_000
+LINES_A_BLOCK = 100_000
+BYTES_A_BLOCK = 2**26
+NEW_LINE = ord("\n")
+CARRIAGE_RETURN = ord("\r")
+QUOTE = ord('"')
 
 
 def split_text(text: str, file: str, renames: Collection[str] = ()) -> RawRows:
@@ -67,10 +73,10 @@ def text_layout(text: str, file: str, renames: Collection[str] = ()) -> Layout:
     ValueError
         If the text is empty, its header has broken quotes, or its first line looks like data.
     """
-    if not text.strip():
+    if not text or text.isspace():
         raise ValueError(f"{file} is empty; its first line must name the columns")
     csv.field_size_limit(2**31 - 1)
-    lines = list(islice(io.StringIO(text, newline=""), LINES_LOOKED_AT))
+    lines = list(islice(io.StringIO(text[:LETTERS_LOOKED_AT], newline=""), LINES_LOOKED_AT))
     records = {}
     for separator in SEPARATORS:
         records[separator] = list(islice(_records(lines, separator), RECORDS_LOOKED_AT))
@@ -87,66 +93,108 @@ def split_quickly(text: str, file: str, layout: Layout) -> RawRows | None:
 
     None where lines end in a lone carriage return, which Arrow and `csv` may count differently.
     """
-    if text.count("\r") != text.count("\r\n"):
+    if "\r" in text and text.count("\r") != text.count("\r\n"):
         return None
-    body = _without_lines(text, layout.n_lines)
-    first_line = layout.n_lines + 1
-    if '"' not in body:
-        return _split_by_arrow(body, file, layout, _filled_lines(body) + first_line)
-    lines = body.split("\n")
-    odd = [number for number, line in enumerate(lines) if _has_odd_quotes(line, layout.separator)]
-    if not odd:
-        return _split_by_arrow(body, file, layout, _filled_lines(body) + first_line)
-    lines = [f"{line}\n" for line in lines[:-1]] + lines[-1:]
+    raw = text.encode()
+    lines = _Lines(raw, _end_of_lines(raw, layout.n_lines))
+    odd = _odd_lines(lines, layout.separator) if '"' in text else []
     records = _records_at(lines, odd, layout.separator)
-    is_plain = np.ones(len(lines), dtype=bool)
+    is_plain = lines.lengths() > 0
     for record in records:
         is_plain[record.line - 1 : record.end - 1] = False
-    plain = "".join(line for line, keep in zip(lines, is_plain, strict=True) if keep)
-    numbers = np.flatnonzero(is_plain)[_filled_lines(plain)] + first_line
-    by_arrow = _split_by_arrow(plain, file, layout, numbers)
-    if by_arrow is None:
-        return None
+    numbers = np.flatnonzero(is_plain) + layout.n_lines + 1
+    by_arrow = _split_by_arrow(lines.without(records), file, layout, numbers)
+    if by_arrow is None or not records:
+        return by_arrow
     by_csv = _gathered(records, lines, file, layout)
     broken = [(line + layout.n_lines, text, reason) for line, text, reason in by_csv.broken]
     by_csv = replace(by_csv, lines=by_csv.lines + layout.n_lines, broken=tuple(broken))
     return _merged(by_arrow, by_csv)
 
 
-def _without_lines(text: str, n_lines: int) -> str:
-    """Cut the first lines off a text."""
+def _end_of_lines(raw: bytes, n_lines: int) -> int:
+    """Return where the first lines end."""
     position = 0
     for _ in range(n_lines):
-        end = text.find("\n", position)
+        end = raw.find(b"\n", position)
         if end < 0:
-            return ""
+            return len(raw)
         position = end + 1
-    return text[position:]
+    return position
 
 
-def _has_odd_quotes(line: str, separator: str) -> bool:
-    """Whether quotes do more in a line than stand around whole cells, doubled inside them."""
-    return '"' in line and '"' in _quoted_cell(separator).sub("", line)
+class _Lines(Sequence[str]):
+    """The lines of a text from a position on, by number from 0, with their ends.
+
+    A line is made a text only when it is asked for, because millions are not.
+    """
+
+    def __init__(self, raw: bytes, position: int) -> None:
+        self.body = memoryview(raw)[position:]
+        self.codes = np.frombuffer(self.body, np.uint8)
+        self.ends = np.append(np.flatnonzero(self.codes == NEW_LINE), len(self.codes))
+        self.starts = np.concatenate([[0], self.ends[:-1] + 1])
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        line = self.body[self.starts[number] : self.ends[number] + 1]
+        return bytes(line).decode()
+
+    def lengths(self) -> np.ndarray:
+        """Return the number of bytes of each line without its end."""
+        lengths = self.ends - self.starts
+        filled = np.flatnonzero(lengths)
+        last = self.codes[self.ends[filled] - 1]
+        lengths[filled] -= last == CARRIAGE_RETURN
+        return lengths
+
+    def without(self, records: Sequence[Record]) -> memoryview:
+        """Return the bytes of all lines but those of some records."""
+        if not records:
+            return self.body
+        kept = []
+        position = 0
+        for record in records:
+            kept.append(self.body[position : self.starts[record.line - 1]])
+            position = self.ends[record.end - 2] + 1
+        kept.append(self.body[position:])
+        return memoryview(b"".join(kept))
 
 
-def _quoted_cell(separator: str) -> re.Pattern[str]:
-    border = f"[^{re.escape(separator)}\r\n]"
-    return re.compile(rf'(?<!{border})"(?:[^"\r\n]|"")*"(?!{border})')
+def _odd_lines(lines: _Lines, separator: str) -> list[int]:
+    """Return the lines in which quotes do more than stand around cells, doubled inside them.
+
+    Along a line quotes open and close a cell in turn. One that opens stands behind a separator,
+    one that closes before one; both may also touch the other of a doubled quote.
+    """
+    odd: list[int] = []
+    for first in range(0, len(lines), LINES_A_BLOCK):
+        last = min(first + LINES_A_BLOCK, len(lines)) - 1
+        block = lines.codes[lines.starts[first] : lines.ends[last]]
+        padded = np.concatenate([[NEW_LINE], block, [NEW_LINE]])
+        quotes = np.flatnonzero(padded == QUOTE)
+        if not len(quotes):
+            continue
+        line_of = np.cumsum(padded == NEW_LINE)[quotes] - 1
+        positions = np.arange(len(quotes))
+        is_first = np.diff(line_of, prepend=-1) > 0
+        rank = positions - np.maximum.accumulate(np.where(is_first, positions, 0))
+        opens = rank % 2 == 0
+        outside = np.where(opens, padded[quotes - 1], padded[quotes + 1])
+        is_last = np.diff(line_of, append=len(padded)) > 0
+        is_sound = np.isin(outside, [ord(separator), NEW_LINE, CARRIAGE_RETURN, QUOTE])
+        is_sound &= ~(is_last & opens)
+        odd += (np.unique(line_of[~is_sound]) + first).tolist()
+    return odd
 
 
-def _filled_lines(body: str) -> np.ndarray:
-    """Return the numbers, from 0, of the lines that are not blank."""
-    raw = np.frombuffer(body.encode(), np.uint8)
-    ends = np.append(np.flatnonzero(raw == ord("\n")), len(raw))
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts
-    before_end = np.maximum(ends - 1, 0)
-    if len(raw):
-        lengths -= (lengths > 0) & (raw[before_end] == ord("\r"))
-    return np.flatnonzero(lengths > 0)
-
-
-def _split_by_arrow(body: str, file: str, layout: Layout, numbers: np.ndarray) -> RawRows | None:
+def _split_by_arrow(
+    body: memoryview, file: str, layout: Layout, numbers: np.ndarray
+) -> RawRows | None:
     """Split lines without odd quotes; ``numbers`` are those of the lines that are not blank."""
     header = list(layout.names)
     if not len(numbers):
@@ -159,25 +207,27 @@ def _split_by_arrow(body: str, file: str, layout: Layout, numbers: np.ndarray) -
         return "skip"
 
     columns = [str(position) for position in range(len(header))]
-    read_options = arrow_csv.ReadOptions(column_names=columns, use_threads=False)
+    read_options = arrow_csv.ReadOptions(
+        column_names=columns, use_threads=False, block_size=BYTES_A_BLOCK
+    )
     parse_options = arrow_csv.ParseOptions(
         delimiter=layout.separator, invalid_row_handler=keep_wrong
     )
     convert_options = arrow_csv.ConvertOptions(column_types=dict.fromkeys(columns, TEXT))
     try:
         table = arrow_csv.read_csv(
-            pa.BufferReader(body.encode()),
+            pa.BufferReader(body),
             read_options=read_options,
             parse_options=parse_options,
             convert_options=convert_options,
         )
-    except pa.ArrowInvalid:
+    except pa.ArrowInvalid:  # a line longer than a block
         return None
     is_row = np.ones(len(numbers), dtype=bool)
     is_row[[position for position, _, _ in wrong]] = False
     if is_row.sum() != table.num_rows:
-        return None
-    cells = [pa.concat_arrays([pa.array([], TEXT), *column.chunks]) for column in table.columns]
+        raise RuntimeError(f"{file}: a row was lost in reading; please report this fault")
+    cells = [pa.concat_arrays(_chunks(column)) for column in table.columns]
     broken = []
     for position, line, n_fields in wrong:
         reason = _wrong_length(n_fields, layout)
@@ -185,11 +235,15 @@ def _split_by_arrow(body: str, file: str, layout: Layout, numbers: np.ndarray) -
     return RawRows(file, header, cells, numbers[is_row], tuple(broken), layout.notes)
 
 
+def _chunks(column: pa.ChunkedArray) -> list[pa.Array]:
+    return column.chunks or [pa.array([], TEXT)]
+
+
 def _wrong_length(n_fields: int, layout: Layout) -> str:
     return f"the line has {n_fields} fields, but the header has {len(layout.names)}"
 
 
-def _records_at(lines: list[str], starts: Sequence[int], separator: str) -> list[Record]:
+def _records_at(lines: Sequence[str], starts: Iterable[int], separator: str) -> list[Record]:
     """Return the records that begin at the given lines, unless an earlier one contains them."""
     records = []
     end = 0
@@ -221,7 +275,7 @@ def split_exactly(text: str, file: str, layout: Layout) -> RawRows:
 
 
 def _gathered(
-    records: Iterator[Record] | Sequence[Record], lines: list[str], file: str, layout: Layout
+    records: Iterable[Record], lines: Sequence[str], file: str, layout: Layout
 ) -> RawRows:
     """Gather records as columns; those that are no rows are broken lines."""
     blocks = [[pa.array([], TEXT) for _ in layout.names]]
@@ -246,7 +300,7 @@ def _gathered(
     return RawRows(file, list(layout.names), cells, line_numbers, tuple(broken), layout.notes)
 
 
-def _records(lines: list[str], separator: str, start: int = 0) -> Iterator[Record]:
+def _records(lines: Sequence[str], separator: str, start: int = 0) -> Iterator[Record]:
     """Yield the records from a line on (from 0); blank lines are skipped.
 
     Where a quote is never closed, or closed inside a field, only its own line is broken.

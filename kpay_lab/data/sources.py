@@ -38,9 +38,12 @@ TABLE_WORDS = {
 }
 TABLE_OF_WORD = {word: table for table, words in TABLE_WORDS.items() for word in words.split()}
 TABLE_OF_WORD |= {table: table for table in SCHEMAS}
+PACKED = (".zip", ".rar", ".7z", ".tar", ".tgz")
 RECBOLE_TABLES = {".inter": "events", ".item": "items", ".user": "users"}
 END_OF_NAME = re.compile(r"(表|数据|信息|明细|记录|列表|导出)$")
 COPY_OF_FILE = re.compile(r" \(\d+\)$")  # what a browser adds to a second download
+ID_OF_WRITER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # Spark, one a write
+NO_LETTERS = re.compile(r"[\W\d_]+")
 HIVE_FOLDER = re.compile(r"([^=]+)=(.*)")
 
 
@@ -144,6 +147,8 @@ def find_files(
 def _find(place: Path, files: Files | None, types: EventTypes) -> Found:
     if not place.exists():
         raise ValueError(f"{place} is no folder and no file; name a folder that holds events.csv")
+    if place.suffix.lower() in PACKED:
+        raise ValueError(f"{place.name} is packed; unpack it, and name the folder that results")
     if place.is_file() and not suffix_of(place):
         raise ValueError(
             f"{place.name} is of a kind that cannot be read; save it as .csv, .xlsx, .json or "
@@ -151,7 +156,11 @@ def _find(place: Path, files: Files | None, types: EventTypes) -> Found:
         )
     if files:
         return _find_named(place, files)
-    entries = _file_entries(place) if place.is_file() else _folder_entries(place)
+    if place.is_dir():
+        return _assign(place, [_typed(entry, types) for entry in _folder_entries(place)])
+    entries = _file_entries(place)
+    if len(entries) == 1:  # whatever its name: it was asked for
+        return Found({"events": [*entries[0].partitions]})
     return _assign(place, [_typed(entry, types) for entry in entries])
 
 
@@ -174,7 +183,8 @@ def table_of_name(stem: str) -> str:
 
 def _letters(stem: str) -> str:
     """Return the letters of a name in lower case; the rest tells parts of one table apart."""
-    return re.sub(r"[\W\d_]+", "", stem.lower())
+    without_id = ID_OF_WRITER.sub("", stem.lower())
+    return NO_LETTERS.sub("", without_id)
 
 
 def _stem(path: Path) -> str:
@@ -198,8 +208,10 @@ def _folder_entries(folder: Path) -> list[_Entry]:
             entries += _subfolder_entries(path)
         elif suffix_of(path):
             entries += _file_entries(path)
-    if not entries and len(folders) == 1:
-        return _folder_entries(folders[0])
+    if len(paths) == len(folders) == 1 and not any(entry.table for entry in entries):
+        inner = _folder_entries(folders[0])
+        if not entries or any(entry.table for entry in inner):
+            return inner
     return entries
 
 
@@ -356,10 +368,10 @@ def _without_events(place: Path, entries: Sequence[_Entry], fitting: Sequence[_E
         )
     titles = [entry.title for entry in entries]
     if len(fitting) < 2:
+        largest = max(entries, key=_size).title
         return (
             f"{place} holds no events; found {listed(titles)}; name the behaviour log "
-            f"events{Path(titles[0]).suffix}, or set mapping.files, such as "
-            f"{{events: [{titles[0]}]}}"
+            f"events{Path(largest).suffix}, or set mapping.files, such as {{events: [{largest}]}}"
         )
     names = [entry.title for entry in fitting]
     types = ", ".join(f"{name}: {entry.stem}" for name, entry in zip(names, fitting, strict=True))
@@ -368,6 +380,10 @@ def _without_events(place: Path, entries: Sequence[_Entry], fitting: Sequence[_E
         f"mapping.files to {{events: [{listed(names)}]}}, or where each holds one type of "
         f"behaviour mapping.event_types to {{files: {{{printable(types, 200)}}}}}"
     )
+
+
+def _size(entry: _Entry) -> int:
+    return sum(partition.path.stat().st_size for partition in entry.partitions)
 
 
 def _find_named(place: Path, files: Files) -> Found:
@@ -429,7 +445,7 @@ def _matching(pattern: str, available: Sequence[Partition], place: Path) -> list
         near = get_close_matches(wanted, names, 3) or names
         remedy = f"it holds {listed(near)}" if near else "it holds no file that can be read"
         raise ValueError(f"mapping.files: {printable(pattern)} is not in {place}; {remedy}")
-    if len(matches) > 1 and {match.path for match in matches} == {place / wanted}:
+    if len(matches) > 1 and all(match.name == f"{wanted}/{match.sheet}" for match in matches):
         raise ValueError(
             f"mapping.files: {wanted} has several sheets; name one, such as {matches[0].name}"
         )

@@ -108,7 +108,7 @@ def _split(partition: Partition, renames: Collection[str]) -> RawRows:
     text, notes = decode(raw, file, renames=renames)
     _refuse_pages(text, file)
     split = split_json if kind == "json" else split_text
-    if not text.strip():
+    if not text or text.isspace():
         raise ValueError(f"{file} is empty; its first line must name the columns")
     rows = split(text, file, renames)
     return replace(rows, notes=(*notes, *rows.notes))
@@ -143,7 +143,7 @@ def _header(partition: Partition, renames: Collection[str]) -> list[str]:
     is_whole = len(raw) < HEADER_BYTES
     text, _ = decode(raw, file, renames=renames, whole=is_whole)
     _refuse_pages(text, file)
-    if not text.strip():
+    if not text or text.isspace():
         raise ValueError(f"{file} is empty; its first line must name the columns")
     if kind == "text":
         return list(text_layout(text, file, renames).names)

@@ -1,6 +1,7 @@
 """Rows of the sheets of a workbook (.xlsx, .xls, .xlsb, .ods), as calamine reads them."""
 
 import zipfile
+import zlib
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -24,13 +25,15 @@ def sheet_names(path: Path) -> list[str]:
     Raises
     ------
     ValueError
-        If the file is no workbook, or is protected by a password.
+        If the file is no workbook, is protected by a password, or hides all its sheets.
     """
     with _opened(path) as workbook:
         visible = []
         for sheet in workbook.sheets_metadata:
             if sheet.visible == SheetVisibleEnum.Visible:
                 visible.append(sheet.name)
+        if not visible:
+            raise ValueError(f"{path.name} has no sheet that can be seen; show one and save it")
         if len(visible) == 1:
             return visible
         return [name for name in visible if workbook.get_sheet_by_name(name).height]
@@ -92,8 +95,12 @@ def _opened(path: Path) -> CalamineWorkbook:
     try:
         return CalamineWorkbook.from_path(path)
     except (CalamineError, OSError) as error:
-        reason = printable(str(error), 200)
-        raise ValueError(f"{path.name} cannot be read as a spreadsheet: {reason}") from None
+        raise _no_workbook(path, error) from None
+
+
+def _no_workbook(path: Path, error: Exception) -> ValueError:
+    reason = printable(str(error), 200)
+    return ValueError(f"{path.name} cannot be read as a spreadsheet: {reason}")
 
 
 def _read_rows(path: Path, sheet: str, most: int | None = None) -> list[list[Any]]:
@@ -186,9 +193,12 @@ def _notes_on_errors(path: Path, file: str) -> tuple[str, ...]:
     """
     if not zipfile.is_zipfile(path):
         return ()
-    with zipfile.ZipFile(path) as archive:
-        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/sheet")]
-        n_errors = sum(archive.read(name).count(b' t="e"') for name in sheets)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/sheet")]
+            n_errors = sum(archive.read(name).count(b' t="e"') for name in sheets)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise _no_workbook(path, error) from None  # damaged, though calamine does not mind
     if not n_errors:
         return ()
     note = f"{file}: {n_errors:,} cells of the workbook hold an error, such as #N/A; taken as empty"
