@@ -250,6 +250,20 @@ def known_names(header: Sequence[str], renames: Collection[str] = ()) -> list[st
     ]
 
 
+def may_mean_the_same(first: str, second: str) -> bool:
+    """Return whether two names mean one column in some table.
+
+    >>> may_mean_the_same("timestamp", "时间"), may_mean_the_same("user", "item")
+    (True, False)
+    """
+    for table in SCHEMAS:
+        one = _meaning(table, first, {})
+        other = _meaning(table, second, {})
+        if one is not None and other is not None and one.column == other.column:
+            return True
+    return fold(first) == fold(second)
+
+
 def _missing(table: str, names: Sequence[str]) -> list[str]:
     return [column for column in c.REQUIRED[table].split() if column not in names]
 

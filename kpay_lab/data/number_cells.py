@@ -244,8 +244,7 @@ def _count_contents(cells: pa.Array, column: str) -> Parsed:
     is_nothing = is_any_of(tidied, [*MISSING_WORDS, *NO_WORDS])
     is_written = as_numpy(tidied.is_valid()) & ~is_nothing
     values = pd.Series(pd.array(is_written.astype(np.int64), dtype="Int64"))
-    first = example(tidied, matches(tidied, r"^[^0-9+.#-]") & is_written)
-    note = f"{column}: it holds text, such as {first!r}; each written cell counts as 1, others as 0"
+    note = f"{column}: it holds text; each written cell counts as 1, others as 0"
     return Parsed(values, first_problems([]), (note,))
 
 

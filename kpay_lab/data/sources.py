@@ -17,7 +17,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from kpay_lab.data import public
-from kpay_lab.data.event_types import EventTypes, meaning_of_word
+from kpay_lab.data.event_types import MEANINGS, EventTypes, meaning_of_word
 from kpay_lab.data.headers import name_columns
 from kpay_lab.data.rows import listed, printable
 from kpay_lab.data.splitting import Partition, read_header, suffix_of
@@ -374,11 +374,12 @@ def _without_events(place: Path, entries: Sequence[_Entry], fitting: Sequence[_E
             f"events{Path(largest).suffix}, or set mapping.files, such as {{events: [{largest}]}}"
         )
     names = [entry.title for entry in fitting]
-    types = ", ".join(f"{name}: {entry.stem}" for name, entry in zip(names, fitting, strict=True))
+    types = ", ".join(f"{name}: view" for name in names)
     return (
         f"{place} holds no events, but {listed(names)} could be; to read several as one log set "
         f"mapping.files to {{events: [{listed(names)}]}}, or where each holds one type of "
-        f"behaviour mapping.event_types to {{files: {{{printable(types, 200)}}}}}"
+        f"behaviour mapping.event_types to {{files: {{{printable(types, 200)}}}}}, each with what it "
+        f"means: {', '.join(MEANINGS)}"
     )
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from kpay_lab.data.arrow_rows import as_text, parquet_header, split_frame, split_parquet
 from kpay_lab.data.decoding import decode
 from kpay_lab.data.delimited import split_text, text_layout
-from kpay_lab.data.headers import fold, known_names
+from kpay_lab.data.headers import known_names, may_mean_the_same
 from kpay_lab.data.json_rows import split_json
 from kpay_lab.data.rows import TEXT, RawRows, printable
 from kpay_lab.data.spreadsheets import WORKBOOKS, sheet_header, split_sheet
@@ -211,6 +211,5 @@ def _usable_folder_columns(
     header: Collection[str], values: Mapping[str, str], renames: Collection[str]
 ) -> list[str]:
     """Return the names in the folders that are known and that the file does not have itself."""
-    written = {fold(name) for name in header}
     known = known_names([*values], renames)
-    return [name for name in known if fold(name) not in written]
+    return [name for name in known if not any(may_mean_the_same(name, own) for own in header)]

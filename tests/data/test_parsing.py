@@ -247,11 +247,12 @@ def test_typed_ids_are_those_of_text(cells):
 
 
 def test_ids_that_may_be_mistakes_are_counted_but_kept():
-    parsed = parse(["007", "7", "Ab", "ab", "１０", "10", "c", "c"], "user_id")
-    assert values(parsed) == ["007", "7", "Ab", "ab", "１０", "10", "c", "c"]
-    assert "6 ids differ only by leading zeros, case or width, such as '007' and '7'" in said(
-        parsed
-    )
+    alike = ["007", "7", "Ab", "ab", "１０", "10", "c", "c"]
+    parsed = parse(alike, "item_id")
+    assert values(parsed) == alike
+    differ = "6 ids differ only by leading zeros, case or width"
+    assert f"{differ}, such as '007' and '7'" in said(parsed)
+    assert f"{differ}; they stay apart" in said(parse(alike, "user_id"))  # notes name no person
     parsed = parse(["NULL", "NULL", "nan", "u1"], "user_id")
     assert "3 cells read 'NULL' or the like and are kept as ids" in said(parsed)
     assert parse(["u1", "u2", "0", "00x"], "user_id").notes == ()
@@ -381,7 +382,7 @@ def test_infinity_is_a_problem_and_nan_is_missing_in_every_form():
 def test_a_column_of_comments_with_text_holds_content():
     parsed = parse(["老师讲得很好", "666", "", None, "无", "3"], "comment_count")
     assert values(parsed) == [1, 1, 0, 0, 0, 1] and bad_rows(parsed) == []
-    assert "it holds text, such as '老师讲得很好'" in said(parsed)
+    assert "it holds text; each written cell counts as 1" in said(parsed)  # and quotes nobody
 
 
 @pytest.mark.parametrize(

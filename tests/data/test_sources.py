@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kpay_lab.data.event_types import EventTypes
 from kpay_lab.data.reading import read_headers, read_tables
 from kpay_lab.data.sources import files_of, find_files, find_partitions, tables_of
 from kpay_lab.data.splitting import split_file
@@ -150,7 +151,7 @@ def test_a_column_of_the_file_wins_over_its_folder(tmp_path):
 def test_equal_names_in_several_folders_stay_apart(tmp_path):
     files = {f"events/{year}/part.csv": f"{EVENTS}u2\n" for year in (2022, 2023)}
     _, rejected = read_tables(written(tmp_path, files))
-    assert rejected.counts.iloc[0].tolist() == ["events", 4, 2, 2]
+    assert rejected.counts.iloc[0].tolist() == ["events", 4, 2, 2, 0]
     assert rejected.rows["file"].tolist() == ["2022/part.csv", "2023/part.csv"]
 
 
@@ -191,11 +192,18 @@ def test_where_nothing_fits_one_message_names_what_was_found_and_what_to_do(tmp_
 
 
 def test_a_file_a_type_is_not_taken_as_one_log_without_a_word(tmp_path):
-    written(tmp_path, {"click.csv": EVENTS, "like.csv": EVENTS})
-    with pytest.raises(ValueError, match=r"event_types to \{files: \{click.csv: click, like.csv"):
+    """Where the names of the files are common words for types, reading notes what they mean."""
+    written(tmp_path, {"ios.csv": EVENTS, "like.csv": EVENTS})
+    with pytest.raises(
+        ValueError, match=r"event_types to \{files: \{ios.csv: view, like.csv: view"
+    ):
         find_partitions(tmp_path)
-    files = {"events": ["click.csv", "like.csv"]}
-    assert names(find_partitions(tmp_path, files)) == {"events": ["click.csv", "like.csv"]}
+    files = {"events": ["ios.csv", "like.csv"]}
+    assert names(find_partitions(tmp_path, files)) == files
+    types = EventTypes(files={"ios.csv": "view", "like.csv": "like_count"})
+    assert names(find_partitions(tmp_path, types=types)) == files
+    (tmp_path / "ios.csv").rename(tmp_path / "click.csv")
+    assert names(find_partitions(tmp_path)) == {"events": ["click.csv", "like.csv"]}
 
 
 def test_a_mapping_says_which_file_is_which(tmp_path):

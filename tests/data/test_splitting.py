@@ -129,7 +129,7 @@ def test_rows_of_totals_and_repeated_headers_are_set_aside(tmp_path):
     ]
     assert columns(rows)["用户"] == ["u1", "u2", "sum", "u3", "u4", "u5", "u6", "制表人"]
     _, rejected = read_tables(tmp_path)
-    assert rejected.counts.iloc[0].tolist() == ["events", 11, 8, 3]
+    assert rejected.counts.iloc[0].tolist() == ["events", 11, 8, 3, 0]
 
 
 @pytest.mark.parametrize("word", ["合计", "小计", "汇总", "Total", "Grand total:", "合计：3 条"])
