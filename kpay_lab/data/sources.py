@@ -375,11 +375,12 @@ def _without_events(place: Path, entries: Sequence[_Entry], fitting: Sequence[_E
         )
     names = [entry.title for entry in fitting]
     types = ", ".join(f"{name}: view" for name in names)
+    meanings = ", ".join(MEANINGS)
     return (
         f"{place} holds no events, but {listed(names)} could be; to read several as one log set "
         f"mapping.files to {{events: [{listed(names)}]}}, or where each holds one type of "
-        f"behaviour mapping.event_types to {{files: {{{printable(types, 200)}}}}}, each with what it "
-        f"means: {', '.join(MEANINGS)}"
+        f"behaviour mapping.event_types to {{files: {{{printable(types, 200)}}}}}, each with what "
+        f"it means: {meanings}"
     )
 
 
