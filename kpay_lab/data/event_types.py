@@ -169,6 +169,7 @@ def part_by_type(
             continue
         meaning_of_row = np.array([meanings[one] for one in types.of_row.to_pylist()], dtype=object)
         is_event = np.isin(meaning_of_row, [VIEW, *MEASURES])
+        rows = _without_column(rows, types.column)
         events = _taken(rows, is_event, with_broken=True)
         parts["events"].append(_with_measures(events, meaning_of_row[is_event], measures, renames))
         for meaning, table in TABLE_OF.items():
@@ -263,6 +264,13 @@ def _meanings(
         f"{{{lines}}}}}}}, each with what it means: {', '.join(MEANINGS)}; where the column is "
         f"something else, write {profile_line('events', {column: IGNORE})}"
     )
+
+
+def _without_column(rows: RawRows, name: str) -> RawRows:
+    """Leave out the column of types, which has been read; '' names none."""
+    kept = [position for position, one in enumerate(rows.header) if one != name]
+    header = [rows.header[position] for position in kept]
+    return replace(rows, header=header, cells=[rows.cells[position] for position in kept])
 
 
 def _taken(rows: RawRows, chosen: np.ndarray, *, with_broken: bool = False) -> RawRows:
