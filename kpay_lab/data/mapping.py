@@ -33,6 +33,8 @@ class LogMapping:
     ----------
     files : mapping of table to tuple of str
         The names or patterns (``2023-*.csv``) of the files that feed a table.
+    headers : mapping of file to tuple of str
+        The names of all columns of a file that has no header line.
     columns : mapping of table to (their name → ours)
         ``ignore`` in place of our name leaves a column out.
     event_types : EventTypes
@@ -52,6 +54,7 @@ class LogMapping:
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, Text] = field(default_factory=dict)
     event_types: EventTypes = field(default_factory=EventTypes)
     source_time_zone: str = ""
@@ -110,6 +113,13 @@ class LogMapping:
         """Return every name of a column that something is said of."""
         renamed = [name for names in self.columns.values() for name in names]
         return [*renamed, *filter(None, [self.event_types.column]), *self.price_of]
+
+    def header_of(self, file: str) -> tuple[str, ...]:
+        """Return the names of the columns of a file that has no header; none where it has one."""
+        for pattern, names in self.headers.items():
+            if names_file(pattern, file):
+                return names
+        return ()
 
     def constants_of(self, file: str) -> dict[str, str]:
         """Return the columns that are the same in every row of a file."""
@@ -180,6 +190,17 @@ def _files_faults(value: Any) -> Iterator[str]:
             yield _wrong_shape(
                 f"{place}.{table}", names, "names of files, such as [a.csv, b-*.csv]"
             )
+
+
+def _headers_faults(value: Any) -> Iterator[str]:
+    place = "mapping.headers"
+    if not isinstance(value, Mapping):
+        yield _wrong_shape(place, value, "{log.csv: [user_id, item_id, timestamp]}")
+        return
+    for file, names in value.items():
+        is_list = isinstance(names, Sequence) and not isinstance(names, str)
+        if not is_list or not names or not all(map(_is_text, names)):
+            yield _wrong_shape(f"{place}.{file}", names, "a name for each column, in a list")
 
 
 def _columns_faults(value: Any) -> Iterator[str]:
@@ -335,6 +356,7 @@ def _made_scale(value: Sequence[float]) -> tuple[float, float]:
 
 CHECKS = {
     "files": _files_faults,
+    "headers": _headers_faults,
     "columns": _columns_faults,
     "event_types": _event_types_faults,
     "source_time_zone": _zone_faults,
@@ -346,6 +368,7 @@ CHECKS = {
 }
 MADE: dict[str, Any] = {
     "files": _made_files,
+    "headers": _made_files,
     "columns": _texts_by_name,
     "event_types": _made_event_types,
     "source_time_zone": str,

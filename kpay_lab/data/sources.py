@@ -284,7 +284,8 @@ def _assign(place: Path, entries: Sequence[_Entry]) -> Found:
     if "events" not in partitions:
         events = _events_among(place, unnamed, is_alone=not partitions)
         partitions["events"] = _parts(place, "events", events, notes)
-        unnamed = [entry for entry in unnamed if entry not in events]
+        taken = {entry.title for entry in events}
+        unnamed = [entry for entry in unnamed if entry.title not in taken]
         if partitions.keys() - {"events"}:
             notes.append(
                 f"events: {listed(entry.title for entry in events)} are taken as the events"
