@@ -101,6 +101,19 @@ class LogMapping:
             raise ValueError("\n".join(faults))
         return cls(**{name: MADE[name](value) for name, value in said.items() if value})
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is said as plain values that `of` and YAML take.
+
+        >>> LogMapping.of({"units": {"watch_time": "ms"}}).as_dict()
+        {'units': {'watch_time': 'ms'}}
+        """
+        said = {}
+        for one in fields(self):
+            value = _plain(getattr(self, one.name))
+            if value:
+                said[one.name] = value
+        return said
+
     def __bool__(self) -> bool:
         """Return whether anything is said."""
         return self != LogMapping()
@@ -128,6 +141,16 @@ class LogMapping:
             if names_file(pattern, file):
                 found |= values
         return found
+
+
+def _plain(value: Any) -> Any:
+    """Return mappings as dicts and tuples as lists, without what is empty."""
+    if isinstance(value, EventTypes):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        plain = {name: _plain(one) for name, one in value.items()}
+        return {name: one for name, one in plain.items() if one not in ({}, [], "", None)}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def names_file(pattern: str, file: str) -> bool:

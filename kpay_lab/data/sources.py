@@ -398,7 +398,7 @@ def _find_named(place: Path, files: Files) -> Found:
         )
     if "events" not in files:
         raise ValueError("mapping.files names no events; add {events: [your behaviour log]}")
-    available = _all_partitions(place)
+    available = list_partitions(place)
     table_of: dict[str, str] = {}
     partitions: dict[str, list[Partition | pd.DataFrame]] = {}
     for table in SCHEMAS:
@@ -418,7 +418,7 @@ def _find_named(place: Path, files: Files) -> Found:
     return Found(partitions, notes)
 
 
-def _all_partitions(place: Path) -> list[Partition]:
+def list_partitions(place: Path) -> list[Partition]:
     """List every file below a place, and every sheet of a workbook with several."""
     files: Iterable[Partition] = [Partition(place, place.name)]
     if place.is_dir():

@@ -1,0 +1,504 @@
+"""What was understood of the files of a log, and what is proposed where they were not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.compute as pc
+
+from kpay_lab.data.cells import flat, tidy
+from kpay_lab.data.door import BrokenLogError, Gate
+from kpay_lab.data.event_types import IGNORE, MEASURES
+from kpay_lab.data.headers import columns_of, fold
+from kpay_lab.data.log import Log
+from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.proposal import Proposal, propose
+from kpay_lab.data.reading import Rejected, read_tables
+from kpay_lab.data.rows import printable
+from kpay_lab.data.sources import find_partitions
+from kpay_lab.data.splitting import Partition, as_text, read_beginning
+from kpay_lab.data.tables import KIND_OF, SCHEMAS, Tables
+from kpay_lab.data.terminal import WIDTH, aligned, cut, wrapped
+
+EXAMPLES = 3
+FIRST_ROWS = 3
+SHOWN_NOTES = 25
+SHOWN_PROBLEMS = 25
+SHOWN_COLUMNS = 30
+SHOWN_FILES = 4
+LONGEST_CELL = 18
+SECONDS_A_DAY = 86_400
+TYPE_WORDS = {"user_id": "id", "item_id": "id", "source_item_id": "id", "session_id": "id"}
+
+
+@dataclass(frozen=True)
+class UnderstoodTable:
+    """What was understood of one table.
+
+    Parameters
+    ----------
+    name : str
+    files : tuple of str
+        The files that feed it; none where its rows came in the log of events.
+    counts : mapping of str to int
+        read, good, rejected, cells (that count as missing).
+    columns : DataFrame
+        ``theirs, ours, type, values``: a row a column of the files; ``ours`` is '' for one that
+        is not used.
+    first_rows : DataFrame
+        The first good rows, as text.
+    first, last : Timestamp, optional
+        The span of its times, UTC.
+    n_users, n_items : int
+        How many different ones there are.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    counts: Mapping[str, int]
+    columns: pd.DataFrame
+    first_rows: pd.DataFrame
+    first: pd.Timestamp | None
+    last: pd.Timestamp | None
+    n_users: int
+    n_items: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {
+            "table": self.name,
+            "files": list(self.files),
+            **self.counts,
+            "columns": self.columns.to_dict("records"),
+            "first_rows": self.first_rows.to_dict("records"),
+            "first": None if self.first is None else self.first.isoformat(),
+            "last": None if self.last is None else self.last.isoformat(),
+            "users": self.n_users,
+            "items": self.n_items,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Understanding:
+    """What was understood of a source; printing it shows everything at 80 columns.
+
+    Parameters
+    ----------
+    source : str
+    tables : tuple of UnderstoodTable
+        None where the files were not understood as a whole.
+    kinds : mapping of str to int
+        The kinds of events, orders and exposures, with their counts.
+    rejected : Rejected
+    zone : str
+        In which the times are shown.
+    refusal : str
+        Why no report can rest on the source; '' where one can.
+    proposal : Proposal
+        What may be said of the files beyond what was said.
+    tried : Understanding, optional
+        The same source read as the proposal has it, where it has no gaps.
+    """
+
+    source: str
+    tables: tuple[UnderstoodTable, ...] = ()
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    rejected: Rejected = field(default_factory=Rejected)
+    zone: str = "UTC"
+    refusal: str = ""
+    proposal: Proposal = field(default_factory=Proposal)
+    tried: "Understanding | None" = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a report can rest on the source as it is understood."""
+        return not self.refusal
+
+    @property
+    def n_events(self) -> int:
+        """How many events there are."""
+        return self.kinds.get("events", 0)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a table: its counts, users, items and span."""
+        rows = []
+        for one in self.tables:
+            ends = {"first": one.first, "last": one.last}
+            rows.append(
+                {
+                    "table": one.name,
+                    **one.counts,
+                    "users": one.n_users,
+                    "items": one.n_items,
+                    **ends,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def problems(self) -> pd.DataFrame:
+        """Return one row a (table, column, outcome, reason): how many, and three examples."""
+        evidence = self.rejected.evidence()
+        rows = []
+        keys = ["table", "column", "outcome", "reason"]
+        for key, found in evidence.groupby(keys, sort=False):
+            examples = []
+            for row in found.head(EXAMPLES).itertuples():
+                value = printable(str(row.value), 30) or "empty"
+                examples.append((f"{row.file} row {row.line}", value))
+            rows.append((*key, len(found), examples))
+        problems = pd.DataFrame(rows, columns=[*keys, "n", "examples"])
+        return problems.sort_values("n", ascending=False, kind="stable", ignore_index=True)
+
+    def brief(self) -> list[str]:
+        """Return two lines of what was understood."""
+        sizes = [f"{one.counts['good']:,} {one.name}" for one in self.tables]
+        n_rejected = sum(one.counts["rejected"] for one in self.tables)
+        set_aside = f"; {n_rejected:,} rows set aside" if n_rejected else ""
+        events = next(one for one in self.tables if one.name == "events")
+        who = f"{events.n_users:,} users, {events.n_items:,} items"
+        return [
+            f"{printable(self.source)}: {', '.join(sizes)}{set_aside}",
+            f"  {who}, {_span(events, self.zone)}",
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON: every row, and not only examples."""
+        return {
+            "source": self.source,
+            "sound": self.is_sound,
+            "refusal": self.refusal,
+            "tables": [one.as_dict() for one in self.tables],
+            "kinds": dict(self.kinds),
+            "time_zone": self.zone,
+            "rejected": self.rejected.rows.to_dict("records"),
+            "cells": self.rejected.cells.to_dict("records"),
+            "notes": list(self.rejected.notes),
+            "proposal": dict(self.proposal.said),
+            "questions": list(self.proposal.questions),
+            "looks": self.proposal.files.to_dict("records"),
+        }
+
+    def __str__(self) -> str:
+        """Show what was understood, what was not, and what is proposed."""
+        lines: list[str] = []
+        for table in self.tables:
+            lines += [*_lines_of_table(table, self.zone), ""]
+        if self.kinds:
+            kinds = [f"{n:,} {name}" for name, n in self.kinds.items()]
+            lines += [*wrapped(", ".join(kinds), first="kinds of rows: ", rest="  "), ""]
+        lines += _lines_of_notes(self.rejected.notes)
+        lines += _lines_of_problems(self.problems())
+        if self.refusal:
+            lines += ["Not understood" if not self.tables else "Not usable as it is"]
+            for sentence in self.refusal.splitlines():
+                lines += wrapped(sentence)
+            lines.append("")
+        lines += _lines_of_proposal(self)
+        return "\n".join(lines).rstrip("\n")
+
+    __repr__ = __str__
+
+
+def understand(
+    source: str | Path,
+    mapping: LogMapping | None = None,
+    *,
+    max_rejected: float = 0.05,
+) -> Understanding:
+    """Read a source, and tell what was understood; where it was not, propose a mapping.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file or a folder.
+    mapping : LogMapping, optional
+        What was said of its files.
+    max_rejected : float
+        Largest share of the rows of a table that may be set aside.
+
+    Raises
+    ------
+    ValueError
+        If the source does not exist.
+    """
+    mapping = mapping or LogMapping()
+    if not Path(source).exists():
+        raise ValueError(f"{source} is no folder and no file; name a file or a folder")
+    understood = _as_said(source, mapping, max_rejected)
+    proposal = propose(source, mapping)
+    if understood.tables and not understood.refusal:
+        useful = replace(proposal, questions=())
+        proposal = proposal if proposal.said else useful
+    tried = None
+    if proposal.said and not proposal.has_gaps:
+        tried = _as_said(source, LogMapping.of(proposal.said), max_rejected)
+    return replace(understood, proposal=proposal, tried=tried)
+
+
+def _as_said(source: str | Path, mapping: LogMapping, max_rejected: float) -> Understanding:
+    try:
+        tables, rejected = read_tables(source, mapping=mapping)
+    except ValueError as error:
+        return Understanding(str(source), refusal=str(error))
+    refusal = _refusal(tables, rejected, max_rejected)
+    return Understanding(
+        str(source),
+        tuple(_understood_tables(source, mapping, tables, rejected)),
+        _kinds(tables),
+        rejected,
+        mapping.source_time_zone or "UTC",
+        refusal,
+    )
+
+
+def _refusal(tables: Tables, rejected: Rejected, max_rejected: float) -> str:
+    for count in rejected.counts.itertuples():  # one row a table
+        if not count.good:
+            rows = "none of its rows is good" if count.read else "it has no rows"
+            return f"{count.table}: {rows}"
+    try:
+        Gate(max_rejected=max_rejected).admit(Log(tables, rejected))
+    except BrokenLogError as error:
+        return str(error)
+    return ""
+
+
+def _understood_tables(
+    source: str | Path, mapping: LogMapping, tables: Tables, rejected: Rejected
+) -> Iterator[UnderstoodTable]:
+    found = find_partitions(source, mapping.files, mapping.event_types).partitions
+    frames = tables.present()
+    for count in rejected.counts.itertuples():
+        frame = frames[count.table]
+        partitions = [one for one in found.get(count.table, ()) if isinstance(one, Partition)]
+        times = frame["timestamp"].dropna() if "timestamp" in frame else pd.Series()
+        yield UnderstoodTable(
+            name=count.table,
+            files=tuple(partition.name for partition in partitions),
+            counts={
+                "read": count.read,
+                "good": count.good,
+                "rejected": count.rejected,
+                "cells": count.cells,
+            },
+            columns=_columns(count.table, partitions, mapping, frame),
+            first_rows=_first_rows(frame, mapping.source_time_zone),
+            first=times.min() if len(times) else None,
+            last=times.max() if len(times) else None,
+            n_users=_n_different(frame, "user_id"),
+            n_items=_n_different(frame, "item_id"),
+        )
+
+
+def _n_different(frame: pd.DataFrame, column: str) -> int:
+    return int(frame[column].nunique()) if column in frame else 0
+
+
+def _columns(
+    table: str, partitions: Sequence[Partition], mapping: LogMapping, frame: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what each column of a table's files means, with its first values as written."""
+    rows: dict[str, tuple[str, str, str, str]] = {}
+    headers = set()
+    for partition in partitions:
+        named = replace(partition, names=mapping.header_of(partition.name))
+        beginning = read_beginning(named, mapping.names_said())
+        if tuple(beginning.header) in headers:
+            continue
+        headers.add(tuple(beginning.header))
+        known = columns_of(table, beginning.header, mapping.renames(table))
+        ours = {name: column for column, names in known.items() for name in names}
+        ignored = {fold(name) for name, meant in mapping.renames(table).items() if meant == IGNORE}
+        for name, cells in zip(beginning.header, beginning.cells, strict=True):
+            texts = pc.unique(tidy(as_text(flat(cells)))).drop_null()
+            values = [printable(one, 24) for one in texts[:EXAMPLES].to_pylist()]
+            column = ours.get(name, "")
+            if not column and table == "users" and fold(name) not in ignored:
+                column = name if name in frame else ""
+            rows.setdefault(name, (name, column, _type_of(column), ", ".join(values)))
+        if len(headers) > SHOWN_FILES:
+            break
+    return pd.DataFrame(list(rows.values()), columns=["theirs", "ours", "type", "values"])
+
+
+def _type_of(column: str) -> str:
+    """Say what a column holds in a word or two."""
+    if not column:
+        return ""
+    if column in TYPE_WORDS or column not in KIND_OF:
+        return TYPE_WORDS.get(column, "")
+    dtype = str(KIND_OF[column].dtype)
+    if dtype.startswith("datetime"):
+        return "time"
+    if column in ("watch_time", "duration"):
+        return "seconds"
+    if column in ("progress", "propensity"):
+        return "share"
+    if dtype == "boolean":
+        return "yes or no"
+    return "text" if KIND_OF[column].dtype is str else "number"
+
+
+def _first_rows(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+    shown = frame.head(FIRST_ROWS).copy()
+    for column in shown:
+        shown[column] = [_cell_text(value, zone) for value in shown[column]]
+    return shown
+
+
+def _cell_text(value: Any, zone: str) -> str:
+    if pd.isna(value):
+        return ""
+    if isinstance(value, pd.Timestamp):
+        return f"{_in_zone(value, zone):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return printable(str(value), 40)
+
+
+def _in_zone(moment: pd.Timestamp, zone: str) -> pd.Timestamp:
+    return moment.tz_convert(zone) if zone else moment
+
+
+def _kinds(tables: Tables) -> dict[str, int]:
+    """Count the events by what was done in them, and the orders and exposures."""
+    events = tables.events
+    kinds = {"events": len(events)}
+    for measure in MEASURES:
+        if measure in events:
+            word = measure.removesuffix("_count")
+            kinds[f"with a {word}"] = int((events[measure] > 0).sum())
+    if "rating" in events:
+        kinds["with a rating"] = int(events["rating"].notna().sum())
+    for table in ("orders", "exposures"):
+        frame = tables.present().get(table)
+        if frame is not None:
+            kinds[table] = len(frame)
+    return {name: n for name, n in kinds.items() if n}
+
+
+def _span(table: UnderstoodTable, zone: str) -> str:
+    if table.first is None or table.last is None:
+        return "at times not known"
+    first = _in_zone(table.first, zone)
+    last = _in_zone(table.last, zone)
+    days = (table.last - table.first).total_seconds() / SECONDS_A_DAY
+    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} {zone}, {days:,.1f} days"
+
+
+def _lines_of_table(table: UnderstoodTable, zone: str) -> list[str]:
+    counts = table.counts
+    said = [f"{counts['read']:,} rows read", f"{counts['good']:,} good"]
+    said.append(f"{counts['rejected']:,} set aside")
+    if counts["cells"]:
+        said.append(f"{counts['cells']:,} cells missing")
+    files = [printable(name, 50) for name in table.files[:SHOWN_FILES]]
+    more = len(table.files) - SHOWN_FILES
+    origin = ", ".join(files) + (f" and {more:,} more" if more > 0 else "")
+    lines = wrapped(f"{table.name}: {', '.join(said)}", first="", rest="  ")
+    lines += wrapped(f"from {origin or 'rows of the log of events'}", first="  ", rest="    ")
+    who = [f"{table.n_users:,} users"] if table.n_users else []
+    who += [f"{table.n_items:,} items"] if table.n_items else []
+    has_times = "timestamp" in SCHEMAS[table.name].columns
+    when = [_span(table, zone)] if has_times else []
+    if who or when:
+        lines += wrapped(", ".join([*who, *when]), first="  ", rest="    ")
+    return [*lines, *_lines_of_columns(table.columns), *_lines_of_first_rows(table.first_rows)]
+
+
+def _lines_of_columns(columns: pd.DataFrame) -> list[str]:
+    if columns.empty:
+        return []
+    rows = [("theirs", "ours", "type", "first values, as written")]
+    for row in columns.head(SHOWN_COLUMNS).itertuples():
+        rows.append((printable(row.theirs, 40), row.ours or "not used", row.type, row.values))
+    more = len(columns) - SHOWN_COLUMNS
+    lines = aligned(rows)
+    return [*lines, f"  and {more:,} more columns"] if more > 0 else lines
+
+
+def _lines_of_first_rows(first_rows: pd.DataFrame) -> list[str]:
+    """Show the first rows, and as many columns as fit."""
+    if first_rows.empty:
+        return []
+    names = list(first_rows)
+    while True:
+        rows = [[cut(name, LONGEST_CELL) for name in names]]
+        for values in first_rows[names].itertuples(index=False):
+            rows.append([cut(value, LONGEST_CELL + 1) for value in values])
+        lines = aligned(rows, indent=4, width=10 * WIDTH)
+        widest = max(map(_width, lines))
+        if widest <= WIDTH or len(names) == 1:
+            break
+        names = names[:-1]
+    left_out = first_rows.shape[1] - len(names)
+    more = f" (without {left_out} more columns)" if left_out else ""
+    return [f"  first rows, as read{more}:", *lines]
+
+
+def _width(line: str) -> int:
+    from kpay_lab.data.terminal import width_of
+
+    return width_of(line)
+
+
+def _lines_of_notes(notes: Sequence[str]) -> list[str]:
+    if not notes:
+        return []
+    lines = ["What was assumed"]
+    for note in notes[:SHOWN_NOTES]:
+        lines += wrapped(printable(note, 600))
+    more = len(notes) - SHOWN_NOTES
+    if more > 0:
+        lines.append(f"- and {more:,} more (--json has all)")
+    return [*lines, ""]
+
+
+def _lines_of_problems(problems: pd.DataFrame) -> list[str]:
+    if problems.empty:
+        return []
+    lines = ["What could not be read"]
+    for row in problems.head(SHOWN_PROBLEMS).itertuples():
+        place = f"{row.table}.{row.column}" if row.column else row.table
+        examples = "; ".join(f"{where}: {value}" for where, value in row.examples)
+        unit = "row" if row.outcome.startswith("row") else "cell"
+        noun = unit if row.n == 1 else f"{unit}s"
+        outcome = "set aside" if unit == "row" else "taken as missing"
+        lines += wrapped(f"{place}: {row.n:,} {noun} {outcome}: {row.reason} ({examples})")
+    more = len(problems) - SHOWN_PROBLEMS
+    if more > 0:
+        lines.append(f"- and {more:,} more kinds (--json has all)")
+    return [*lines, ""]
+
+
+def _lines_of_proposal(understood: Understanding) -> list[str]:
+    proposal = understood.proposal
+    lines: list[str] = []
+    if not understood.tables and len(proposal.files):
+        lines += ["What the columns look like"]
+        for file, looks in proposal.files.groupby("file", sort=False):
+            rows = [(row.column, row.looks, row.values) for row in looks.itertuples()]
+            lines += [f"  {cut(printable(str(file), 70), WIDTH - 2)}", *aligned(rows, indent=4)]
+        lines.append("")
+    if proposal.said:
+        lines += ["Proposed mapping", *proposal.as_yaml().rstrip("\n").splitlines(), ""]
+        lines += _lines_of_trial(understood)
+    if proposal.questions:
+        lines.append("What the files do not say")
+        for question in proposal.questions:
+            lines += wrapped(printable(question, 600))
+        lines.append("")
+    return lines
+
+
+def _lines_of_trial(understood: Understanding) -> list[str]:
+    """Say what comes of the proposal."""
+    if understood.tried is None:
+        return ["Fill in what is empty there before it is used.", ""]
+    if not understood.tried.tables:
+        return [*wrapped(f"With it alone: {understood.tried.refusal}", first="", rest="  "), ""]
+    outcome = understood.tried.brief()
+    said = f"With it: {outcome[0].partition(': ')[2]}; {outcome[1].strip()}"
+    return [*wrapped(said, first="", rest="  "), ""]
