@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kpay_lab.data.headers import known_names
-from kpay_lab.data.rows import listed, printable
+from kpay_lab.data.rows import NotUnderstoodError, listed, printable
 
 CLEAR_SHARE = 0.8  # of the first records that must be equally long where no name is known
 RECBOLE_NAME = re.compile(r"(.+):(token|float|token_seq|float_seq)")
@@ -48,18 +48,18 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-class HeaderlessError(ValueError):
+class HeaderlessError(NotUnderstoodError):
     """A file whose first line looks like data.
 
     Parameters
     ----------
-    message : str
+    problem, remedy : str
     fields : sequence of str
         The fields of its first line.
     """
 
-    def __init__(self, message: str, fields: Sequence[str]) -> None:
-        super().__init__(message)
+    def __init__(self, problem: str, remedy: str, fields: Sequence[str]) -> None:
+        super().__init__(problem, remedy)
         self.fields = tuple(fields)
 
 
@@ -95,9 +95,10 @@ def find_layout(
     if not known_names(names, renames) and _is_like_data(names, below):
         example = ",".join(EXAMPLE[: max(2, len(names))])
         raise HeaderlessError(
-            f"{file}: the first line looks like data ({listed(names)}); add a header line such as "
-            f'{example}, or write mapping: {{headers: {{"{printable(file)}": [{example}]}}}}, with '
-            f"a name for each of its {len(names)} columns",
+            f"{file}: the first line looks like data ({listed(names)})",
+            f"add a header line such as {example}, or write mapping: {{headers: "
+            f'{{"{printable(file)}": [{example}]}}}}, with a name for each of its '
+            f"{len(names)} columns",
             names,
         )
     n_above = sum(record.line < header.line for record in records[separator])

@@ -25,6 +25,8 @@ EXAMPLES = 3
 MOST_TYPES = 30  # more different values are no types of behaviour
 MOST_BAD = 0.05  # share of the written cells that may be something else
 LONGEST_CODE = 64
+LONGEST_EXAMPLE = 24
+CLOCK_WITH_ZEROS = r"(:[0-9]{2})\.0+$"  # as Arrow writes times
 PLAIN_WHOLE = r"^[+-]?[0-9]+(?:\.0+)?$"
 # Of whole numbers only these can be told from ids: unix times of our days, and compact dates.
 UNIX_OR_DATE = r"^(?:1[0-9]{9}|1[0-9]{12}|1[0-9]{15}|(?:19|20)[0-9]{6}(?:[0-9]{4}(?:[0-9]{2})?)?)$"
@@ -83,10 +85,21 @@ def look_at(rows: RawRows) -> list[ColumnLook]:
         column = flat(cells)
         written = _written(column)
         different = pc.unique(written)
-        examples = [printable(value, 24) for value in different[:EXAMPLES].to_pylist()]
+        examples = first_values(column)
         kind = _kind(column, written, different.to_pylist())
         looks.append(ColumnLook(name, column, kind, tuple(examples), len(written), len(different)))
     return looks
+
+
+def first_values(cells: pa.Array, most: int = EXAMPLES) -> list[str]:
+    """Return the first different values of a column, short and on one line.
+
+    >>> first_values(pa.array(["a", "", "a", "b"]), 2)
+    ['a', 'b']
+    """
+    written = pc.unique(_written(flat(cells)))[:most]
+    without_fraction = pc.replace_substring_regex(written, CLOCK_WITH_ZEROS, r"\1")
+    return [printable(value, LONGEST_EXAMPLE) for value in without_fraction.to_pylist()]
 
 
 def _written(cells: pa.Array) -> pa.Array:

@@ -31,6 +31,7 @@ from kpay_lab.data.looks import (
     CODES,
     EMPTY,
     MARKS,
+    MOST_TYPES,
     NUMBERS,
     TIMES,
     TYPES,
@@ -49,6 +50,7 @@ from kpay_lab.data.sources import (
 )
 from kpay_lab.data.splitting import HEADER_BYTES, Partition, read_beginning
 from kpay_lab.data.tables import SCHEMAS
+from kpay_lab.data.terminal import WIDTH, width_of
 
 MOST_FILES = 40  # how many files are looked into
 ALIKE = 0.8  # how alike two names must be to mean the same
@@ -136,13 +138,18 @@ def _yaml_lines(
     indent = "  " * (len(path) + 1)
     for key, value in said.items():
         here = (*path, key)
-        reason = f"  # {reasons[here]}" if here in reasons else ""
-        if isinstance(value, Mapping):
-            yield f"{indent}{_scalar(key)}:{reason}"
-            yield from _yaml_lines(value, reasons, here)
+        reason = reasons.get(here, "")
+        is_leaf = not isinstance(value, Mapping)
+        written = f" {_scalar(value)}" if is_leaf and value is not None else ""
+        line = f"{indent}{_scalar(key)}:{written}"
+        remark = f"  # {reason}" if reason else ""
+        if width_of(line + remark) <= WIDTH:
+            yield line + remark
         else:
-            written = "" if value is None else f" {_scalar(value)}"
-            yield f"{indent}{_scalar(key)}:{written}{reason}"
+            yield from [f"{indent}# {reason}"] if reason else []
+            yield line
+        if isinstance(value, Mapping):
+            yield from _yaml_lines(value, reasons, here)
 
 
 def _scalar(value: Any) -> str:
@@ -163,6 +170,11 @@ class _Sample:
     @property
     def names(self) -> list[str]:
         return [look.name for look in self.looks]
+
+    @property
+    def named(self) -> str:
+        """The names of its columns, for a message."""
+        return listed(name for name in self.names if name)
 
     @property
     def pattern(self) -> str:
@@ -531,7 +543,7 @@ def _propose_ids(
         return
     if len(wanted) == 2 and len(candidates) + len(titles) < 2:
         draft.questions.append(
-            f"{sample.pattern}: none of its columns ({listed(sample.names)}) says which user met "
+            f"{sample.pattern}: none of its columns ({sample.named}) says which user met "
             "which item, so it does not look like a log of behaviour; where one does, write it "
             f"under columns.{table}"
         )
@@ -540,7 +552,7 @@ def _propose_ids(
         choices = listed(look.name for look in [*candidates, *titles])
         draft.questions.append(
             f"{sample.pattern}: no column is known as {column}; of its columns "
-            f"these could be: {choices or 'none'}; write it under columns.{table}"
+            f"these could be it: {choices or 'none'}; write it under columns.{table}"
         )
 
 
@@ -703,6 +715,12 @@ def _types_column(sample: _Sample, said: EventTypes, renamed: set[str]) -> Colum
 
 
 def _propose_meanings(look: ColumnLook, said: EventTypes, draft: _Draft) -> None:
+    if look.n_different > MOST_TYPES:
+        draft.questions.append(
+            f"{printable(look.name)} has {look.n_different:,} different values; if they are no "
+            f"types of behaviour, write {_scalar(look.name)}: ignore under columns.events"
+        )
+        return
     counts = Counter(map(str.strip, _texts(look)))
     for type_, n in sorted(counts.items()):
         if not type_ or said.meaning_of(type_):

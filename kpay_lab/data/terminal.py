@@ -1,6 +1,5 @@
 """Text that fits a terminal: Chinese letters are two columns wide, and long words are cut."""
 
-import textwrap
 import unicodedata
 from collections.abc import Sequence
 
@@ -93,14 +92,16 @@ def wrapped(text: str, *, first: str = "- ", rest: str = "  ", width: int = WIDT
     lines: list[str] = []
     line = first
     is_empty = True
-    for word in textwrap.TextWrapper(break_on_hyphens=False)._split(text):
-        if not is_empty and width_of(line + word.rstrip()) > width:
-            lines.append(line.rstrip())
+    for word in text.split():
+        blank = "" if is_empty else " "
+        if not is_empty and width_of(line + blank + word) > width:
+            lines.append(line)
             line = rest
-            word = word.lstrip()
+            blank = ""
+        line += blank
         for letter in word:
-            if width_of(line + letter) > width and not letter.isspace():
-                lines.append(line.rstrip())
+            if width_of(line + letter) > width:
+                lines.append(line)
                 line = rest
             line += letter
         is_empty = False

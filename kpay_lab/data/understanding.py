@@ -1,26 +1,27 @@
 """What was understood of the files of a log, and what is proposed where they were not."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.compute as pc
 
-from kpay_lab.data.cells import flat, tidy
+from kpay_lab import columns as c
+from kpay_lab.data.cells import count_of
 from kpay_lab.data.door import BrokenLogError, Gate
-from kpay_lab.data.event_types import IGNORE, MEASURES
-from kpay_lab.data.headers import columns_of, fold
+from kpay_lab.data.event_types import IGNORE, MEASURES, types_column
+from kpay_lab.data.headers import columns_of, fold, units_of_columns
 from kpay_lab.data.log import Log
+from kpay_lab.data.looks import TYPES, first_values
 from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.proposal import Proposal, propose
 from kpay_lab.data.reading import Rejected, read_tables
-from kpay_lab.data.rows import printable
+from kpay_lab.data.rows import NotUnderstoodError, listed, printable
 from kpay_lab.data.sources import find_partitions
-from kpay_lab.data.splitting import Partition, as_text, read_beginning
+from kpay_lab.data.splitting import Partition, read_beginning
 from kpay_lab.data.tables import KIND_OF, SCHEMAS, Tables
-from kpay_lab.data.terminal import WIDTH, aligned, cut, wrapped
+from kpay_lab.data.terminal import WIDTH, aligned, cut, width_of, wrapped
 
 EXAMPLES = 3
 FIRST_ROWS = 3
@@ -28,8 +29,15 @@ SHOWN_NOTES = 25
 SHOWN_PROBLEMS = 25
 SHOWN_COLUMNS = 30
 SHOWN_FILES = 4
-LONGEST_CELL = 18
+LONGEST_CELL = 24
 SECONDS_A_DAY = 86_400
+FATAL = ("item_id", "consent")  # optional columns of which a bad cell may reject its row
+OUTCOMES = {
+    "row set aside": ("row", "set aside"),
+    "cell taken as missing": ("cell", "taken as missing"),
+    "cell of a row set aside": ("cell", "in rows set aside anyway"),
+}
+COUNTED_BELOW = "not understood and count as missing"  # a note that the problems say better
 TYPE_WORDS = {"user_id": "id", "item_id": "id", "source_item_id": "id", "session_id": "id"}
 
 
@@ -95,7 +103,9 @@ class Understanding:
     zone : str
         In which the times are shown.
     refusal : str
-        Why no report can rest on the source; '' where one can.
+        Why no report can rest on the source, with a remedy; '' where one can.
+    problem : str
+        The same without a remedy, for a proposal is better.
     proposal : Proposal
         What may be said of the files beyond what was said.
     tried : Understanding, optional
@@ -108,6 +118,7 @@ class Understanding:
     rejected: Rejected = field(default_factory=Rejected)
     zone: str = "UTC"
     refusal: str = ""
+    problem: str = ""
     proposal: Proposal = field(default_factory=Proposal)
     tried: "Understanding | None" = None
 
@@ -115,6 +126,13 @@ class Understanding:
     def is_sound(self) -> bool:
         """Whether a report can rest on the source as it is understood."""
         return not self.refusal
+
+    @property
+    def is_sound_as_proposed(self) -> bool:
+        """Whether a report can rest on the source as the proposal, if there is one, has it."""
+        if not self.proposal.said:
+            return self.is_sound
+        return self.tried is not None and self.tried.is_sound
 
     @property
     def n_events(self) -> int:
@@ -141,6 +159,7 @@ class Understanding:
         """Return one row a (table, column, outcome, reason): how many, and three examples."""
         evidence = self.rejected.evidence()
         rows = []
+        evidence["outcome"] = [_outcome(row) for row in evidence.itertuples()]
         keys = ["table", "column", "outcome", "reason"]
         for key, found in evidence.groupby(keys, sort=False):
             examples = []
@@ -155,7 +174,7 @@ class Understanding:
         """Return two lines of what was understood."""
         sizes = [f"{one.counts['good']:,} {one.name}" for one in self.tables]
         n_rejected = sum(one.counts["rejected"] for one in self.tables)
-        set_aside = f"; {n_rejected:,} rows set aside" if n_rejected else ""
+        set_aside = f"; {count_of(n_rejected, 'row')} set aside" if n_rejected else ""
         events = next(one for one in self.tables if one.name == "events")
         who = f"{events.n_users:,} users, {events.n_items:,} items"
         return [
@@ -192,13 +211,27 @@ class Understanding:
         lines += _lines_of_problems(self.problems())
         if self.refusal:
             lines += ["Not understood" if not self.tables else "Not usable as it is"]
-            for sentence in self.refusal.splitlines():
+            is_answered = self.proposal.said or self.proposal.questions
+            said = self.problem if is_answered else self.refusal
+            for sentence in said.splitlines():
                 lines += wrapped(sentence)
             lines.append("")
         lines += _lines_of_proposal(self)
         return "\n".join(lines).rstrip("\n")
 
     __repr__ = __str__
+
+
+def _outcome(row: Any) -> str:
+    """Say what became of a row with a problem, or of its cell.
+
+    A row that was set aside for another column may have bad optional cells too.
+    """
+    if not row.outcome.startswith("row"):
+        return "cell taken as missing"
+    optional = c.OPTIONAL[row.table].split()
+    is_fatal = row.column not in optional or row.column in FATAL
+    return "row set aside" if is_fatal else "cell of a row set aside"
 
 
 def understand(
@@ -228,9 +261,6 @@ def understand(
         raise ValueError(f"{source} is no folder and no file; name a file or a folder")
     understood = _as_said(source, mapping, max_rejected)
     proposal = propose(source, mapping)
-    if understood.tables and not understood.refusal:
-        useful = replace(proposal, questions=())
-        proposal = proposal if proposal.said else useful
     tried = None
     if proposal.said and not proposal.has_gaps:
         tried = _as_said(source, LogMapping.of(proposal.said), max_rejected)
@@ -240,16 +270,25 @@ def understand(
 def _as_said(source: str | Path, mapping: LogMapping, max_rejected: float) -> Understanding:
     try:
         tables, rejected = read_tables(source, mapping=mapping)
+    except NotUnderstoodError as error:
+        return Understanding(str(source), refusal=str(error), problem=error.problem)
     except ValueError as error:
-        return Understanding(str(source), refusal=str(error))
+        return Understanding(str(source), refusal=str(error), problem=str(error))
     refusal = _refusal(tables, rejected, max_rejected)
+    understood = understood_of(source, mapping, tables, rejected)
+    return replace(understood, refusal=refusal, problem=refusal)
+
+
+def understood_of(
+    source: str | Path, mapping: LogMapping, tables: Tables, rejected: Rejected
+) -> Understanding:
+    """Tell what was understood of a source that was read already."""
     return Understanding(
         str(source),
-        tuple(_understood_tables(source, mapping, tables, rejected)),
+        _in_order(_understood_tables(source, mapping, tables, rejected)),
         _kinds(tables),
         rejected,
         mapping.source_time_zone or "UTC",
-        refusal,
     )
 
 
@@ -292,6 +331,12 @@ def _understood_tables(
         )
 
 
+def _in_order(tables: Iterable[UnderstoodTable]) -> tuple[UnderstoodTable, ...]:
+    """Put the events first."""
+    order = list(SCHEMAS)
+    return tuple(sorted(tables, key=lambda one: order.index(one.name)))
+
+
 def _n_different(frame: pd.DataFrame, column: str) -> int:
     return int(frame[column].nunique()) if column in frame else 0
 
@@ -311,20 +356,30 @@ def _columns(
         known = columns_of(table, beginning.header, mapping.renames(table))
         ours = {name: column for column, names in known.items() for name in names}
         ignored = {fold(name) for name, meant in mapping.renames(table).items() if meant == IGNORE}
+        units = units_of_columns(table, beginning.header, mapping.renames(table))
+        units = {**units, **mapping.units}
+        types = ""
+        if table == "events":
+            types = types_column(beginning, mapping.event_types, mapping.renames(table))
         for name, cells in zip(beginning.header, beginning.cells, strict=True):
-            texts = pc.unique(tidy(as_text(flat(cells)))).drop_null()
-            values = [printable(one, 24) for one in texts[:EXAMPLES].to_pylist()]
+            values = ", ".join(first_values(cells))
             column = ours.get(name, "")
             if not column and table == "users" and fold(name) not in ignored:
                 column = name if name in frame else ""
-            rows.setdefault(name, (name, column, _type_of(column), ", ".join(values)))
+            if name == types:
+                rows.setdefault(name, (name, TYPES, "type", values))
+                continue
+            type_ = _type_of(column, units.get(column, ""))
+            rows.setdefault(name, (name, column, type_, values))
         if len(headers) > SHOWN_FILES:
             break
     return pd.DataFrame(list(rows.values()), columns=["theirs", "ours", "type", "values"])
 
 
-def _type_of(column: str) -> str:
-    """Say what a column holds in a word or two."""
+def _type_of(column: str, unit: str) -> str:
+    """Say what a column holds in a word or two, and its unit as written."""
+    if unit:
+        return unit
     if not column:
         return ""
     if column in TYPE_WORDS or column not in KIND_OF:
@@ -427,9 +482,9 @@ def _lines_of_first_rows(first_rows: pd.DataFrame) -> list[str]:
     while True:
         rows = [[cut(name, LONGEST_CELL) for name in names]]
         for values in first_rows[names].itertuples(index=False):
-            rows.append([cut(value, LONGEST_CELL + 1) for value in values])
+            rows.append([cut(value, LONGEST_CELL) for value in values])
         lines = aligned(rows, indent=4, width=10 * WIDTH)
-        widest = max(map(_width, lines))
+        widest = max(map(width_of, lines))
         if widest <= WIDTH or len(names) == 1:
             break
         names = names[:-1]
@@ -438,22 +493,31 @@ def _lines_of_first_rows(first_rows: pd.DataFrame) -> list[str]:
     return [f"  first rows, as read{more}:", *lines]
 
 
-def _width(line: str) -> int:
-    from kpay_lab.data.terminal import width_of
-
-    return width_of(line)
-
-
 def _lines_of_notes(notes: Sequence[str]) -> list[str]:
     if not notes:
         return []
     lines = ["What was assumed"]
-    for note in notes[:SHOWN_NOTES]:
+    gathered = _gathered(notes)
+    for note in gathered[:SHOWN_NOTES]:
         lines += wrapped(printable(note, 600))
-    more = len(notes) - SHOWN_NOTES
+    more = len(gathered) - SHOWN_NOTES
     if more > 0:
         lines.append(f"- and {more:,} more (--json has all)")
     return [*lines, ""]
+
+
+def _gathered(notes: Sequence[str]) -> list[str]:
+    """Say once what holds of several files, as of daily ones."""
+    files: dict[str, list[str]] = {}
+    for note in notes:
+        file, colon, said = note.partition(": ")
+        if COUNTED_BELOW not in note:
+            files.setdefault(said if colon else note, []).append(file if colon else "")
+    gathered = []
+    for said, places in files.items():
+        place = places[0] if len(places) == 1 else listed(places, 2)
+        gathered.append(f"{place}: {said}" if place else said)
+    return gathered
 
 
 def _lines_of_problems(problems: pd.DataFrame) -> list[str]:
@@ -463,10 +527,9 @@ def _lines_of_problems(problems: pd.DataFrame) -> list[str]:
     for row in problems.head(SHOWN_PROBLEMS).itertuples():
         place = f"{row.table}.{row.column}" if row.column else row.table
         examples = "; ".join(f"{where}: {value}" for where, value in row.examples)
-        unit = "row" if row.outcome.startswith("row") else "cell"
-        noun = unit if row.n == 1 else f"{unit}s"
-        outcome = "set aside" if unit == "row" else "taken as missing"
-        lines += wrapped(f"{place}: {row.n:,} {noun} {outcome}: {row.reason} ({examples})")
+        unit, outcome = OUTCOMES[row.outcome]
+        counted = count_of(row.n, unit)
+        lines += wrapped(f"{place}: {counted} {outcome}: {row.reason} ({examples})")
     more = len(problems) - SHOWN_PROBLEMS
     if more > 0:
         lines.append(f"- and {more:,} more kinds (--json has all)")
@@ -479,7 +542,8 @@ def _lines_of_proposal(understood: Understanding) -> list[str]:
     if not understood.tables and len(proposal.files):
         lines += ["What the columns look like"]
         for file, looks in proposal.files.groupby("file", sort=False):
-            rows = [(row.column, row.looks, row.values) for row in looks.itertuples()]
+            shown = looks.head(SHOWN_COLUMNS).itertuples()
+            rows = [(row.column, row.looks, row.values) for row in shown]
             lines += [f"  {cut(printable(str(file), 70), WIDTH - 2)}", *aligned(rows, indent=4)]
         lines.append("")
     if proposal.said:
