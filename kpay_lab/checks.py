@@ -346,7 +346,9 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
         return []
     columns, faults = read_headers(folder, _mapping(values))
     if faults:
-        return [f"data_dir: {fault}" for fault in faults]
+        *others, last = faults
+        check = f"kpay check {shlex.quote(str(folder))} shows more, and proposes a mapping"
+        return [f"data_dir: {fault}" for fault in (*others, f"{last}; {check}")]
     engine = values.get("engine", "memory")
     if engine != "memory":
         from kpay_lab.interest.engines import event_files
@@ -376,12 +378,14 @@ class Refused:
 
     Parameters
     ----------
+    source : str
     message : str
         Why, and what to do.
     rows : DataFrame, optional
         What was set aside, for whoever must mend the data.
     """
 
+    source: str
     message: str
     rows: "pd.DataFrame | None" = None
 
@@ -422,7 +426,6 @@ def _look_at_log(group: Sequence[Mapping[str, Any]]) -> list[str] | Refused:
 
     folder = group[0]["data_dir"]
     mapping = _mapping(group[0])
-    remedy = f"kpay check {shlex.quote(folder)} shows it, and what may be done"
     settings = ("since", "until", "ids", "duplicates", "max_rejected", "min_events")
     gates = []
     for values in group:
@@ -434,9 +437,9 @@ def _look_at_log(group: Sequence[Mapping[str, Any]]) -> list[str] | Refused:
         for gate in gates:
             gate.admit(log)
     except BrokenLogError as error:
-        return Refused(f"{error}\n{remedy}", error.rejected.evidence())
+        return Refused(folder, str(error), error.rejected.evidence())
     except ValueError as error:
-        return Refused(f"{error}\n{remedy}")
+        return Refused(folder, str(error))
     return understood_of(folder, mapping, log.tables, log.rejected).brief()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -191,12 +192,16 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
     parameters = resolve(known, names, values, settings, DOMAIN.faults_of)
     _warn(known)
     output = output or root / "outputs"
-    _look_first(parameters, output)
+    used = f" --profile {profile}" if values.shared.get("mapping") else ""
+    _look_first(parameters, output, used)
     return start(known, parameters, profile, output, DOMAIN)
 
 
-def _look_first(parameters: Mapping[str, Mapping[str, Any]], output: Path) -> None:
-    """Read the logs before any kernel starts; say what was understood, or end with the refusal."""
+def _look_first(parameters: Mapping[str, Mapping[str, Any]], output: Path, used: str) -> None:
+    """Read the logs before any kernel starts; say what was understood, or end with the refusal.
+
+    ``used`` is the option of `check` by which it reads them as this run does.
+    """
     from kpay_lab.checks import Refused, look_first
 
     with told_if_slow("reading the log"):
@@ -204,7 +209,8 @@ def _look_first(parameters: Mapping[str, Mapping[str, Any]], output: Path) -> No
     if not isinstance(answer, Refused):
         say("".join(f"{line}\n" for line in answer), sys.stderr)
         return
-    message = answer.message
+    check = f"kpay check {shlex.quote(answer.source)}{used}"
+    message = f"{answer.message}\n{check} shows it, and what may be done"
     if answer.rows is not None:
         kept = output / f"refused-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
         write_text(kept, answer.rows.to_csv(index=False))

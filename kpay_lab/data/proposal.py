@@ -22,6 +22,7 @@ from kpay_lab.data.event_types import (
     DOUBTFUL_NAMES,
     MEANINGS,
     NAMES,
+    TABLE_OF,
     EventTypes,
     meaning_of_word,
 )
@@ -698,6 +699,18 @@ def _propose_types(events: Sequence[_Sample], mapping: LogMapping, draft: _Draft
             reason = "its values are types of behaviour"
             draft.put("event_types", "column", value=look.name, reason=reason)
         _propose_meanings(look, said, draft)
+        has_times = "timestamp" in columns_of("events", sample.names, mapping.renames("events"))
+        if sample.has_header and not has_times and not _is_said(draft, "events", "timestamp"):
+            _leave_out_timeless(look, said, draft)
+
+
+def _leave_out_timeless(look: ColumnLook, said: EventTypes, draft: _Draft) -> None:
+    """Leave out the types that become orders or exposures, which need a time."""
+    for type_ in look.values():
+        table = TABLE_OF.get(said.meaning_of(type_) or "", "")
+        if table:
+            reason = f"{table} that have no time cannot be used"
+            draft.put("event_types", "types", type_, value=IGNORE, reason=reason)
 
 
 def _types_column(sample: _Sample, said: EventTypes, renamed: set[str]) -> ColumnLook | None:

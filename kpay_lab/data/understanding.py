@@ -178,7 +178,7 @@ class Understanding:
         events = next(one for one in self.tables if one.name == "events")
         who = f"{events.n_users:,} users, {events.n_items:,} items"
         return [
-            f"{printable(self.source)}: {', '.join(sizes)}{set_aside}",
+            f"{printable(self.source, 300)}: {', '.join(sizes)}{set_aside}",
             f"  {who}, {_span(events, self.zone)}",
         ]
 
