@@ -505,8 +505,8 @@ def compare(
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
     train_and_test = make_split(log.tables, interest_matrix, how=kind_of_split, cut=cut)
-    chosen = choose_models(settings, train_and_test.train)
-    measured = evaluation.compare(chosen.models, train_and_test, ks, on_progress=on_progress)
+    usable, left_out = choose_models(settings, train_and_test.train)
+    measured = evaluation.compare(usable, train_and_test, ks, on_progress=on_progress)
     # Two generators, so that the draws of the one do not depend on how many the other makes.
     rng_of_summary, rng_of_verdict = np.random.default_rng(seed).spawn(2)
     summary = evaluation.summarise(
@@ -520,7 +520,7 @@ def compare(
         split=train_and_test,
         summary=summary,
         sentences=tuple(sentences),
-        left_out=chosen.left_out,
+        left_out=left_out,
     )
 
 

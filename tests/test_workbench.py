@@ -106,12 +106,12 @@ def test_a_newcomer_with_a_users_history_gets_a_users_list(log, name):
     user = n_events.index[n_events == 4][0]
     degrees = fitted.train.interest.values[[fitted.users.get_loc(user)]]
     history = dict(zip(fitted.items[degrees.indices], degrees.data, strict=True))
-    frame = fitted.recommend_new(history, k=3)
+    frame = fitted.recommend_new(history, k=9)
     if name == "user_neighbours":  # the user is the newcomer's nearest neighbour
         assert list(frame) == ["rank", "item_id", "title", "score", "why"]
         assert not set(frame["item_id"]) & set(history)
     else:
-        pd.testing.assert_frame_equal(frame, fitted.recommend(user, k=3))
+        pd.testing.assert_frame_equal(frame, fitted.recommend(user, k=9))
 
 
 def test_a_newcomers_items_by_id_by_title_and_without_degrees(model):
