@@ -44,7 +44,9 @@ class Training:
     def has(self, table: str, column: str) -> bool:
         """Return whether the table exists and the column has at least one value."""
         frame = getattr(self.tables, table, None)
-        return frame is not None and column in frame and bool(frame[column].notna().any())
+        if frame is None or column not in frame:
+            return False
+        return bool(frame[column].notna().any())
 
     def need(self, table: str, column: str, needed_by: str) -> pd.DataFrame:
         """Return a table; a ValueError if its column has no value.

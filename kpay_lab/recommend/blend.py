@@ -51,7 +51,11 @@ class Blend:
         total = sum(weight for weight, _ in usable)
         if not total > 0:
             raise ValueError(f"Blend: weights {self.weights} leave no part with data; raise w2")
-        self.parts_ = [(weight / total, model.fit(train)) for weight, model in usable if weight]
+        self.parts_ = []
+        for weight, model in usable:
+            if weight > 0:
+                fitted = model.fit(train)
+                self.parts_.append((weight / total, fitted))
         self.met_ = train.interest.values
         return self
 

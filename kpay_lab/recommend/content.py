@@ -84,9 +84,11 @@ class ContentBased(ItemToItemModel):
 
     def _text_block(self, table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
         """Return the TF-IDF of titles and descriptions under the names of its columns."""
-        texts = [table[name].fillna("") for name in ("title", "description") if name in table]
-        shortest, _ = self.ngrams
-        if not any(text.str.len().max() >= shortest for text in texts):
+        known = [name for name in ("title", "description") if name in table]
+        texts = [table[name].fillna("") for name in known]
+        longest = [text.str.len().max() for text in texts]
+        shortest_ngram, _ = self.ngrams
+        if not any(length >= shortest_ngram for length in longest):
             return {}
         vectorizer = TfidfVectorizer(
             analyzer="char_wb",

@@ -37,7 +37,7 @@ class ItemToItemModel:
         explained = np.repeat(items, n_met)
         weights = np.asarray(self.item_weights_[met, explained]).ravel()
         added = histories.data * weights
-        return csr_array((added, met, histories.indptr), shape=histories.shape)
+        return csr_array((added, met, histories.indptr), shape=histories.shape, copy=True)
 
 
 class FactorModel:

@@ -58,7 +58,8 @@ def recommend_for_all(
     users = np.arange(len(interest.users))
     candidates = _candidates(tables, interest, **only)
     n_met = np.bincount(interest.values.indices, minlength=len(interest.items))
-    if not (n_met[candidates] < len(users)).any():
+    is_new_to_somebody = n_met < len(users)
+    if not is_new_to_somebody[candidates].any():
         nothing = np.empty((len(users), 0))
         empty = TopK(users, nothing.astype(int), nothing)
         return _with_users(empty, train, nothing.astype(str))
@@ -89,7 +90,8 @@ def recommend_to(
     candidates = _candidates(train.tables, interest, **only)
     top = top_k(fitted, users, k, exclude=interest.values, candidates=candidates)
     why = explain_lists(top, explaining, train)
-    why[fitted.cold_[users] | isinstance(fitted.model, Popularity)] = COLD
+    is_popularity = isinstance(fitted.model, Popularity)
+    why[fitted.cold_[users] | is_popularity] = COLD
     return _with_users(top, train, why)
 
 
@@ -205,7 +207,8 @@ def item_titles(train: Training) -> np.ndarray:
     ids = train.interest.items
     if not train.has("items", "title"):
         return ids.to_numpy(dtype=object)
-    titles = train.need("items", "title", "the list").set_index("item_id")["title"].reindex(ids)
+    items = train.need("items", "title", "the list").set_index("item_id")
+    titles = items["title"].reindex(ids)
     return titles.fillna(ids.to_series()).to_numpy(dtype=object)
 
 

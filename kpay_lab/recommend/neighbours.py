@@ -32,8 +32,9 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     if kind == "cosine":
         return _cross_product(left, right, _unit_rows)
     intersection = _cross_product(left, right, _marks)
-    sizes = np.add.outer(np.diff(_marks(left).indptr), np.diff(_marks(right).indptr))
-    union = sizes - intersection
+    n_left = np.diff(_marks(left).indptr)
+    n_right = np.diff(_marks(right).indptr)
+    union = n_left[:, None] + n_right - intersection
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 

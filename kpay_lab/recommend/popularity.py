@@ -28,8 +28,11 @@ class Random:
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Draw uniform scores in [0, 1): (len(users), n_items)."""
-        rows = [np.random.default_rng([self.seed, int(u)]).random(self.n_items_) for u in users]
-        return np.array(rows).reshape(len(users), self.n_items_)
+        scores = np.empty((len(users), self.n_items_))
+        for row, user in enumerate(users):
+            rng = np.random.default_rng([self.seed, int(user)])
+            scores[row] = rng.random(self.n_items_)
+        return scores
 
 
 @dataclass(kw_only=True)
@@ -54,10 +57,12 @@ class Popularity:
             self.popularity_ = np.bincount(met, minlength=n_items).astype(float)
             return self
         events = train.need("events", "timestamp", "Popularity with a half_life")
-        age = (events["timestamp"].max() - events["timestamp"]) / pd.Timedelta(days=1)
-        weight = 0.5 ** (age / self.half_life).fillna(np.inf).to_numpy()
+        times = events["timestamp"]
+        age = (times.max() - times) / pd.Timedelta(days=1)
+        weight = 0.5 ** (age / self.half_life)
+        known_weight = weight.fillna(0).to_numpy()  # an event without a time counts nothing
         positions = train.interest.items.get_indexer(events["item_id"])
-        self.popularity_ = np.bincount(positions, weight, minlength=n_items)
+        self.popularity_ = np.bincount(positions, known_weight, minlength=n_items)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
@@ -101,11 +106,14 @@ class Baseline:
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Predict the degree of interest: (len(users), n_items)."""
-        return self.mean_ + self.user_bias_[users][:, None] + self.item_bias_
+        return self._predict(self.user_bias_[users])
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Predict newcomers' degrees of interest: (n_newcomers, n_items)."""
-        return self.mean_ + self._user_biases(histories)[:, None] + self.item_bias_
+        return self._predict(self._user_biases(histories))
+
+    def _predict(self, user_biases: np.ndarray) -> np.ndarray:
+        return self.mean_ + user_biases[:, None] + self.item_bias_
 
     def _user_biases(self, histories: csr_array) -> np.ndarray:
         cells = histories.tocoo()

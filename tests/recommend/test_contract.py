@@ -291,6 +291,16 @@ def test_reasons_for_a_newcomer_are_those_for_the_same_user(name, fitted, world)
     np.testing.assert_allclose(as_newcomers, as_users, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["ease", "item_neighbours", "content"])
+def test_reasons_may_be_changed_without_changing_the_history(name, fitted, world):
+    histories = world.interest.values[:N_ITEMS]
+    kept = histories.toarray()
+    reasons = fitted[name].explain_new(histories, np.arange(N_ITEMS))
+    reasons.indices[:] = 0
+    reasons.data[:] = 0
+    np.testing.assert_array_equal(histories.toarray(), kept)
+
+
 def test_optional_methods_are_declared():
     explaining = {name for name, kind in MODELS.items() if issubclass(kind, Explains)}
     assert explaining == {"ease", "item_neighbours", "content", "markov"}
