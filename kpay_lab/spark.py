@@ -25,6 +25,7 @@ from scipy.sparse import csr_array
 
 from kpay_lab.interest.parquet import WANTED, known_columns, schema_faults
 from kpay_lab.recommend.base import LARGEST_SEED, TopK, Training, trained_items
+from kpay_lab.recommend.linear import FactorModel
 from kpay_lab.settings import Ranges, check_settings
 
 KINDS = {"string": "text", "timestamp": "time", "timestamp_ntz": "time", "date": "time"}
@@ -180,7 +181,7 @@ def _remove(files: pyarrow.fs.FileSystem, folder: str) -> None:
 
 
 @dataclass(kw_only=True)
-class SparkALS:
+class SparkALS(FactorModel):
     """Score by factors that Spark's MLlib has learned; see `recommend.als.ALS` for the idea.
 
     Minimise Σ_ui c_ui (1[a_ui > 0] − x_u·y_i)² + reg (Σ n_u‖x_u‖² + Σ n_i‖y_i‖²) with
@@ -247,10 +248,6 @@ class SparkALS:
         values = found["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         factors[found["id"].to_numpy()] = values.reshape(-1, self.n_factors)
         return factors
-
-    def score(self, users: np.ndarray) -> np.ndarray:
-        """Return the factors' product, in float32: (len(users), n_items)."""
-        return self.user_factors_[users] @ self.item_factors_.T
 
     def top_k(
         self, users: np.ndarray, k: int, *, exclude: csr_array, candidates: np.ndarray | None = None

@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from numbers import Integral, Number
+from numbers import Integral, Number, Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy.sparse import csr_array
 
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
@@ -32,13 +33,14 @@ from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.plots.comparison import plot_intervals
-from kpay_lab.recommend.base import Recommender, Training
+from kpay_lab.recommend.base import Explains, Recommender, Training
 from kpay_lab.recommend.choose import build_model, choose_models
 from kpay_lab.recommend.lists import (
     explaining_model,
     item_titles,
     recommend_for_all,
     recommend_to,
+    recommend_to_newcomer,
     similar_items,
 )
 from kpay_lab.recommend.popularity import WithFallback
@@ -168,7 +170,7 @@ class Fitted:
         return self.with_fallback.model
 
     @cached_property
-    def _explaining_model(self) -> Recommender:
+    def _explaining_model(self) -> Explains:
         return explaining_model(self.model, self.train)
 
     @property
@@ -218,6 +220,67 @@ class Fitted:
             users, self.with_fallback, self._explaining_model, self.train, k, **only
         )
         return lists.drop(columns="user_id") if is_one else lists
+
+    def recommend_new(
+        self, history: Mapping[str, float] | Iterable[str], k: int = 10, **only: Any
+    ) -> pd.DataFrame:
+        """List the k best items for somebody who is not in the log, without a new fit.
+
+        Parameters
+        ----------
+        history : mapping of str to float, or sequence of str
+            What they met, by id or by a title that only one item has, with the degree of
+            interest in each, from 0 to 1; in a sequence each counts 1. Without any item the
+            list has the most popular ones.
+        k, only
+            As in `recommend`, which also says what the candidates are.
+
+        Returns
+        -------
+        DataFrame
+            As from `recommend`: ``rank``, ``item_id``, ``title``, ``score``, ``why``.
+
+        Raises
+        ------
+        ValueError
+            If the model cannot score newcomers (random, forest, markov, and blend with its
+            part markov), an item is unknown, a degree is not from 0 to 1, or k is below 1.
+
+        Examples
+        --------
+        >>> events = pd.DataFrame({"user_id": list("aabbccd"), "item_id": list("xyxyxzx")})
+        >>> model = fit(open_log(events), "ease", reg=1)
+        >>> model.recommend_new({"y": 0.5}, k=1)[["rank", "item_id", "why"]]
+           rank item_id why
+        0     1       x   y
+        """
+        _check_length("k", k)
+        row = self._history_of_newcomer(history)
+        return recommend_to_newcomer(
+            row, self.with_fallback, self._explaining_model, self.train, k, **only
+        )
+
+    def _history_of_newcomer(self, history: Any) -> csr_array:
+        """Return the degrees as a row of the interest matrix, (1, n_items)."""
+        if isinstance(history, str) or not isinstance(history, Iterable):
+            raise ValueError(
+                f"history is {history!r}; write a list of item ids, such as [{self.items[0]!r}], "
+                f"or a mapping to degrees of interest, such as {{{self.items[0]!r}: 1.0}}"
+            )
+        degrees = history if isinstance(history, Mapping) else dict.fromkeys(history, 1.0)
+        degree_at = {}
+        for item, degree in degrees.items():
+            is_number = isinstance(degree, Real)
+            if not is_number or not 0 <= degree <= 1:
+                raise ValueError(
+                    f"the degree of interest in {item!r} is {degree!r}; "
+                    "it must be a number from 0 to 1"
+                )
+            degree_at[self._item_position(item)] = float(degree)
+        positions = np.array(list(degree_at), dtype=np.intp)
+        values = np.array(list(degree_at.values()))
+        cells = (np.zeros(len(positions), dtype=np.intp), positions)
+        return csr_array((values, cells), shape=(1, len(self.items)))
 
     def similar(self, item: str, k: int = 10) -> pd.DataFrame:
         """List the k items most similar to one item.
@@ -442,8 +505,8 @@ def compare(
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
     train_and_test = make_split(log.tables, interest_matrix, how=kind_of_split, cut=cut)
-    chosen = choose_models(settings, train_and_test.train)
-    measured = evaluation.compare(chosen.models, train_and_test, ks, on_progress=on_progress)
+    usable, left_out = choose_models(settings, train_and_test.train)
+    measured = evaluation.compare(usable, train_and_test, ks, on_progress=on_progress)
     # Two generators, so that the draws of the one do not depend on how many the other makes.
     rng_of_summary, rng_of_verdict = np.random.default_rng(seed).spawn(2)
     summary = evaluation.summarise(
@@ -457,7 +520,7 @@ def compare(
         split=train_and_test,
         summary=summary,
         sentences=tuple(sentences),
-        left_out=chosen.left_out,
+        left_out=left_out,
     )
 
 
