@@ -59,6 +59,10 @@ class World:
         """Seconds from the start of the log to its end."""
         return self.spec.n_days * DAY
 
+    def interest_of(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Return the interest of each user in the item beside, float64; both are positions."""
+        return self.interest[users, items].astype(float)
+
     def interest_log_odds(self) -> np.ndarray:
         """Return the log-odds of each user's interest in each item, (n_users, n_items)."""
         return logit(self.interest.astype(float))
@@ -160,7 +164,7 @@ def click_probability(
 ) -> np.ndarray:
     """Probability that a user opens an item shown at a position (from 1)."""
     examined = np.asarray(positions, dtype=float) ** -EXAMINATION
-    interest = world.interest[users, items].astype(float)
+    interest = world.interest_of(users, items)
     return examined * expit(logit(interest) - 0.2)
 
 
@@ -183,7 +187,7 @@ def purchase_probability(
 
 def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np.ndarray:
     offers = world.items.offer[items]
-    interest_in_offer = world.interest[users, offers].astype(float)
+    interest_in_offer = world.interest_of(users, offers)
     attraction = 0.5 * logit(interest_in_offer) + world.items.persuasion[items]
     relative_price = world.items.price[items] / np.median(world.items.price)
     resistance = world.users.price_sensitivity[users] * np.log(relative_price)
@@ -232,7 +236,7 @@ def watch(
 ) -> dict[str, np.ndarray]:
     """Play one opening: seconds watched of one lesson (more in a replay), interactions (0/1)."""
     n = len(users)
-    interest = world.interest[users, items].astype(float)
+    interest = world.interest_of(users, items)
     stay_probability = 0.25 + 0.65 * interest
     stays = rng.random(n) < stay_probability
     share_if_staying = np.exp(rng.normal(interest - 0.8, 0.5))
@@ -252,7 +256,7 @@ def learn(
 ) -> dict[str, np.ndarray]:
     """Play the time after a purchase: progress in [0, 1], rating 1–5 (NaN: none), refund (0/1)."""
     n = len(users)
-    interest = world.interest[users, offers].astype(float)
+    interest = world.interest_of(users, offers)
     n_lessons = world.items.lessons[offers]
     progress = rng.beta(0.5 + 2.5 * interest, 1.2)
     lessons_taken = np.ceil(progress * n_lessons)

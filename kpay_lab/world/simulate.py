@@ -170,9 +170,9 @@ def _draw_feed(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -
     feed["position"] = place + 1
     feed["time"] += 30 * place
     feed["item"], feed["propensity"] = _draw_items(world, logging_policy(world), feed, rng)
-    arm_of_user = rng.integers(0, 2, world.spec.n_users)
+    holds_coupon = rng.integers(0, 2, world.spec.n_users)
     feed["in_experiment"] = feed["time"] >= world.end / 3
-    feed["treated"] = arm_of_user[feed["user"]] * feed["in_experiment"]
+    feed["treated"] = holds_coupon[feed["user"]] * feed["in_experiment"]
     return _by_time(feed, "session")
 
 
@@ -298,14 +298,11 @@ def _event_table(world: World, events: pd.DataFrame) -> pd.DataFrame:
     table = world.log_rows(events["user"], events["item"], events["time"])
     table["watch_time"] = events["watch_time"]
     table["duration"] = world.items.lesson_length[events["item"]]
-    for name in INTERACTION_RATES:
-        table[name] = events[name].fillna(0).astype("Int64")
-    table["progress"] = events["progress"]
-    table["rating"] = events["rating"]
-    has_source = events["source"].notna()
-    some_item = events["source"].fillna(0).astype(int)
-    source_id = world.item_ids.take(some_item).to_series(index=events.index)
-    table["source_item_id"] = source_id.where(has_source)
+    interactions = list(INTERACTION_RATES)
+    table[interactions] = events[interactions].fillna(0).astype("Int64")
+    table[["progress", "rating"]] = events[["progress", "rating"]]
+    id_of_item = world.items.table["item_id"]
+    table["source_item_id"] = events["source"].map(id_of_item)
     session_id = "s" + events["session"].astype(str)
     table["session_id"] = session_id.astype("str")
     return table
@@ -317,9 +314,9 @@ def _exposure_table(world: World, feed: pd.DataFrame) -> pd.DataFrame:
     table["propensity"] = feed["propensity"]
     treated = feed["treated"].astype("Int64")
     table["treatment"] = treated.where(feed["in_experiment"])
-    table["policy"] = pd.Series("popularity+interest+random", feed.index, dtype="str")
-    table["clicked"] = feed["clicked"].astype("Int64")
-    table["purchased"] = feed["purchased"].astype("Int64")
+    table["policy"] = "popularity+interest+random"
+    happened = ["clicked", "purchased"]
+    table[happened] = feed[happened].astype("Int64")
     return table
 
 
