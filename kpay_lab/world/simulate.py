@@ -97,7 +97,7 @@ def simulate(spec: WorldSpec) -> Simulation:
 
 
 def _draw_sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw when each user comes: late joiners, fading interest, weekdays, favourite hours."""
+    """Draw when each user comes: late joiners, declining interest, weekdays, favourite hours."""
     n_users = world.spec.n_users
     n_days = world.spec.n_days
     joins_first_day = rng.random(n_users) < 0.7
