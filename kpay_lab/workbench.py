@@ -320,7 +320,8 @@ class Fitted:
         with_title = np.flatnonzero(titles == item)
         n_items = len(with_title)
         if n_items > 1:
-            ids = ", ".join(map(repr, self.items[with_title[:5]]))
+            some_items = self.items[with_title[:5]]
+            ids = ", ".join(map(repr, some_items))
             raise ValueError(f"{n_items} items have the title {item!r}; name one by id: {ids}")
         if n_items == 0:
             ids_and_titles = self.items.append(titles).unique()
@@ -408,18 +409,18 @@ class Comparison(evaluation.Comparison):
             lead_high`` and ``p_holm``, paired by user; ``seconds`` to fit and rank.
         """
         rows = self._summary_of(metric, k)
-        table = {
-            "model": rows["model"],
-            _metric_at_k(rows): rows["mean"],
-            "low": rows["low"],
-            "high": rows["high"],
-            f"lead_over_{REFERENCE}": rows["difference"],
-            "lead_low": rows["difference_low"],
-            "lead_high": rows["difference_high"],
-            "p_holm": rows["p_holm"],
-            "seconds": rows["model"].map(self.seconds),
+        names = {
+            "model": "model",
+            "mean": _metric_at_k(rows),
+            "low": "low",
+            "high": "high",
+            "difference": f"lead_over_{REFERENCE}",
+            "difference_low": "lead_low",
+            "difference_high": "lead_high",
+            "p_holm": "p_holm",
         }
-        return pd.DataFrame(table)
+        table = rows[list(names)].rename(columns=names)
+        return table.assign(seconds=rows["model"].map(self.seconds))
 
     def verdict(self) -> list[str]:
         """Say in plain sentences which model beats which, in NDCG at the largest k."""
@@ -442,7 +443,8 @@ class Comparison(evaluation.Comparison):
     def _summary_of(self, metric: str, k: int | None) -> pd.DataFrame:
         """Return the summary's rows of one metric at one k, the best mean first."""
         k = self.summary["k"].max() if k is None else k
-        rows = self.summary[(self.summary["metric"] == metric) & (self.summary["k"] == k)]
+        is_chosen = (self.summary["metric"] == metric) & (self.summary["k"] == k)
+        rows = self.summary[is_chosen]
         if rows.empty:
             metrics = ", ".join(self.summary["metric"].unique())
             lengths = ", ".join(map(str, self.summary["k"].unique()))

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import density
+from tests.density import Figures
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kpay_lab"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -34,6 +37,20 @@ ALONE = {"report", "spark"}  # import no domain code; spark imports interest's t
 BRIDGES = {
     ("interest", "spark"),
     ("checks", "report"),
+}
+# What the statements of each room ask of a reader: see `tests.density`, which prints this table.
+# A figure may fall, and none may rise.
+DENSITY = {
+    ".": Figures(7, 13, 0.0, 0, 0),
+    "customers": Figures(9, 14, 0.4, 0, 0),
+    "data": Figures(8, 14, 0.2, 1, 0),
+    "evaluate": Figures(9, 14, 0.9, 0, 0),
+    "experiments": Figures(9, 15, 0.7, 0, 0),
+    "interest": Figures(8, 14, 0.0, 0, 4),
+    "plots": Figures(9, 16, 0.2, 0, 0),
+    "recommend": Figures(8, 14, 0.2, 0, 1),
+    "report": Figures(7, 14, 0.5, 0, 0),
+    "world": Figures(9, 13, 0.8, 0, 0),
 }
 MAY_IMPORT_WORLD = {"world", "workbench", "cli"}  # and notebooks: no model sees the truth
 
@@ -147,3 +164,51 @@ def test_the_modules_of_report_import_in_no_circle():
     paths = (PACKAGE / "report").glob("*.py")
     graph = {f"report.{path.stem}": imported_modules(path) for path in paths}
     TopologicalSorter(graph).prepare()  # a circle is a CycleError
+
+
+@pytest.fixture(scope="module")
+def rooms():
+    return density.rooms()
+
+
+def test_the_density_table_names_every_room(rooms):
+    assert set(rooms) == set(DENSITY)
+
+
+@pytest.mark.parametrize("name", DENSITY)
+def test_no_room_asks_more_of_a_reader_than_before(name, rooms):
+    before = DENSITY[name]
+    room = rooms[name]
+    worse = [
+        f"{figure} was {was} and is {now}"
+        for figure, was, now in zip(Figures._fields, before, room.figures, strict=True)
+        if now > was
+    ]
+    fullest = ", ".join(f"{place} ({n_nodes} nodes)" for n_nodes, place in room.fullest[:3])
+    assert not worse, f"room {name}: {'; '.join(worse)}. Its fullest statements: {fullest}"
+
+
+SAMPLE = """
+def learn(model: Model, *, n: int = 3) -> Model:
+    \"\"\"A docstring is no statement.\"\"\"
+    rate: float = 0.5
+    print(f"{n + n + n} rounds")
+    for step in range(n):
+        model.fit(step)
+    try:
+        low, high = rate, n
+    except ValueError:
+        raise
+    def inner(x):
+        return [y for y in x if all(z for z in y)]
+    return model
+"""
+
+
+def test_the_measure_counts_as_it_says(tmp_path):
+    path = tmp_path / "learn.py"
+    path.write_text(SAMPLE)
+    figures, fullest = density.measure([path])
+    by_line = {int(place.rpartition(":")[2]): n_nodes for n_nodes, place in fullest}
+    assert by_line == {4: 3, 5: 4, 6: 5, 7: 5, 9: 7, 11: 1, 13: 13, 14: 2}
+    assert figures == Figures(4, 7, 0.0, 1, 1)

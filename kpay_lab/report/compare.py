@@ -54,10 +54,12 @@ class Row:
         >>> Row("a", Side(1.0), Side(2.0)).beyond  # nothing to judge it by
         False
         """
-        one, two = self.first.bounds, self.second.bounds
-        if not one or not two or self.first.low is self.second.low is None:
+        first = self.first.bounds
+        second = self.second.bounds
+        has_interval = self.first.low is not None or self.second.low is not None
+        if not first or not second or not has_interval:
             return False
-        return one[1] < two[0] or two[1] < one[0]
+        return first[1] < second[0] or second[1] < first[0]
 
 
 def compare(first: Path, second: Path) -> str:
@@ -109,8 +111,12 @@ def _parameters(name: str, first: Manifest, second: Manifest) -> list[tuple[str,
     """Return (parameter, first value, second value, whether they differ)."""
     one = first.parameters.get(name, {})
     two = second.parameters.get(name, {})
-    keys = dict.fromkeys([*one, *two])
-    return [(key, one.get(key), two.get(key), one.get(key) != two.get(key)) for key in keys]
+    rows = []
+    for key in dict.fromkeys([*one, *two]):
+        before = one.get(key)
+        after = two.get(key)
+        rows.append((key, before, after, before != after))
+    return rows
 
 
 def _pictures(name: str, runs: dict[Path, Manifest]) -> list[tuple[str, list[str | None]]]:

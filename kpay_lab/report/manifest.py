@@ -146,7 +146,8 @@ def _check_fields(kind: type, content: dict[str, Any], place: str) -> None:
     if unknown:
         problem = f"has {', '.join(unknown)}, which this version of kpay_lab does not know"
         raise ValueError(f"{place} {problem}; read the run with the version that made it")
-    lacking, wrong = [], []
+    lacking = []
+    wrong = []
     for one in fields:
         container = get_origin(one.type)
         if one.name not in content:

@@ -176,12 +176,14 @@ class Run:
             self.progress.line(name, "started")
         entry = self.manifest.notebooks[name]
         entry.environment = environment(project_root())
+        output_dir = (self.folder / name).parent
+        parameters = self.manifest.parameters[name] | {"output_dir": str(output_dir)}
         try:
             self._clear(name)
             outcome = execute(
                 self.notebooks[name].path,
                 self.folder,
-                self.manifest.parameters[name] | {"output_dir": str((self.folder / name).parent)},
+                parameters,
                 timeout=limits.timeout,
                 cell_timeout=limits.cell_timeout,
                 stop=self.stop,
@@ -316,12 +318,12 @@ class Run:
 
     def _metrics(self) -> dict[str, dict[str, Any]]:
         """Merge the metrics of the notebooks that ended well, or had nothing to go on with."""
-        files = {
-            name: self.folder / name / "metrics.json"
-            for name, entry in self.manifest.notebooks.items()
-            if entry.status in DONE
-        }
-        return {name: read_json(f, str(f)) for name, f in files.items() if f.is_file()}
+        metrics = {}
+        for name, entry in self.manifest.notebooks.items():
+            path = self.folder / name / "metrics.json"
+            if entry.status in DONE and path.is_file():
+                metrics[name] = read_json(path, str(path))
+        return metrics
 
 
 def start(
@@ -342,10 +344,9 @@ def start(
     summary : function
         Makes the files that tell of the whole run.
     """
-    kept = {
-        name: {key: value for key, value in values.items() if key != "output_dir"}
-        for name, values in parameters.items()
-    }
+    kept = {}
+    for name, values in parameters.items():
+        kept[name] = {key: value for key, value in values.items() if key != "output_dir"}
     chosen = named(kept, notebooks)
     refuse_faulty(chosen.values())
     entries = {}
@@ -395,8 +396,8 @@ def resume(
 
 
 def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
-    endings = (".ipynb", ".html")
-    return entry.status == "ok" and all((folder / f"{name}{e}").is_file() for e in endings)
+    files = [folder / f"{name}{ending}" for ending in (".ipynb", ".html")]
+    return entry.status == "ok" and all(file.is_file() for file in files)
 
 
 def _refuse_changed_data(folder: Path, manifest: Manifest, domain: Domain) -> None:

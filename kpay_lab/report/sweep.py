@@ -27,9 +27,15 @@ LINES = 10  # in one picture, else no legend
 
 
 def plan(
-    known: Mapping[str, Notebook], name: str, base: dict[str, Any], grid: Path,
-    metrics: Iterable[str], output: Path, domain: Domain, problems: Iterable[str] = (),
-) -> Run:  # fmt: skip
+    known: Mapping[str, Notebook],
+    name: str,
+    base: dict[str, Any],
+    grid: Path,
+    metrics: Iterable[str],
+    output: Path,
+    domain: Domain,
+    problems: Iterable[str] = (),
+) -> Run:
     """Start the run of a grid's sets over a notebook's parameters; say which number is which.
 
     Raises ParameterError with ``problems``, those of the settings below, and everything wrong
@@ -68,11 +74,11 @@ def read_grid(path: Path, notebook: Notebook) -> list[dict[str, Any]]:
     checked = [_checked_grid(grid, notebook, problems) for grid in grids]
     if problems:
         raise ParameterError(f"{path.name}: {problem}" for problem in problems)
-    return [
-        dict(zip(grid, values, strict=True))
-        for grid in checked
-        for values in itertools.product(*grid.values())
-    ]
+    combinations = []
+    for grid in checked:
+        for values in itertools.product(*grid.values()):
+            combinations.append(dict(zip(grid, values, strict=True)))
+    return combinations
 
 
 def _checked_grid(grid: Any, notebook: Notebook, problems: list[str]) -> dict[str, list[Any]]:
@@ -101,17 +107,14 @@ def _checked_grid(grid: Any, notebook: Notebook, problems: list[str]) -> dict[st
 
 def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
     """Return a sweep's ``index.html``, ``sweep.csv`` (every metric) and ``sweep.png``."""
-    names, entries = list(manifest.notebooks), list(manifest.notebooks.values())
+    names = list(manifest.notebooks)
+    entries = list(manifest.notebooks.values())
     sets = pd.DataFrame(manifest.parameters).T.loc[names].map(_cell)
     sets = sets.loc[:, sets.nunique() > 1]
     facts = {"status": [e.status for e in entries], "seconds": [e.seconds for e in entries]}
     values = pd.DataFrame([metrics.get(name, {}) for name in names], index=names)
-    shown = [key for key in values if any(fnmatch(key, one) for one in manifest.metrics)]
-    if not manifest.metrics:
-        marked = {note["key"] for entry in entries for note in entry.headlines}
-        shown = [key for key in values if key in marked]
-    telling = values.nunique() > 1  # a number that every set shares needs no picture
-    drawn = [k for k in shown if telling[k] and pd.api.types.is_numeric_dtype(values[k])][:MOST]
+    shown = _shown_metrics(manifest, list(values))
+    drawn = [key for key in shown if _is_worth_a_picture(values[key])][:MOST]
     picture = _draw(sets.infer_objects(), values, drawn) if drawn and len(sets.columns) else None
     table = pd.concat([sets, pd.DataFrame(facts, index=names), values], axis=1)
     page = render(
@@ -124,7 +127,27 @@ def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, byt
         picture=picture_source(picture) if picture else None,
     )
     files = {"index.html": page.encode(), "sweep.csv": safe_csv(table.rename_axis("set"))}
-    return files | ({"sweep.png": picture} if picture else {})
+    if picture:
+        files["sweep.png"] = picture
+    return files
+
+
+def _shown_metrics(manifest: Manifest, keys: list[str]) -> list[str]:
+    """Return the metrics that were asked for, or else the notebook's own key figures."""
+    if not manifest.metrics:
+        headlines = [note for entry in manifest.notebooks.values() for note in entry.headlines]
+        marked = {note["key"] for note in headlines}
+        return [key for key in keys if key in marked]
+    shown = []
+    for key in keys:
+        if any(fnmatch(key, pattern) for pattern in manifest.metrics):
+            shown.append(key)
+    return shown
+
+
+def _is_worth_a_picture(values: pd.Series) -> bool:
+    """Tell whether a metric is a number that the sets do not all share."""
+    return values.nunique() > 1 and pd.api.types.is_numeric_dtype(values)
 
 
 def summary_by_kind(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
