@@ -41,6 +41,29 @@ class Comparison:
     lists: Mapping[str, TopK]
     seconds: pd.Series
 
+    def table(self, *, k: int | None = None) -> pd.DataFrame:
+        """Return one row a model, the best mean NDCG first.
+
+        Parameters
+        ----------
+        k : int, optional
+            Length of the lists; by default the largest compared.
+
+        Returns
+        -------
+        DataFrame
+            ``model``, the mean over users of each metric, and ``seconds`` to fit and rank.
+        """
+        lengths = self.values["k"].unique()
+        k = lengths.max() if k is None else k
+        if k not in lengths:
+            raise ValueError(f"k is {k}; it must be one of {', '.join(map(str, lengths))}")
+        at_k = self.values[self.values["k"] == k]
+        means = at_k.pivot_table(index="model", columns="metric", values="value", sort=False)
+        best_first = means.sort_values("ndcg", ascending=False, kind="stable")
+        table = best_first.assign(seconds=self.seconds)
+        return table.rename_axis(columns=None).reset_index()
+
 
 def compare(
     models: Mapping[str, Recommender],
@@ -92,7 +115,7 @@ def measure_lists(
     DataFrame
         ``model, metric, k, user_id, value``, as in `Comparison`; ``model`` is the name given.
     """
-    parts = [per_user(top.items, split.test[top.users], ks).values]
+    parts = [per_user(top.items, split.test[top.users], ks)]
     if paid is not None:
         bought = paid[top.users]
         for k in ks:
@@ -205,7 +228,7 @@ def protocol_gap(
         mean = values.groupby("model", sort=False)["value"].mean()
         ranks = mean.rank(ascending=False, method="min").astype(int)
         part = pd.DataFrame({"value": mean, "rank": ranks}).reset_index()
-        parts.append(part.assign(split=how, users=split.report.users))
+        parts.append(part.assign(split=how, users=len(split.users)))
     if not parts:
         return pd.DataFrame(columns=columns)
     return pd.concat(parts, ignore_index=True)[columns]

@@ -1,6 +1,6 @@
 """Split the tables into what trains and what is held back, and check the two for leakage."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,6 @@ from kpay_lab.data.tables import Tables, TooLittleError
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
 SPLITS = ("time", "leave_last_out", "random_rows", *BY_KEY, "given")
 LEGACY_SEED = 42  # of NumPy's legacy generator, which drew the splits of Microsoft Recommenders
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The tables that train, the events held back, and the moment between them if there is one."""
-
-    train: Tables
-    held_back: pd.DataFrame
-    cut: pd.Timestamp | None
 
 
 def default_split(tables: Tables) -> str:
@@ -35,21 +26,29 @@ def default_split(tables: Tables) -> str:
 
 def split_tables(
     tables: Tables, how: str, train_share: float | None = None, cut: pd.Timestamp | None = None
-) -> Parts:
+) -> tuple[Tables, pd.DataFrame, pd.Timestamp | None]:
     """Split the tables by `rows_to_train`, their events numbered from 0; raise on a leak.
 
-    With a cut, the training part is what was known then (`Tables.known_at`). Without one,
-    orders and exposures of the (user, item) pairs held back are dropped.
+    Returns
+    -------
+    train : Tables
+        With a cut, what was known then (`Tables.known_at`). Without one, all tables but the
+        orders and exposures of the (user, item) pairs held back.
+    test_events : DataFrame
+        The events held back.
+    cut : Timestamp or None
+        The moment between the two, where there is one.
     """
     tables = tables.with_events(tables.events.reset_index(drop=True))
     in_train, cut = rows_to_train(tables.events, how, train_share, cut)
-    held_back = tables.events[~in_train]
+    test_events = tables.events[~in_train]
     if cut is None:
-        train = _without_pairs(tables.with_events(tables.events[in_train]), held_back)
+        train_events = tables.events[in_train]
+        train = _without_pairs(tables.with_events(train_events), test_events)
     else:
         train = tables.known_at(cut)
-    leakage_gate(train, held_back, cut)
-    return Parts(train, held_back, cut)
+    leakage_gate(train, test_events, cut)
+    return train, test_events, cut
 
 
 def rows_to_train(

@@ -5,13 +5,12 @@ Every metric has the same two arguments:
 - ``hits``, bool array (n_users, k): whether the item at each rank is relevant;
 - ``n_relevant``, int array (n_users,): how many relevant items the user has, at least 1.
 
-Users without a relevant item are left out and counted, see :func:`per_user`. In the formulas
+Users without a relevant item have no value, see :func:`per_user`. In the formulas
 h_r is 1 for a hit at rank r and else 0, n is ``n_relevant``, and k is the length of the list. A
 place that a list leaves empty (item -1) counts as a miss.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -85,22 +84,6 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-@dataclass(frozen=True)
-class PerUser:
-    """Every metric at every k for each user.
-
-    Parameters
-    ----------
-    values : DataFrame
-        ``metric, k, user, value``, where ``user`` is the user's row in the lists.
-    left_out : int
-        How many users have no relevant item. They have no value; it is not 0.
-    """
-
-    values: pd.DataFrame
-    left_out: int
-
-
 def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
     """Mark which recommended items are relevant.
 
@@ -165,16 +148,21 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     return lists, csr_array((np.ones(n_relevant), relevant_cells), shape=shape)
 
 
-def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUser:
+def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> pd.DataFrame:
     """Compute each of ``METRICS`` at every k for each user who has a relevant item.
 
     ``items`` and ``relevant`` are as in `find_hits`; ``ks`` are the lengths of the lists.
+
+    Returns
+    -------
+    DataFrame
+        ``metric, k, user, value``, where ``user`` is the user's row in the lists. A user
+        without a relevant item has no row: what cannot be measured is not 0.
     """
     if max(ks) > items.shape[1]:
         raise ValueError(f"k = {max(ks)}, but lists hold {items.shape[1]}; rank longer lists")
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
-    n_left_out = len(n_relevant) - len(users)
     hits = find_hits(items, relevant)[users]
     n_relevant = n_relevant[users]
     parts = []
@@ -182,7 +170,7 @@ def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUs
         for name, metric in METRICS.items():
             values = metric(hits[:, :k], n_relevant)
             parts.append(pd.DataFrame({"metric": name, "k": k, "user": users, "value": values}))
-    return PerUser(pd.concat(parts, ignore_index=True), n_left_out)
+    return pd.concat(parts, ignore_index=True)
 
 
 def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame:

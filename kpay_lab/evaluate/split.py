@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import coo_array, csr_array, diags_array
 
 from kpay_lab.data.tables import Tables, TooLittleError
-from kpay_lab.evaluate.parts import Parts, global_leakage, split_tables
+from kpay_lab.evaluate.parts import global_leakage, split_tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training, trained_items
 from kpay_lab.recommend.candidates import candidate_items
@@ -22,54 +22,8 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class SplitReport:
-    """What the split did, in numbers.
-
-    ``users`` have something to find, ``pairs`` in all; ``already_seen`` and ``unreachable``
-    (cold user, or item no candidate) pairs were dropped. ``cold_users`` and ``cold_items``
-    occur in test events only. ``leakage``: see `parts.global_leakage`. ``fingerprint`` is
-    the SHA-256 of the parts, for the manifest.
-    """
-
-    how: str
-    relevant: str
-    train_events: int
-    test_events: int
-    users: int
-    pairs: int
-    already_seen: int
-    unreachable: int
-    cold_users: int
-    cold_items: int
-    cut: pd.Timestamp | None
-    leakage: float | None
-    fingerprint: str
-
-    def sentences(self) -> list[str]:
-        """Say the report in plain sentences."""
-        lines = [
-            f"Split `{self.how}`: {self.train_events:,} events to learn from, "
-            f"{self.test_events:,} held back; no event is in both.",
-            f"{self.users:,} users have something to find, {self.pairs:,} pairs in all "
-            f"(relevant: {self.relevant}).",
-            f"Dropped: {self.already_seen:,} pairs already seen in training, "
-            f"{self.unreachable:,} of cold users or of items that are no candidates.",
-            f"The test part names {self.cold_users:,} cold users and {self.cold_items:,} "
-            "cold items.",
-        ]
-        if self.cut is not None:
-            lines.append(f"Nothing at or after {self.cut:%Y-%m-%d %H:%M} UTC was learned from.")
-        elif self.leakage is not None:
-            lines.append(
-                f"Seen from a test event, {self.leakage:.1%} of the training events lie in the "
-                "future: the models know more than they would in use."
-            )
-        return lines
-
-
-@dataclass(frozen=True)
 class Split:
-    """One training part, and what is to be found after it.
+    """What a model may learn from, and what it must find after that.
 
     Parameters
     ----------
@@ -82,19 +36,111 @@ class Split:
     seen : csr_array of shape (n_users, n_items)
         1 where the user had the item in training (``relevant="purchase"``: had bought it);
         withheld from the lists.
-    report : SplitReport
+    test_events : DataFrame
+        The events held back.
+    how, relevant : str
+        As they were given to `make_split`.
+    cut : Timestamp or None
+        The moment between the two parts, where there is one.
+    already_seen, unreachable : int
+        Relevant pairs that were dropped: the user had the item in training; or the user is
+        cold, or the item no candidate.
     """
 
     train: Training
     test: csr_array
     candidates: np.ndarray
     seen: csr_array
-    report: SplitReport
+    test_events: pd.DataFrame
+    how: str
+    relevant: str
+    cut: pd.Timestamp | None
+    already_seen: int
+    unreachable: int
 
     @property
     def users(self) -> np.ndarray:
         """Positions of the users with something to find: those who are evaluated."""
-        return np.flatnonzero(np.diff(self.test.indptr))
+        n_relevant = np.diff(self.test.indptr)
+        return np.flatnonzero(n_relevant)
+
+    @property
+    def train_events(self) -> pd.DataFrame:
+        """The events to learn from; a ValueError where the training part has no tables."""
+        tables = self.train.tables
+        if tables is None:
+            raise ValueError("the training part has no tables; make the split with make_split")
+        return tables.events
+
+    @property
+    def leakage(self) -> float | None:
+        """Share of training events later than a test event; see `parts.global_leakage`."""
+        return global_leakage(self.train_events, self.test_events)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of who lies in which part: two splits are the same if theirs are equal."""
+        parts = (
+            self.train_events.index,
+            self.test_events.index,
+            self.test.indptr,
+            self.test.indices,
+            self.candidates,
+        )
+        digest = hashlib.sha256()
+        for numbers in parts:
+            int64 = np.asarray(numbers, dtype=np.int64)
+            digest.update(int64.tobytes())
+        return digest.hexdigest()
+
+    def table(self) -> pd.DataFrame:
+        """Count what lies in the two parts, and what was dropped.
+
+        Returns
+        -------
+        DataFrame
+            ``count`` and what it counts, ``meaning``, under the names ``train_events,
+            test_events, users, pairs, already_seen, unreachable, cold_users, cold_items``.
+        """
+        train = self.train_events
+        test = self.test_events
+        n_cold_users = _count_cold(test["user_id"], train["user_id"])
+        n_cold_items = _count_cold(test["item_id"], train["item_id"])
+        rows = {
+            "train_events": (_n_events(train), "events to learn from"),
+            "test_events": (_n_events(test), "events held back"),
+            "users": (len(self.users), "users with something to find"),
+            "pairs": (self.test.nnz, "pairs of a user and an item to find"),
+            "already_seen": (self.already_seen, "pairs dropped: met in training"),
+            "unreachable": (self.unreachable, "pairs dropped: cold user, or item no candidate"),
+            "cold_users": (n_cold_users, "users in the test part only"),
+            "cold_items": (n_cold_items, "items in the test part only"),
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["count", "meaning"])
+
+    def describe(self) -> list[str]:
+        """Say in plain sentences what lies in the two parts, and what was dropped."""
+        count = self.table()["count"]
+        lines = [
+            f"Split `{self.how}`: {count['train_events']:,} events to learn from, "
+            f"{count['test_events']:,} held back; no event is in both.",
+            f"{count['users']:,} users have something to find, {count['pairs']:,} pairs in all "
+            f"(relevant: {self.relevant}).",
+            f"Dropped: {count['already_seen']:,} pairs already seen in training, "
+            f"{count['unreachable']:,} of cold users or of items that are no candidates.",
+            f"The test part names {count['cold_users']:,} cold users and "
+            f"{count['cold_items']:,} cold items.",
+        ]
+        if self.cut is not None:
+            lines.append(f"Nothing at or after {self.cut:%Y-%m-%d %H:%M} UTC was learned from.")
+            return lines
+        leakage = self.leakage
+        if leakage is not None:
+            lines.append(
+                f"Seen from a test event, {leakage:.1%} of the training events lie in the "
+                "future: the models know more than they would in use."
+            )
+        return lines
 
 
 def make_split(
@@ -136,29 +182,54 @@ def make_split(
         On an unknown choice, a missing column, or a leak.
     """
     _check(relevant=relevant, cold_items=cold_items)
-    if len(tables.ids("item_id")) == 1:
-        raise TooLittleError("the log names a single item, so every list would be the same")
-    parts = split_tables(tables, how, train_share, cut)
     users = tables.ids("user_id")
     items = tables.ids("item_id")
-    train_pairs = _pairs(parts.train.events, users, items)
-    relevant_pairs = _pairs(parts.held_back, users, items)
+    if len(items) == 1:
+        raise TooLittleError("the log names a single item, so every list would be the same")
+    train_tables, test_events, cut = split_tables(tables, how, train_share, cut)
+    train_pairs = _pairs(train_tables.events, users, items)
+    relevant_pairs = _pairs(test_events, users, items)
     seen = train_pairs
     if relevant == "purchase":
-        relevant_pairs, seen = _purchases(tables, parts, users, items)
+        if tables.orders is None or train_tables.orders is None or cut is None:
+            raise ValueError("relevant='purchase' needs an orders table and how='time'")
+        is_later = tables.orders["timestamp"] >= cut
+        relevant_pairs = _pairs(tables.orders[is_later], users, items)
+        seen = _pairs(train_tables.orders, users, items)
     elif relevant == "interest":
-        test_interest = interest_of(tables.with_events(parts.held_back))
+        test_interest = interest_of(tables.with_events(test_events))
         degrees = _aligned(test_interest, users, items).values
         relevant_pairs = (degrees > threshold).astype(np.float64)
-    allowed = candidate_items(parts.train, items, kinds=candidate_kinds)
-    candidates = allowed & (trained_items(train_pairs) | (cold_items == "recommend"))
-    is_warm_user = np.diff(train_pairs.indptr) > 0
+    allowed = candidate_items(train_tables, items, kinds=candidate_kinds)
+    candidates = allowed
+    if cold_items != "recommend":
+        candidates = allowed & trained_items(train_pairs)
     findable = allowed if cold_items == "count" else candidates
-    unseen = _canonical(relevant_pairs - relevant_pairs.multiply(seen))
+    is_warm_user = np.diff(train_pairs.indptr) > 0
+    seen_pairs = relevant_pairs.multiply(seen)
+    unseen = _canonical(relevant_pairs - seen_pairs)
     test = _masked(unseen, users=is_warm_user | cold_users, items=findable)
-    train = Training(_aligned(interest_of(parts.train), users, items), parts.train)
-    report = _report(how, relevant, parts, (relevant_pairs, unseen, test), candidates)
-    return Split(train, test, candidates, seen, report)
+    already_seen = relevant_pairs.nnz - unseen.nnz
+    unreachable = unseen.nnz - test.nnz
+    if test.nnz == 0:
+        raise TooLittleError(
+            f"nobody has anything to find: {already_seen} relevant pairs were seen in training, "
+            f"{unreachable} are of cold users or of no candidates; use a larger log or another "
+            "split"
+        )
+    train_interest = _aligned(interest_of(train_tables), users, items)
+    return Split(
+        train=Training(train_interest, train_tables),
+        test=test,
+        candidates=candidates,
+        seen=seen,
+        test_events=test_events,
+        how=how,
+        relevant=relevant,
+        cut=cut,
+        already_seen=already_seen,
+        unreachable=unreachable,
+    )
 
 
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
@@ -193,7 +264,14 @@ def hide_items(split: Split, hidden: np.ndarray) -> Split:
     if tables is not None:
         tables = _without_behaviour(tables, interest.items[hidden])
     train = Training(InterestMatrix(values, interest.users, interest.items), tables)
-    return replace(split, train=train, test=test, candidates=split.candidates & hidden)
+    n_no_longer_findable = split.test.nnz - test.nnz
+    return replace(
+        split,
+        train=train,
+        test=test,
+        candidates=split.candidates & hidden,
+        unreachable=split.unreachable + n_no_longer_findable,
+    )
 
 
 def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
@@ -243,55 +321,6 @@ def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> Intere
     item = items.get_indexer(matrix.items)[cells.col]
     values = coo_array((cells.data, (user, item)), shape=(len(users), len(items))).tocsr()
     return InterestMatrix(values, users, items)
-
-
-def _purchases(
-    tables: Tables, parts: Parts, users: pd.Index, items: pd.Index
-) -> tuple[csr_array, csr_array]:
-    """Return the pairs bought from the cut on, and those bought before it."""
-    if tables.orders is None or parts.train.orders is None or parts.cut is None:
-        raise ValueError("relevant='purchase' needs an orders table and how='time'")
-    later = tables.orders[tables.orders["timestamp"] >= parts.cut]
-    return _pairs(later, users, items), _pairs(parts.train.orders, users, items)
-
-
-def _report(
-    how: str,
-    relevant: str,
-    parts: Parts,
-    pairs: tuple[csr_array, csr_array, csr_array],
-    candidates: np.ndarray,
-) -> SplitReport:
-    train_events = parts.train.events
-    test_events = parts.held_back
-    relevant_pairs, unseen, test = pairs
-    already_seen = relevant_pairs.nnz - unseen.nnz
-    unreachable = unseen.nnz - test.nnz
-    if test.nnz == 0:
-        raise TooLittleError(
-            f"nobody has anything to find: {already_seen} relevant pairs were seen in training, "
-            f"{unreachable} are of cold users or of no candidates; use a larger log or another "
-            "split"
-        )
-    digest = hashlib.sha256()
-    for numbers in (train_events.index, test_events.index, test.indptr, test.indices, candidates):
-        int64 = np.asarray(numbers, dtype=np.int64)
-        digest.update(int64.tobytes())
-    return SplitReport(
-        how=how,
-        relevant=relevant,
-        train_events=_n_events(train_events),
-        test_events=_n_events(test_events),
-        users=int(np.count_nonzero(np.diff(test.indptr))),
-        pairs=test.nnz,
-        already_seen=already_seen,
-        unreachable=unreachable,
-        cold_users=_count_cold(test_events["user_id"], train_events["user_id"]),
-        cold_items=_count_cold(test_events["item_id"], train_events["item_id"]),
-        cut=parts.cut,
-        leakage=global_leakage(train_events, test_events),
-        fingerprint=digest.hexdigest(),
-    )
 
 
 def _count_cold(test_ids: pd.Series, train_ids: pd.Series) -> int:
