@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse import coo_array, csr_array, dia_array, diags_array
 
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.parts import global_leakage, split_tables
@@ -18,6 +18,17 @@ InterestOf = Callable[[Tables], InterestMatrix]
 CHOICES = {
     "relevant": ("any", "interest", "purchase"),
     "cold_items": ("drop", "count", "recommend"),
+}
+
+MEANING_OF_COUNTS = {
+    "train_events": "events to learn from",
+    "test_events": "events held back",
+    "users": "users with something to find",
+    "pairs": "pairs of a user and an item to find",
+    "already_seen": "pairs dropped, because the user had met the item in training",
+    "unreachable": "pairs dropped, because the user is cold or the item no candidate",
+    "cold_users": "users in the test part only",
+    "cold_items": "items in the test part only",
 }
 
 
@@ -80,15 +91,10 @@ class Split:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of who lies in which part: two splits are the same if theirs are equal."""
-        parts = (
-            self.train_events.index,
-            self.test_events.index,
-            self.test.indptr,
-            self.test.indices,
-            self.candidates,
-        )
+        events = (self.train_events.index, self.test_events.index)
+        pairs = (self.test.indptr, self.test.indices)
         digest = hashlib.sha256()
-        for numbers in parts:
+        for numbers in (*events, *pairs, self.candidates):
             int64 = np.asarray(numbers, dtype=np.int64)
             digest.update(int64.tobytes())
         return digest.hexdigest()
@@ -104,19 +110,17 @@ class Split:
         """
         train = self.train_events
         test = self.test_events
-        n_cold_users = _count_cold(test["user_id"], train["user_id"])
-        n_cold_items = _count_cold(test["item_id"], train["item_id"])
-        rows = {
-            "train_events": (_n_events(train), "events to learn from"),
-            "test_events": (_n_events(test), "events held back"),
-            "users": (len(self.users), "users with something to find"),
-            "pairs": (self.test.nnz, "pairs of a user and an item to find"),
-            "already_seen": (self.already_seen, "pairs dropped: met in training"),
-            "unreachable": (self.unreachable, "pairs dropped: cold user, or item no candidate"),
-            "cold_users": (n_cold_users, "users in the test part only"),
-            "cold_items": (n_cold_items, "items in the test part only"),
+        counts = {
+            "train_events": _n_events(train),
+            "test_events": _n_events(test),
+            "users": len(self.users),
+            "pairs": self.test.nnz,
+            "already_seen": self.already_seen,
+            "unreachable": self.unreachable,
+            "cold_users": _count_cold(test["user_id"], train["user_id"]),
+            "cold_items": _count_cold(test["item_id"], train["item_id"]),
         }
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["count", "meaning"])
+        return pd.DataFrame({"count": counts, "meaning": MEANING_OF_COUNTS})
 
     def describe(self) -> list[str]:
         """Say in plain sentences what lies in the two parts, and what was dropped."""
@@ -235,12 +239,13 @@ def make_split(
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
     """Draw a share of the candidates that the test part names: bool (n_items,), at least one."""
     n_items = len(split.candidates)
-    is_relevant = np.bincount(split.test.indices, minlength=n_items) > 0
-    eligible = np.flatnonzero(split.candidates & is_relevant)
-    n_drawn = max(1, round(share * len(eligible)))
-    drawn = np.zeros(n_items, dtype=bool)
-    drawn[rng.choice(eligible, size=n_drawn, replace=False)] = True
-    return drawn
+    n_asking = np.bincount(split.test.indices, minlength=n_items)
+    eligible = np.flatnonzero(split.candidates & (n_asking > 0))
+    n_drawn = round(share * len(eligible))
+    drawn = rng.choice(eligible, size=max(1, n_drawn), replace=False)
+    is_drawn = np.zeros(n_items, dtype=bool)
+    is_drawn[drawn] = True
+    return is_drawn
 
 
 def hide_items(split: Split, hidden: np.ndarray) -> Split:
@@ -255,31 +260,31 @@ def hide_items(split: Split, hidden: np.ndarray) -> Split:
     ValueError
         If no test pair names a hidden item.
     """
-    interest = split.train.interest
-    values = _masked(interest.values, items=~hidden)
     test = _masked(split.test, items=hidden)
     if test.nnz == 0:
         raise ValueError("nobody turned to a hidden item in the test part; hide other items")
+    n_dropped = split.test.nnz - test.nnz
+    interest = split.train.interest
+    visible = _masked(interest.values, items=~hidden)
     tables = split.train.tables
     if tables is not None:
         tables = _without_behaviour(tables, interest.items[hidden])
-    train = Training(InterestMatrix(values, interest.users, interest.items), tables)
-    n_no_longer_findable = split.test.nnz - test.nnz
     return replace(
         split,
-        train=train,
+        train=Training(replace(interest, values=visible), tables),
         test=test,
         candidates=split.candidates & hidden,
-        unreachable=split.unreachable + n_no_longer_findable,
+        unreachable=split.unreachable + n_dropped,
     )
 
 
 def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
     """Drop the events, orders and exposures of the items; their descriptions stay."""
     visible = {}
-    for name in tables.present().keys() - {"items", "users"}:
-        frame = getattr(tables, name)
-        visible[name] = frame[~frame["item_id"].isin(items)]
+    for name, frame in tables.present().items():
+        if name not in ("items", "users"):
+            is_hidden = frame["item_id"].isin(items)
+            visible[name] = frame[~is_hidden]
     return replace(tables, **visible)
 
 
@@ -292,8 +297,13 @@ def _check(**given: str) -> None:
 def _masked(matrix: csr_array, *, items: np.ndarray, users: np.ndarray | None = None) -> csr_array:
     """Set the rows and columns outside the masks to zero, which is then not stored."""
     if users is not None:
-        matrix = diags_array(users * 1.0) @ matrix
-    return _canonical(matrix @ diags_array(items * 1.0))
+        matrix = _diagonal(users) @ matrix
+    return _canonical(matrix @ _diagonal(items))
+
+
+def _diagonal(mask: np.ndarray) -> dia_array:
+    """Return the matrix that keeps the rows or columns where the mask is true."""
+    return diags_array(mask.astype(np.float64))
 
 
 def _canonical(matrix: csr_array) -> csr_array:
@@ -308,8 +318,9 @@ def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     """Return 1 for each (user, item) of the frame, however often it occurs."""
     user = users.get_indexer(frame["user_id"])
     item = items.get_indexer(frame["item_id"])
-    entries = (np.ones(len(frame)), (user, item))
-    pairs = coo_array(entries, shape=(len(users), len(items))).tocsr()
+    shape = (len(users), len(items))
+    events = coo_array((np.ones(len(frame)), (user, item)), shape=shape)
+    pairs = events.tocsr()
     pairs.data[:] = 1.0
     return pairs
 
@@ -319,16 +330,19 @@ def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> Intere
     cells = matrix.values.tocoo()
     user = users.get_indexer(matrix.users)[cells.row]
     item = items.get_indexer(matrix.items)[cells.col]
-    values = coo_array((cells.data, (user, item)), shape=(len(users), len(items))).tocsr()
-    return InterestMatrix(values, users, items)
+    shape = (len(users), len(items))
+    values = coo_array((cells.data, (user, item)), shape=shape)
+    return InterestMatrix(values.tocsr(), users, items)
 
 
 def _count_cold(test_ids: pd.Series, train_ids: pd.Series) -> int:
     """Count the ids that occur in the test part only."""
-    cold = set(test_ids.unique()) - set(train_ids.unique())
-    return len(cold)
+    is_cold = ~test_ids.isin(train_ids)
+    return test_ids[is_cold].nunique()
 
 
 def _n_events(events: pd.DataFrame) -> int:
     """Count events, or what a compact log has added up."""
-    return int(events["n_events"].sum()) if "n_events" in events else len(events)
+    if "n_events" not in events:
+        return len(events)
+    return int(events["n_events"].sum())
