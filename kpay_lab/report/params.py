@@ -142,7 +142,7 @@ def read_notebook(path: Path, *, check_defaults: bool = True) -> Notebook:
     try:
         cells = _cells(content)
         needs = _needs(content["metadata"])
-        tagged = [cell.source for cell in cells if "parameters" in cell.tags]
+        tagged = [cell["source"] for cell in cells if "parameters" in _tags(cell)]
         if len(tagged) != 1:
             raise ValueError(f"it has {len(tagged)} cells tagged 'parameters'; it must have one")
         parameters = read_parameters(tagged[0])
@@ -153,35 +153,30 @@ def read_notebook(path: Path, *, check_defaults: bool = True) -> Notebook:
     except ValueError as error:
         lines = [f"{path.name}: {line}" for line in str(error).splitlines()]
         raise ParameterError(lines) from None
-    texts = (cell.source for cell in cells if cell.type == "markdown")
-    title = next((text.lstrip("# ").partition("\n")[0] for text in texts), path.stem)
+    texts = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
+    title = texts[0].lstrip("# ").partition("\n")[0] if texts else path.stem
     return Notebook(path.stem, path, parameters, needs, title)
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """What is read of a notebook's cell."""
-
-    type: str
-    tags: tuple[str, ...]
-    source: str
-
-
-def _cells(content: dict[str, Any]) -> list[_Cell]:
+def _cells(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells of a notebook as its file has them, each source as one text."""
     match content:
         case {"cells": list(cells), "metadata": dict()}:
             return [_cell(cell, number) for number, cell in enumerate(cells, start=1)]
     raise ValueError("it has no list of cells, or no metadata; save it again in JupyterLab")
 
 
-def _cell(content: Any, number: int) -> _Cell:
+def _cell(content: Any, number: int) -> dict[str, Any]:
     match content:
-        case {"cell_type": str(kind), "metadata": dict(metadata), "source": str() | list() as text}:
-            tags = metadata.get("tags")
-            named = tuple(map(str, tags)) if isinstance(tags, list) else ()
-            return _Cell(kind, named, "".join(map(str, text)))
+        case {"cell_type": str(), "metadata": dict(), "source": str() | list() as lines}:
+            return content | {"source": "".join(map(str, lines))}
     problem = f"cell {number} lacks its type, metadata or source"
     raise ValueError(f"{problem}; save the notebook again in JupyterLab")
+
+
+def _tags(cell: Mapping[str, Any]) -> list[Any]:
+    tags = cell["metadata"].get("tags")
+    return tags if isinstance(tags, list) else []
 
 
 def _needs(metadata: dict[str, Any]) -> tuple[str, ...]:
