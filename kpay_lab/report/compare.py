@@ -24,15 +24,18 @@ def compare(first: Path, second: Path) -> str:
     """
     one, metrics_one = read_finished(first)
     two, metrics_two = read_finished(second)
-    names = list(dict.fromkeys([*one.notebooks, *two.notebooks]))
+    names = dict.fromkeys([*one.notebooks, *two.notebooks])
     titles = {}
     parameters = {}
     tables = {}
     pictures = {}
     for name in names:
-        titles[name] = _entries(name, one, two)[-1].title
+        last_entry = _entries(name, one, two)[-1]
+        titles[name] = last_entry.title
         parameters[name] = _parameters(name, one, two)
-        tables[name] = metrics_side_by_side(metrics_one.get(name, {}), metrics_two.get(name, {}))
+        first_metrics = metrics_one.get(name, {})
+        second_metrics = metrics_two.get(name, {})
+        tables[name] = metrics_side_by_side(first_metrics, second_metrics)
         pictures[name] = _pictures(name, {first: one, second: two})
     every_metric = pd.concat(tables)
     same_data = sorted(one.data.values()) == sorted(two.data.values())

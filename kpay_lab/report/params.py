@@ -9,7 +9,7 @@ import math
 import re
 import tokenize
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,9 @@ class Parameter:
         return value
 
     def _check_bounds(self, one: Any) -> None:
-        number = isinstance(one, int | float) and not isinstance(one, bool)
-        if math.isfinite(self.low) and not (number and self.low <= one <= self.high):
+        is_number = isinstance(one, int | float) and not isinstance(one, bool)
+        is_inside = is_number and self.low <= one <= self.high
+        if math.isfinite(self.low) and not is_inside:
             bounds = f"{self.low:.12g} to {self.high:.12g}"
             raise ValueError(f"{self.name} is {_shown(one)}; it must be a number from {bounds}")
         if self.choices and one not in self.choices:
@@ -248,10 +249,18 @@ def _parameter(line: ast.stmt, comment: str) -> Parameter:
         problem = f"the default of {name} must be written out: a number, text, list or the like"
         raise ValueError(problem) from None
     parts = COMMENT.match(comment)
-    words, bounds, listed = parts.groups() if parts else ("", None, None)
-    low, high = _range(name, bounds) if bounds else (-math.inf, math.inf)
-    choices = tuple(choice.strip() for choice in listed.split(",")) if listed else ()
-    return Parameter(name, kind, default, words, low, high, choices)
+    parameter = Parameter(name, kind, default)
+    if parts is None:
+        return parameter
+    words, bounds, listed = parts.groups()
+    parameter = replace(parameter, help=words)
+    if bounds:
+        low, high = _range(name, bounds)
+        return replace(parameter, low=low, high=high)
+    if listed:
+        choices = tuple(map(str.strip, listed.split(",")))
+        return replace(parameter, choices=choices)
+    return parameter
 
 
 def _range(name: str, bounds: str) -> tuple[float, float]:
@@ -335,8 +344,11 @@ def matching_names(asked: str, names: Iterable[str]) -> list[str]:
     names = list(names)
     if asked in names:
         return [asked]
-    numbered = [name for name in names if asked.isdecimal() and _number(name) == _number(asked)]
-    return numbered or [name for name in names if name.startswith(asked)]
+    if asked.isdecimal():
+        numbered = [name for name in names if _number(name) == _number(asked)]
+        if numbered:
+            return numbered
+    return [name for name in names if name.startswith(asked)]
 
 
 def _number(name: str) -> str:
