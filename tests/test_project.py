@@ -2,8 +2,10 @@
 
 import ast
 import re
+import sys
 import tomllib
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,17 @@ def test_only_spark_imports_pyspark():
     assert importers <= {"spark.py"}
 
 
+def imported_packages(path: Path) -> set[str]:
+    """The first name of whatever a file imports, such as ``numpy``."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.partition(".")[0])
+    return found
+
+
 def project() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -113,7 +126,12 @@ def conda() -> tuple[list[str], list[str]]:
 
 
 def squeezed(requirement: str) -> str:
-    return requirement.replace(" ", "")
+    """One spelling for pip's ``jupyter-client>=8.6`` and conda's ``jupyter_client >=8.6``."""
+    return requirement.replace(" ", "").replace("_", "-")
+
+
+def project_name(requirement: str) -> str:
+    return re.match(r"[a-z0-9-]+", squeezed(requirement).lower()).group()
 
 
 def test_conda_users_get_the_same_packages():
@@ -122,6 +140,18 @@ def test_conda_users_get_the_same_packages():
     theirs = {squeezed(spec) for spec in [*specs, *pip]}
     assert ours == theirs - {"pip", "-e.", f"python{project()['requires-python']}"}
     assert pip[-1] == "-e ."
+
+
+def test_what_the_package_imports_is_declared():
+    """An import that rests on another package's dependency breaks when that one drops it."""
+    extras = project()["optional-dependencies"]
+    declared = {project_name(one) for one in [*project()["dependencies"], *extras["spark"]]}
+    modules = set().union(*map(imported_packages, MODULES))
+    foreign = modules - sys.stdlib_module_names - {"kpay_lab"}
+    distributions = packages_distributions()
+    for module in sorted(foreign):
+        names = {project_name(name) for name in distributions.get(module, [module])}
+        assert names & declared, f"{module} is imported and not declared in pyproject.toml"
 
 
 def test_every_conda_line_parses_strictly():
@@ -136,7 +166,7 @@ def test_the_lock_names_no_address_and_covers_the_project():
     assert "://" not in lock
     locked = {line.split("==")[0] for line in lock.splitlines()}
     for requirement in project()["dependencies"]:
-        assert re.match(r"[A-Za-z0-9_-]+", requirement).group() in locked
+        assert project_name(requirement) in locked
 
 
 def test_the_readme_maps_every_module():
@@ -156,13 +186,28 @@ def imported_modules(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return {name.removeprefix("kpay_lab.") for name in found if str(name).startswith("kpay_lab.")}
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in names if is_module(name)}
+            found |= modules
+            if names != modules:
+                found.add(node.module)
+    ours = {name for name in found if name.startswith("kpay_lab.")}
+    return {name.removeprefix("kpay_lab.") for name in ours}
 
 
-def test_the_modules_of_report_import_in_no_circle():
-    paths = (PACKAGE / "report").glob("*.py")
-    graph = {f"report.{path.stem}": imported_modules(path) for path in paths}
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def module_name(path: Path) -> str:
+    """``report.html`` of kpay_lab/report/html.py, ``report`` of kpay_lab/report/__init__.py."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def test_no_module_imports_in_a_circle():
+    graph = {module_name(path): imported_modules(path) for path in MODULES}
     TopologicalSorter(graph).prepare()  # a circle is a CycleError
 
 

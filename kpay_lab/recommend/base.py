@@ -108,16 +108,14 @@ def scoring_newcomers(model: Recommender) -> ScoresNewcomers:
     Raises
     ------
     ValueError
-        If it does not; the message names it, and the models that do.
+        If it does not; the message names it, and says what to do.
     """
     if isinstance(model, ScoresNewcomers):
         return model
-    from kpay_lab.recommend import MODELS  # here, because every model imports this module
-
-    able = [name for name, kind in MODELS.items() if issubclass(kind, ScoresNewcomers)]
     raise ValueError(
         f"{type(model).__name__} cannot score newcomers by their degrees of interest alone; "
-        f"choose one of {', '.join(able)}, or fit it anew to a log that has them"
+        "choose a model with score_new, such as ease, als or popularity, or fit it anew to a log "
+        "that has them"
     )
 
 

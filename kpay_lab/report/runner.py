@@ -259,7 +259,8 @@ class Run:
             return
         entry = self.manifest.notebooks[name]
         ending = ".ipynb" if entry.status in DONE else ".failed.ipynb"
-        write_text(self.folder / f"{name}{ending}", nbformat.writes(outcome.notebook) + "\n")
+        executed = nbformat.writes(outcome.notebook)
+        write_text(self.folder / f"{name}{ending}", f"{executed}\n")
         text = page(outcome.notebook, name, self.manifest)
         write_text(self.folder / f"{name}.html", text)
 
@@ -366,7 +367,9 @@ def start(
 
 def _hashes(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[str, str]:
     """Return the SHA-256 of every file that these notebooks will read."""
-    files = {path.resolve() for values in parameters.values() for path in domain.files_of(values)}
+    files: set[Path] = set()
+    for values in parameters.values():
+        files |= {path.resolve() for path in domain.files_of(values)}
     return {str(path): sha256(path) for path in sorted(files)}
 
 
@@ -396,8 +399,9 @@ def resume(
 
 
 def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
-    files = [folder / f"{name}{ending}" for ending in (".ipynb", ".html")]
-    return entry.status == "ok" and all(file.is_file() for file in files)
+    notebook = folder / f"{name}.ipynb"
+    page = folder / f"{name}.html"
+    return entry.status == "ok" and notebook.is_file() and page.is_file()
 
 
 def _refuse_changed_data(folder: Path, manifest: Manifest, domain: Domain) -> None:
@@ -455,10 +459,12 @@ def from_scratch(
 
 def named(names: Iterable[str], notebooks: Mapping[str, Notebook]) -> dict[str, Notebook]:
     """Return the notebook of each name of a run (``<set>/<notebook>`` in a sweep)."""
-    found = {name: name.rpartition("/")[2] for name in names}
-    if gone := sorted({stem for stem in found.values() if stem not in notebooks}):
-        raise ValueError(f"the run has {', '.join(gone)}, which notebooks/ no longer has")
-    return {name: notebooks[stem] for name, stem in found.items()}
+    stems = {name: name.rpartition("/")[2] for name in names}
+    gone = set(stems.values()) - set(notebooks)
+    if gone:
+        listed = ", ".join(sorted(gone))
+        raise ValueError(f"the run has {listed}, which notebooks/ no longer has")
+    return {name: notebooks[stem] for name, stem in stems.items()}
 
 
 def _fresh(notebook: Notebook) -> Entry:

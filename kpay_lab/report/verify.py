@@ -116,14 +116,13 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     1e-9 relatively elsewhere (near zero, to a thousandth of that absolutely); ``rtol``
     overrules both. Text and yes/no must be equal.
     """
-    first, metrics_of_first = read_finished(folder)
-    second, metrics_of_second = read_finished(again)
-    used, rule = tolerance(_parts_apart(first, second), rtol)
+    first, one = read_finished(folder)
+    second, two = read_finished(again)
+    apart = _parts_apart(first, second)
+    used, rule = tolerance(apart, rtol)
     differences: list[str] = []
-    for name in sorted({*metrics_of_first, *metrics_of_second}):
-        one = metrics_of_first.get(name, {})
-        two = metrics_of_second.get(name, {})
-        differences += _metrics(name, one, two, used)
+    for name in sorted({*one, *two}):
+        differences += _metrics(name, one.get(name, {}), two.get(name, {}), used)
     return Verdict(
         rerun=again,
         rule=rule,
@@ -189,8 +188,10 @@ def _metrics(
     name: str, one: Mapping[str, Any], two: Mapping[str, Any], rtol: float
 ) -> Iterator[str]:
     for key in sorted({*one, *two}):
-        if key not in one or key not in two:
-            yield f"{name} {key}: only in the {'run' if key in one else 'rerun'}"
+        if key not in two:
+            yield f"{name} {key}: only in the run"
+        elif key not in one:
+            yield f"{name} {key}: only in the rerun"
         elif not same_value(one[key], two[key], rtol):
             yield f"{name} {key}: {one[key]!r} → {two[key]!r}"
 

@@ -245,8 +245,7 @@ def test_a_blend_scores_newcomers_where_its_parts_do(fitted, world):
 def test_a_model_that_cannot_score_newcomers_is_refused_by_name(name, fitted, world):
     model = WithFallback(model=MODELS[name]()).fit(world)
     kind = type(fitted[name]).__name__
-    able = "popularity, baseline, content, blend, user_neighbours, item_neighbours, ease, als"
-    with pytest.raises(ValueError, match=f"{kind} cannot score newcomers .* one of {able}, or"):
+    with pytest.raises(ValueError, match=f"{kind} cannot score newcomers .* such as ease, als"):
         model.score_new(world.interest.values)
 
 
