@@ -104,6 +104,6 @@ def compare_with_on_policy(
     off_policy = evaluate_policy(
         log.reward, log.action, log.propensity, by_position[row], predicted, clip=clip
     )
-    on_policy = wilson(target.reward.sum(), len(target.reward))
+    on_policy = wilson(int(target.reward.sum()), len(target.reward))
     unsupported = float((n_logged == 0).mean())
     return OnPolicyComparison(off_policy, on_policy, unsupported)

@@ -3,27 +3,29 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kpay_lab.experiments.ab import Effect
 from kpay_lab.experiments.bandits import BanditRun
 from kpay_lab.experiments.ope import OffPolicy
 from kpay_lab.experiments.sequential import ConfidenceSequence
 from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_dots, new_figure, shorten
 
 
-def plot_effects(effects: tuple[Effect, ...], *, title: str = "", shared: bool = False) -> Figure:
+def plot_effects(effects: pd.DataFrame, *, title: str = "", shared: bool = False) -> Figure:
     """Draw the interval of each effect; blue ones leave out zero.
 
-    Each effect has a scale of its own, unless ``shared`` (segments of one metric).
+    ``effects`` has difference, low and high, a row a name (index). Each effect has a scale of
+    its own, unless ``shared`` (segments of one metric).
     """
     height = 0.75 if len(effects) > 1 else 1.2
     fig, axes = new_figure(len(effects), 1, height=height, sharex=shared)
-    for ax, effect in zip(axes, effects, strict=True):
-        excludes_zero = effect.low > 0 or effect.high < 0
+    for ax, (name, effect) in zip(axes, effects.iterrows(), strict=True):
+        excludes_zero = effect["low"] > 0 or effect["high"] < 0
         colour = PALETTE[0] if excludes_zero else NEUTRAL
-        draw_dots(ax, [effect.name], [effect.difference], effect.low, effect.high, colour=colour)
+        difference = [effect["difference"]]
+        draw_dots(ax, [name], difference, effect["low"], effect["high"], colour=colour)
         ax.axvline(0, color="black", linewidth=0.8)
     axes[0].set_title(title)
     axes[-1].set_xlabel("treatment − control, with its interval")

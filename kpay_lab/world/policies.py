@@ -237,7 +237,7 @@ def coverage(
                 }
                 rows.append(row)
     means = pd.DataFrame(rows).groupby(["policy", "method"], sort=False).mean().reset_index()
-    n_covered = (means["coverage"] * n_repetitions).round()
+    n_covered = (means["coverage"] * n_repetitions).round().astype(int)
     intervals = pd.DataFrame([vars(wilson(n, n_repetitions)) for n in n_covered])
     return means.join(intervals[["low", "high"]])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.experiments.ab import analyse, verdict
+from kpay_lab.experiments.ab import analyse
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
 from kpay_lab.experiments.readers import BanditLog, compare_with_on_policy, cookie_cats, open_bandit
 
@@ -39,15 +39,15 @@ def test_cookie_cats_fails_the_sample_ratio_and_gets_no_verdict():
     check = result.check
     assert (check.n_control, check.n_treatment) == (44_700, 45_489)
     assert round(check.pvalue, 4) == 0.0086 and not check.passed
-    assert verdict(result, "retention_7", value_per_unit=1, n_units=1).worth is None
+    assert result.worth("retention_7", value_per_unit=1, n_units=1) is None
 
 
 @needs_cats
 def test_the_outlier_is_shown_and_capped():
     data = cookie_cats(DATA / "cookie-cats")
-    effects = {e.name: e for e in analyse(data).effects}
+    effects = analyse(data).effects
     assert data.frame["sum_gamerounds"].max() == 49_854
-    raw, capped = effects["sum_gamerounds"], effects["rounds_capped_at_3000"]
+    raw, capped = effects.loc["sum_gamerounds"], effects.loc["rounds_capped_at_3000"]
     assert raw.control - capped.control == pytest.approx((49_854 - 3000) / 44_700)
     assert raw.high - raw.low > 1.8 * (capped.high - capped.low)
 
