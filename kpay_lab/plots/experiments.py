@@ -91,11 +91,9 @@ def plot_off_policy(
     """Draw each policy's four estimates, DR first, DM without interval; ``truth`` is a line."""
     fig, axes = new_figure(1, len(results), height=2.4, sharey=True)
     for ax, (name, result) in zip(axes, results.items(), strict=True):
-        methods = [estimate.method for estimate in result.estimates]
-        values = [estimate.value for estimate in result.estimates]
-        low = [estimate.low for estimate in result.estimates]
-        high = [estimate.high for estimate in result.estimates]
-        draw_dots(ax, methods, values, low, high, colour=PALETTE[: len(methods)])
+        found = result.estimates
+        colours = PALETTE[: len(found)]
+        draw_dots(ax, found.index, found["value"], found["low"], found["high"], colour=colours)
         if truth and name in truth:
             ax.axvline(truth[name], color="black", linestyle="--", linewidth=1)
         ax.set_title(f"{shorten(name)} (counts as {result.ess:,.0f} rows)")

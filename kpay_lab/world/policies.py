@@ -194,8 +194,8 @@ def three_ways(
     truth = true_values(world, policies, log)
     rows: list[tuple] = []
     for name, result in estimates.items():
-        for estimate in result.estimates:
-            rows.append((name, estimate.method, estimate.value, estimate.low, estimate.high))
+        for method, estimate in result.estimates.iterrows():
+            rows.append((name, method, estimate["value"], estimate["low"], estimate["high"]))
         test = tests[name]
         rows.append((name, "A/B test", test.estimate, test.low, test.high))
         rows.append((name, "truth", truth[name], np.nan, np.nan))
@@ -224,15 +224,14 @@ def coverage(
         drawn_slots = log.take(rng.integers(len(log.user), size=n_slots))
         redrawn = _redrawn(world, drawn_slots, logging, rng)
         for name, result in off_policy(redrawn, policies, rng=rng).items():
-            for estimate in result.estimates:
-                if estimate.method == "DM":  # it carries no interval
-                    continue
+            with_interval = result.estimates.drop(index="DM")
+            for method, estimate in with_interval.iterrows():
                 row = {
                     "policy": name,
-                    "method": estimate.method,
-                    "coverage": estimate.low <= truth[name] <= estimate.high,
-                    "bias": estimate.value - truth[name],
-                    "width": estimate.high - estimate.low,
+                    "method": method,
+                    "coverage": estimate["low"] <= truth[name] <= estimate["high"],
+                    "bias": estimate["value"] - truth[name],
+                    "width": estimate["high"] - estimate["low"],
                     "ess": result.ess / n_slots,
                 }
                 rows.append(row)

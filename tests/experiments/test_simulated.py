@@ -189,8 +189,9 @@ def test_off_policy_intervals_cover_or_the_result_says_they_do_not(sharpness, le
         result = evaluate_policy(rewards, actions, behaviour[rows, actions], target[rows], q)
         ess.append(result.ess)
         warned.append(any(text.startswith("Low overlap") for text in result.warnings))
-        for e in result.estimates[:3]:
-            hits[e.method] += e.low <= truth <= e.high
+        for method in hits:
+            e = result.estimates.loc[method]
+            hits[method] += e["low"] <= truth <= e["high"]
     cover = {m: h / 2000 for m, h in hits.items()}
     print(f"{sharpness}: mean ESS {np.mean(ess):.0f} of {n}, warned {np.mean(warned):.3f}, {cover}")
     if least is None:
