@@ -25,7 +25,6 @@ def fit_models(
     later: PurchaseData | None = None,
     *,
     names: Sequence[str] | None = None,
-    n_groups: int = 4,
     seed: int = 0,
 ) -> dict[str, BaseEstimator]:
     """Fit the base rate and the models; with a later slice also calibrate them there (Platt).
@@ -34,8 +33,6 @@ def fit_models(
     ----------
     names : sequence of str, optional
         Which of `models.conversion_models`; all by default.
-    n_groups : int
-        Soft groups of users in the logistic regression, see `models.SegmentTerms`.
 
     Raises
     ------
@@ -43,7 +40,7 @@ def fit_models(
         If a name is unknown, or the training labels (or the later slice's) are all equal.
     """
     need_both_labels(train.y)
-    models = conversion_models(seed, n_groups)
+    models = conversion_models(seed)
     if unknown := set(names or ()) - set(models):
         raise ValueError(f"no model {sorted(unknown)}; choose from {', '.join(models)}")
     if later is not None:

@@ -11,7 +11,6 @@ from kpay_lab.data.tables import Tables, TooLittleError
 Columns = dict[str, np.ndarray | pd.Series]  # by name, one value a row
 NO_GAP = pd.Timedelta(0)
 TEXT = ("kind", "category", "host")
-PROFILE = "views by "  # columns that say what kind of user this is
 IDENTIFIERS = ("user_id", "item_id", "moment", "exposure")  # of a row, which are no features
 
 
@@ -294,7 +293,7 @@ def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
     levels_by_name["hour"] = pd.to_datetime(events["moment"], unit="us").dt.hour // 3 * 3
     columns: Columns = {}
     for name, levels in levels_by_name.items():
-        indicators = pd.get_dummies(levels, dtype=float).add_prefix(f"{PROFILE}{name} ")
+        indicators = pd.get_dummies(levels, dtype=float).add_prefix(f"views by {name} ")
         log = pd.concat([events[["user", "moment"]], indicators], axis=1)
         counts = history(rows, log, ["user"], list(indicators))
         totals = counts.sum(axis=1, keepdims=True)

@@ -38,7 +38,6 @@ def t_learner(
     test: PurchaseData,
     *,
     model: str = "logistic regression",
-    n_groups: int = 4,
     seed: int = 0,
 ) -> Uplift:
     """Fit one model to treated and one to untreated rows; the effect is their difference.
@@ -66,7 +65,7 @@ def t_learner(
             raise TooLittleError(
                 f"arm {arm} has {in_arm.sum()} rows without both outcomes; use more data"
             )
-        classifier = conversion_models(seed, n_groups)[model]
+        classifier = conversion_models(seed)[model]
         classifier.fit(X_train[in_arm], y_arm)
         probability[arm] = classifier.predict_proba(X_test)[:, 1]
     effect = probability[1] - probability[0]
