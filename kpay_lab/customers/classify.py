@@ -26,25 +26,24 @@ class Classification:
 
     Parameters
     ----------
-    accuracy : DataFrame
-        By model, means over seeds: accuracy, balanced accuracy.
+    scores : DataFrame
+        By model, means over seeds: accuracy and balanced accuracy; the standard deviation of
+        accuracy over seeds (``sd of accuracy``) and ``agreement``, the share of the same users to
+        whom models of two seeds give the same label; Brier score (sum over classes) and expected
+        calibration error (mean over classes).
     per_class : DataFrame
         model, label, precision, recall, f1, n (first seed).
-    stability : DataFrame
-        By model: standard deviation of accuracy over seeds, and agreement: the share of
-        the same users to whom models of two seeds give the same label.
-    reliability : DataFrame
-        By model: Brier score (sum over classes) and expected calibration error (mean over
-        classes), means over seeds.
     curves : Mapping of model to calibration curve
         Of the most frequent label, first seed.
     """
 
-    accuracy: pd.DataFrame
+    scores: pd.DataFrame
     per_class: pd.DataFrame
-    stability: pd.DataFrame
-    reliability: pd.DataFrame
     curves: Mapping[str, pd.DataFrame]
+
+    def table(self) -> pd.DataFrame:
+        """Return the scores, a row a model."""
+        return self.scores
 
 
 def classifiers(seed: int) -> dict[str, Pipeline]:
@@ -96,12 +95,9 @@ def judge_classifiers(
         scores[name] = _scores(y_true, labels, by_seed)
         first_seed = by_seed[0]
         curves[name] = calibration_curve(has_most_frequent, first_seed[:, most_frequent])
-    table = pd.DataFrame(scores).T.rename_axis("model")
     return Classification(
-        accuracy=table[["accuracy", "balanced accuracy"]],
+        scores=pd.DataFrame(scores).T.rename_axis("model"),
         per_class=_per_class(y_true, labels, probabilities),
-        stability=table[["sd of accuracy", "agreement"]],
-        reliability=table[["Brier", "calibration error"]],
         curves=curves,
     )
 

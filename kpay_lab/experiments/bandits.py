@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 
@@ -155,6 +156,21 @@ class BanditRun:
         quantile = stats.t.ppf(0.975, n - 1)
         margin = quantile * values.std(axis=0, ddof=1) / np.sqrt(n)
         return mean, mean - margin, mean + margin
+
+    def table(self) -> pd.DataFrame:
+        """Return regret and the share on the best arm, a row a step: mean, low and high."""
+        regret, regret_low, regret_high = self.curve(self.regret)
+        share, share_low, share_high = self.curve(self.best_share)
+        columns = {
+            "regret": regret,
+            "regret_low": regret_low,
+            "regret_high": regret_high,
+            "best_share": share,
+            "best_share_low": share_low,
+            "best_share_high": share_high,
+        }
+        steps = pd.RangeIndex(1, len(regret) + 1, name="step")
+        return pd.DataFrame(columns, steps)
 
     @property
     def best_share(self) -> np.ndarray:

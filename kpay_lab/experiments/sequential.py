@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,11 @@ class ConfidenceSequence:
     se: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+    def table(self) -> pd.DataFrame:
+        """Return difference, se, low and high, a row a unit seen."""
+        n_units = pd.RangeIndex(1, len(self.difference) + 1, name="units")
+        return pd.DataFrame(vars(self), n_units)
 
     @property
     def stopped_at(self) -> int | None:
