@@ -41,7 +41,8 @@ def importances(
         random_state=random_state(rng),
     )
     table = pd.DataFrame({"feature": list(X), "importance": found.importances_mean})
-    table["sd"] = found.importances.std(axis=1, ddof=1) if n_repeats > 1 else np.nan
+    by_repeat = pd.DataFrame(found.importances)
+    table["sd"] = by_repeat.std(axis=1)  # NaN for a single repeat
     return table.sort_values("importance", ascending=False, ignore_index=True)
 
 

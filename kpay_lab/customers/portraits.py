@@ -82,7 +82,10 @@ def find_segments(
         for resample in resamples:
             resampled_labels = group(values[resample], values, k)
             agreements.append(adjusted_rand_score(labels, resampled_labels))
-        null = [_silhouette(x, group(x, x, k), silhouette_sample) for x in shuffles]
+        null = []
+        for shuffled in shuffles:
+            null_labels = group(shuffled, shuffled, k)
+            null.append(_silhouette(shuffled, null_labels, silhouette_sample))
         row = {
             "k": k,
             "silhouette": _silhouette(values, labels, silhouette_sample),

@@ -90,8 +90,10 @@ class UCB1(_Counting):
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Choose the arm that could be best; every arm is tried once first."""
-        t = np.maximum(self.pulls_.sum(axis=1, keepdims=True), 1)
-        bonus = np.sqrt(2 * np.log(t) / np.maximum(self.pulls_, 1))
+        n_pulls = self.pulls_.sum(axis=1, keepdims=True)
+        t = np.maximum(n_pulls, 1)
+        pulls = np.maximum(self.pulls_, 1)
+        bonus = np.sqrt(2 * np.log(t) / pulls)
         return _best(self.means() + bonus, rng)
 
 
@@ -101,7 +103,8 @@ class Thompson(_Counting):
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw a mean for each arm, take the largest."""
-        means = rng.beta(1 + self.wins_, 1 + self.pulls_ - self.wins_)
+        losses = self.pulls_ - self.wins_
+        means = rng.beta(1 + self.wins_, 1 + losses)
         return means.argmax(axis=1)
 
 

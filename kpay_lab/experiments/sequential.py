@@ -67,9 +67,11 @@ def confidence_sequence(
     log_alpha = 2 * np.log(1 - level)
     kappa = np.log(1 - log_alpha) - log_alpha
     r = kappa * n / tightest_at
-    margin = se * np.sqrt((1 + 1 / r) * (np.log1p(r) - log_alpha))
+    inflation = (1 + 1 / r) * (np.log1p(r) - log_alpha)
+    margin = se * np.sqrt(inflation)
     constant = (treatment_variance == 0) | (control_variance == 0)
-    margin[(n < first_look) | constant | np.isnan(margin)] = np.inf
+    says_nothing = (n < first_look) | constant | np.isnan(margin)
+    margin[says_nothing] = np.inf
     return ConfidenceSequence(difference, se, difference - margin, difference + margin)
 
 
