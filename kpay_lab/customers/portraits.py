@@ -31,7 +31,7 @@ class Segments:
         What sets each group apart, such as ``"hour 6 +1.4, kind book +1.1"``.
     profile : DataFrame (k, n_features)
         Mean of each feature in the group, in standard deviations from everybody's.
-    table : DataFrame
+    candidates : DataFrame
         One row a candidate k: silhouette, that of the null, stability, accepted.
     """
 
@@ -39,7 +39,13 @@ class Segments:
     labels: pd.Series
     names: tuple[str, ...]
     profile: pd.DataFrame
-    table: pd.DataFrame
+    candidates: pd.DataFrame
+
+    def table(self) -> pd.DataFrame:
+        """Return the name, the users and their share, a row a segment."""
+        n_users = self.labels.value_counts().reindex(range(self.k))
+        table = pd.DataFrame({"name": self.names, "n": n_users, "share": n_users / n_users.sum()})
+        return table.rename_axis("segment")
 
 
 def find_segments(
@@ -76,7 +82,10 @@ def find_segments(
         for resample in resamples:
             resampled_labels = group(values[resample], values, k)
             agreements.append(adjusted_rand_score(labels, resampled_labels))
-        null = [_silhouette(x, group(x, x, k), silhouette_sample) for x in shuffles]
+        null = []
+        for shuffled in shuffles:
+            null_labels = group(shuffled, shuffled, k)
+            null.append(_silhouette(shuffled, null_labels, silhouette_sample))
         row = {
             "k": k,
             "silhouette": _silhouette(values, labels, silhouette_sample),
@@ -86,10 +95,10 @@ def find_segments(
             "stability": float(np.mean(agreements)),
         }
         rows.append(row)
-    table = _accepted(pd.DataFrame(rows), least_stability)
-    accepted_ks = table.loc[table["accepted"], "k"]
+    candidates = _accepted(pd.DataFrame(rows), least_stability)
+    accepted_ks = candidates.loc[candidates["accepted"], "k"]
     k = 1 if accepted_ks.empty else int(accepted_ks.max())
-    return _describe(features, values, groupings[k], table)
+    return _describe(features, values, groupings[k], candidates)
 
 
 def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:
@@ -214,7 +223,7 @@ def _silhouette(values: np.ndarray, labels: np.ndarray, sample: np.ndarray) -> f
 
 
 def _describe(
-    features: pd.DataFrame, values: np.ndarray, labels: np.ndarray, table: pd.DataFrame
+    features: pd.DataFrame, values: np.ndarray, labels: np.ndarray, candidates: pd.DataFrame
 ) -> Segments:
     """Number the groups by size and name them by their largest standardised differences."""
     group_labels, group = np.unique(labels, return_inverse=True)
@@ -231,5 +240,9 @@ def _describe(
     if len(group_labels) == 1:
         names = ["everybody"]
     return Segments(
-        k=len(group_labels), labels=segment, names=tuple(names), profile=profile, table=table
+        k=len(group_labels),
+        labels=segment,
+        names=tuple(names),
+        profile=profile,
+        candidates=candidates,
     )

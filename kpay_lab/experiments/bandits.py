@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 
@@ -89,8 +90,10 @@ class UCB1(_Counting):
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Choose the arm that could be best; every arm is tried once first."""
-        t = np.maximum(self.pulls_.sum(axis=1, keepdims=True), 1)
-        bonus = np.sqrt(2 * np.log(t) / np.maximum(self.pulls_, 1))
+        n_pulls = self.pulls_.sum(axis=1, keepdims=True)
+        t = np.maximum(n_pulls, 1)
+        pulls = np.maximum(self.pulls_, 1)
+        bonus = np.sqrt(2 * np.log(t) / pulls)
         return _best(self.means() + bonus, rng)
 
 
@@ -100,7 +103,8 @@ class Thompson(_Counting):
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw a mean for each arm, take the largest."""
-        means = rng.beta(1 + self.wins_, 1 + self.pulls_ - self.wins_)
+        losses = self.pulls_ - self.wins_
+        means = rng.beta(1 + self.wins_, 1 + losses)
         return means.argmax(axis=1)
 
 
@@ -155,6 +159,21 @@ class BanditRun:
         quantile = stats.t.ppf(0.975, n - 1)
         margin = quantile * values.std(axis=0, ddof=1) / np.sqrt(n)
         return mean, mean - margin, mean + margin
+
+    def table(self) -> pd.DataFrame:
+        """Return regret and the share on the best arm, a row a step: mean, low and high."""
+        regret, regret_low, regret_high = self.curve(self.regret)
+        share, share_low, share_high = self.curve(self.best_share)
+        columns = {
+            "regret": regret,
+            "regret_low": regret_low,
+            "regret_high": regret_high,
+            "best_share": share,
+            "best_share_low": share_low,
+            "best_share_high": share_high,
+        }
+        steps = pd.RangeIndex(1, len(regret) + 1, name="step")
+        return pd.DataFrame(columns, steps)
 
     @property
     def best_share(self) -> np.ndarray:

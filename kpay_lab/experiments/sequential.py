@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,11 @@ class ConfidenceSequence:
     se: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+    def table(self) -> pd.DataFrame:
+        """Return difference, se, low and high, a row a unit seen."""
+        n_units = pd.RangeIndex(1, len(self.difference) + 1, name="units")
+        return pd.DataFrame(vars(self), n_units)
 
     @property
     def stopped_at(self) -> int | None:
@@ -61,9 +67,11 @@ def confidence_sequence(
     log_alpha = 2 * np.log(1 - level)
     kappa = np.log(1 - log_alpha) - log_alpha
     r = kappa * n / tightest_at
-    margin = se * np.sqrt((1 + 1 / r) * (np.log1p(r) - log_alpha))
+    inflation = (1 + 1 / r) * (np.log1p(r) - log_alpha)
+    margin = se * np.sqrt(inflation)
     constant = (treatment_variance == 0) | (control_variance == 0)
-    margin[(n < first_look) | constant | np.isnan(margin)] = np.inf
+    says_nothing = (n < first_look) | constant | np.isnan(margin)
+    margin[says_nothing] = np.inf
     return ConfidenceSequence(difference, se, difference - margin, difference + margin)
 
 

@@ -1,7 +1,9 @@
 """Pictures of the worked case: the ledger, the formulas' effect, and the flow charts."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +17,7 @@ from kpay_lab.interest.formulas import (
     published_score,
 )
 from kpay_lab.interest.published import WORKED_CASE, FlowChart
-from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, new_figure
+from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, new_figure, relabel
 
 VERDICT_COLOURS = {
     "reproduced": PALETTE[2],
@@ -67,12 +69,20 @@ def plot_verdicts(counts: pd.Series) -> Figure:
     return fig
 
 
-def plot_what_if(mu: float, w1: float, w2: float, w3: float, threshold: float) -> Figure:
+def plot_what_if(
+    mu: float,
+    w1: float,
+    w2: float,
+    w3: float,
+    threshold: float,
+    translations: Mapping[str, str] | None = None,
+) -> Figure:
     """Draw P, S and C of the worked case for values of one's own, beside what is printed.
 
     P reads I as the identity; S puts P in the place of R, as the table does, and takes B as the
     share of the user's own watch time; C = A B is held against the printed label. A panel's
     title counts the cells that come out, within half a unit of the second decimal.
+    ``translations`` are those of `relabel`.
     """
     case = WORKED_CASE
     P = published_interest(case.interest, mu)
@@ -89,7 +99,8 @@ def plot_what_if(mu: float, w1: float, w2: float, w3: float, threshold: float) -
     interest.set_yticks(y, names)
     handles, labels = interest.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2)
-    return fig
+    plt.close(fig)  # else a slider's output would draw it a second time
+    return relabel(fig, translations or {})
 
 
 def _draw_reproduced(ax: Axes, symbol: str, computed: np.ndarray, printed: np.ndarray) -> None:

@@ -3,27 +3,29 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kpay_lab.experiments.ab import Effect
 from kpay_lab.experiments.bandits import BanditRun
 from kpay_lab.experiments.ope import OffPolicy
 from kpay_lab.experiments.sequential import ConfidenceSequence
 from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_dots, new_figure, shorten
 
 
-def plot_effects(effects: tuple[Effect, ...], *, title: str = "", shared: bool = False) -> Figure:
+def plot_effects(effects: pd.DataFrame, *, title: str = "", shared: bool = False) -> Figure:
     """Draw the interval of each effect; blue ones leave out zero.
 
-    Each effect has a scale of its own, unless ``shared`` (segments of one metric).
+    ``effects`` has difference, low and high, a row a name (index). Each effect has a scale of
+    its own, unless ``shared`` (segments of one metric).
     """
     height = 0.75 if len(effects) > 1 else 1.2
     fig, axes = new_figure(len(effects), 1, height=height, sharex=shared)
-    for ax, effect in zip(axes, effects, strict=True):
-        excludes_zero = effect.low > 0 or effect.high < 0
+    for ax, (name, effect) in zip(axes, effects.iterrows(), strict=True):
+        excludes_zero = effect["low"] > 0 or effect["high"] < 0
         colour = PALETTE[0] if excludes_zero else NEUTRAL
-        draw_dots(ax, [effect.name], [effect.difference], effect.low, effect.high, colour=colour)
+        difference = [effect["difference"]]
+        draw_dots(ax, [name], difference, effect["low"], effect["high"], colour=colour)
         ax.axvline(0, color="black", linewidth=0.8)
     axes[0].set_title(title)
     axes[-1].set_xlabel("treatment − control, with its interval")
@@ -89,11 +91,9 @@ def plot_off_policy(
     """Draw each policy's four estimates, DR first, DM without interval; ``truth`` is a line."""
     fig, axes = new_figure(1, len(results), height=2.4, sharey=True)
     for ax, (name, result) in zip(axes, results.items(), strict=True):
-        methods = [estimate.method for estimate in result.estimates]
-        values = [estimate.value for estimate in result.estimates]
-        low = [estimate.low for estimate in result.estimates]
-        high = [estimate.high for estimate in result.estimates]
-        draw_dots(ax, methods, values, low, high, colour=PALETTE[: len(methods)])
+        found = result.estimates
+        colours = PALETTE[: len(found)]
+        draw_dots(ax, found.index, found["value"], found["low"], found["high"], colour=colours)
         if truth and name in truth:
             ax.axvline(truth[name], color="black", linestyle="--", linewidth=1)
         ax.set_title(f"{shorten(name)} (counts as {result.ess:,.0f} rows)")

@@ -42,31 +42,6 @@ def plot_three_ways(values: pd.DataFrame, running: float) -> Figure:
     return fig
 
 
-def plot_interval_coverage(coverage: pd.DataFrame, level: float = 0.95) -> Figure:
-    """Draw how often each method's interval held the truth, one row a policy."""
-    policies = coverage["policy"].unique()
-    methods = coverage["method"].unique()
-    fig, (ax,) = new_figure(height=0.6 + 0.6 * len(policies))
-    middle = (len(methods) - 1) / 2
-    for number, method in enumerate(methods):
-        rows = coverage[coverage["method"] == method]
-        draw_dots(
-            ax,
-            policies,
-            rows["coverage"],
-            rows["low"],
-            rows["high"],
-            colour=PALETTE[number],
-            label=method,
-            shift=0.2 * (number - middle),
-        )
-    ax.axvline(level, color="black", linestyle="--", linewidth=1)
-    ax.set(xlabel="share of repetitions whose interval holds the truth")
-    handles, labels = ax.get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside right upper")
-    return fig
-
-
 def plot_rounds(
     curves: pd.DataFrame, measures: tuple[str, ...], best: float | None = None
 ) -> Figure:

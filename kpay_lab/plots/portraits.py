@@ -13,7 +13,7 @@ from kpay_lab.plots.style import NEUTRAL, PALETTE, draw_bars, draw_heat, new_fig
 
 def plot_choice_of_k(segments: Segments) -> Figure:
     """Draw stability and silhouette by k, with the bar that each must pass; accepted k are dots."""
-    table = segments.table
+    table = segments.candidates
     fig, (stability, silhouette) = new_figure(1, 2)
     stability.plot(table["k"], table["stability"], color=PALETTE[0])
     stability.axhline(0.9, color=NEUTRAL, linestyle="--")

@@ -210,8 +210,8 @@ def three_ways(
     truth = true_values(world, policies, slots)
     rows: list[tuple] = []
     for name, result in estimates.items():
-        for estimate in result.estimates:
-            rows.append((name, estimate.method, estimate.value, estimate.low, estimate.high))
+        for method, estimate in result.estimates.iterrows():
+            rows.append((name, method, estimate["value"], estimate["low"], estimate["high"]))
         test = tests[name]
         rows.append((name, "A/B test", test.estimate, test.low, test.high))
         rows.append((name, "truth", truth[name], np.nan, np.nan))
@@ -242,7 +242,7 @@ def coverage(
         for name, result in off_policy(redrawn, policies, rng=rng).items():
             rows += _errors(name, result, truth[name], n_slots)
     means = pd.DataFrame(rows).groupby(["policy", "method"], sort=False).mean().reset_index()
-    n_covered = (means["coverage"] * n_repetitions).round()
+    n_covered = (means["coverage"] * n_repetitions).round().astype(int)
     intervals = pd.DataFrame([vars(wilson(n, n_repetitions)) for n in n_covered])
     return means.join(intervals[["low", "high"]])
 
@@ -250,15 +250,14 @@ def coverage(
 def _errors(policy: str, result: OffPolicy, truth: float, n_slots: int) -> list[dict[str, Any]]:
     """Compare each estimate that carries an interval with the truth."""
     rows = []
-    for estimate in result.estimates:
-        if estimate.method == "DM":  # it carries no interval
-            continue
+    with_interval = result.estimates.drop(index="DM")
+    for method, estimate in with_interval.iterrows():
         row = {
             "policy": policy,
-            "method": estimate.method,
-            "coverage": estimate.low <= truth <= estimate.high,
-            "bias": estimate.value - truth,
-            "width": estimate.high - estimate.low,
+            "method": method,
+            "coverage": estimate["low"] <= truth <= estimate["high"],
+            "bias": estimate["value"] - truth,
+            "width": estimate["high"] - estimate["low"],
             "ess": result.ess / n_slots,
         }
         rows.append(row)

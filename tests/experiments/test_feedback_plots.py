@@ -17,22 +17,6 @@ def test_three_ways_share_a_scale_and_the_truth_is_dashed():
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["DR", "A/B test"]
 
 
-def test_coverage_has_a_point_for_each_method_of_each_policy():
-    coverage = pd.DataFrame(
-        {
-            "policy": ["a", "a", "b", "b"],
-            "method": ["DR", "IPS"] * 2,
-            "coverage": [0.9, 0.95, 1.0, 0.8],
-            "low": [0.8, 0.9, 0.9, 0.7],
-            "high": [0.95, 1.0, 1.0, 0.9],
-        }
-    )
-    (ax,) = plots.plot_interval_coverage(coverage).axes
-    dots = ax.collections[1::2]
-    points = {dot.get_label(): dot.get_offsets()[:, 0].tolist() for dot in dots}
-    assert points == {"DR": [0.9, 1.0], "IPS": [0.95, 0.8]}
-
-
 def test_rounds_draw_the_mean_over_runs_and_the_best_possible():
     curves = pd.DataFrame(
         {

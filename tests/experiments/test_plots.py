@@ -1,9 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
-from kpay_lab.experiments.ab import Effect
 from kpay_lab.experiments.bandits import Environment, Thompson, run_bandit
 from kpay_lab.experiments.ope import evaluate_policy
 from kpay_lab.experiments.power import power, sample_size
@@ -16,10 +16,8 @@ def ends(span: LineCollection) -> np.ndarray:
 
 
 def test_each_effect_has_its_interval_and_only_what_leaves_out_zero_is_coloured():
-    effects = (
-        Effect("sales", 1.0, 2.0, 1.0, 0.5, 1.5, 0.01, 0.02),
-        Effect("visits", 3.0, 3.1, 0.1, -0.2, 0.4, 0.5, 0.5),
-    )
+    numbers = {"difference": [1.0, 0.1], "low": [0.5, -0.2], "high": [1.5, 0.4]}
+    effects = pd.DataFrame(numbers, index=["sales", "visits"])
     axes = plots.plot_effects(effects).axes
     spans = [ax.collections[0] for ax in axes]
     assert [ends(span).tolist() for span in spans] == [[[0.5, 1.5]], [[-0.2, 0.4]]]
