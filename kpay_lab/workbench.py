@@ -372,7 +372,7 @@ class Comparison(evaluation.Comparison):
         if metric in ACRONYMS:
             name = name.upper()
         title = f"{name} with 95 % intervals"
-        label = f"mean over {self.split.report.users:,} users"
+        label = f"mean over {len(self.split.users):,} users"
         fig = plot_intervals(rows, title, label, ax=ax)
         return fig.axes[0] if ax is None else ax
 
@@ -390,7 +390,7 @@ class Comparison(evaluation.Comparison):
 
     def __repr__(self) -> str:
         left_out = [f"{name} was left out: {why}" for name, why in self.left_out.items()]
-        lines = [*self.split.report.sentences(), *left_out, *self.sentences]
+        lines = [*self.split.describe(), *left_out, *self.sentences]
         return "\n".join([*lines, ".table(), .verdict() and .plot() tell more"])
 
 
@@ -507,7 +507,7 @@ def evaluate_lists(
     _check_lengths(ks)
     _check_lists(lists, relevant)
     item_positions, relevant_matrix = from_ids(lists, relevant)
-    measured = per_user(item_positions, relevant_matrix, ks).values
+    measured = per_user(item_positions, relevant_matrix, ks)
     values = measured.rename(columns={"user": "user_id"}).assign(model="lists")
     rng = np.random.default_rng(seed)
     summary = evaluation.summarise(values, reference="lists", rng=rng, n_resamples=n_resamples)

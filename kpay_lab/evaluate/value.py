@@ -14,19 +14,20 @@ from kpay_lab.recommend.base import largest
 def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     """Money paid for each (user, item), less what was paid back: (n_users, n_items)."""
     net = net_amount(orders).to_numpy()
-    matrix = InterestMatrix.from_pairs(
-        orders["user_id"], orders["item_id"], net, users=users, items=items
-    )
+    buyers = orders["user_id"]
+    bought = orders["item_id"]
+    matrix = InterestMatrix.from_pairs(buyers, bought, net, users=users, items=items)
     return matrix.values
 
 
 def held_back_revenue(tables: Tables, split: Split) -> csr_array:
     """Net revenue of the test part: the orders that training did not know."""
-    train = split.train.tables
-    if tables.orders is None or train is None or train.orders is None:
+    train = split.train
+    known_orders = train.tables.orders if train.tables is not None else None
+    if tables.orders is None or known_orders is None:
         raise ValueError("revenue needs an orders table, and these tables have none")
-    later = tables.orders.drop(index=train.orders.index)
-    return net_revenue(later, split.train.interest.users, split.train.interest.items)
+    later = tables.orders.drop(index=known_orders.index)
+    return net_revenue(later, train.interest.users, train.interest.items)
 
 
 def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
@@ -40,8 +41,9 @@ def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
     """
     row_numbers = np.arange(len(items))[:, None]
     rows = np.broadcast_to(row_numbers, items.shape)
-    amounts = np.asarray(paid[rows.ravel(), items.ravel()]).reshape(items.shape)
-    return np.where(items >= 0, amounts, 0.0).sum(axis=1)
+    amounts = paid[rows, items].toarray()
+    amounts[items < 0] = 0.0
+    return amounts.sum(axis=1)
 
 
 def true_regret(
@@ -77,9 +79,11 @@ def true_regret(
     """
     available = np.where(candidates, interest, 0.0)
     available[seen.tocoo().coords] = 0.0
+    n_items = available.shape[1]
     k = items.shape[1]
-    best_items = largest(available, min(k, available.shape[1]))
+    best_items = largest(available, min(k, n_items))
     best = np.take_along_axis(available, best_items, axis=1)
     listed = np.take_along_axis(available, items, axis=1)
-    listed = np.where(items >= 0, listed, 0.0)
-    return (best.sum(axis=1) - listed.sum(axis=1)) / k
+    listed[items < 0] = 0.0
+    lost = best.sum(axis=1) - listed.sum(axis=1)
+    return lost / k

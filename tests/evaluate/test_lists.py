@@ -67,6 +67,7 @@ def test_hidden_items_leave_every_trace_of_training(split):
     assert set(np.flatnonzero(cold.candidates)) == set(np.flatnonzero(hidden))
     assert set(cold.test.indices) <= set(np.flatnonzero(hidden))
     assert (split.test[:, hidden] - cold.test[:, hidden]).nnz == 0
+    assert cold.unreachable + cold.test.nnz == split.unreachable + split.test.nnz
     lists = compare({"content": build_model("content")}, cold, [3]).lists["content"].items
     assert set(lists[lists >= 0]) <= set(np.flatnonzero(hidden))
 
