@@ -15,11 +15,10 @@ from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral, Number
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
@@ -31,7 +30,6 @@ from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
 from kpay_lab.interest.weighting import interest_matrix
-from kpay_lab.plots.comparison import plot_intervals
 from kpay_lab.recommend.base import Recommender, Training
 from kpay_lab.recommend.choose import build_model, choose_models
 from kpay_lab.recommend.lists import (
@@ -44,6 +42,9 @@ from kpay_lab.recommend.lists import (
 from kpay_lab.recommend.popularity import WithFallback
 from kpay_lab.world.presets import WorldSpec
 from kpay_lab.world.simulate import simulate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 REFERENCE = "popularity"  # what every other model must beat
 ACRONYMS = ("ndcg", "map", "mrr")  # metrics written in capitals on a figure
@@ -362,19 +363,23 @@ class Comparison(evaluation.Comparison):
         """Say in plain sentences which model beats which, in NDCG at the largest k."""
         return list(self.sentences)
 
-    def plot(self, ax: Axes | None = None, *, metric: str = "ndcg", k: int | None = None) -> Axes:
+    def plot(
+        self, ax: "Axes | None" = None, *, metric: str = "ndcg", k: int | None = None
+    ) -> "Axes":
         """Draw each model's mean with its 95 % interval, and return the Axes.
 
         It is drawn into ``ax``, by default that of a new figure: ``.plot().figure``.
         """
+        from kpay_lab.plots import plot_intervals  # here, for matplotlib is slow to import
+
         rows = self._summary_of(metric, k)
         name = _metric_at_k(rows)
         if metric in ACRONYMS:
             name = name.upper()
         title = f"{name} with 95 % intervals"
         label = f"mean over {len(self.split.users):,} users"
-        fig = plot_intervals(rows, title, label, ax=ax)
-        return fig.axes[0] if ax is None else ax
+        means = rows.set_index("model")
+        return plot_intervals(means, "mean", ax=ax, title=title, xlabel=label)
 
     def _summary_of(self, metric: str, k: int | None) -> pd.DataFrame:
         """Return the summary's rows of one metric at one k, the best mean first."""
@@ -442,8 +447,8 @@ def compare(
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
     train_and_test = make_split(log.tables, interest_matrix, how=kind_of_split, cut=cut)
-    chosen = choose_models(settings, train_and_test.train)
-    measured = evaluation.compare(chosen.models, train_and_test, ks, on_progress=on_progress)
+    usable, left_out = choose_models(settings, train_and_test.train)
+    measured = evaluation.compare(usable, train_and_test, ks, on_progress=on_progress)
     # Two generators, so that the draws of the one do not depend on how many the other makes.
     rng_of_summary, rng_of_verdict = np.random.default_rng(seed).spawn(2)
     summary = evaluation.summarise(
@@ -457,7 +462,7 @@ def compare(
         split=train_and_test,
         summary=summary,
         sentences=tuple(sentences),
-        left_out=chosen.left_out,
+        left_out=left_out,
     )
 
 

@@ -18,6 +18,7 @@ LAYERS = {
     "columns": 0,
     "settings": 0,
     "stats": 0,
+    "plots": 0,
     "data": 1,
     "interest": 2,
     "recommend": 3,
@@ -26,7 +27,6 @@ LAYERS = {
     "evaluate": 4,
     "checks": 5,
     "world": 5,
-    "plots": 5,
     "workbench": 6,
     "cli": 7,
 }

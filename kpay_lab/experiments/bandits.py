@@ -1,10 +1,17 @@
 """Bandits: policies that learn which arm pays while they choose, played in many seeds at once."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import pandas as pd
 from scipy import stats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_POINTS = 400  # of a curve, however many the steps
+MEASURES = {"regret": "cumulative regret", "best_share": "share on the best arm"}
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,22 @@ class BanditRun:
         """Share of the traffic so far that went to the best arm, (n_seeds, n_steps)."""
         n_steps = self.on_best.shape[1]
         return self.on_best.cumsum(axis=1) / np.arange(1, n_steps + 1)
+
+    def table(self, measure: str = "regret") -> pd.DataFrame:
+        """Return ``step, mean, low, high`` of ``regret`` or ``best_share``, at up to 400 steps."""
+        values = {"regret": self.regret, "best_share": self.best_share}[measure]
+        n_steps = values.shape[1]
+        steps = np.unique(np.linspace(1, n_steps, MOST_POINTS).astype(int))
+        mean, low, high = self.curve(values[:, steps - 1])
+        return pd.DataFrame({"step": steps, "mean": mean, "low": low, "high": high})
+
+    def plot(self, ax: "Axes | None" = None, *, measure: str = "regret", label: str = "") -> "Axes":
+        """Draw the mean over seeds by step with its interval, and return the Axes."""
+        from kpay_lab.plots import plot_curves  # here, for matplotlib is slow to import
+
+        curves = {label: self.table(measure)}
+        words = MEASURES[measure]
+        return plot_curves(curves, "step", "mean", ax=ax, band=True, xlabel="step", ylabel=words)
 
 
 def run_bandit(
