@@ -27,21 +27,22 @@ def plot_flow(
     arrows : iterable
         Names of the boxes that an arrow joins, and the word on it.
     """
-    columns = []
-    rows = []
-    for _, column, row in boxes.values():
-        columns.append(column)
-        rows.append(row)
-    n_rows = max(rows) - min(rows) + 1
-    ax = axes_or_new(ax, height=0.5 + 1.15 * n_rows)
+    columns = [column for _, column, _ in boxes.values()]
+    rows = [row for _, _, row in boxes.values()]
+    left = min(columns)
+    right = max(columns)
+    top = min(rows)
+    bottom = max(rows)
+    ax = axes_or_new(ax, height=1.65 + 1.15 * (bottom - top))
     frame = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": BLUE}
+    style = {"ha": "center", "va": "center", "fontsize": 8.5, "bbox": frame}
     drawn = {}
-    for name, (text, x, y) in boxes.items():
-        drawn[name] = ax.text(x, -y, text, ha="center", va="center", fontsize=8.5, bbox=frame)
+    for name, (text, column, row) in boxes.items():
+        drawn[name] = ax.text(column, -row, text, **style)
     for start, end, word in arrows:
         _draw_arrow(ax, drawn[start], drawn[end], word)
-    ax.set_xlim(min(columns) - 0.6, max(columns) + 0.6)
-    ax.set_ylim(-max(rows) - 0.6, -min(rows) + 0.6)
+    ax.set_xlim(left - 0.6, right + 0.6)
+    ax.set_ylim(-bottom - 0.6, -top + 0.6)
     ax.axis("off")
     ax.set(**settings)
     return ax
@@ -75,13 +76,14 @@ def _draw_arrow(ax: Axes, start: Text, end: Text, word: str) -> None:
 def plot_tree(model: Pipeline, *, ax: Axes | None = None, **settings: Any) -> Axes:
     """Draw a fitted decision-tree pipeline: the question, the share of users, the label."""
     fitted = model[-1]
-    features = model[:-1].get_feature_names_out()
+    features = [shorten(name, 24) for name in model[:-1].get_feature_names_out()]
+    labels = [shorten(name, 16) for name in fitted.classes_]
     n_levels = fitted.get_depth() + 1
     ax = axes_or_new(ax, height=1.0 + 1.1 * n_levels, width=10.0)
     nodes = tree.plot_tree(
         fitted,
-        feature_names=[shorten(name, 24) for name in features],
-        class_names=[shorten(name, 16) for name in fitted.classes_],
+        feature_names=features,
+        class_names=labels,
         impurity=False,
         proportion=True,
         precision=2,

@@ -49,8 +49,11 @@ def plot_heat(
         limits = (0.0, 1.0)
     lowest, highest = limits or (None, None)
     in_percent = PercentFormatter(1) if fmt.endswith("%") else None
+    colour_bar = {"label": bar_label, "format": in_percent}
+    rows = [shorten(name) for name in table.index]
+    columns = [shorten(name, 18) for name in table.columns]
     sns.heatmap(
-        table.rename(index=shorten, columns=lambda name: shorten(name, 18)),
+        table,
         ax=ax,
         annot=bool(fmt),
         fmt=fmt,
@@ -58,7 +61,9 @@ def plot_heat(
         cmap=colours,
         vmin=lowest,
         vmax=highest,
-        cbar_kws={"label": bar_label, "format": in_percent},
+        cbar_kws=colour_bar,
+        xticklabels=columns,
+        yticklabels=rows,
     )
     ax.set_facecolor(GRID)
     ax.grid(visible=False)

@@ -56,13 +56,12 @@ def plot_trade_off(
         style = {"color": PALETTE[number], "marker": marker, "linestyle": line}
         ax.plot(rows[x], rows[y], label=family, **style)
     named = _named_points(points).sort_values(y)
+    places = named[[x, y]].to_numpy()
     heights = np.linspace(0.02, 0.98, len(named))
-    for name, x_place, y_place, height in zip(
-        named["name"], named[x], named[y], heights, strict=True
-    ):
+    for name, place, height in zip(named["name"], places, heights, strict=True):
         ax.annotate(
             name,
-            (x_place, y_place),
+            place,
             xytext=(1.03, height),
             textcoords="axes fraction",
             va="center",
@@ -106,9 +105,11 @@ def _draw_ranks(ax: Axes, name: str, ranks: pd.Series, values: pd.Series, colour
     """Draw a row's line over the columns, its name before and its values along it."""
     beside = {"textcoords": "offset points", "va": "center"}
     ax.plot(range(len(ranks)), ranks, "o-", color=colour, linewidth=2)
-    ax.annotate(name, (0, ranks.iloc[0]), (-10, 0), ha="right", color=colour, **beside)
-    for position, (rank, value) in enumerate(zip(ranks, values, strict=True)):
-        ax.annotate(f"{value:.3f}", (position, rank), (9, 6), fontsize=8, bbox=BOX, **beside)
+    start = (0, ranks.iloc[0])
+    ax.annotate(name, start, xytext=(-10, 0), ha="right", color=colour, **beside)
+    for column, value in enumerate(values):
+        point = (column, ranks.iloc[column])
+        ax.annotate(f"{value:.3f}", point, xytext=(9, 6), fontsize=8, bbox=BOX, **beside)
 
 
 def plot_pairs(
