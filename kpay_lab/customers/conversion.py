@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from sklearn import inspection
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -25,7 +26,6 @@ def fit_models(
     later: PurchaseData | None = None,
     *,
     names: Sequence[str] | None = None,
-    n_groups: int = 4,
     seed: int = 0,
 ) -> dict[str, BaseEstimator]:
     """Fit the base rate and the models; with a later slice also calibrate them there (Platt).
@@ -34,8 +34,6 @@ def fit_models(
     ----------
     names : sequence of str, optional
         Which of `models.conversion_models`; all by default.
-    n_groups : int
-        Soft groups of users in the logistic regression, see `models.SegmentTerms`.
 
     Raises
     ------
@@ -43,7 +41,7 @@ def fit_models(
         If a name is unknown, or the training labels (or the later slice's) are all equal.
     """
     need_both_labels(train.y)
-    models = conversion_models(seed, n_groups)
+    models = conversion_models(seed)
     if unknown := set(names or ()) - set(models):
         raise ValueError(f"no model {sorted(unknown)}; choose from {', '.join(models)}")
     if later is not None:
@@ -211,7 +209,7 @@ def partial_dependence(model: BaseEstimator, data: PurchaseData, feature: str) -
     """Mean predicted probability as one number is set to each of 12 values: value, probability.
 
     The values are those of the feature where it has up to 12, else evenly spaced between its
-    5 % and 95 % quantiles (Friedman, 2001). The model predicts all in one call.
+    5 % and 95 % quantiles (Friedman, 2001); gaps in it are left out of the choice.
     """
     step = max(1, len(data.X) // 1000)
     sample = data.X.iloc[::step]
@@ -220,10 +218,10 @@ def partial_dependence(model: BaseEstimator, data: PurchaseData, feature: str) -
         low, high = sample[feature].quantile([0.05, 0.95])
         values = np.linspace(low, high, 12)
     values = np.sort(values)
-    copies = pd.concat([sample.assign(**{feature: value}) for value in values])
-    predicted = model.predict_proba(copies)[:, 1]
-    by_value = predicted.reshape(len(values), -1)
-    return pd.DataFrame({"value": values, "probability": by_value.mean(axis=1)})
+    found = inspection.partial_dependence(
+        model, sample, [feature], custom_values={feature: values}, response_method="predict_proba"
+    )
+    return pd.DataFrame({"value": values, "probability": found["average"][0]})
 
 
 def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:

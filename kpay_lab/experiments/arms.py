@@ -116,7 +116,10 @@ class ABData:
                 f"{metric.name} is missing or infinite in {bad.size} rows, the first is row "
                 f"{bad[0] + 1}; fill it (0 for what did not happen) or drop the rows"
             )
-        if metric.per and any(values[1, rows].sum() <= 0 for rows in self.arms):
+        if metric.per is None:
+            return
+        denominators = [values[1, rows].sum() for rows in self.arms]
+        if min(denominators) <= 0:
             raise ValueError(f"{metric.per} sums to 0 in an arm; it cannot be a denominator")
 
     @property

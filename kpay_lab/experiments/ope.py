@@ -96,11 +96,15 @@ def evaluate_policy(
     clipped = np.minimum(weights, clip)
     direct = (target * predicted).sum(axis=1)
     residuals = rewards - predicted[rows, actions]
+    doubly_robust = _mean_and_error(direct + clipped * residuals)
+    self_normalised = _self_normalised_mean_and_error(clipped, rewards)
+    inverse_propensity = _mean_and_error(clipped * rewards)
+    direct_method = (direct.mean(), np.nan)
     values_and_errors = {
-        "DR": _mean_and_error(direct + clipped * residuals),
-        "SNIPS": _self_normalised_mean_and_error(clipped, rewards),
-        "IPS": _mean_and_error(clipped * rewards),
-        "DM": (direct.mean(), np.nan),
+        "DR": doubly_robust,
+        "SNIPS": self_normalised,
+        "IPS": inverse_propensity,
+        "DM": direct_method,
     }
     return OffPolicy(
         _with_intervals(values_and_errors, level),

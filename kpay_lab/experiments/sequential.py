@@ -19,6 +19,11 @@ class ConfidenceSequence:
     low: np.ndarray
     high: np.ndarray
 
+    def table(self) -> pd.DataFrame:
+        """Return difference, se, low and high, a row a unit seen."""
+        n_units = pd.RangeIndex(1, len(self.difference) + 1, name="units")
+        return pd.DataFrame(vars(self), n_units)
+
     @property
     def stopped_at(self) -> int | None:
         """Units seen when the interval first left out 0; None if it never did."""
@@ -27,22 +32,11 @@ class ConfidenceSequence:
             return None
         return int(excludes_zero.argmax()) + 1
 
-    def table(self) -> pd.DataFrame:
-        """Return ``units, difference, se, low, high`` from the first look on."""
-        columns = {
-            "units": np.arange(1, len(self.low) + 1),
-            "difference": self.difference,
-            "se": self.se,
-            "low": self.low,
-            "high": self.high,
-        }
-        return pd.DataFrame(columns)[np.isfinite(self.low)]
-
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the interval against d ± 1.96 se, which is valid at a single look."""
         from kpay_lab.plots import ORANGE, plot_curves  # here, for matplotlib is slow to import
 
-        looks = self.table()
+        looks = self.table()[np.isfinite(self.low)].reset_index()
         units = looks["units"]
         label = "difference, always-valid interval"
         ax = plot_curves({label: looks}, "units", "difference", ax=ax, band=True)
@@ -94,9 +88,11 @@ def confidence_sequence(
     log_alpha = 2 * np.log(1 - level)
     kappa = np.log(1 - log_alpha) - log_alpha
     r = kappa * n / tightest_at
-    margin = se * np.sqrt((1 + 1 / r) * (np.log1p(r) - log_alpha))
+    inflation = (1 + 1 / r) * (np.log1p(r) - log_alpha)
+    margin = se * np.sqrt(inflation)
     constant = (treatment_variance == 0) | (control_variance == 0)
-    margin[(n < first_look) | constant | np.isnan(margin)] = np.inf
+    says_nothing = (n < first_look) | constant | np.isnan(margin)
+    margin[says_nothing] = np.inf
     return ConfidenceSequence(difference, se, difference - margin, difference + margin)
 
 

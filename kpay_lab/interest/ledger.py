@@ -9,7 +9,7 @@ A row's verdict is one of
 - ``not_given``: the document prints no value.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,14 +67,24 @@ def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
     return ledger["verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
 
 
-def plot_what_if(mu: float, w1: float, w2: float, w3: float, threshold: float) -> "Figure":
+def plot_what_if(
+    mu: float,
+    w1: float,
+    w2: float,
+    w3: float,
+    threshold: float,
+    translations: Mapping[str, str] | None = None,
+) -> "Figure":
     """Draw P, S and C of the worked case for values of one's own, beside what is printed.
 
     P reads I as the identity; S puts P in the place of R, as the table does, and takes B as the
     share of the user's own watch time; C = A B is held against the printed label. A panel's
     title counts the cells that come out, within half a unit of the second decimal.
+    ``translations`` are those of `plots.relabel`.
     """
-    from kpay_lab import plots  # here, for matplotlib is slow to import
+    import matplotlib.pyplot as plt  # here, for matplotlib is slow to import
+
+    from kpay_lab import plots
 
     case = WORKED_CASE
     P = published_interest(case.interest, mu)
@@ -94,7 +104,8 @@ def plot_what_if(mu: float, w1: float, w2: float, w3: float, threshold: float) -
     comment.axvline(threshold, **plots.TRUTH)
     comment.set_title(f"C: {right.sum()} / {len(cells)}")
     plots.add_legend(fig)
-    return fig
+    plt.close(fig)  # else a slider's output would draw it a second time
+    return plots.relabel(fig, translations or {})
 
 
 def comment_thresholds(case: WorkedCase = WORKED_CASE) -> tuple[float, float]:
