@@ -160,3 +160,14 @@ def test_ranks_follow_the_largest_value():
 def test_a_table_without_any_value_has_a_scale_all_the_same():
     ax = plots.plot_heat(pd.DataFrame({"a": [np.nan]}), fmt=".1f")
     assert ax.collections[0].get_clim() == (0, 1)
+
+
+def test_one_picture_among_others_keeps_its_legend_to_itself():
+    lists = pd.DataFrame({"family": ["models", "price"], "name": ["a", "b"], "u": [1, 2]})
+    alone = plots.plot_trade_off(lists.assign(v=[2, 1]), "u", "v")
+    assert [text.get_text() for text in alone.figure.legends[0].get_texts()] == ["models", "price"]
+    fig, (left, right) = plots.new_figure(1, 2)
+    left.plot([0, 1], label="another picture")
+    plots.plot_trade_off(lists.assign(v=[2, 1]), "u", "v", ax=right)
+    assert not fig.legends and left.get_legend() is None
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["models", "price"]

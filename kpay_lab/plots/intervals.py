@@ -144,5 +144,5 @@ def plot_sensitivity(
     rows["high"] = 1.0
     ax = plot_intervals(rows, ax=ax, by="measure", **settings)
     ax.axvline(1, **GUIDE)
-    add_legend(ax.get_figure(root=True))
+    add_legend(ax)
     return ax

@@ -68,7 +68,7 @@ def plot_trade_off(
             fontsize=8,
             arrowprops=THIN_LINE,
         )
-    add_legend(ax.get_figure(root=True))
+    add_legend(ax)
     ax.set(**settings)
     return ax
 

@@ -72,8 +72,15 @@ def label_rows(ax: Axes, names: Iterable[object], length: int = 28) -> None:
     ax.set_ylim(n_rows - 0.4, -0.6)
 
 
-def add_legend(fig: Figure, place: str = "lower center", **options: Any) -> None:
-    """Put one legend, that of the first panel, outside of all panels."""
+def add_legend(picture: Figure | Axes, place: str = "lower center", **options: Any) -> None:
+    """Put one legend, that of the first panel, outside of all panels.
+
+    That of one Axes among others stays inside of it.
+    """
+    fig = picture.get_figure(root=True)
+    if picture is not fig and len(fig.axes) > 1:
+        picture.legend()
+        return
     handles, labels = fig.axes[0].get_legend_handles_labels()
     options = {"ncols": min(len(labels), 3)} | options
     fig.legend(handles, labels, loc=f"outside {place}", **options)
