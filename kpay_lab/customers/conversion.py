@@ -18,7 +18,7 @@ from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
 from kpay_lab.data.derived import item_sold
 from kpay_lab.data.money import refunded_amount
-from kpay_lab.stats import bootstrap_ratio, sample_rows
+from kpay_lab.stats import Interval, bootstrap_ratio, sample_rows
 
 
 def fit_models(
@@ -57,8 +57,8 @@ def fit_models(
     chosen = list(models)
     if names is not None:
         chosen = [name for name in models if name in (BASE, *names)]
-    # Threads change the time only: no model sees another.
-    fitted = Parallel(n_jobs=-1, prefer="threads")(delayed(fit)(name) for name in chosen)
+    in_threads = Parallel(n_jobs=-1, prefer="threads")  # a matter of time: no model sees another
+    fitted = in_threads(delayed(fit)(name) for name in chosen)
     return dict(zip(chosen, fitted, strict=True))
 
 
@@ -100,21 +100,34 @@ def judge(
     rows_of_user = np.bincount(user).astype(float)
     rows = []
     for name, p in predicted.items():
+        scores = {}
         losses = {"log loss": log_losses(y, p), "Brier": (p - y) ** 2}
         for metric, loss in losses.items():
             loss_of_user = np.bincount(user, weights=loss)
-            interval = bootstrap_ratio(loss_of_user, rows_of_user, rng=rng, n_resamples=n_resamples)
-            rows.append((name, metric, interval.estimate, interval.low, interval.high))
-        rank = score_ranks(p)
-        value = average_precision_and_auc(y, rank, np.ones(len(y)))
-        resampled = np.array([average_precision_and_auc(y, rank, w) for w in row_weights])
-        without_buyers = np.isnan(resampled).any(axis=1)
-        low, high = np.quantile(resampled[~without_buyers], [0.025, 0.975], axis=0)
-        for i, metric in enumerate(("PR-AUC", "ROC-AUC")):
-            rows.append((name, metric, value[i], low[i], high[i]))
-        rows.append((name, "calibration slope", calibration_slope(y, p), np.nan, np.nan))
-        rows.append((name, "calibration error", calibration_error(y, p), np.nan, np.nan))
+            scores[metric] = bootstrap_ratio(
+                loss_of_user, rows_of_user, rng=rng, n_resamples=n_resamples
+            )
+        scores |= _ranking_scores(y, p, row_weights)
+        scores["calibration slope"] = Interval(calibration_slope(y, p), np.nan, np.nan)
+        scores["calibration error"] = Interval(calibration_error(y, p), np.nan, np.nan)
+        for metric, score in scores.items():
+            rows.append((name, metric, score.estimate, score.low, score.high))
     return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high"])
+
+
+def _ranking_scores(
+    y: np.ndarray, p: np.ndarray, row_weights: list[np.ndarray]
+) -> dict[str, Interval]:
+    """Return PR-AUC and ROC-AUC; ``row_weights`` say how often each resample has each row."""
+    rank = score_ranks(p)
+    values = average_precision_and_auc(y, rank, np.ones(len(y)))
+    resampled = np.array([average_precision_and_auc(y, rank, weight) for weight in row_weights])
+    without_buyers = np.isnan(resampled).any(axis=1)
+    low, high = np.quantile(resampled[~without_buyers], [0.025, 0.975], axis=0)
+    scores = {}
+    for i, metric in enumerate(("PR-AUC", "ROC-AUC")):
+        scores[metric] = Interval(values[i], low[i], high[i])
+    return scores
 
 
 def log_losses(y: np.ndarray, p: np.ndarray) -> np.ndarray:
