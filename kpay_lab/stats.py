@@ -134,6 +134,17 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     return float(np.corrcoef(x, y)[0, 1])
 
 
+def ratio(numerator: np.ndarray, denominator: np.ndarray, *, undefined: float = 0.0) -> np.ndarray:
+    """Divide arrays that broadcast; give ``undefined`` where the denominator is not above 0.
+
+    >>> ratio(np.array([1.0, 2.0]), np.array([4.0, 0.0]))
+    array([0.25, 0.  ])
+    """
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    result = np.full(shape, undefined)
+    return np.divide(numerator, denominator, out=result, where=denominator > 0)
+
+
 def gini(counts: ArrayLike) -> float:
     r"""Concentration of counts (n,): 0 if all are equal, towards 1 if one has them all.
 

@@ -55,7 +55,8 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
     Name: R/u_1/v_1, dtype: object
     """
     rows = []
-    for user, mean in zip(case.users, case.interest.mean(axis=1), strict=True):
+    mean_of_user = case.interest.mean(axis=1)
+    for user, mean in zip(case.users, mean_of_user, strict=True):
         rows.append(_row(f"mu/{user}", mean, case.mean_interest, ""))
     for part in (_interest, _predicted, _relevance, _score, _comment):
         rows += part(case)
@@ -64,7 +65,8 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
 
 def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
     """Count the ledger's lines by verdict, verdicts without a line included."""
-    return ledger["verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
+    counts = ledger["verdict"].value_counts()
+    return counts.reindex(list(VERDICTS), fill_value=0)
 
 
 def plot_what_if(
@@ -115,37 +117,45 @@ def comment_thresholds(case: WorkedCase = WORKED_CASE) -> tuple[float, float]:
     (20.0, 25.0)
     """
     values = published_comment(case.interest, case.watch_time)
-    return float(values[~case.commented].max()), float(values[case.commented].min())
+    low = values[~case.commented].max()
+    high = values[case.commented].min()
+    return float(low), float(high)
 
 
 def _interest(case: WorkedCase) -> list[Row]:
     """A itself: printed without values; the share of own watch time is one way to make it."""
     needs = "the document to say how A is made; shown: the share of the user's own watch time"
     shares = own_share(case.watch_time).ravel()
+    keys = _keys("A", case)
     rows: list[Row] = []
-    for key, share in zip(_keys("A", case), shares, strict=True):
+    for key, share in zip(keys, shares, strict=True):
         rows.append((key, _clean(share), None, None, "not_given", needs))
     return rows
 
 
 def _predicted(case: WorkedCase) -> list[Row]:
     rows = []
-    for symbol, identity in (("P", "eye"), ("P[ones]", "ones")):
+    readings = {"P": "eye", "P[ones]": "ones"}
+    for symbol, identity in readings.items():
         computed = published_interest(case.interest, case.mean_interest, identity)
-        needs = []
         added_by_formula = computed - case.interest
         needed = case.predicted - added_by_formula
-        for value, printed in zip(needed.flat, case.interest.flat, strict=True):
-            words = f"A = {value:.2g}, but the rating table prints {printed:.2g}"
-            negative = ", and a degree of interest is not negative"
-            needs.append(words + (negative if value < 0 else ""))
+        needs = map(_needed_interest, needed.flat, case.interest.flat)
         rows += _table(_keys(symbol, case), computed, case.predicted, needs)
     return rows
 
 
+def _needed_interest(value: float, printed: float) -> str:
+    words = f"A = {value:.2g}, but the rating table prints {printed:.2g}"
+    if value < 0:
+        return f"{words}, and a degree of interest is not negative"
+    return words
+
+
 def _relevance(case: WorkedCase) -> list[Row]:
     rows = []
-    for symbol, reading in (("R", "meaning"), ("R[indices]", "indices")):
+    readings = {"R": "meaning", "R[indices]": "indices"}
+    for symbol, reading in readings.items():
         computed = published_relevance(case.item_features, case.user_features, reading)
         ratios = (case.content_scores / computed).flat
         words = "this product to be {:.3g} times as large; C and D are both printed"
@@ -155,17 +165,19 @@ def _relevance(case: WorkedCase) -> list[Row]:
 
 
 def _score(case: WorkedCase) -> list[Row]:
-    first, second, third = case.weights
-    by_meaning = published_relevance(case.item_features, case.user_features)
-    readings = (
-        ("S", case.predicted, case.watch_time),
-        ("S[formula]", by_meaning, case.watch_time),
-        ("S[share]", case.predicted, own_share(case.watch_time)),
-    )
+    weight_of_R, weight_of_A, weight_of_B = case.weights
+    relevance = published_relevance(case.item_features, case.user_features)
+    share = own_share(case.watch_time)
+    readings = {
+        "S": (case.predicted, case.watch_time),
+        "S[formula]": (relevance, case.watch_time),
+        "S[share]": (case.predicted, share),
+    }
     rows = []
-    for symbol, R, B in readings:
+    for symbol, (R, B) in readings.items():
         computed = published_score(R, case.interest, B, case.weights)
-        needed = (case.ratings - first * R - second * case.interest) / third
+        left_for_B = case.ratings - weight_of_R * R - weight_of_A * case.interest
+        needed = left_for_B / weight_of_B
         needs = map("B = {:.3g}, where it is {:.3g}".format, needed.flat, B.flat)
         rows += _table(_keys(symbol, case), computed, case.ratings, needs)
     return rows
@@ -175,9 +187,10 @@ def _comment(case: WorkedCase) -> list[Row]:
     low, high = comment_thresholds(case)
     verdict = "reproduced_if" if low < high else "cannot_be"
     needs = f"“has commented” to mean C > t with t from {low:g} up to, not including, {high:g}"
-    computed = published_comment(case.interest, case.watch_time).ravel()
+    keys = _keys("C", case)
+    computed = published_comment(case.interest, case.watch_time)
     rows: list[Row] = []
-    for key, value, label in zip(_keys("C", case), computed, case.commented.flat, strict=True):
+    for key, value, label in zip(keys, computed.flat, case.commented.flat, strict=True):
         rows.append((key, _clean(value), bool(label), None, verdict, needs))
     return rows
 
@@ -195,9 +208,9 @@ def _table(
 def _row(key: str, computed: float, printed: float, needs: str) -> Row:
     """A number printed to two digits is reproduced within half a unit of the second."""
     difference = _clean(computed - printed)
-    same = abs(difference) < 0.005
-    verdict = "reproduced" if same else "cannot_be"
-    return key, _clean(computed), float(printed), difference, verdict, "" if same else needs
+    if abs(difference) < 0.005:
+        return key, _clean(computed), float(printed), difference, "reproduced", ""
+    return key, _clean(computed), float(printed), difference, "cannot_be", needs
 
 
 def _clean(value: float) -> float:

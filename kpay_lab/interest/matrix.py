@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
+from kpay_lab.stats import ratio
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -75,9 +77,9 @@ class InterestMatrix:
             Every id, in order; by default those of the pairs, in order of appearance.
         """
         if users is None:
-            users = pd.Index(pd.unique(pd.Series(user_ids)), name="user_id")
+            users = pd.Index(user_ids, name="user_id").unique()
         if items is None:
-            items = pd.Index(pd.unique(pd.Series(item_ids)), name="item_id")
+            items = pd.Index(item_ids, name="item_id").unique()
         rows = users.get_indexer(user_ids)
         columns = items.get_indexer(item_ids)
         if (rows < 0).any() or (columns < 0).any():
@@ -92,13 +94,13 @@ class InterestMatrix:
         """Stored values divided by the largest, of shape (n_stored,); 0 if none is above 0."""
         degrees = self.values.data
         largest = degrees.max(initial=0.0)
-        return degrees / largest if largest > 0 else np.zeros(len(degrees))
+        return ratio(degrees, largest)
 
     @property
     def density(self) -> float:
         """Share of all cells that hold a value."""
-        cells = self.values.shape[0] * self.values.shape[1]
-        return self.values.nnz / cells if cells else 0.0
+        n_cells = len(self.users) * len(self.items)
+        return self.values.nnz / n_cells if n_cells else 0.0
 
     def table(self) -> pd.DataFrame:
         """Return ``user_id, item_id, interest`` of each stored value."""
@@ -133,7 +135,7 @@ class InterestMatrix:
         """
         from kpay_lab.plots import plot_heat  # here, for matplotlib is slow to import
 
-        if self.values.shape[0] * self.values.shape[1] <= MOST_CELLS:
+        if len(self.users) * len(self.items) <= MOST_CELLS:
             wide = self.table().pivot(index="user_id", columns="item_id", values="interest")
             wide = wide.reindex(index=self.users, columns=self.items)
             return plot_heat(

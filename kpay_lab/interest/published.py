@@ -90,7 +90,8 @@ class FlowChart:
 
 
 def _arrows(ends: str, **words: str) -> tuple[tuple[str, str, str], ...]:
-    return tuple((pair[0], pair[1], words.get(pair, "")) for pair in ends.split())
+    pairs = ends.split()
+    return tuple((pair[0], pair[1], words.get(pair, "")) for pair in pairs)
 
 
 VIEWER_FLOW = FlowChart(

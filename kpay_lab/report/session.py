@@ -172,10 +172,10 @@ class Session:
             )
         self.output_dir.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{self.notebook}.", dir=self.output_dir))
-        contents = self._files | {
-            "metrics.json": to_json(self.metrics).encode(),
-            "session.json": to_json(self._notes | {"why": self.why}).encode(),
-        }
+        notes = self._notes | {"why": self.why}
+        contents = dict(self._files)
+        contents["metrics.json"] = to_json(self.metrics).encode()
+        contents["session.json"] = to_json(notes).encode()
         try:
             for name, content in contents.items():
                 write_bytes(staging / name, content)
@@ -228,7 +228,8 @@ def _scalar(key: str, value: Any) -> Scalar:
 
 def write_table(path: Path, frame: "pd.DataFrame") -> None:
     """Write a table whole or not at all: Parquet where the name ends so, else `safe_csv`."""
-    write_bytes(path, frame.to_parquet() if path.suffix == ".parquet" else safe_csv(frame))
+    is_parquet = path.suffix == ".parquet"
+    write_bytes(path, frame.to_parquet() if is_parquet else safe_csv(frame))
 
 
 def safe_csv(frame: "pd.DataFrame") -> bytes:
@@ -238,7 +239,8 @@ def safe_csv(frame: "pd.DataFrame") -> bytes:
     safe = frame.rename(columns=_neutral)
     for position, dtype in enumerate(safe.dtypes):
         if dtype.kind not in "biufcmM":
-            safe.isetitem(position, safe.iloc[:, position].map(_neutral, na_action="ignore"))
+            column = safe.iloc[:, position]
+            safe.isetitem(position, column.map(_neutral, na_action="ignore"))
     return safe.to_csv(index=False, lineterminator="\n").encode()
 
 
