@@ -5,6 +5,7 @@
     log = kp.open_log("my.csv")               open a log: a file, a folder or a DataFrame
     model = kp.fit(log, "ease", reg=200)      fit a model to it
     model.recommend("10001", k=5)             what to show a user, and why
+    model.recommend_new(["Python 入门"], k=5)  what to show somebody who is not in the log
     model.similar("Python 入门", k=5)          what is like an item
     result = kp.compare(log, ["popularity", "ease", "als"])
     result.table()                            means with intervals, and leads over popularity

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import reduce
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -67,7 +66,12 @@ def kpay() -> None:
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):  # as if they stood one above the other
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @kpay.command()
@@ -103,9 +107,10 @@ def verify(folder: Path, rtol: float | None, **limits: Any) -> None:
     from kpay_lab.report.runner import Limits
     from kpay_lab.report.verify import run_again
 
-    known = read_project()[0]
+    known, _, _ = read_project()
     _warn(known)
-    verdict = run_again(folder, known, DOMAIN, limits=Limits(**limits), stop=stop, rtol=rtol)
+    chosen_limits = Limits(**limits)
+    verdict = run_again(folder, known, DOMAIN, limits=chosen_limits, stop=stop, rtol=rtol)
     if verdict is None:
         sys.exit(130)
     say(f"{verdict}\n", sys.stdout)
@@ -121,7 +126,8 @@ def compare(first: Path, second: Path, output: Path | None) -> None:
     """Put two runs side by side on a page."""
     from kpay_lab.report.compare import compare as compared
 
-    first, second = first.resolve(), second.resolve()
+    first = first.resolve()
+    second = second.resolve()
     output = output or second.parent / f"compare-{first.name}-{second.name}.html"
     write_text(output, compared(first, second))
     click.echo(f"page: {output}")
@@ -147,7 +153,8 @@ def _report(
 
 def _refuse_settings(given: dict[str, Any]) -> None:
     source = click.get_current_context().get_parameter_source
-    new = [key for key in given if given[key] and source(key) == ParameterSource.COMMANDLINE]
+    written = [key for key in given if source(key) == ParameterSource.COMMANDLINE]
+    new = [key for key in written if given[key]]
     if new:
         raise click.UsageError(f"--resume takes a run up as it was; leave out {', '.join(new)}")
 
@@ -392,20 +399,27 @@ def recommend(
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"{output} must end in .csv or .parquet")
-    pairs = [setting.partition("=") for setting in settings]
-    if wrong := [key for key, equals, _ in pairs if not equals]:
-        raise click.UsageError(f"--set {wrong[0]}: write key=value")
     from kpay_lab.recommend.choose import build_model
     from kpay_lab.report.session import write_table
     from kpay_lab.workbench import list_for_everybody, open_log
 
-    chosen = build_model(model, {key: read_yaml(text, f"--set {key}") for key, _, text in pairs})
+    chosen = build_model(model, _model_settings(settings))
     log = open_log(data, dataset=dataset, ids=ids)
     lists = list_for_everybody(log, chosen, k, **only)
     write_table(output, lists)
     for note in log.notes:
         click.echo(note, err=True)
     click.echo(f"{output}: {lists['user_id'].nunique():,} users, {len(lists):,} rows")
+
+
+def _model_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    values = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {key}: write key=value")
+        values[key] = read_yaml(text, f"--set {key}")
+    return values
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -417,8 +431,9 @@ def main(arguments: list[str] | None = None) -> None:
         use_utf8()
     prepare_streams()
     ensure_home()
+    given = arguments or sys.argv[1:] or ["--help"]
     try:
-        kpay.main(arguments or sys.argv[1:] or ["--help"], prog_name="kpay", standalone_mode=False)
+        kpay.main(given, prog_name="kpay", standalone_mode=False)
     except click.ClickException as error:
         _leave(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):

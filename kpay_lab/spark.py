@@ -27,6 +27,7 @@ from kpay_lab.data.cells import FORMULA, INVISIBLE, LEADING_SIGN, QUOTED
 from kpay_lab.data.id_cells import EXPONENT, LARGEST_EXACT, NEVER_SEEN, WHOLE_FLOAT
 from kpay_lab.interest.parquet import WANTED, known_columns, schema_faults
 from kpay_lab.recommend.base import LARGEST_SEED, TopK, Training, trained_items
+from kpay_lab.recommend.linear import FactorModel
 from kpay_lab.settings import Ranges, check_settings
 
 KINDS = {"string": "text", "timestamp": "time", "timestamp_ntz": "time", "date": "time"}
@@ -107,8 +108,9 @@ class SparkLog:
         if ids.empty:  # Connect makes no frame of nothing
             return replace(self, frame=self.frame.limit(0))
         known = pa.table({column: pa.array(ids, pa.string())})
-        among = self.frame.sparkSession.createDataFrame(known)
-        return replace(self, frame=self.frame.join(fn.broadcast(among), column, "left_semi"))
+        among = fn.broadcast(self.frame.sparkSession.createDataFrame(known))
+        rows = self.frame.join(among, column, "left_semi")
+        return replace(self, frame=rows)
 
 
 def _kind(dtype: str) -> str:
@@ -123,7 +125,8 @@ def _column(name: str, given: str, dtype: str) -> Column:
         return fn.unix_micros(column.cast("timestamp")).alias("time")
     if name in ("user_id", "item_id"):
         return _id(column, dtype).alias(name)
-    return fn.nullif(column.cast("double"), fn.lit(float("nan"))).alias(name)
+    number = column.cast("double")
+    return fn.nullif(number, fn.lit(float("nan"))).alias(name)
 
 
 def _id(column: Column, dtype: str) -> Column:
@@ -188,7 +191,8 @@ class Sent:
 
 
 def _new_folder(exchange: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    files, folder = pyarrow.fs.FileSystem.from_uri(exchange or tempfile.gettempdir())
+    address = exchange or tempfile.gettempdir()
+    files, folder = pyarrow.fs.FileSystem.from_uri(address)
     return files, f"{folder.rstrip('/')}/kpay-{uuid.uuid4().hex}"
 
 
@@ -203,7 +207,7 @@ def _remove(files: pyarrow.fs.FileSystem, folder: str) -> None:
 
 
 @dataclass(kw_only=True)
-class SparkALS:
+class SparkALS(FactorModel):
     """Score by factors that Spark's MLlib has learned; see `recommend.als.ALS` for the idea.
 
     Minimise Σ_ui c_ui (1[a_ui > 0] − x_u·y_i)² + reg (Σ n_u‖x_u‖² + Σ n_i‖y_i‖²) with
@@ -236,9 +240,7 @@ class SparkALS:
 
     def fit(self, train: Training) -> Self:
         """Send the degrees to Spark, have it learn, and fetch the factors."""
-        cells = train.interest.values.tocoo()
-        names = {"user": cells.row.astype(np.int32), "item": cells.col.astype(np.int32)}
-        table = pa.table({**names, "degree": cells.data})
+        table = _stored_cells(train.interest.values)
         session = connect(self.master)
         degrees, sent = send(session, table, self.exchange)
         weakref.finalize(self, sent.remove)  # a worker that is lost has its part read again
@@ -271,10 +273,6 @@ class SparkALS:
         factors[found["id"].to_numpy()] = values.reshape(-1, self.n_factors)
         return factors
 
-    def score(self, users: np.ndarray) -> np.ndarray:
-        """Return the factors' product, in float32: (len(users), n_items)."""
-        return self.user_factors_[users] @ self.item_factors_.T
-
     def top_k(
         self, users: np.ndarray, k: int, *, exclude: csr_array, candidates: np.ndarray | None = None
     ) -> TopK:
@@ -290,12 +288,13 @@ class SparkALS:
         """
         barred = trained_items(exclude)
         barred &= False if candidates is None else ~candidates
-        spared = int(np.diff(exclude.indptr).max(initial=0)) + int(barred.sum())
-        cells = exclude.tocoo()
-        seen = pa.table({"user": cells.row.astype(np.int32), "item": cells.col.astype(np.int32)})
+        n_excluded = np.diff(exclude.indptr).max(initial=0)
+        n_spared = int(n_excluded) + int(barred.sum())
+        n_asked = min(k + n_spared, exclude.shape[1])
         session = connect(self.master)
+        seen = _stored_cells(exclude).select(["user", "item"])
         withheld, sent = send(session, seen, self.exchange)
-        lists = self.model_.recommendForAllUsers(min(k + spared, exclude.shape[1]))
+        lists = self.model_.recommendForAllUsers(n_asked)
         lists = lists.select("user", fn.explode("recommendations").alias("one"))
         lists = lists.select("user", "one.item", "one.rating")
         lists = lists.join(withheld, ["user", "item"], "left_anti")
@@ -303,21 +302,32 @@ class SparkALS:
             items = session.createDataFrame(pa.table({"item": np.flatnonzero(barred)}))
             lists = lists.join(items, "item", "left_anti")
         order = Window.partitionBy("user").orderBy(fn.desc("rating"), "item")
-        ranked = lists.withColumn("place", fn.row_number().over(order) - 1).where(
-            fn.col("place") < k
-        )
+        place = fn.row_number().over(order) - 1
+        ranked = lists.withColumn("place", place).where(fn.col("place") < k)
         found = fetch(ranked, self.exchange).to_pandas()
         sent.remove()
         return _lists(found, np.asarray(users, dtype=np.intp), k)
 
 
+def _stored_cells(matrix: csr_array) -> pa.Table:
+    """Return the stored cells as user, item (positions) and degree."""
+    cells = matrix.tocoo()
+    columns = {
+        "user": cells.row.astype(np.int32),
+        "item": cells.col.astype(np.int32),
+        "degree": cells.data,
+    }
+    return pa.table(columns)
+
+
 def _lists(found: pd.DataFrame, users: np.ndarray, k: int) -> TopK:
     """Put rows of user, place, item, rating into the lists of the users asked for."""
-    row = pd.Series(np.arange(len(users)), users).reindex(found["user"]).to_numpy()
-    asked = ~np.isnan(row)
-    cells = row[asked].astype(np.intp), found["place"].to_numpy()[asked]
-    items = np.full((len(users), k), -1)
-    scores = np.full((len(users), k), -np.inf, dtype=np.float32)
-    items[cells] = found["item"].to_numpy()[asked]
-    scores[cells] = found["rating"].to_numpy()[asked]
+    found = found[found["user"].isin(users)]
+    row = pd.Index(users).get_indexer(found["user"])
+    place = found["place"].to_numpy()
+    shape = (len(users), k)
+    items = np.full(shape, -1)
+    scores = np.full(shape, -np.inf, dtype=np.float32)
+    items[row, place] = found["item"].to_numpy()
+    scores[row, place] = found["rating"].to_numpy()
     return TopK(users, items, scores)

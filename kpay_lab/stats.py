@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 
 _NUMBERS_A_BLOCK = 4_000_000  # random numbers held at once: 32 MB, whatever the sample size
 
@@ -135,6 +134,17 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     return float(np.corrcoef(x, y)[0, 1])
 
 
+def ratio(numerator: np.ndarray, denominator: np.ndarray, *, undefined: float = 0.0) -> np.ndarray:
+    """Divide arrays that broadcast; give ``undefined`` where the denominator is not above 0.
+
+    >>> ratio(np.array([1.0, 2.0]), np.array([4.0, 0.0]))
+    array([0.25, 0.  ])
+    """
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    result = np.full(shape, undefined)
+    return np.divide(numerator, denominator, out=result, where=denominator > 0)
+
+
 def gini(counts: ArrayLike) -> float:
     r"""Concentration of counts (n,): 0 if all are equal, towards 1 if one has them all.
 
@@ -172,23 +182,16 @@ def random_state(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-def wilson(successes: float, n: float, *, level: float = 0.95) -> Interval:
+def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     """Wilson's (1927) score interval of a proportion; it stays in [0, 1], at 0 and at n too.
+
+    Raises ValueError unless 0 <= successes <= n and n is above 0.
 
     >>> round(wilson(0, 10).high, 4), round(1.96**2 / (10 + 1.96**2), 4)
     (0.2775, 0.2775)
     """
-    if not 0 <= successes <= n or n == 0:
-        raise ValueError(f"{successes} successes of {n}; need 0 <= successes <= n and n above 0")
-    z2 = ndtri((1 + level) / 2) ** 2
-    share = successes / n
-    shrinkage = 1 + z2 / n
-    centre = (share + z2 / (2 * n)) / shrinkage
-    sampling_variance = share * (1 - share) / n
-    spread = np.sqrt(z2 * (sampling_variance + z2 / (4 * n * n))) / shrinkage
-    low = float(centre - spread) if successes > 0 else 0.0
-    high = float(centre + spread) if successes < n else 1.0
-    return Interval(share, low, high)
+    low, high = binomtest(successes, n).proportion_ci(level, "wilson")
+    return Interval(successes / n, float(low), float(high))
 
 
 def _columns(values: np.ndarray) -> np.ndarray:

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from numbers import Integral, Number
+from numbers import Integral, Number, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+from scipy.sparse import csr_array
 
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
@@ -32,19 +32,22 @@ from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
 from kpay_lab.interest.weighting import interest_matrix
-from kpay_lab.plots.comparison import plot_intervals
-from kpay_lab.recommend.base import Recommender, Training
+from kpay_lab.recommend.base import Explains, Recommender, Training
 from kpay_lab.recommend.choose import build_model, choose_models
 from kpay_lab.recommend.lists import (
     explaining_model,
     item_titles,
     recommend_for_all,
     recommend_to,
+    recommend_to_newcomer,
     similar_items,
 )
 from kpay_lab.recommend.popularity import WithFallback
 from kpay_lab.world.presets import WorldSpec
 from kpay_lab.world.simulate import simulate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 REFERENCE = "popularity"  # what every other model must beat
 ACRONYMS = ("ndcg", "map", "mrr")  # metrics written in capitals on a figure
@@ -183,7 +186,7 @@ class Fitted:
         return self.with_fallback.model
 
     @cached_property
-    def _explaining_model(self) -> Recommender:
+    def _explaining_model(self) -> Explains:
         return explaining_model(self.model, self.train)
 
     @property
@@ -234,6 +237,67 @@ class Fitted:
         )
         return lists.drop(columns="user_id") if is_one else lists
 
+    def recommend_new(
+        self, history: Mapping[str, float] | Iterable[str], k: int = 10, **only: Any
+    ) -> pd.DataFrame:
+        """List the k best items for somebody who is not in the log, without a new fit.
+
+        Parameters
+        ----------
+        history : mapping of str to float, or sequence of str
+            What they met, by id or by a title that only one item has, with the degree of
+            interest in each, from 0 to 1; in a sequence each counts 1. Without any item the
+            list has the most popular ones.
+        k, only
+            As in `recommend`, which also says what the candidates are.
+
+        Returns
+        -------
+        DataFrame
+            As from `recommend`: ``rank``, ``item_id``, ``title``, ``score``, ``why``.
+
+        Raises
+        ------
+        ValueError
+            If the model cannot score newcomers (random, forest, markov, and blend with its
+            part markov), an item is unknown, a degree is not from 0 to 1, or k is below 1.
+
+        Examples
+        --------
+        >>> events = pd.DataFrame({"user_id": list("aabbccd"), "item_id": list("xyxyxzx")})
+        >>> model = fit(open_log(events), "ease", reg=1)
+        >>> model.recommend_new({"y": 0.5}, k=1)[["rank", "item_id", "why"]]
+           rank item_id why
+        0     1       x   y
+        """
+        _check_length("k", k)
+        row = self._history_of_newcomer(history)
+        return recommend_to_newcomer(
+            row, self.with_fallback, self._explaining_model, self.train, k, **only
+        )
+
+    def _history_of_newcomer(self, history: Any) -> csr_array:
+        """Return the degrees as a row of the interest matrix, (1, n_items)."""
+        if isinstance(history, str) or not isinstance(history, Iterable):
+            raise ValueError(
+                f"history is {history!r}; write a list of item ids, such as [{self.items[0]!r}], "
+                f"or a mapping to degrees of interest, such as {{{self.items[0]!r}: 1.0}}"
+            )
+        degrees = history if isinstance(history, Mapping) else dict.fromkeys(history, 1.0)
+        degree_at = {}
+        for item, degree in degrees.items():
+            is_number = isinstance(degree, Real)
+            if not is_number or not 0 <= degree <= 1:
+                raise ValueError(
+                    f"the degree of interest in {item!r} is {degree!r}; "
+                    "it must be a number from 0 to 1"
+                )
+            degree_at[self._item_position(item)] = float(degree)
+        positions = np.array(list(degree_at), dtype=np.intp)
+        values = np.array(list(degree_at.values()))
+        cells = (np.zeros(len(positions), dtype=np.intp), positions)
+        return csr_array((values, cells), shape=(1, len(self.items)))
+
     def similar(self, item: str, k: int = 10) -> pd.DataFrame:
         """List the k items most similar to one item.
 
@@ -272,7 +336,8 @@ class Fitted:
         with_title = np.flatnonzero(titles == item)
         n_items = len(with_title)
         if n_items > 1:
-            ids = ", ".join(map(repr, self.items[with_title[:5]]))
+            some_items = self.items[with_title[:5]]
+            ids = ", ".join(map(repr, some_items))
             raise ValueError(f"{n_items} items have the title {item!r}; name one by id: {ids}")
         if n_items == 0:
             ids_and_titles = self.items.append(titles).unique()
@@ -360,41 +425,46 @@ class Comparison(evaluation.Comparison):
             lead_high`` and ``p_holm``, paired by user; ``seconds`` to fit and rank.
         """
         rows = self._summary_of(metric, k)
-        table = {
-            "model": rows["model"],
-            _metric_at_k(rows): rows["mean"],
-            "low": rows["low"],
-            "high": rows["high"],
-            f"lead_over_{REFERENCE}": rows["difference"],
-            "lead_low": rows["difference_low"],
-            "lead_high": rows["difference_high"],
-            "p_holm": rows["p_holm"],
-            "seconds": rows["model"].map(self.seconds),
+        names = {
+            "model": "model",
+            "mean": _metric_at_k(rows),
+            "low": "low",
+            "high": "high",
+            "difference": f"lead_over_{REFERENCE}",
+            "difference_low": "lead_low",
+            "difference_high": "lead_high",
+            "p_holm": "p_holm",
         }
-        return pd.DataFrame(table)
+        table = rows[list(names)].rename(columns=names)
+        return table.assign(seconds=rows["model"].map(self.seconds))
 
     def verdict(self) -> list[str]:
         """Say in plain sentences which model beats which, in NDCG at the largest k."""
         return list(self.sentences)
 
-    def plot(self, ax: Axes | None = None, *, metric: str = "ndcg", k: int | None = None) -> Axes:
+    def plot(
+        self, ax: "Axes | None" = None, *, metric: str = "ndcg", k: int | None = None
+    ) -> "Axes":
         """Draw each model's mean with its 95 % interval, and return the Axes.
 
         It is drawn into ``ax``, by default that of a new figure: ``.plot().figure``.
         """
+        from kpay_lab.plots import plot_intervals  # here, for matplotlib is slow to import
+
         rows = self._summary_of(metric, k)
         name = _metric_at_k(rows)
         if metric in ACRONYMS:
             name = name.upper()
         title = f"{name} with 95 % intervals"
-        label = f"mean over {self.split.report.users:,} users"
-        fig = plot_intervals(rows, title, label, ax=ax)
-        return fig.axes[0] if ax is None else ax
+        label = f"mean over {len(self.split.users):,} users"
+        means = rows.set_index("model")
+        return plot_intervals(means, "mean", ax=ax, title=title, xlabel=label)
 
     def _summary_of(self, metric: str, k: int | None) -> pd.DataFrame:
         """Return the summary's rows of one metric at one k, the best mean first."""
         k = self.summary["k"].max() if k is None else k
-        rows = self.summary[(self.summary["metric"] == metric) & (self.summary["k"] == k)]
+        is_chosen = (self.summary["metric"] == metric) & (self.summary["k"] == k)
+        rows = self.summary[is_chosen]
         if rows.empty:
             metrics = ", ".join(self.summary["metric"].unique())
             lengths = ", ".join(map(str, self.summary["k"].unique()))
@@ -405,7 +475,7 @@ class Comparison(evaluation.Comparison):
 
     def __repr__(self) -> str:
         left_out = [f"{name} was left out: {why}" for name, why in self.left_out.items()]
-        lines = [*self.split.report.sentences(), *left_out, *self.sentences]
+        lines = [*self.split.describe(), *left_out, *self.sentences]
         return "\n".join([*lines, ".table(), .verdict() and .plot() tell more"])
 
 
@@ -457,8 +527,8 @@ def compare(
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
     train_and_test = make_split(log.tables, interest_matrix, how=kind_of_split, cut=cut)
-    chosen = choose_models(settings, train_and_test.train)
-    measured = evaluation.compare(chosen.models, train_and_test, ks, on_progress=on_progress)
+    usable, left_out = choose_models(settings, train_and_test.train)
+    measured = evaluation.compare(usable, train_and_test, ks, on_progress=on_progress)
     # Two generators, so that the draws of the one do not depend on how many the other makes.
     rng_of_summary, rng_of_verdict = np.random.default_rng(seed).spawn(2)
     summary = evaluation.summarise(
@@ -472,7 +542,7 @@ def compare(
         split=train_and_test,
         summary=summary,
         sentences=tuple(sentences),
-        left_out=chosen.left_out,
+        left_out=left_out,
     )
 
 
@@ -522,7 +592,7 @@ def evaluate_lists(
     _check_lengths(ks)
     _check_lists(lists, relevant)
     item_positions, relevant_matrix = from_ids(lists, relevant)
-    measured = per_user(item_positions, relevant_matrix, ks).values
+    measured = per_user(item_positions, relevant_matrix, ks)
     values = measured.rename(columns={"user": "user_id"}).assign(model="lists")
     rng = np.random.default_rng(seed)
     summary = evaluation.summarise(values, reference="lists", rng=rng, n_resamples=n_resamples)

@@ -47,7 +47,6 @@ def test_three_ways_agree_in_the_simulated_world(metrics):
         for way in ("DR", "SNIPS", "IPS", "A/B test"):
             assert metrics[f"three_ways/{name}/{way}"] == pytest.approx(truth, abs=0.12)
         assert 0 < metrics[f"ess/{name}"] <= 1000
-        assert {metrics[f"coverage/{name}/{way}"] * 3 % 1 for way in ("DR", "IPS")} == {0.0}
 
 
 def test_bandits_and_the_loop_leave_their_traces(smoke, metrics):
@@ -58,7 +57,7 @@ def test_bandits_and_the_loop_leave_their_traces(smoke, metrics):
     assert metrics[f"feedback/{chance}/coverage"] > metrics["feedback/popularity/coverage"]
     assert metrics["feedback/popularity/gini"] > metrics[f"feedback/{chance}/gini"]
     pictures = {path.stem for path in (smoke[0] / NAME / "figures").glob("*.png")}
-    assert {"aa", "effects", "power", "regret", "three_ways", "coverage", "feedback"} <= pictures
+    assert {"aa", "effects", "power", "regret", "three_ways", "feedback"} <= pictures
 
 
 def test_case_b_is_played_to_its_end(case):

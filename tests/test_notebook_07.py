@@ -6,13 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from ipywidgets import FloatSlider, fixed, interactive
 
+from kpay_lab.interest.ledger import plot_what_if
 from kpay_lab.interest.published import WORKED_CASE
-from kpay_lab.plots.case import plot_verdicts, plot_what_if
-from kpay_lab.plots.interactive import Interactive
-from kpay_lab.plots.style import relabel
+from kpay_lab.plots import plot_bars, relabel
 from kpay_lab.report.language import beginning, labels, translation
 
 ROOT = Path(__file__).parents[1]
@@ -33,21 +34,24 @@ def test_what_can_be_saved_by_other_values():
     assert titles(saved) == ["P: 1 / 4", "S: 4 / 4", "C: 3 / 4"]
 
 
-def test_a_slider_redraws_and_a_picture_stands_in():
-    sliders = {"mu": (0, 1, 0.1, 0.5), "threshold": (0, 30, 0.5, 22.5)}
-    sliders |= dict.fromkeys(("w1", "w2", "w3"), (-1, 1, 0.01, 0.3))
-    what_if = Interactive(plot_what_if, sliders, {"P: 1 / 4": "P：1 / 4"})
-    assert titles(what_if.figure(mu=0.3))[0] == "P：1 / 4"
-    bundle = what_if._repr_mimebundle_()
-    assert bundle["image/png"].startswith("iVBORw0KGgo") and "model_id" in bundle[WIDGET]
+def test_a_slider_redraws_in_the_language_of_the_page():
+    values = {"w1": 0.3, "w2": 0.3, "w3": 0.3, "threshold": 22.5}
+    slider = FloatSlider(0.5, min=0, max=1, step=0.05)
+    spoken = {"P: 0 / 4": "P：0 / 4", "P: 1 / 4": "P：1 / 4"}
+    fixed_values = {name: fixed(value) for name, value in values.items()}
+    moving = interactive(plot_what_if, mu=slider, **fixed_values, translations=fixed(spoken))
+    assert titles(moving.result)[0] == "P：0 / 4"
+    slider.value = 0.3
+    assert titles(moving.result)[0] == "P：1 / 4"
+    assert not plt.fignum_exists(moving.result.number)
 
 
 def test_labels_change_on_axes_titles_and_ticks():
     import pandas as pd
 
-    figure = plot_verdicts(pd.Series({"reproduced": 2, "cannot_be": 28}))
-    relabel(figure, labels(NAME, "zh"))
-    (axes,) = figure.axes
+    counts = pd.Series({"reproduced": 2, "cannot_be": 28})
+    axes = plot_bars(counts, title="Printed numbers by verdict")
+    figure = relabel(axes, labels(NAME, "zh"))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["重现", "不可能"]
     assert titles(figure) == ["各结论下的印刷数字"]
 
@@ -89,5 +93,10 @@ def test_the_page_is_chinese_and_shows_the_picture_of_the_sliders(chinese):
     assert "open the notebook in JupyterLab" not in page
     assert "显示代码" in page and "Show code" not in page
     assert "观看时长" in page and page.count("<svg") > 20
+    executed = nbformat.read(chinese / f"{NAME}.ipynb", 4)
+    (sliders,) = (cell for cell in executed.cells if "interact(" in cell.source)
+    picture, widget = (output.data for output in sliders.outputs)
+    assert "image/png" in picture and WIDGET in widget
+    assert "请在 JupyterLab 中打开" in page
     found = json.loads((chinese / "metrics.json").read_text(encoding="utf-8"))[NAME]
     assert found["S/u_1/v_1"] == 6.55  # the numbers speak every language

@@ -19,7 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "06_experiments": {"n_slots": 500},
 }
 WORLD = {"n_users": 60, "n_items": 24, "n_days": 21, "seed": 3}
-LOOP = {"n_steps": 100, "n_seeds": 3, "n_repetitions": 2, "loop_users": 40, "n_rounds": 1}
+LOOP = {"n_steps": 100, "n_seeds": 3, "loop_users": 40, "n_rounds": 1}
 NEED_ORDERS = {"05_sales_conversion", "06_experiments"}
 # Where a log is odd in what the notebook asks of it; `make test-all` runs every pair.
 TELLING = {

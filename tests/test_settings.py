@@ -11,9 +11,8 @@ from kpay_lab.interest.weighting import InterestWeights
 from kpay_lab.recommend import MODELS
 from kpay_lab.recommend.choose import build_model
 from kpay_lab.recommend.content import ContentBased
-from kpay_lab.recommend.rerank import Diversified, ExpectedRevenue
 
-KINDS = [*MODELS.values(), InterestWeights, Diversified, ExpectedRevenue]
+KINDS = [*MODELS.values(), InterestWeights]
 NUMBERS = (int, float, int | None, float | None, tuple[int, int], tuple[float, float, float])
 
 

@@ -99,6 +99,37 @@ def test_titles_and_reasons_where_there_are_any(model):
     assert set(warm["why"].split("; ")) <= set(names)
 
 
+@pytest.mark.parametrize("name", ["ease", "content", "popularity", "user_neighbours"])
+def test_a_newcomer_with_a_users_history_gets_a_users_list(log, name):
+    fitted = kp.fit(log, name)
+    n_events = log.tables.events["user_id"].value_counts()
+    user = n_events.index[n_events == 4][0]
+    degrees = fitted.train.interest.values[[fitted.users.get_loc(user)]]
+    history = dict(zip(fitted.items[degrees.indices], degrees.data, strict=True))
+    frame = fitted.recommend_new(history, k=9)
+    if name == "user_neighbours":  # the user is the newcomer's nearest neighbour
+        assert list(frame) == ["rank", "item_id", "title", "score", "why"]
+        assert not set(frame["item_id"]) & set(history)
+    else:
+        pd.testing.assert_frame_equal(frame, fitted.recommend(user, k=9))
+
+
+def test_a_newcomers_items_by_id_by_title_and_without_degrees(model):
+    by_id = model.recommend_new({"c1": 1, "c2": 1.0}, k=4)
+    pd.testing.assert_frame_equal(model.recommend_new(["c1", "c2"], k=4), by_id)
+    pd.testing.assert_frame_equal(model.recommend_new(["Python 入门", "c2"], k=4), by_id)
+    place = model.items.get_indexer(["c1", "c2"])
+    scores = pd.Series(model.model.item_weights_[place].sum(axis=0), model.items)
+    best = scores.drop(["c1", "c2"]).nlargest(4)
+    assert by_id["item_id"].tolist() == best.index.tolist()
+    assert by_id["score"].tolist() == pytest.approx(best.tolist(), rel=1e-5)
+    assert set(model.recommend_new(["c1"])["why"]) <= {"Python 入门", ""}
+
+
+def test_a_newcomer_without_items_gets_what_a_cold_user_gets(model):
+    pd.testing.assert_frame_equal(model.recommend_new([], k=3), model.recommend("new", k=3))
+
+
 def test_similar_by_id_and_by_title(model):
     by_id = model.similar("c1", k=3)
     assert list(by_id) == ["rank", "item_id", "title", "score"]
@@ -246,6 +277,27 @@ def test_every_name_of_the_face_is_there():
         (lambda log, model: model.recommend("10001", k=0), "k is 0; a list has"),
         (lambda log, model: model.recommend("10001", k=2.5), "k is 2.5; a list has"),
         (lambda log, model: model.recommend("10001", reviewed_only=True), "needs items.reviewed"),
+        (lambda log, model: model.recommend_new(["Pyton 入门"]), "did you mean 'Python 入门'?"),
+        (lambda log, model: model.recommend_new(["c11"]), "the log has no item 'c11'; did you"),
+        (
+            lambda log, model: model.recommend_new(["写作"]),
+            "2 items have the title '写作'; name one",
+        ),
+        (lambda log, model: model.recommend_new([3]), "item 3: positions are not ids"),
+        (lambda log, model: model.recommend_new("c1"), "history is 'c1'; write a list of item ids"),
+        (lambda log, model: model.recommend_new(None), "history is None; write a list of item ids"),
+        (lambda log, model: model.recommend_new({"c1": 7}), "interest in 'c1' is 7; it must be a"),
+        (
+            lambda log, model: model.recommend_new({"c1": "1"}),
+            "interest in 'c1' is '1'; it must be",
+        ),
+        (
+            lambda log, model: model.recommend_new({"c1": np.nan}),
+            "interest in 'c1' is nan; it must",
+        ),
+        (lambda log, model: model.recommend_new(["c1"], k=0), "k is 0; a list has"),
+        (lambda log, model: kp.fit(log, "markov").recommend_new(["c1"]), "Markov cannot score new"),
+        (lambda log, model: kp.fit(log, "blend").recommend_new(["c1"]), "Blend: its part Markov"),
         (lambda log, model: model.similar("Pyton 入门"), "did you mean 'Python 入门'?"),
         (lambda log, model: model.similar("写作"), "2 items have the title '写作'; name one by id"),
         (lambda log, model: model.similar(0), "item 0: positions are not ids"),

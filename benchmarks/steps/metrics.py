@@ -48,7 +48,7 @@ def ours(size):
 
     recommended, relevant = tables()
     yield
-    values = per_user(*from_ids(recommended, relevant), [K]).values
+    values = per_user(*from_ids(recommended, relevant), [K])
     means = values.groupby("metric")["value"].mean()
     yield
     yield means.to_dict()

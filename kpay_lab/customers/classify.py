@@ -19,6 +19,15 @@ from kpay_lab.customers.encoding import BASE, base_rate, encoder
 from kpay_lab.customers.importances import importances
 from kpay_lab.stats import random_state
 
+SCORES = [
+    "accuracy",
+    "balanced accuracy",
+    "sd of accuracy",
+    "agreement",
+    "Brier",
+    "calibration error",
+]
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -26,25 +35,24 @@ class Classification:
 
     Parameters
     ----------
-    accuracy : DataFrame
-        By model, means over seeds: accuracy, balanced accuracy.
+    scores : DataFrame
+        By model, means over seeds: accuracy and balanced accuracy; the standard deviation of
+        accuracy over seeds (``sd of accuracy``) and ``agreement``, the share of the same users to
+        whom models of two seeds give the same label; Brier score (sum over classes) and expected
+        calibration error (mean over classes).
     per_class : DataFrame
         model, label, precision, recall, f1, n (first seed).
-    stability : DataFrame
-        By model: standard deviation of accuracy over seeds, and agreement: the share of
-        the same users to whom models of two seeds give the same label.
-    reliability : DataFrame
-        By model: Brier score (sum over classes) and expected calibration error (mean over
-        classes), means over seeds.
     curves : Mapping of model to calibration curve
         Of the most frequent label, first seed.
     """
 
-    accuracy: pd.DataFrame
+    scores: pd.DataFrame
     per_class: pd.DataFrame
-    stability: pd.DataFrame
-    reliability: pd.DataFrame
     curves: Mapping[str, pd.DataFrame]
+
+    def table(self) -> pd.DataFrame:
+        """Return the scores, a row a model."""
+        return self.scores
 
 
 def classifiers(seed: int) -> dict[str, Pipeline]:
@@ -96,12 +104,9 @@ def judge_classifiers(
         scores[name] = _scores(y_true, labels, by_seed)
         first_seed = by_seed[0]
         curves[name] = calibration_curve(has_most_frequent, first_seed[:, most_frequent])
-    table = pd.DataFrame(scores).T.rename_axis("model")
     return Classification(
-        accuracy=table[["accuracy", "balanced accuracy"]],
+        scores=pd.DataFrame(scores, SCORES).T.rename_axis("model"),
         per_class=_per_class(y_true, labels, probabilities),
-        stability=table[["sd of accuracy", "agreement"]],
-        reliability=table[["Brier", "calibration error"]],
         curves=curves,
     )
 
@@ -225,31 +230,32 @@ def _scores(
     """Return the scores of one model from its probabilities (n, n_labels), one array a seed."""
     has_label = y_true[:, None] == labels
     predictions = []
-    accuracy = []
-    balanced_accuracy = []
-    brier = []
-    calibration = []
+    rows = []
     for probability in probabilities:
         predicted = labels[probability.argmax(axis=1)]
         predictions.append(predicted)
-        accuracy.append(accuracy_score(y_true, predicted))
-        balanced_accuracy.append(balanced_accuracy_score(y_true, predicted))
         squared_error = (probability - has_label) ** 2
-        brier.append(squared_error.sum(axis=1).mean())
-        error_by_label = [
-            calibration_error(*columns) for columns in zip(has_label.T, probability.T, strict=True)
-        ]
-        calibration.append(np.mean(error_by_label))
+        row = {
+            "accuracy": accuracy_score(y_true, predicted),
+            "balanced accuracy": balanced_accuracy_score(y_true, predicted),
+            "Brier": squared_error.sum(axis=1).mean(),
+            "calibration error": _mean_calibration_error(has_label, probability),
+        }
+        rows.append(row)
+    by_seed = pd.DataFrame(rows)
     pairs_of_seeds = itertools.combinations(predictions, 2)
-    agreement = [np.mean(first == second) for first, second in pairs_of_seeds]
-    return {
-        "accuracy": float(np.mean(accuracy)),
-        "balanced accuracy": float(np.mean(balanced_accuracy)),
-        "sd of accuracy": float(np.std(accuracy, ddof=1)) if len(accuracy) > 1 else float("nan"),
-        "agreement": float(np.mean(agreement)) if agreement else float("nan"),
-        "Brier": float(np.mean(brier)),
-        "calibration error": float(np.mean(calibration)),
-    }
+    agreements = [np.mean(first == second) for first, second in pairs_of_seeds]
+    agreement = pd.Series(agreements, dtype=np.float64).mean()  # NaN for a single seed
+    spread = {"sd of accuracy": by_seed["accuracy"].std(), "agreement": agreement}
+    return by_seed.mean().to_dict() | spread
+
+
+def _mean_calibration_error(has_label: np.ndarray, probability: np.ndarray) -> float:
+    """Average the expected calibration error over the labels; both are (n, n_labels)."""
+    errors = []
+    for observed, predicted in zip(has_label.T, probability.T, strict=True):
+        errors.append(calibration_error(observed, predicted))
+    return float(np.mean(errors))
 
 
 def _per_class(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from sklearn import inspection
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -17,7 +18,7 @@ from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
 from kpay_lab.data.derived import item_sold, orders_of_items
 from kpay_lab.data.money import has_amounts, refunded_amount
-from kpay_lab.stats import bootstrap_ratio, sample_rows
+from kpay_lab.stats import Interval, bootstrap_ratio, sample_rows
 
 
 def fit_models(
@@ -25,7 +26,6 @@ def fit_models(
     later: PurchaseData | None = None,
     *,
     names: Sequence[str] | None = None,
-    n_groups: int = 4,
     seed: int = 0,
 ) -> dict[str, BaseEstimator]:
     """Fit the base rate and the models; with a later slice also calibrate them there (Platt).
@@ -34,8 +34,6 @@ def fit_models(
     ----------
     names : sequence of str, optional
         Which of `models.conversion_models`; all by default.
-    n_groups : int
-        Soft groups of users in the logistic regression, see `models.SegmentTerms`.
 
     Raises
     ------
@@ -43,7 +41,7 @@ def fit_models(
         If a name is unknown, or the training labels (or the later slice's) are all equal.
     """
     need_both_labels(train.y)
-    models = conversion_models(seed, n_groups)
+    models = conversion_models(seed)
     if unknown := set(names or ()) - set(models):
         raise ValueError(f"no model {sorted(unknown)}; choose from {', '.join(models)}")
     if later is not None:
@@ -59,8 +57,8 @@ def fit_models(
     chosen = list(models)
     if names is not None:
         chosen = [name for name in models if name in (BASE, *names)]
-    # Threads change the time only: no model sees another.
-    fitted = Parallel(n_jobs=-1, prefer="threads")(delayed(fit)(name) for name in chosen)
+    in_threads = Parallel(n_jobs=-1, prefer="threads")  # a matter of time: no model sees another
+    fitted = in_threads(delayed(fit)(name) for name in chosen)
     return dict(zip(chosen, fitted, strict=True))
 
 
@@ -102,21 +100,34 @@ def judge(
     rows_of_user = np.bincount(user).astype(float)
     rows = []
     for name, p in predicted.items():
+        scores = {}
         losses = {"log loss": log_losses(y, p), "Brier": (p - y) ** 2}
         for metric, loss in losses.items():
             loss_of_user = np.bincount(user, weights=loss)
-            interval = bootstrap_ratio(loss_of_user, rows_of_user, rng=rng, n_resamples=n_resamples)
-            rows.append((name, metric, interval.estimate, interval.low, interval.high))
-        rank = score_ranks(p)
-        value = average_precision_and_auc(y, rank, np.ones(len(y)))
-        resampled = np.array([average_precision_and_auc(y, rank, w) for w in row_weights])
-        without_buyers = np.isnan(resampled).any(axis=1)
-        low, high = np.quantile(resampled[~without_buyers], [0.025, 0.975], axis=0)
-        for i, metric in enumerate(("PR-AUC", "ROC-AUC")):
-            rows.append((name, metric, value[i], low[i], high[i]))
-        rows.append((name, "calibration slope", calibration_slope(y, p), np.nan, np.nan))
-        rows.append((name, "calibration error", calibration_error(y, p), np.nan, np.nan))
+            scores[metric] = bootstrap_ratio(
+                loss_of_user, rows_of_user, rng=rng, n_resamples=n_resamples
+            )
+        scores |= _ranking_scores(y, p, row_weights)
+        scores["calibration slope"] = Interval(calibration_slope(y, p), np.nan, np.nan)
+        scores["calibration error"] = Interval(calibration_error(y, p), np.nan, np.nan)
+        for metric, score in scores.items():
+            rows.append((name, metric, score.estimate, score.low, score.high))
     return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high"])
+
+
+def _ranking_scores(
+    y: np.ndarray, p: np.ndarray, row_weights: list[np.ndarray]
+) -> dict[str, Interval]:
+    """Return PR-AUC and ROC-AUC; ``row_weights`` say how often each resample has each row."""
+    rank = score_ranks(p)
+    values = average_precision_and_auc(y, rank, np.ones(len(y)))
+    resampled = np.array([average_precision_and_auc(y, rank, weight) for weight in row_weights])
+    without_buyers = np.isnan(resampled).any(axis=1)
+    low, high = np.quantile(resampled[~without_buyers], [0.025, 0.975], axis=0)
+    scores = {}
+    for i, metric in enumerate(("PR-AUC", "ROC-AUC")):
+        scores[metric] = Interval(values[i], low[i], high[i])
+    return scores
 
 
 def log_losses(y: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -211,7 +222,7 @@ def partial_dependence(model: BaseEstimator, data: PurchaseData, feature: str) -
     """Mean predicted probability as one number is set to each of 12 values: value, probability.
 
     The values are those of the feature where it has up to 12, else evenly spaced between its
-    5 % and 95 % quantiles (Friedman, 2001). The model predicts all in one call.
+    5 % and 95 % quantiles (Friedman, 2001); gaps in it are left out of the choice.
     """
     step = max(1, len(data.X) // 1000)
     sample = data.X.iloc[::step]
@@ -220,10 +231,10 @@ def partial_dependence(model: BaseEstimator, data: PurchaseData, feature: str) -
         low, high = sample[feature].quantile([0.05, 0.95])
         values = np.linspace(low, high, 12)
     values = np.sort(values)
-    copies = pd.concat([sample.assign(**{feature: value}) for value in values])
-    predicted = model.predict_proba(copies)[:, 1]
-    by_value = predicted.reshape(len(values), -1)
-    return pd.DataFrame({"value": values, "probability": by_value.mean(axis=1)})
+    found = inspection.partial_dependence(
+        model, sample, [feature], custom_values={feature: values}, response_method="predict_proba"
+    )
+    return pd.DataFrame({"value": values, "probability": found["average"][0]})
 
 
 def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:

@@ -7,7 +7,7 @@ from kpay_lab.customers.features import INTERACTIONS
 from kpay_lab.data.derived import item_sold, orders_of_items
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
-from kpay_lab.stats import bootstrap_ratio
+from kpay_lab.stats import Interval, bootstrap_ratio
 
 # Each step, and the step that its rate is a share of. One can buy without interacting.
 STEPS = {
@@ -86,23 +86,41 @@ def funnel(
     rows = []
     groups = [("all", pairs)] if by is None else pairs.groupby(by, observed=True)
     for value, group in groups:
-        user, user_ids = pd.factorize(group["user_id"])
         for step, previous in STEPS.items():
-            in_step = group[step].to_numpy(dtype=float)
-            n_users = len(np.unique(user[in_step > 0]))
-            row = [value, step, previous, int(in_step.sum()), n_users]
-            in_previous = None if previous is None else group[previous].to_numpy(dtype=float)
-            if in_previous is None or in_previous.sum() == 0:
-                rows.append([*row, np.nan, np.nan, np.nan])
-                continue
-            in_both_by_user = np.bincount(user, in_step * in_previous, len(user_ids))
-            previous_by_user = np.bincount(user, in_previous, len(user_ids))
-            rate = bootstrap_ratio(
-                in_both_by_user, previous_by_user, rng=rng, n_resamples=n_resamples
-            )
-            rows.append([*row, rate.estimate, rate.low, rate.high])
+            in_step = group[step]
+            n_users = group.loc[in_step, "user_id"].nunique()
+            rate = _rate(group, step, previous, rng, n_resamples)
+            counts = (value, step, previous, in_step.sum(), n_users)
+            rows.append((*counts, rate.estimate, rate.low, rate.high))
     columns = [by or "group", "step", "of", "n", "n_users", "rate", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def step_rates(breakdown: pd.DataFrame, step: str) -> pd.DataFrame:
+    """Return ``rate, low, high`` of one step by group, as far as known.
+
+    ``breakdown`` is a `funnel` by something. Hours stay in order, of other groups the highest
+    rate comes first.
+    """
+    by = breakdown.columns[0]
+    rows = breakdown[breakdown["step"] == step].dropna(subset="rate")
+    if by != "hour":
+        rows = rows.sort_values("rate", ascending=False)
+    return rows.set_index(by)[["rate", "low", "high"]].astype(float)
+
+
+def _rate(
+    pairs: pd.DataFrame, step: str, previous: str | None, rng: np.random.Generator, n_resamples: int
+) -> Interval:
+    """Return the share of the pairs in the step before that are in this one too; else NaN."""
+    if previous is None or not pairs[previous].any():
+        return Interval(np.nan, np.nan, np.nan)
+    user, user_ids = pd.factorize(pairs["user_id"])
+    in_previous = pairs[previous].to_numpy(dtype=float)
+    in_both = in_previous * pairs[step].to_numpy(dtype=float)
+    in_both_by_user = np.bincount(user, in_both, len(user_ids))
+    previous_by_user = np.bincount(user, in_previous, len(user_ids))
+    return bootstrap_ratio(in_both_by_user, previous_by_user, rng=rng, n_resamples=n_resamples)
 
 
 def time_to_purchase(pairs: pd.DataFrame) -> pd.DataFrame:

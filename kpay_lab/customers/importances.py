@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
+from sklearn.inspection import permutation_importance
 
-from kpay_lab.stats import sample_rows
+from kpay_lab.stats import random_state, sample_rows
 
 
 def importances(
@@ -18,9 +19,6 @@ def importances(
 ) -> pd.DataFrame:
     """Measure how much log loss rises when one column is shuffled (Breiman, 2001).
 
-    All columns of a repeat share one permutation, so that the model predicts once a repeat
-    and not once a column: the overhead of a pipeline takes most of the time.
-
     Parameters
     ----------
     X, y : DataFrame (n, n_features), array (n,)
@@ -31,31 +29,27 @@ def importances(
     DataFrame
         feature, importance (log loss added, nats), sd over repeats; largest first.
     """
+    # Drawn here: scikit-learn's max_samples holds the loss of a shuffled sample against that
+    # of all rows, and the luck of the sample is as large as many an importance.
     rows = sample_rows(len(y), n_rows, rng=rng)
-    sample = X.iloc[rows]
-    labels = np.asarray(y)[rows]
-    losses_added = []
-    for _ in range(n_repeats):
-        order = rng.permutation(len(sample))
-        shuffled = []
-        for name in sample:
-            values = sample[name].iloc[order].array
-            shuffled.append(sample.assign(**{name: values}))
-        shuffled_loss = _mean_log_losses(model, pd.concat(shuffled), labels)
-        losses_added.append(shuffled_loss - _mean_log_losses(model, sample, labels))
-    table = pd.DataFrame({"feature": list(sample), "importance": np.mean(losses_added, axis=0)})
-    table["sd"] = np.std(losses_added, axis=0, ddof=1) if n_repeats > 1 else np.nan
+    found = permutation_importance(
+        model,
+        X.iloc[rows],
+        np.asarray(y)[rows],
+        scoring=_mean_log_probability,
+        n_repeats=n_repeats,
+        random_state=random_state(rng),
+    )
+    table = pd.DataFrame({"feature": list(X), "importance": found.importances_mean})
+    by_repeat = pd.DataFrame(found.importances)
+    table["sd"] = by_repeat.std(axis=1)  # NaN for a single repeat
     return table.sort_values("importance", ascending=False, ignore_index=True)
 
 
-def _mean_log_losses(model: BaseEstimator, X: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
-    """Mean log loss of each copy of the sample: float (n_copies,).
-
-    ``X`` holds the copies one below the other; ``labels`` (n,) are those of one copy.
-    """
-    n_classes = len(model.classes_)
-    probability = model.predict_proba(X).reshape(-1, len(labels), n_classes)
+def _mean_log_probability(model: BaseEstimator, X: pd.DataFrame, labels: np.ndarray) -> float:
+    """Return the log loss with its sign turned, so that more is better."""
+    probability = model.predict_proba(X)
     label_position = np.searchsorted(model.classes_, labels)
-    of_label = np.take_along_axis(probability, label_position[None, :, None], axis=2)[:, :, 0]
+    of_label = probability[np.arange(len(X)), label_position]
     clipped = np.clip(of_label, 1e-6, 1)
-    return -np.log(clipped).mean(axis=1)
+    return float(np.log(clipped).mean())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,10 @@ from sklearn.mixture import GaussianMixture
 from kpay_lab.customers.features import log_lift, main_group
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.stats import random_state
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 METHODS = ("kmeans", "mixture")
 
@@ -31,7 +36,7 @@ class Segments:
         What sets each group apart, such as ``"hour 6 +1.4, kind book +1.1"``.
     profile : DataFrame (k, n_features)
         Mean of each feature in the group, in standard deviations from everybody's.
-    table : DataFrame
+    candidates : DataFrame
         One row a candidate k: silhouette, that of the null, stability, accepted.
     """
 
@@ -39,7 +44,57 @@ class Segments:
     labels: pd.Series
     names: tuple[str, ...]
     profile: pd.DataFrame
-    table: pd.DataFrame
+    candidates: pd.DataFrame
+
+    def table(self) -> pd.DataFrame:
+        """Return the name, the users and their share, a row a segment."""
+        n_users = self.labels.value_counts().reindex(range(self.k))
+        table = pd.DataFrame({"name": self.names, "n": n_users, "share": n_users / n_users.sum()})
+        return table.rename_axis("segment")
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw each group's mean of the 20 features that differ most, and return the Axes."""
+        from kpay_lab.plots import plot_heat  # here, for matplotlib is slow to import
+
+        largest = self.profile.abs().max().nlargest(20).index
+        features = self.profile.columns[self.profile.columns.isin(largest)]
+        labels = [f"{number} (n = {n})" for number, n in self.table()["n"].items()]
+        means = self.profile[features].set_axis(labels).T
+        reach = means.abs().max(axis=None)
+        return plot_heat(
+            means,
+            ax=ax,
+            fmt=".1f",
+            limits=(-reach, reach),
+            colours="vlag",
+            title="Segments, in standard deviations from everybody",
+            xlabel="segment",
+            ylabel="",
+        )
+
+    def plot_choice(self) -> "Figure":
+        """Draw stability and silhouette by k, with the bar that each must pass.
+
+        Accepted k are dots. Two panels, for the two have different scales.
+        """
+        from kpay_lab import plots
+
+        fig, (stability, silhouette) = plots.new_figure(1, 2)
+        ks = self.candidates["k"]
+        null = self.candidates["null_max"]
+        data = {"data": self.candidates}
+        plots.plot_curves(data, "k", "stability", ax=stability, ylabel="adjusted Rand index")
+        stability.axhline(0.9, **plots.GUIDE)
+        stability.set_title("Stable under resampling?")
+        plots.plot_curves(data, "k", "silhouette", ax=silhouette, ylabel="silhouette")
+        silhouette.plot(ks, null, label="shuffled columns", **plots.GUIDE)
+        silhouette.set_title("More than chance?")
+        silhouette.legend()
+        accepted = self.candidates[self.candidates["accepted"]]
+        for ax, measure in ((stability, "stability"), (silhouette, "silhouette")):
+            ax.plot(accepted["k"], accepted[measure], "o", color=plots.ORANGE)
+            ax.set(xlabel="k", xticks=ks)
+        return fig
 
 
 def find_segments(
@@ -76,7 +131,10 @@ def find_segments(
         for resample in resamples:
             resampled_labels = group(values[resample], values, k)
             agreements.append(adjusted_rand_score(labels, resampled_labels))
-        null = [_silhouette(x, group(x, x, k), silhouette_sample) for x in shuffles]
+        null = []
+        for shuffled in shuffles:
+            null_labels = group(shuffled, shuffled, k)
+            null.append(_silhouette(shuffled, null_labels, silhouette_sample))
         row = {
             "k": k,
             "silhouette": _silhouette(values, labels, silhouette_sample),
@@ -86,10 +144,10 @@ def find_segments(
             "stability": float(np.mean(agreements)),
         }
         rows.append(row)
-    table = _accepted(pd.DataFrame(rows), least_stability)
-    accepted_ks = table.loc[table["accepted"], "k"]
+    candidates = _accepted(pd.DataFrame(rows), least_stability)
+    accepted_ks = candidates.loc[candidates["accepted"], "k"]
     k = 1 if accepted_ks.empty else int(accepted_ks.max())
-    return _describe(features, values, groupings[k], table)
+    return _describe(features, values, groupings[k], candidates)
 
 
 def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:
@@ -214,7 +272,7 @@ def _silhouette(values: np.ndarray, labels: np.ndarray, sample: np.ndarray) -> f
 
 
 def _describe(
-    features: pd.DataFrame, values: np.ndarray, labels: np.ndarray, table: pd.DataFrame
+    features: pd.DataFrame, values: np.ndarray, labels: np.ndarray, candidates: pd.DataFrame
 ) -> Segments:
     """Number the groups by size and name them by their largest standardised differences."""
     group_labels, group = np.unique(labels, return_inverse=True)
@@ -231,5 +289,9 @@ def _describe(
     if len(group_labels) == 1:
         names = ["everybody"]
     return Segments(
-        k=len(group_labels), labels=segment, names=tuple(names), profile=profile, table=table
+        k=len(group_labels),
+        labels=segment,
+        names=tuple(names),
+        profile=profile,
+        candidates=candidates,
     )

@@ -12,7 +12,6 @@ from kpay_lab.data.tables import Tables, TooLittleError
 Columns = dict[str, np.ndarray | pd.Series]  # by name, one value a row
 NO_GAP = pd.Timedelta(0)
 TEXT = ("kind", "category", "host")
-PROFILE = "views by "  # columns that say what kind of user this is
 IDENTIFIERS = ("user_id", "item_id", "moment", "exposure")  # of a row, which are no features
 
 
@@ -311,10 +310,11 @@ def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
     Each level counts as viewed once more than it was.
     """
     levels_by_name = {name: events[name] for name in ("category", "kind") if name in events}
-    levels_by_name["hour"] = pd.to_datetime(events["moment"], unit="us").dt.hour // 3 * 3
+    times = pd.to_datetime(events["moment"], unit="us")
+    levels_by_name["hour"] = times.dt.hour // 3 * 3
     columns: Columns = {}
     for name, levels in levels_by_name.items():
-        indicators = pd.get_dummies(levels, dtype=float).add_prefix(f"{PROFILE}{name} ")
+        indicators = pd.get_dummies(levels, dtype=float).add_prefix(f"views by {name} ")
         log = pd.concat([events[["user", "moment"]], indicators], axis=1)
         counts = history(rows, log, ["user"], list(indicators))
         totals = counts.sum(axis=1, keepdims=True)
@@ -334,10 +334,9 @@ def _reactions(rows: pd.DataFrame, exposures: pd.DataFrame) -> Columns:
     by_position = ["position"] if "position" in exposures else ["policy"]
     past = history(exposures, exposures, by_position, ["clicked", "purchased", "n"])
     n_clicks, n_purchases, n_exposures = past.T
-    exposures = exposures.assign(
-        expected_click=(n_clicks + 2.5) / (n_exposures + 10),
-        expected_purchase=(n_purchases + 0.2) / (n_exposures + 10),
-    )
+    expected_click = (n_clicks + 2.5) / (n_exposures + 10)
+    expected_purchase = (n_purchases + 0.2) / (n_exposures + 10)
+    exposures = exposures.assign(expected_click=expected_click, expected_purchase=expected_purchase)
     purchases_of_course = history(rows, exposures, ["user", "offer"], ["purchased"])
     columns: Columns = {"bought before": purchases_of_course[:, 0]}
     keys_by_name = {
@@ -354,9 +353,10 @@ def _reactions(rows: pd.DataFrame, exposures: pd.DataFrame) -> Columns:
     for name, keys in keys_by_name.items():
         if not set(keys) <= shared_columns:
             continue
-        clicks, expected_clicks, purchases, expected_purchases = history(
-            rows, exposures, keys, values
-        ).T
-        columns[f"{name} click lift"] = np.log((clicks + 3) / (expected_clicks + 3))
-        columns[f"{name} buy lift"] = np.log((purchases + 1) / (expected_purchases + 1))
+        sums = history(rows, exposures, keys, values)
+        clicks, expected_clicks, purchases, expected_purchases = sums.T
+        click_lift = (clicks + 3) / (expected_clicks + 3)
+        buy_lift = (purchases + 1) / (expected_purchases + 1)
+        columns[f"{name} click lift"] = np.log(click_lift)
+        columns[f"{name} buy lift"] = np.log(buy_lift)
     return columns

@@ -1,7 +1,5 @@
 """Uplift: how much a treatment such as a coupon raises each row's probability of a purchase."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
@@ -9,15 +7,6 @@ from kpay_lab.customers.gains import cumulative_sums, score_ranks
 from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData
 from kpay_lab.data.tables import TooLittleError
-
-
-@dataclass(frozen=True)
-class Uplift:
-    """Predicted effect of treating each row; treated and untreated purchase probabilities."""
-
-    effect: np.ndarray
-    treated: np.ndarray
-    untreated: np.ndarray
 
 
 def lacking(train: PurchaseData, test: PurchaseData) -> str:
@@ -38,12 +27,17 @@ def t_learner(
     test: PurchaseData,
     *,
     model: str = "logistic regression",
-    n_groups: int = 4,
     seed: int = 0,
-) -> Uplift:
+) -> pd.DataFrame:
     """Fit one model to treated and one to untreated rows; the effect is their difference.
 
     Rows whose treatment is missing (before the experiment) are left out of training.
+
+    Returns
+    -------
+    DataFrame (n, 3)
+        Of each row of ``test`` the probability of a purchase ``untreated`` and ``treated``,
+        and the ``effect`` of a treatment on it.
 
     Raises
     ------
@@ -58,19 +52,18 @@ def t_learner(
         raise TooLittleError("uplift needs exposures.treatment; this data set has none")
     X_train = train.X.drop(columns="treatment")
     X_test = test.X.drop(columns="treatment")
-    probability = {}
-    for arm in (0, 1):
+    probability = pd.DataFrame(index=test.X.index)
+    for arm, name in enumerate(("untreated", "treated")):
         in_arm = _in_arm(train, arm)
         y_arm = train.y[in_arm]
         if len(np.unique(y_arm)) < 2:
             raise TooLittleError(
                 f"arm {arm} has {in_arm.sum()} rows without both outcomes; use more data"
             )
-        classifier = conversion_models(seed, n_groups)[model]
+        classifier = conversion_models(seed)[model]
         classifier.fit(X_train[in_arm], y_arm)
-        probability[arm] = classifier.predict_proba(X_test)[:, 1]
-    effect = probability[1] - probability[0]
-    return Uplift(effect, treated=probability[1], untreated=probability[0])
+        probability[name] = classifier.predict_proba(X_test)[:, 1]
+    return probability.assign(effect=probability["treated"] - probability["untreated"])
 
 
 def qini_curve(

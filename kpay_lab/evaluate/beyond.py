@@ -36,23 +36,29 @@ def beyond_accuracy(
     interest = split.train.interest.values
     n_users, n_items = interest.shape
     popularity = np.bincount(interest.indices, minlength=n_items)
-    obvious = comparison.lists["popularity"].items[:, :k]
+    by_popularity = comparison.lists["popularity"]
+    obvious = by_popularity.items[:, :k]
     rows = {}
     for name, lists in comparison.lists.items():
         items = lists.items[:, :k]
-        hits = find_hits(items, split.test[lists.users])
-        lift_of_user = popularity_lift(items, popularity, interest[lists.users])
+        relevant = split.test[lists.users]
+        hits = find_hits(items, relevant)
+        history = interest[lists.users]
+        of_users = {
+            "novelty": novelty(items, popularity, n_users),
+            "popularity_lift": popularity_lift(items, popularity, history),
+            "serendipity": serendipity(items, hits, obvious),
+        }
         row = {
             "coverage": catalogue_coverage(items, split.candidates),
             "gini": gini(items, split.candidates),
-            "novelty": mean_known(novelty(items, popularity, n_users)),
-            "popularity_lift": mean_known(lift_of_user),
-            "serendipity": mean_known(serendipity(items, hits, obvious)),
         }
+        for measure, values in of_users.items():
+            row[measure] = mean_known(values)
         if features is not None:
             row["diversity"] = mean_diversity(items, features)
         rows[name] = row
-    return pd.DataFrame(rows).T
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def mean_known(values: np.ndarray) -> float:
@@ -61,7 +67,9 @@ def mean_known(values: np.ndarray) -> float:
     >>> mean_known(np.array([1.0, np.nan, 2.0])), mean_known(np.array([np.nan]))
     (1.5, nan)
     """
-    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+    if np.isnan(values).all():
+        return float("nan")
+    return float(np.nanmean(values))
 
 
 def times_shown(items: np.ndarray, n_items: int) -> np.ndarray:
@@ -70,7 +78,8 @@ def times_shown(items: np.ndarray, n_items: int) -> np.ndarray:
     >>> times_shown(np.array([[0, 2], [2, -1]]), 3)
     array([1, 0, 2])
     """
-    return np.bincount(items[items >= 0], minlength=n_items)
+    listed = items[items >= 0]
+    return np.bincount(listed, minlength=n_items)
 
 
 def catalogue_coverage(items: np.ndarray, candidates: np.ndarray) -> float:
@@ -113,7 +122,8 @@ def novelty(items: np.ndarray, popularity: np.ndarray, n_users: int) -> np.ndarr
 
 def mean_diversity(items: np.ndarray, features: csr_array) -> float:
     """Mean `intra_list_diversity` of the first 1,000 lists; NaN where none has two items."""
-    return mean_known(intra_list_diversity(items[:1000], features))
+    diversity = intra_list_diversity(items[:1000], features)
+    return mean_known(diversity)
 
 
 def intra_list_diversity(items: np.ndarray, features: csr_array | np.ndarray) -> np.ndarray:
@@ -128,20 +138,25 @@ def intra_list_diversity(items: np.ndarray, features: csr_array | np.ndarray) ->
     """
     vectors = csr_array(features, dtype=np.float64)
     norms = np.sqrt(_squared_norms(vectors))
-    scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+    has_features = norms > 0
+    zeros = np.zeros_like(norms)
+    scale = np.divide(1.0, norms, out=zeros, where=has_features)
     unit_vectors = (vectors * scale[:, None]).tocsr()
-    listed = items >= 0
-    list_of_entry = np.nonzero(listed)[0]
-    entries = (np.ones(listed.sum()), (list_of_entry, items[listed]))
-    lists = csr_array(entries, shape=(len(items), vectors.shape[0]))
+    lists = _membership(items, n_items=len(norms))
     # sum over ordered pairs of cosines = |sum of unit vectors|^2 - sum of |unit vector|^2
     square_of_sum = _squared_norms(lists @ unit_vectors)
-    sum_of_squares = lists @ (norms > 0)
-    size = listed.sum(axis=1)
+    sum_of_squares = lists @ has_features
+    size = (items >= 0).sum(axis=1)
     n_pairs = size * (size - 1)
-    undefined = np.full(len(items), np.nan)
-    cosine = np.divide(square_of_sum - sum_of_squares, n_pairs, out=undefined, where=n_pairs > 0)
-    return 1 - cosine
+    mean_cosine = _ratio(square_of_sum - sum_of_squares, n_pairs)
+    return 1 - mean_cosine
+
+
+def _membership(items: np.ndarray, n_items: int) -> csr_array:
+    """Return 1 for each item that a list (n, k) holds: (n, n_items)."""
+    row, place = np.nonzero(items >= 0)
+    entries = (np.ones(len(row)), (row, items[row, place]))
+    return csr_array(entries, shape=(len(items), n_items))
 
 
 def _squared_norms(vectors: csr_array) -> np.ndarray:
@@ -172,8 +187,10 @@ def overlap(left: np.ndarray, right: np.ndarray) -> float:
     0.5
     """
     is_item = left >= 0
+    if not is_item.any():
+        return float("nan")
     in_both = _is_in_list(left, right)[is_item]
-    return float(in_both.mean()) if len(in_both) else float("nan")
+    return float(in_both.mean())
 
 
 def popularity_lift(items: np.ndarray, popularity: np.ndarray, history: csr_array) -> np.ndarray:
@@ -188,25 +205,29 @@ def popularity_lift(items: np.ndarray, popularity: np.ndarray, history: csr_arra
     >>> popularity_lift(np.array([[0]]), np.array([6.0, 2.0, 4.0]), csr_array([[0, 1, 1]]))
     array([1.])
     """
+    met = history.copy()
+    met.data = np.ones(history.nnz)
+    popularity_met = met @ popularity.astype(np.float64)
     n_met = np.diff(history.indptr)
-    ones = np.ones(history.nnz)
-    met = csr_array((ones, history.indices, history.indptr), history.shape)
-    popularity_met = met @ np.asarray(popularity, dtype=np.float64)
-    undefined = np.full(len(items), np.nan)
-    mean_met = np.divide(popularity_met, n_met, out=undefined, where=popularity_met > 0)
+    mean_met = _ratio(popularity_met, n_met)
+    mean_met[popularity_met == 0] = np.nan
     mean_listed = _mean_where(popularity[items], items >= 0)
     return mean_listed / mean_met - 1
 
 
 def _is_in_list(items: np.ndarray, lists: np.ndarray) -> np.ndarray:
     """Mark the items (n, k) that occur anywhere in the list of the same row (n, m)."""
-    equal = items[:, :, None] == lists[:, None, :]
-    return equal.any(axis=2)
+    every_pair = items[:, :, None] == lists[:, None, :]
+    return every_pair.any(axis=2)
 
 
 def _mean_where(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mean of each row over the cells where the mask is true; NaN where none is."""
-    count = mask.sum(axis=1)
-    total = np.where(mask, values, 0.0).sum(axis=1)
-    undefined = np.full(len(values), np.nan)
+    counted = np.where(mask, values, 0.0)
+    return _ratio(counted.sum(axis=1), mask.sum(axis=1))
+
+
+def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Divide the totals by the counts; NaN where a count is 0."""
+    undefined = np.full(len(total), np.nan)
     return np.divide(total, count, out=undefined, where=count > 0)

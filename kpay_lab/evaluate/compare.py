@@ -6,7 +6,7 @@ user. `summarise` and `verdict` compute means, intervals and tests from this tab
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from time import perf_counter
 
 import numpy as np
@@ -41,6 +41,30 @@ class Comparison:
     lists: Mapping[str, TopK]
     seconds: pd.Series
 
+    def table(self, *, k: int | None = None) -> pd.DataFrame:
+        """Return one row a model, the best mean NDCG first.
+
+        Parameters
+        ----------
+        k : int, optional
+            Length of the lists; by default the largest compared.
+
+        Returns
+        -------
+        DataFrame
+            ``model``, the mean over users of each metric, and ``seconds`` to fit and rank.
+        """
+        lengths = self.values["k"].unique()
+        if k is None:
+            k = lengths.max()
+        if k not in lengths:
+            raise ValueError(f"k is {k}; it must be one of {', '.join(map(str, lengths))}")
+        at_k = self.values.query("k == @k")
+        by_metric = at_k.pivot_table("value", index="model", columns="metric", sort=False)
+        means = by_metric.rename_axis(columns=None)
+        best_first = means.sort_values("ndcg", ascending=False, kind="stable")
+        return best_first.assign(seconds=self.seconds).reset_index()
+
 
 def compare(
     models: Mapping[str, Recommender],
@@ -68,16 +92,18 @@ def compare(
     lists: dict[str, TopK] = {}
     seconds = {}
     measured = []
-    for number, (name, model) in enumerate(models.items(), start=1):
+    longest = max(ks)
+    for name, model in models.items():
         if on_progress is not None:
+            number = len(lists) + 1
             on_progress(f"{name}: learning and ranking ({number} of {len(models)})")
         start = perf_counter()
         fitted = model.fit(split.train)
-        lists[name] = top_k(
-            fitted, split.users, max(ks), exclude=split.seen, candidates=split.candidates
-        )
+        top = top_k(fitted, split.users, longest, exclude=split.seen, candidates=split.candidates)
         seconds[name] = perf_counter() - start
-        measured.append(measure_lists(lists[name], split, ks, paid=paid, model=name))
+        lists[name] = top
+        values_of_model = measure_lists(top, split, ks, paid=paid, model=name)
+        measured.append(values_of_model)
     values = pd.concat(measured, ignore_index=True)
     return Comparison(values, lists, pd.Series(seconds, name="seconds"))
 
@@ -92,17 +118,19 @@ def measure_lists(
     DataFrame
         ``model, metric, k, user_id, value``, as in `Comparison`; ``model`` is the name given.
     """
-    parts = [per_user(top.items, split.test[top.users], ks).values]
+    relevant = split.test[top.users]
+    parts = [per_user(top.items, relevant, ks)]
     if paid is not None:
         bought = paid[top.users]
+        users = np.arange(len(top.users))
         for k in ks:
             value = revenue(top.items[:, :k], bought)
-            users = np.arange(len(value))
-            rows = {"metric": "revenue", "k": k, "user": users, "value": value}
-            parts.append(pd.DataFrame(rows))
+            columns = {"metric": "revenue", "k": k, "user": users, "value": value}
+            parts.append(pd.DataFrame(columns))
     measured = pd.concat(parts, ignore_index=True)
     user_ids = split.train.interest.users[top.users]
-    measured = measured.assign(model=model, user_id=user_ids[measured["user"]])
+    measured["model"] = model
+    measured["user_id"] = user_ids[measured["user"]]
     return measured[["model", "metric", "k", "user_id", "value"]]
 
 
@@ -129,23 +157,23 @@ def summarise(
         test, and ``p_holm`` is adjusted over the models of one metric and k. For the reference
         itself the columns from ``difference`` on are missing.
     """
-    parts = []
-    for (metric, k), group in values.groupby(["metric", "k"], sort=False):
+    parts = {}
+    for metric_and_k, group in values.groupby(["metric", "k"], sort=False):
         wide = _wide(group)
         names = list(wide)
         if reference not in names:
             raise ValueError(f"reference {reference!r} was not compared; take one of {names}")
-        means = bootstrap_means(wide.to_numpy(), rng=rng, n_resamples=n_resamples)
-        table = pd.DataFrame(means).rename(columns={"estimate": "mean"})
-        table.insert(0, "model", wide.columns)
-        pairs = [(name, reference) for name in names if name != reference]
-        differences = _differences(wide, pairs, rng, n_resamples).drop(columns="other")
+        intervals = bootstrap_means(wide.to_numpy(), rng=rng, n_resamples=n_resamples)
+        means = pd.DataFrame(intervals).rename(columns={"estimate": "mean"})
+        means.insert(0, "model", names)
+        others = [name for name in names if name != reference]
+        pairs = [(name, reference) for name in others]
+        differences = _differences(wide, pairs, rng, n_resamples)
         new_names = {"low": "difference_low", "high": "difference_high"}
-        differences = differences.rename(columns=new_names)
-        table = table.merge(differences, on="model", how="left")
-        parts.append(table.assign(metric=metric, k=k))
-    summary = pd.concat(parts, ignore_index=True)
-    return summary[["metric", "k", *summary.columns.drop(["metric", "k"])]]
+        differences = differences.drop(columns="other").rename(columns=new_names)
+        parts[metric_and_k] = means.merge(differences, on="model", how="left")
+    summary = pd.concat(parts, names=["metric", "k"])
+    return summary.reset_index(["metric", "k"]).reset_index(drop=True)
 
 
 def verdict(values: pd.DataFrame, *, rng: np.random.Generator, k: int = 10) -> list[str]:
@@ -155,10 +183,13 @@ def verdict(values: pd.DataFrame, *, rng: np.random.Generator, k: int = 10) -> l
     pairs of models. A sentence gives the 95 % bootstrap interval of the difference: "ease beats
     popularity by 0.030 to 0.050 NDCG@10 (p = 0.0012)".
     """
-    wide = _wide(values[(values["metric"] == "ndcg") & (values["k"] == k)])
-    ranking = list(wide.mean().sort_values(ascending=False, kind="stable").index)
-    pairs = [(a, b) for i, a in enumerate(ranking) for b in ranking[i + 1 :]]
-    tested = _differences(wide, pairs, rng).set_index(["model", "other"])
+    ndcg = values.query("metric == 'ndcg' and k == @k")
+    wide = _wide(ndcg)
+    best_first = wide.mean().sort_values(ascending=False, kind="stable")
+    ranking = list(best_first.index)
+    pairs = list(combinations(ranking, 2))
+    differences = _differences(wide, pairs, rng)
+    tested = differences.set_index(["model", "other"])
     lines = []
     for better, worse in pairwise(ranking):
         difference = tested.loc[(better, worse)]
@@ -201,11 +232,15 @@ def protocol_gap(
             split = make_split(tables, interest_of, how=how)
         except TooLittleError:
             continue
-        values = compare(models, split, [k]).values.query("metric == 'ndcg'")
-        mean = values.groupby("model", sort=False)["value"].mean()
-        ranks = mean.rank(ascending=False, method="min").astype(int)
-        part = pd.DataFrame({"value": mean, "rank": ranks}).reset_index()
-        parts.append(part.assign(split=how, users=split.report.users))
+        compared = compare(models, split, [k])
+        ndcg = compared.values.query("metric == 'ndcg'")
+        by_model = ndcg.groupby("model", sort=False)
+        part = by_model["value"].mean().reset_index()
+        rank = part["value"].rank(ascending=False, method="min")
+        part["rank"] = rank.astype(int)
+        part["split"] = how
+        part["users"] = len(split.users)
+        parts.append(part)
     if not parts:
         return pd.DataFrame(columns=columns)
     return pd.concat(parts, ignore_index=True)[columns]
@@ -218,7 +253,9 @@ def _wide(values: pd.DataFrame) -> pd.DataFrame:
     draw others.
     """
     wide = values.pivot(index="user_id", columns="model", values="value")
-    return wide.loc[values["user_id"].unique(), values["model"].unique()]
+    users = values["user_id"].unique()
+    models = values["model"].unique()
+    return wide.loc[users, models]
 
 
 def _differences(
@@ -237,14 +274,10 @@ def _differences(
     if not pairs:
         columns = ["model", "other", "difference", "low", "high", "p", "p_holm"]
         return pd.DataFrame(columns=columns)
-    by_user = np.column_stack([wide[model] - wide[other] for model, other in pairs])
+    table = pd.DataFrame(pairs, columns=["model", "other"])
+    differences = [wide[model] - wide[other] for model, other in pairs]
+    by_user = np.column_stack(differences)
     intervals = bootstrap_means(by_user, rng=rng, n_resamples=n_resamples)
     p = sign_flip_test(by_user, rng=rng)
-    table = pd.DataFrame(pairs, columns=["model", "other"])
-    return table.assign(
-        difference=[interval.estimate for interval in intervals],
-        low=[interval.low for interval in intervals],
-        high=[interval.high for interval in intervals],
-        p=p,
-        p_holm=holm(p),
-    )
+    means = pd.DataFrame(intervals).rename(columns={"estimate": "difference"})
+    return table.join(means).assign(p=p, p_holm=holm(p))

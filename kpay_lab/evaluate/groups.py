@@ -10,6 +10,10 @@ from kpay_lab.evaluate.ranking import find_hits
 from kpay_lab.evaluate.split import Split
 from kpay_lab.stats import bootstrap_means
 
+THIRDS = (0, 1 / 3, 2 / 3, 1)
+
+IN_ORDER = ("cold", "low", "middle", "high", "under 18")  # labels that have an order
+
 
 def breakdown(
     values: pd.DataFrame,
@@ -24,17 +28,30 @@ def breakdown(
     ``groups`` maps user_id to a label, such as a column of `user_groups`. Columns:
     ``group, users, model, mean, low, high, suppressed``.
     """
-    ndcg = values[(values["metric"] == "ndcg") & (values["k"] == k)]
+    ndcg = values.query("metric == 'ndcg' and k == @k")
     by_model = ndcg.pivot(index="user_id", columns="model", values="value")
-    by_model = by_model.loc[ndcg["user_id"].unique()]  # so that pseudonyms change no interval
-    label = groups.reindex(by_model.index).fillna("unknown")
-    rows = []
+    users = ndcg["user_id"].unique()
+    by_model = by_model.loc[users]  # in order of the log: pseudonyms change no interval
+    label = groups.reindex(users).fillna("unknown")
+    parts = []
     for group, scores in by_model.groupby(label, sort=True):
         intervals = bootstrap_means(scores.to_numpy(), rng=rng)
-        for model, mean in zip(scores, intervals, strict=True):
-            rows.append((group, len(scores), model, mean.estimate, mean.low, mean.high))
-    table = pd.DataFrame(rows, columns=["group", "users", "model", "mean", "low", "high"])
+        part = pd.DataFrame(intervals).rename(columns={"estimate": "mean"})
+        part.insert(0, "group", group)
+        part.insert(1, "users", len(scores))
+        part.insert(2, "model", scores.columns)
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
     return suppress_small_groups(table, "users", min_users, within="model")
+
+
+def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a `breakdown` that are not hidden, by group: labels in their order."""
+    visible = table.dropna(subset="mean").set_index("group")
+    position = pd.Series(range(len(IN_ORDER)), IN_ORDER)
+    positions = position.reindex(visible.index)
+    ordered = np.argsort(positions.to_numpy(), kind="stable")  # NaN, without an order, last
+    return visible.iloc[ordered]
 
 
 def user_groups(split: Split) -> pd.DataFrame:
@@ -44,16 +61,20 @@ def user_groups(split: Split) -> pd.DataFrame:
     """
     interest = split.train.interest
     n_items = np.diff(interest.values.indptr)
-    rank = pd.Series(n_items).where(n_items > 0).rank(pct=True, method="max")
-    activity = pd.cut(rank, [0, 1 / 3, 2 / 3, 1], labels=["low", "middle", "high"])
-    groups = pd.DataFrame({"activity": activity.astype("str").to_numpy()}, index=interest.users)
-    groups.loc[n_items == 0, "activity"] = "cold"
+    is_cold = n_items == 0
+    n_items_of_warm = pd.Series(n_items).mask(is_cold)
+    rank = n_items_of_warm.rank(pct=True, method="max")
+    thirds = pd.cut(rank, THIRDS, labels=["low", "middle", "high"])
+    activity = np.where(is_cold, "cold", thirds.astype("str"))
+    groups = pd.DataFrame({"activity": activity}, index=interest.users)
     tables = split.train.tables
     if tables is None or tables.users is None:
         return groups
-    demographics = tables.users.set_index("user_id").reindex(interest.users)
+    users = tables.users.set_index("user_id")
+    demographics = users.reindex(interest.users)
     if "age" in demographics:
-        groups["age"] = age_band(demographics["age"]).astype("object")
+        band = age_band(demographics["age"])
+        groups["age"] = band.astype("object")
     for column in ("gender", "occupation"):
         if column in demographics:
             groups[column] = demographics[column]
@@ -67,21 +88,27 @@ def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10)
     all training pairs, ``tail`` the rest, ``cold`` those without a training event. Columns:
     ``model, items, pairs, recall``.
     """
-    popularity = np.bincount(split.seen.indices, minlength=split.seen.shape[1])
+    n_items = len(split.candidates)
+    popularity = np.bincount(split.seen.indices, minlength=n_items)
     order = np.argsort(-popularity, kind="stable")
     by_popularity = popularity[order]
     pairs_before = np.cumsum(by_popularity) - by_popularity
-    is_head = np.zeros(len(popularity), dtype=bool)
-    is_head[order] = pairs_before < popularity.sum() / 2
+    half_of_pairs = popularity.sum() / 2
+    is_head = np.zeros(n_items, dtype=bool)
+    is_head[order] = pairs_before < half_of_pairs
     head_or_tail = np.where(is_head, "head", "tail")
     band = np.where(popularity == 0, "cold", head_or_tail)
-    relevant_counts = pd.Series(band[split.test.indices]).value_counts()
-    rows = []
+    relevant_bands = pd.Series(band[split.test.indices])
+    n_relevant = relevant_bands.value_counts()
+    parts = []
     for name, lists in comparison.lists.items():
         items = lists.items[:, :k]
-        hits = find_hits(items, split.test[lists.users])
-        hit_counts = pd.Series(band[items[hits]]).value_counts()
-        for label, n_relevant in relevant_counts.items():
-            recall = hit_counts.get(label, 0) / n_relevant
-            rows.append((name, label, n_relevant, recall))
-    return pd.DataFrame(rows, columns=["model", "items", "pairs", "recall"])
+        relevant = split.test[lists.users]
+        hits = find_hits(items, relevant)
+        found_bands = pd.Series(band[items[hits]])
+        n_found = found_bands.value_counts().reindex(n_relevant.index, fill_value=0)
+        part = pd.DataFrame({"pairs": n_relevant, "recall": n_found / n_relevant})
+        part.insert(0, "model", name)
+        parts.append(part.rename_axis("items").reset_index())
+    table = pd.concat(parts, ignore_index=True)
+    return table[["model", "items", "pairs", "recall"]]

@@ -1,6 +1,6 @@
 """Split the tables into what trains and what is held back, and check the two for leakage."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,44 +13,44 @@ SPLITS = ("time", "leave_last_out", "random_rows", *BY_KEY, "given")
 LEGACY_SEED = 42  # of NumPy's legacy generator, which drew the splits of Microsoft Recommenders
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The tables that train, the events held back, and the moment between them if there is one."""
-
-    train: Tables
-    held_back: pd.DataFrame
-    cut: pd.Timestamp | None
-
-
 def default_split(tables: Tables) -> str:
     """Return ``time`` where every event has a time stamp and not all the same, else by chance.
 
     By chance is ``random_per_user``.
     """
     events = tables.events
-    if "timestamp" not in events or events["timestamp"].isna().any():
+    if not _all_timed(events):
         return "random_per_user"
-    first, last = events["timestamp"].agg(["min", "max"])
-    return "time" if first < last else "random_per_user"
+    times = events["timestamp"]
+    return "time" if times.min() < times.max() else "random_per_user"
 
 
 def split_tables(
     tables: Tables, how: str, train_share: float | None = None, cut: pd.Timestamp | None = None
-) -> Parts:
+) -> tuple[Tables, pd.DataFrame, pd.Timestamp | None]:
     """Split the tables by `rows_to_train`, their events numbered from 0; raise on a leak.
 
-    With a cut, the training part is what was known then (`Tables.known_at`). Without one,
-    orders and exposures of the (user, item) pairs held back are dropped.
+    Returns
+    -------
+    train : Tables
+        With a cut, what was known then (`Tables.known_at`). Without one, all tables but the
+        orders and exposures of the (user, item) pairs held back.
+    test_events : DataFrame
+        The events held back.
+    cut : Timestamp or None
+        The moment between the two, where there is one.
     """
-    tables = tables.with_events(tables.events.reset_index(drop=True))
-    in_train, cut = rows_to_train(tables.events, how, train_share, cut)
-    held_back = tables.events[~in_train]
+    events = tables.events.reset_index(drop=True)
+    tables = tables.with_events(events)
+    in_train, cut = rows_to_train(events, how, train_share, cut)
+    test_events = events[~in_train]
     if cut is None:
-        train = _without_pairs(tables.with_events(tables.events[in_train]), held_back)
+        train_events = events[in_train]
+        train = _without_pairs(tables.with_events(train_events), test_events)
     else:
         train = tables.known_at(cut)
-    leakage_gate(train, held_back, cut)
-    return Parts(train, held_back, cut)
+    leakage_gate(train, test_events, cut)
+    return train, test_events, cut
 
 
 def rows_to_train(
@@ -81,24 +81,17 @@ def rows_to_train(
     cut : Timestamp or None
         Of ``time`` only.
     """
-    default = 0.8 if how in ("time", "random_per_user") else 0.75
-    share = default if train_share is None else train_share
+    share = train_share
+    if share is None:
+        share = 0.8 if how in ("time", "random_per_user") else 0.75
+    if how == "time":
+        return _before_the_cut(events, share, cut)
+    if how == "leave_last_out":
+        return _all_but_the_last(events), None
+    if how == "given":
+        return _given(events), None
     legacy = np.random.RandomState(LEGACY_SEED)
     n = len(events)
-    if how == "time":
-        times = event_times(events)
-        if cut is None:
-            stamps = np.sort(times)
-            later = np.searchsorted(stamps, stamps[0], side="right")  # the second stamp of all
-            first_test_row = min(max(int(share * n), later), n - 1)
-            cut = pd.Timestamp(stamps[first_test_row]).tz_localize("UTC")
-        cut_time = cut.tz_localize(None).to_datetime64()
-        return times < cut_time, cut
-    if how == "leave_last_out":
-        order = np.argsort(event_times(events), kind="stable")
-        users_by_time = events["user_id"].iloc[order]
-        is_not_last = users_by_time.duplicated(keep="last")
-        return is_not_last.sort_index().to_numpy(), None
     if how == "random_rows":
         n_test = round((1 - share) * n)
         test_rows = legacy.permutation(n)[:n_test]
@@ -106,24 +99,51 @@ def rows_to_train(
         in_train[test_rows] = False
         return in_train, None
     if how in BY_KEY:
-        key, _ = pd.factorize(events[BY_KEY[how]])
-        return _first_of_each(key, legacy.rand(n), share), None
-    if how == "given":
-        return _given(events), None
+        ids = events[BY_KEY[how]]
+        draws = legacy.rand(n)
+        return _first_of_each(ids, draws, share), None
     raise ValueError(f"split {how!r} is unknown; choose one of {', '.join(SPLITS)}")
 
 
-def _without_pairs(tables: Tables, held_back: pd.DataFrame) -> Tables:
+def _before_the_cut(
+    events: pd.DataFrame, share: float, cut: pd.Timestamp | None
+) -> tuple[np.ndarray, pd.Timestamp]:
+    """Mark the events before the cut; without one, find it at ``share`` of the time order."""
+    times = event_times(events)
+    if cut is None:
+        stamps = np.sort(times)
+        row_of_second_stamp = np.searchsorted(stamps, stamps[0], side="right")
+        first_test_row = max(int(share * len(stamps)), row_of_second_stamp)
+        last_row = len(stamps) - 1
+        cut_time = stamps[min(first_test_row, last_row)]
+        cut = pd.Timestamp(cut_time, tz="UTC")
+    return times < cut.tz_localize(None).to_datetime64(), cut
+
+
+def _all_but_the_last(events: pd.DataFrame) -> np.ndarray:
+    """Mark all events but the last of each user; of equal times the later row is the last."""
+    order = np.argsort(event_times(events), kind="stable")
+    users_by_time = events["user_id"].iloc[order]
+    is_not_last = users_by_time.duplicated(keep="last")
+    return is_not_last.sort_index().to_numpy()
+
+
+def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
     """Drop orders and exposures of the (user, item) pairs held back, which would leak them."""
-    pairs_held_back = pd.MultiIndex.from_frame(held_back[["user_id", "item_id"]])
+    pairs_held_back = _user_item_pairs(test_events)
     reduced = {}
-    for name, frame in tables.present().items():
-        if name in ("orders", "exposures"):
+    for name in ("orders", "exposures"):
+        frame = getattr(tables, name)
+        if frame is not None:
             of_items = orders_of_items(frame)
-            pairs = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
-            leaking = of_items.index[pairs.isin(pairs_held_back)]
+            is_held_back = _user_item_pairs(of_items).isin(pairs_held_back)
+            leaking = of_items.index[is_held_back]
             reduced[name] = frame[~frame.index.isin(leaking)]
     return replace(tables, **reduced)
+
+
+def _user_item_pairs(frame: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(frame[["user_id", "item_id"]])
 
 
 def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None) -> None:
@@ -143,8 +163,9 @@ def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | N
     if cut is None:
         return
     for name, frame in train.present().items():
-        for column in {"timestamp", "refunded_at"} & set(frame.columns):
-            late = frame.index[frame[column] >= cut]
+        for column in frame.columns.intersection(["timestamp", "refunded_at"]):
+            is_late = frame[column] >= cut
+            late = frame.index[is_late]
             if len(late):
                 raise ValueError(
                     f"leak: {len(late)} training {name} have {column} at or after the cut "
@@ -160,36 +181,47 @@ def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> flo
     0 for a split by time; None without time stamps. A model trained on the future of what
     it must predict scores better than it ever will in use (Ji et al. 2023).
     """
-    if "timestamp" not in train_events or train_events["timestamp"].isna().any():
+    if not _all_timed(train_events):
         return None
-    stamps = np.sort(event_times(train_events))
-    n_not_later = np.searchsorted(stamps, event_times(test_events), side="right")
-    share_not_later = n_not_later / len(stamps)
+    train_times = np.sort(event_times(train_events))
+    test_times = event_times(test_events)
+    n_not_later = np.searchsorted(train_times, test_times, side="right")
+    share_not_later = n_not_later / len(train_times)
     return float(1 - share_not_later.mean())
+
+
+def _all_timed(events: pd.DataFrame) -> bool:
+    """Whether every event has a time stamp."""
+    return "timestamp" in events and bool(events["timestamp"].notna().all())
 
 
 def event_times(events: pd.DataFrame) -> np.ndarray:
     """Return the events' times as datetime64[us] in UTC; raise where one is missing."""
     if "timestamp" not in events:
         raise ValueError("events have no timestamp; choose how='random_per_user'")
-    missing = int(events["timestamp"].isna().sum())
+    times = events["timestamp"]
+    missing = times.isna().sum()
     if missing:
         raise ValueError(f"{missing} events have no timestamp; drop them or split at random")
-    return events["timestamp"].dt.tz_localize(None).to_numpy("datetime64[us]")
+    return times.dt.tz_localize(None).to_numpy("datetime64[us]")
 
 
-def _first_of_each(key: np.ndarray, draws: np.ndarray, share: float) -> np.ndarray:
-    """Mark the rows with the smallest draws of each key, ``share`` of its rows."""
+def _first_of_each(ids: pd.Series, draws: np.ndarray, share: float) -> np.ndarray:
+    """Mark the rows with the smallest draws of each id, ``share`` of its rows."""
+    key, _ = pd.factorize(ids)
+    n_rows = np.bincount(key)
+    n_train = np.round(share * n_rows)  # half to even
     rank = pd.Series(draws).groupby(key).rank(method="first")
-    n_train_of_key = np.round(share * np.bincount(key))  # half to even
-    return (rank <= n_train_of_key[key]).to_numpy()
+    is_first = rank <= n_train[key]
+    return is_first.to_numpy()
 
 
 def _given(events: pd.DataFrame) -> np.ndarray:
     if "part" not in events:
         raise ValueError("events have no column 'part'; how='given' needs train or test in it")
-    is_valid = events["part"].isin(["train", "test"])
-    if not is_valid.all():
-        invalid = events.loc[~is_valid, "part"]
+    part = events["part"]
+    invalid = part[~part.isin(["train", "test"])]
+    if len(invalid):
         raise ValueError(f"part is {invalid.iloc[0]!r}; it must be train or test")
-    return (events["part"] == "train").to_numpy()
+    is_train = part == "train"
+    return is_train.to_numpy()

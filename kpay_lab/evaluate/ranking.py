@@ -5,13 +5,12 @@ Every metric has the same two arguments:
 - ``hits``, bool array (n_users, k): whether the item at each rank is relevant;
 - ``n_relevant``, int array (n_users,): how many relevant items the user has, at least 1.
 
-Users without a relevant item are left out and counted, see :func:`per_user`. In the formulas
+Users without a relevant item have no value, see :func:`per_user`. In the formulas
 h_r is 1 for a hit at rank r and else 0, n is ``n_relevant``, and k is the length of the list. A
 place that a list leaves empty (item -1) counts as a miss.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -34,7 +33,8 @@ def recall_capped(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
     >>> recall_capped(np.array([[True, False, True, False]]), np.array([8]))
     array([0.5])
     """
-    return hits.sum(axis=1) / np.minimum(n_relevant, hits.shape[1])
+    most_hits = _most_hits(hits, n_relevant)
+    return hits.sum(axis=1) / most_hits
 
 
 def hit(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
@@ -44,7 +44,9 @@ def hit(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 
 def mrr(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
     """One over the rank of the first hit; 0 without one."""
-    return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1), 0.0)
+    rank_of_first_hit = hits.argmax(axis=1) + 1
+    has_hit = hits.any(axis=1)
+    return np.where(has_hit, 1.0 / rank_of_first_hit, 0.0)
 
 
 def average_precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
@@ -55,7 +57,8 @@ def average_precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
     >>> average_precision(np.array([[True, False, True]]), np.array([2]))  # (1/1 + 2/3) / 2
     array([0.83333333])
     """
-    return _precision_sum(hits) / np.minimum(n_relevant, hits.shape[1])
+    most_hits = _most_hits(hits, n_relevant)
+    return _precision_sum(hits) / most_hits
 
 
 def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
@@ -68,10 +71,10 @@ def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
     >>> ndcg(np.array([[False, True]]), np.array([1])) * np.log2(3)
     array([1.])
     """
-    discount = 1.0 / np.log2(np.arange(2, hits.shape[1] + 2))
-    most_hits = np.minimum(n_relevant, hits.shape[1])
-    ideal = np.cumsum(discount)[most_hits - 1]
-    return hits @ discount / ideal
+    ranks = _ranks(hits)
+    discount = 1.0 / np.log2(ranks + 1)
+    most_hits = _most_hits(hits, n_relevant)
+    return _normalised_gain(hits, discount, most_hits)
 
 
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -83,22 +86,6 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "mrr": mrr,
     "ndcg": ndcg,
 }
-
-
-@dataclass(frozen=True)
-class PerUser:
-    """Every metric at every k for each user.
-
-    Parameters
-    ----------
-    values : DataFrame
-        ``metric, k, user, value``, where ``user`` is the user's row in the lists.
-    left_out : int
-        How many users have no relevant item. They have no value; it is not 0.
-    """
-
-    values: pd.DataFrame
-    left_out: int
 
 
 def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
@@ -123,12 +110,15 @@ def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
         raise ValueError(f"{len(items)} lists for {n_rows} rows of relevant items; pass equal rows")
     # Each cell of the matrix has a number, row * n_items + column; a hit is a listed cell
     # among the relevant ones. One number beyond the last cell lets every search end inside.
-    rows = np.repeat(np.arange(n_rows), np.diff(relevant.indptr))
-    relevant_cells = np.append(rows * n_items + relevant.indices, n_rows * n_items)
-    relevant_cells.sort()
-    listed_cells = np.arange(n_rows)[:, None] * n_items + items
-    nearest = relevant_cells[np.searchsorted(relevant_cells, listed_cells)]
-    return (nearest == listed_cells) & (items >= 0)
+    first_cell_of_row = np.arange(n_rows) * n_items
+    n_relevant = np.diff(relevant.indptr)
+    relevant_cells = np.repeat(first_cell_of_row, n_relevant) + relevant.indices
+    beyond_the_last = n_rows * n_items
+    sorted_cells = np.append(np.sort(relevant_cells), beyond_the_last)
+    listed_cells = first_cell_of_row[:, None] + items
+    position = np.searchsorted(sorted_cells, listed_cells)
+    is_relevant = sorted_cells[position] == listed_cells
+    return is_relevant & (items >= 0)
 
 
 def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndarray, csr_array]:
@@ -153,36 +143,46 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     >>> find_hits(items, wanted)
     array([[ True, False]])
     """
-    pairs = pd.concat([relevant[["user_id", "item_id"]], recommended[["user_id", "item_id"]]])
-    rows, user_ids = pd.factorize(pairs["user_id"])
-    columns, item_ids = pd.factorize(pairs["item_id"])
+    ids = ["user_id", "item_id"]
+    both = pd.concat([relevant[ids], recommended[ids]])
+    rows, user_ids = pd.factorize(both["user_id"])
+    columns, item_ids = pd.factorize(both["item_id"])
     n_relevant = len(relevant)
-    ranks = recommended["rank"].to_numpy()
-    lists = np.full((len(user_ids), ranks.max(initial=0)), -1)
-    lists[rows[n_relevant:], ranks - 1] = columns[n_relevant:]
     relevant_cells = (rows[:n_relevant], columns[:n_relevant])
     shape = (len(user_ids), len(item_ids))
-    return lists, csr_array((np.ones(n_relevant), relevant_cells), shape=shape)
+    relevant_matrix = csr_array((np.ones(n_relevant), relevant_cells), shape=shape)
+    ranks = recommended["rank"].to_numpy()
+    longest = ranks.max(initial=0)
+    lists = np.full((len(user_ids), longest), -1)
+    row_of_list = rows[n_relevant:]
+    lists[row_of_list, ranks - 1] = columns[n_relevant:]
+    return lists, relevant_matrix
 
 
-def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> PerUser:
+def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> pd.DataFrame:
     """Compute each of ``METRICS`` at every k for each user who has a relevant item.
 
     ``items`` and ``relevant`` are as in `find_hits`; ``ks`` are the lengths of the lists.
+
+    Returns
+    -------
+    DataFrame
+        ``metric, k, user, value``, where ``user`` is the user's row in the lists. A user
+        without a relevant item has no row: what cannot be measured is not 0.
     """
     if max(ks) > items.shape[1]:
         raise ValueError(f"k = {max(ks)}, but lists hold {items.shape[1]}; rank longer lists")
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
-    n_left_out = len(n_relevant) - len(users)
     hits = find_hits(items, relevant)[users]
     n_relevant = n_relevant[users]
     parts = []
     for k in ks:
         for name, metric in METRICS.items():
             values = metric(hits[:, :k], n_relevant)
-            parts.append(pd.DataFrame({"metric": name, "k": k, "user": users, "value": values}))
-    return PerUser(pd.concat(parts, ignore_index=True), n_left_out)
+            columns = {"metric": name, "k": k, "user": users, "value": values}
+            parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
 
 
 def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame:
@@ -196,34 +196,56 @@ def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame
     """
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
-    hits = find_hits(items[:, :k], relevant)[users]
     n = n_relevant[users]
-    n_hits = hits.sum(axis=1)
-    most_hits = np.minimum(n, k)
-    ranks = np.arange(1, k + 1)
+    hits = find_hits(items[:, :k], relevant)[users]
+    most_hits = _most_hits(hits, n)
+    found = np.maximum(hits.sum(axis=1), 1)
     ap = _precision_sum(hits)
-    mean_of_precisions = (np.cumsum(hits, axis=1) / ranks).mean(axis=1)
+    elliot = _precisions(hits).mean(axis=1)
+    ranks = _ranks(hits)
     discount = 1.0 / np.log2(ranks + 1)
-    ideal_of_k = hits @ discount / discount.sum()
+    rectools = hits @ discount / discount.sum()
     lenskit_discount = 1.0 / np.maximum(np.log2(ranks), 1.0)
-    lenskit = hits @ lenskit_discount / np.cumsum(lenskit_discount)[most_hits - 1]
-    rows = [
-        ("map", "AP / min(n_relevant, k)", "ours", average_precision(hits, n)),
-        ("map", "AP / n_relevant (map_trec)", "trec_eval, ranx, RecTools", ap / n),
-        ("map", "AP / k", "RecTools divide_by_k", ap / k),
-        ("map", "mean of precision at 1..k", "Elliot", mean_of_precisions),
-        ("map", "AP / hits", "some notebooks", ap / np.maximum(n_hits, 1)),
-        ("ndcg", "ideal of min(n_relevant, k) hits", "ours", ndcg(hits, n)),
-        ("ndcg", "ideal always of k hits", "RecTools default", ideal_of_k),
-        ("ndcg", "discount max(log2 rank, 1)", "LensKit", lenskit),
-        ("recall", "hits / n_relevant", "ours", recall(hits, n)),
-        ("recall", "hits / min(n_relevant, k)", "LensKit", recall_capped(hits, n)),
-    ]
-    means = [(*labels, float(values.mean())) for *labels, values in rows]
-    return pd.DataFrame(means, columns=["metric", "definition", "used_by", "value"])
+    lenskit = _normalised_gain(hits, lenskit_discount, most_hits)
+    definitions = {
+        ("map", "AP / min(n_relevant, k)", "ours"): average_precision(hits, n),
+        ("map", "AP / n_relevant (map_trec)", "trec_eval, ranx, RecTools"): ap / n,
+        ("map", "AP / k", "RecTools divide_by_k"): ap / k,
+        ("map", "mean of precision at 1..k", "Elliot"): elliot,
+        ("map", "AP / hits", "some notebooks"): ap / found,
+        ("ndcg", "ideal of min(n_relevant, k) hits", "ours"): ndcg(hits, n),
+        ("ndcg", "ideal always of k hits", "RecTools default"): rectools,
+        ("ndcg", "discount max(log2 rank, 1)", "LensKit"): lenskit,
+        ("recall", "hits / n_relevant", "ours"): recall(hits, n),
+        ("recall", "hits / min(n_relevant, k)", "LensKit"): recall_capped(hits, n),
+    }
+    means = {labels: values.mean() for labels, values in definitions.items()}
+    table = pd.Series(means, name="value")
+    return table.rename_axis(["metric", "definition", "used_by"]).reset_index()
+
+
+def _ranks(hits: np.ndarray) -> np.ndarray:
+    """Return the ranks of the places of a list, 1 to k."""
+    return np.arange(1, hits.shape[1] + 1)
+
+
+def _most_hits(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Return how many hits the best list of k places has: min(n, k) of each user."""
+    return np.minimum(n_relevant, hits.shape[1])
+
+
+def _precisions(hits: np.ndarray) -> np.ndarray:
+    """Return the precision of the first 1 to k places: (n_users, k)."""
+    return np.cumsum(hits, axis=1) / _ranks(hits)
 
 
 def _precision_sum(hits: np.ndarray) -> np.ndarray:
     """Return sum_r h_r P@r of each user: the sum of the precisions at the ranks of the hits."""
-    precisions = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    return (precisions * hits).sum(axis=1)
+    precisions_at_hits = _precisions(hits) * hits
+    return precisions_at_hits.sum(axis=1)
+
+
+def _normalised_gain(hits: np.ndarray, discount: np.ndarray, most_hits: np.ndarray) -> np.ndarray:
+    """Return the discounted hits, divided by those of the best list: its hits stand first."""
+    ideal = np.cumsum(discount)[most_hits - 1]
+    return hits @ discount / ideal

@@ -50,14 +50,24 @@ def search(
         validation = make_split(tables, interest_of, how=default_split(tables))
     except TooLittleError:
         return pd.DataFrame(columns=[*space, "value", "seconds"])
-    sizes = [len(choice) if hasattr(choice, "__len__") else np.inf for choice in space.values()]
-    n_settings = float(np.prod(sizes))
+    n_settings = _count_settings(space)
     n_trials = int(min(n_trials, n_settings))
     seed = int(rng.integers(2**32))
     rows = []
     for setting in ParameterSampler(space, n_trials, random_state=seed):
-        trial = compare({"trial": model(**setting)}, validation, [k], on_progress=on_progress)
-        is_ndcg = trial.values["metric"] == "ndcg"
-        mean_ndcg = trial.values.loc[is_ndcg, "value"].mean()
-        rows.append({**setting, "value": mean_ndcg, "seconds": trial.seconds["trial"]})
-    return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
+        trial = {"trial": model(**setting)}
+        measured = compare(trial, validation, [k], on_progress=on_progress)
+        ndcg = measured.values.query("metric == 'ndcg'")
+        mean_ndcg = ndcg["value"].mean()
+        seconds = measured.seconds["trial"]
+        rows.append({**setting, "value": mean_ndcg, "seconds": seconds})
+    trials = pd.DataFrame(rows)
+    return trials.sort_values("value", ascending=False, ignore_index=True)
+
+
+def _count_settings(space: Mapping[str, Any]) -> float:
+    """Return how many settings a space holds; a distribution holds infinitely many."""
+    n_settings = 1.0
+    for choice in space.values():
+        n_settings *= len(choice) if hasattr(choice, "__len__") else np.inf
+    return n_settings

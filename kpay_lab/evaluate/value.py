@@ -17,11 +17,11 @@ def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_a
 
     An order without an item or an amount is no revenue of an item.
     """
-    orders = orders_of_items(orders)
-    net = net_amount(orders).fillna(0.0).to_numpy()
-    matrix = InterestMatrix.from_pairs(
-        orders["user_id"], orders["item_id"], net, users=users, items=items
-    )
+    of_items = orders_of_items(orders)
+    net = net_amount(of_items).fillna(0.0).to_numpy()
+    buyers = of_items["user_id"]
+    bought = of_items["item_id"]
+    matrix = InterestMatrix.from_pairs(buyers, bought, net, users=users, items=items)
     return matrix.values
 
 
@@ -32,13 +32,14 @@ def has_revenue(tables: Tables) -> bool:
 
 def held_back_revenue(tables: Tables, split: Split) -> csr_array:
     """Net revenue of the test part: the orders that training did not know."""
-    train = split.train.tables
-    if tables.orders is None or train is None or train.orders is None:
+    train = split.train
+    known_orders = train.tables.orders if train.tables is not None else None
+    if tables.orders is None or known_orders is None:
         raise ValueError("revenue needs an orders table, and these tables have none")
     if not has_revenue(tables):
         raise ValueError("revenue needs orders with an item and an amount; these have none")
-    later = tables.orders.drop(index=train.orders.index)
-    return net_revenue(later, split.train.interest.users, split.train.interest.items)
+    later = tables.orders.drop(index=known_orders.index)
+    return net_revenue(later, train.interest.users, train.interest.items)
 
 
 def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
@@ -52,8 +53,9 @@ def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
     """
     row_numbers = np.arange(len(items))[:, None]
     rows = np.broadcast_to(row_numbers, items.shape)
-    amounts = np.asarray(paid[rows.ravel(), items.ravel()]).reshape(items.shape)
-    return np.where(items >= 0, amounts, 0.0).sum(axis=1)
+    amounts = paid[rows, items].toarray()
+    amounts[items < 0] = 0.0
+    return amounts.sum(axis=1)
 
 
 def true_regret(
@@ -89,9 +91,11 @@ def true_regret(
     """
     available = np.where(candidates, interest, 0.0)
     available[seen.tocoo().coords] = 0.0
+    n_items = available.shape[1]
     k = items.shape[1]
-    best_items = largest(available, min(k, available.shape[1]))
+    best_items = largest(available, min(k, n_items))
     best = np.take_along_axis(available, best_items, axis=1)
     listed = np.take_along_axis(available, items, axis=1)
-    listed = np.where(items >= 0, listed, 0.0)
-    return (best.sum(axis=1) - listed.sum(axis=1)) / k
+    listed[items < 0] = 0.0
+    lost = best.sum(axis=1) - listed.sum(axis=1)
+    return lost / k

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import tea_tasting
+from tea_tasting.aggr import Aggregates
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,10 @@ class ABData:
                 f"{metric.name} is missing or infinite in {bad.size} rows, the first is row "
                 f"{bad[0] + 1}; fill it (0 for what did not happen) or drop the rows"
             )
-        if metric.per and any(values[1, rows].sum() <= 0 for rows in self.arms):
+        if metric.per is None:
+            return
+        denominators = [values[1, rows].sum() for rows in self.arms]
+        if min(denominators) <= 0:
             raise ValueError(f"{metric.per} sums to 0 in an arm; it cannot be a denominator")
 
     @property
@@ -192,10 +196,8 @@ def sample_ratio(
     >>> sample_ratio(44_700, 45_489).sentence()[:69]
     'Sample ratio 44,700 : 45,489, p = 0.0086: fails at 0.01 and passes at'
     """
-    n = n_control + n_treatment
-    if n < 1000:
-        test = stats.binomtest(n_treatment, n, treatment_share)
-    else:
-        planned = [n * (1 - treatment_share), n * treatment_share]
-        test = stats.chisquare([n_control, n_treatment], planned)
-    return SampleRatio(n_control, n_treatment, float(test.pvalue), alpha)
+    sizes = {"control": Aggregates(n_control), "treatment": Aggregates(n_treatment)}
+    planned_ratio = treatment_share / (1 - treatment_share)
+    check = tea_tasting.SampleRatio(planned_ratio, correction=False)
+    found = check.analyze(sizes, "control", "treatment")
+    return SampleRatio(n_control, n_treatment, found.pvalue, alpha)

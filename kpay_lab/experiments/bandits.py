@@ -1,10 +1,17 @@
 """Bandits: policies that learn which arm pays while they choose, played in many seeds at once."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import pandas as pd
 from scipy import stats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_POINTS = 400  # of a curve, however many the steps
+MEASURES = {"regret": "cumulative regret", "best_share": "share on the best arm"}
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,10 @@ class UCB1(_Counting):
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Choose the arm that could be best; every arm is tried once first."""
-        t = np.maximum(self.pulls_.sum(axis=1, keepdims=True), 1)
-        bonus = np.sqrt(2 * np.log(t) / np.maximum(self.pulls_, 1))
+        n_pulls = self.pulls_.sum(axis=1, keepdims=True)
+        t = np.maximum(n_pulls, 1)
+        pulls = np.maximum(self.pulls_, 1)
+        bonus = np.sqrt(2 * np.log(t) / pulls)
         return _best(self.means() + bonus, rng)
 
 
@@ -100,7 +109,8 @@ class Thompson(_Counting):
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw a mean for each arm, take the largest."""
-        means = rng.beta(1 + self.wins_, 1 + self.pulls_ - self.wins_)
+        losses = self.pulls_ - self.wins_
+        means = rng.beta(1 + self.wins_, 1 + losses)
         return means.argmax(axis=1)
 
 
@@ -156,11 +166,38 @@ class BanditRun:
         margin = quantile * values.std(axis=0, ddof=1) / np.sqrt(n)
         return mean, mean - margin, mean + margin
 
+    def table(self) -> pd.DataFrame:
+        """Return regret and the share on the best arm, a row a step: mean, low and high."""
+        regret, regret_low, regret_high = self.curve(self.regret)
+        share, share_low, share_high = self.curve(self.best_share)
+        columns = {
+            "regret": regret,
+            "regret_low": regret_low,
+            "regret_high": regret_high,
+            "best_share": share,
+            "best_share_low": share_low,
+            "best_share_high": share_high,
+        }
+        steps = pd.RangeIndex(1, len(regret) + 1, name="step")
+        return pd.DataFrame(columns, steps)
+
     @property
     def best_share(self) -> np.ndarray:
         """Share of the traffic so far that went to the best arm, (n_seeds, n_steps)."""
         n_steps = self.on_best.shape[1]
         return self.on_best.cumsum(axis=1) / np.arange(1, n_steps + 1)
+
+    def plot(self, ax: "Axes | None" = None, *, measure: str = "regret", label: str = "") -> "Axes":
+        """Draw ``regret`` or ``best_share`` by step with its interval, and return the Axes."""
+        from kpay_lab.plots import plot_curves  # here, for matplotlib is slow to import
+
+        means = self.table()
+        places = np.linspace(0, len(means) - 1, MOST_POINTS).astype(int)
+        means = means.iloc[np.unique(places)].reset_index()
+        band = {f"{measure}_low": "low", f"{measure}_high": "high"}
+        curves = {label: means.rename(columns=band)}
+        words = MEASURES[measure]
+        return plot_curves(curves, "step", measure, ax=ax, band=True, xlabel="step", ylabel=words)
 
 
 def run_bandit(

@@ -153,10 +153,9 @@ def _rates(
     n = np.maximum(arm @ counts, 1)
     p = arm @ sums / n
     by_exposure = p * (1 - p) / n
-    squared_residuals = (
-        arm @ sums**2
-        - 2 * p * (arm @ (sums * counts))
-        + p**2 * (arm @ counts**2)
-    )  # fmt: skip
+    sum_of_squares = arm @ sums**2
+    sum_of_products = arm @ (sums * counts)
+    sum_of_squared_counts = arm @ counts**2
+    squared_residuals = sum_of_squares - 2 * p * sum_of_products + p**2 * sum_of_squared_counts
     by_user = squared_residuals / n**2
     return p, np.array([by_exposure, by_user])

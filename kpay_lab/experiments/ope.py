@@ -6,36 +6,54 @@ lowers the variance and biases IPS, SNIPS and DR.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy.stats import norm
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """One estimate of the target policy's mean reward; DM carries no interval (NaN)."""
-
-    method: str
-    value: float
-    se: float
-    low: float
-    high: float
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
 class OffPolicy:
-    """The estimates, the most trustworthy first, and what says how far to trust them.
+    """Estimates of the target policy's mean reward, and what says how far to trust them.
 
-    ``ess`` is the effective sample size (Σ w)² / Σ w² (Kish, 1965); mean and largest weight
-    and the share clipped are those of the weights before clipping.
+    Parameters
+    ----------
+    estimates : DataFrame, index method
+        value, se, low, high; the most trustworthy first. DM carries no interval (NaN).
+    ess : float
+        Effective sample size (Σ w)² / Σ w² (Kish, 1965).
+    mean_weight, max_weight, clipped_share : float
+        Of the weights before clipping.
+    warnings : tuple of str
+        What makes the estimates doubtful, in words.
     """
 
-    estimates: tuple[Estimate, ...]
+    estimates: pd.DataFrame
     ess: float
     mean_weight: float
     max_weight: float
     clipped_share: float
     warnings: tuple[str, ...]
+
+    def table(self) -> pd.DataFrame:
+        """Return the estimates, a row a method."""
+        return self.estimates
+
+    def plot(self, ax: "Axes | None" = None, *, known: float | None = None) -> "Axes":
+        """Draw the estimates, and a line at the ``known`` value; return the Axes."""
+        from kpay_lab.plots import PALETTE, TRUTH, plot_intervals  # matplotlib is slow to import
+
+        colours = PALETTE[: len(self.estimates)]
+        label = "value of the policy"
+        ax = plot_intervals(self.estimates, ax=ax, colours=colours, xlabel=label)
+        if known is not None:
+            ax.axvline(known, **TRUTH)
+        ax.set_title(f"counts as {self.ess:,.0f} rows")
+        return ax
 
 
 def evaluate_policy(
@@ -82,14 +100,14 @@ def evaluate_policy(
     self_normalised = _self_normalised_mean_and_error(clipped, rewards)
     inverse_propensity = _mean_and_error(clipped * rewards)
     direct_method = (direct.mean(), np.nan)
-    estimates = (
-        _estimate("DR", doubly_robust, level),
-        _estimate("SNIPS", self_normalised, level),
-        _estimate("IPS", inverse_propensity, level),
-        _estimate("DM", direct_method, level),
-    )
+    values_and_errors = {
+        "DR": doubly_robust,
+        "SNIPS": self_normalised,
+        "IPS": inverse_propensity,
+        "DM": direct_method,
+    }
     return OffPolicy(
-        estimates,
+        _with_intervals(values_and_errors, level),
         ess=_effective_sample_size(clipped),
         mean_weight=float(weights.mean()),
         max_weight=float(weights.max()),
@@ -98,16 +116,15 @@ def evaluate_policy(
     )
 
 
-def _estimate(method: str, mean_and_error: tuple[float, float], level: float) -> Estimate:
-    value, se = mean_and_error
-    margin = norm.ppf((1 + level) / 2) * se
-    return Estimate(
-        method,
-        value=float(value),
-        se=float(se),
-        low=float(value - margin),
-        high=float(value + margin),
-    )
+def _with_intervals(
+    values_and_errors: dict[str, tuple[float, float]], level: float
+) -> pd.DataFrame:
+    """Put the value and the standard error of each method into a frame, with normal intervals."""
+    table = pd.DataFrame.from_dict(values_and_errors, orient="index", columns=["value", "se"])
+    margin = norm.ppf((1 + level) / 2) * table["se"]
+    table["low"] = table["value"] - margin
+    table["high"] = table["value"] + margin
+    return table.rename_axis("method")
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float]:

@@ -1,7 +1,10 @@
 """Plan a test before it starts: the power of a number of units, and the units a power needs."""
 
+from typing import Any
+
 import numpy as np
-from scipy.stats import norm
+from tea_tasting import Mean
+from tea_tasting.aggr import Aggregates
 
 ALPHA = 0.05  # of the two-sided test
 
@@ -17,14 +20,17 @@ def power(effect: float, sd: float, n_units: np.ndarray | int, *, share: float =
     >>> power(0.01, 0.5, np.array([10_000, 78_489])).round(2)
     array([0.17, 0.8 ])
     """
-    root = np.sqrt(np.asarray(n_units) * share * (1 - share))
-    t = abs(effect) * root / sd  # |d| / se
-    z = norm.ppf(1 - ALPHA / 2)
-    return norm.cdf(t - z) + norm.cdf(-t - z)
+    sizes = np.atleast_1d(n_units)
+    test = _test(effect, share, n_obs=sizes.tolist())
+    planned = test.solve_power_from_aggregates(_one_unit(sd), "power")
+    found = np.array([plan.power for plan in planned])
+    return found.reshape(np.shape(n_units))
 
 
 def sample_size(effect: float, sd: float, *, power: float = 0.8, share: float = 0.5) -> int:
-    """Return the units of both arms needed: n = (z_(1−α/2) + z_power)² sd² / (d² s (1 − s)).
+    """Return the fewest units of both arms with which the test has that power.
+
+    They are close to n = (z_(1−α/2) + z_power)² sd² / (d² s (1 − s)).
 
     >>> sample_size(0.01, 0.5)
     78489
@@ -34,6 +40,17 @@ def sample_size(effect: float, sd: float, *, power: float = 0.8, share: float = 
             f"effect {effect}, sd {sd}, share {share}: a sample size needs an effect other than "
             "0, a positive sd and a share between 0 and 1"
         )
-    z = norm.ppf(1 - ALPHA / 2) + norm.ppf(power)
-    n_units = (z * sd / effect) ** 2 / (share * (1 - share))
-    return int(np.ceil(n_units))
+    test = _test(effect, share, power=power)
+    (planned,) = test.solve_power_from_aggregates(_one_unit(sd), "n_obs")
+    return planned.n_obs
+
+
+def _test(effect: float, share: float, **options: Any) -> Mean:
+    """Return tea-tasting's test of a mean; its ratio is that of treated to control units."""
+    ratio = share / (1 - share)
+    return Mean("y", effect_size=effect, ratio=ratio, alpha=ALPHA, use_t=False, **options)
+
+
+def _one_unit(sd: float) -> Aggregates:
+    """Return the spread of a unit; its mean is needed for relative effects only."""
+    return Aggregates(1, {"y": 1.0}, {"y": sd**2})

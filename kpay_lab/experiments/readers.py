@@ -56,6 +56,19 @@ class BanditLog:
     n_actions: int
     items: pd.DataFrame
 
+    def click_rate(self) -> Interval:
+        """Return the mean reward of the policy that wrote the log, with its 95 % interval."""
+        return wilson(int(self.reward.sum()), len(self.reward))
+
+    def policy(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the `position_policy` of the log, and how often it shows each cell."""
+        return position_policy(self.action, self.position, self.propensity, self.n_actions)
+
+    def unsupported_share(self) -> float:
+        """Share of (position, item) cells never shown, whose probability is taken as 0."""
+        _, n_logged = self.policy()
+        return float((n_logged == 0).mean())
+
 
 def open_bandit(folder: str | Path, policy: str, campaign: str) -> BanditLog:
     """Read a log of Open Bandit (Saito et al., 2021): policy ``random`` or ``bts``, campaign."""
@@ -74,36 +87,19 @@ def open_bandit(folder: str | Path, policy: str, campaign: str) -> BanditLog:
     )
 
 
-@dataclass(frozen=True)
-class OnPolicyComparison:
-    """The value of a policy estimated from another policy's log, and the mean reward in its own.
-
-    ``unsupported`` is the share of (position, item) cells that its own log never shows and
-    whose probability is therefore taken as 0.
-    """
-
-    off_policy: OffPolicy
-    on_policy: Interval
-    unsupported: float
-
-
-def compare_with_on_policy(
+def off_policy(
     log: BanditLog, target: BanditLog, *, rng: np.random.Generator, clip: float = np.inf
-) -> OnPolicyComparison:
-    """Estimate from ``log`` the value of the policy that wrote ``target``, and compare with it.
+) -> OffPolicy:
+    """Estimate from ``log`` the value of the policy that wrote ``target``.
 
     The logs hold propensities of logged items only, so the target's probabilities are the
-    approximation of `position_policy`, made from its own log.
+    approximation of `position_policy`, made from its own log. Hold the result against the
+    target's own `BanditLog.click_rate`.
     """
-    by_position, n_logged = position_policy(
-        target.action, target.position, target.propensity, target.n_actions
-    )
+    by_position, _ = target.policy()
     row = log.position - 1
     indicators = np.eye(len(by_position))[row]
     predicted = cross_fit(indicators, log.action, log.reward, log.n_actions, rng=rng)
-    off_policy = evaluate_policy(
+    return evaluate_policy(
         log.reward, log.action, log.propensity, by_position[row], predicted, clip=clip
     )
-    on_policy = wilson(target.reward.sum(), len(target.reward))
-    unsupported = float((n_logged == 0).mean())
-    return OnPolicyComparison(off_policy, on_policy, unsupported)

@@ -1,8 +1,13 @@
 """Confidence sequences: intervals that stay valid however often one looks at a running test."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -14,6 +19,11 @@ class ConfidenceSequence:
     low: np.ndarray
     high: np.ndarray
 
+    def table(self) -> pd.DataFrame:
+        """Return difference, se, low and high, a row a unit seen."""
+        n_units = pd.RangeIndex(1, len(self.difference) + 1, name="units")
+        return pd.DataFrame(vars(self), n_units)
+
     @property
     def stopped_at(self) -> int | None:
         """Units seen when the interval first left out 0; None if it never did."""
@@ -21,6 +31,23 @@ class ConfidenceSequence:
         if not excludes_zero.any():
             return None
         return int(excludes_zero.argmax()) + 1
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the interval against d ± 1.96 se, which is valid at a single look."""
+        from kpay_lab.plots import ORANGE, plot_curves  # here, for matplotlib is slow to import
+
+        looks = self.table()[np.isfinite(self.low)].reset_index()
+        units = looks["units"]
+        label = "difference, always-valid interval"
+        ax = plot_curves({label: looks}, "units", "difference", ax=ax, band=True)
+        margin = 1.96 * looks["se"]
+        at_one_look = {"color": ORANGE, "linestyle": ":"}
+        ax.plot(units, looks["difference"] - margin, label="valid at one look", **at_one_look)
+        ax.plot(units, looks["difference"] + margin, **at_one_look)
+        ax.axhline(0, color="black", linewidth=0.8)
+        ax.set(xlabel="units seen", ylabel="treatment − control")
+        ax.legend()
+        return ax
 
 
 def confidence_sequence(
@@ -61,9 +88,11 @@ def confidence_sequence(
     log_alpha = 2 * np.log(1 - level)
     kappa = np.log(1 - log_alpha) - log_alpha
     r = kappa * n / tightest_at
-    margin = se * np.sqrt((1 + 1 / r) * (np.log1p(r) - log_alpha))
+    inflation = (1 + 1 / r) * (np.log1p(r) - log_alpha)
+    margin = se * np.sqrt(inflation)
     constant = (treatment_variance == 0) | (control_variance == 0)
-    margin[(n < first_look) | constant | np.isnan(margin)] = np.inf
+    says_nothing = (n < first_look) | constant | np.isnan(margin)
+    margin[says_nothing] = np.inf
     return ConfidenceSequence(difference, se, difference - margin, difference + margin)
 
 

@@ -23,6 +23,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kpay_lab.stats import ratio
+
 Matrix = np.ndarray
 
 
@@ -51,9 +53,10 @@ def published_interest(A: Matrix, mu: float, identity: str = "eye") -> Matrix:
            [0.5, 1. ]])
     """
     A = _matrix("A", A)
-    if identity == "eye" and A.shape[0] != A.shape[1]:
+    n_users, n_items = A.shape
+    if identity == "eye" and n_users != n_items:
         raise ValueError(
-            f"A is {A.shape[0]} x {A.shape[1]}: P = A + mu I has no identity matrix of that shape; "
+            f"A is {n_users} x {n_items}: P = A + mu I has no identity matrix of that shape; "
             "use identity='ones' or predicted_interest"
         )
     return A + mu * _identity(A, identity)
@@ -91,7 +94,9 @@ def published_relevance(C: Matrix, D: Matrix, reading: str = "meaning") -> Matri
         raise ValueError(f"C has {C.shape[1]} features and D has {D.shape[1]}; they must agree")
     if reading not in ("meaning", "indices"):
         raise ValueError(f"reading is {reading!r}; choose 'meaning' or 'indices'")
-    return D @ C.T if reading == "meaning" else C @ D.T
+    if reading == "meaning":
+        return D @ C.T
+    return C @ D.T
 
 
 def published_score(R: Matrix, A: Matrix, B: Matrix, weights: tuple[float, float, float]) -> Matrix:
@@ -170,14 +175,16 @@ def predicted_interest(
     """
     A = _matrix("A", A)
     n_users = A.shape[0]
-    means = A.mean(axis=1) if mu is None else np.asarray(mu, dtype=np.float64)
-    is_one_number = means.shape == ()
-    if not is_one_number and means.shape != (n_users,):
+    if mu is None:
+        mu = A.mean(axis=1)
+    means = np.asarray(mu, dtype=np.float64)
+    if means.shape not in ((), (n_users,)):
         raise ValueError(
             f"mu has shape {means.shape}; give one number or one for each of {n_users} users"
         )
     mean_of_user = np.broadcast_to(means, (n_users,))
-    return A + mean_of_user[:, None] * _identity(A, identity)
+    added = mean_of_user[:, None] * _identity(A, identity)
+    return A + added
 
 
 def content_relevance(C: Matrix, D: Matrix, *, normalise: bool = True) -> Matrix:
@@ -241,8 +248,10 @@ def unit_range(values: Matrix) -> Matrix:
     array([[0. , 0.5, 1. ]])
     """
     low = values.min()
-    high = values.max()
-    return np.zeros_like(values) if high == low else (values - low) / (high - low)
+    span = values.max() - low
+    if span == 0:
+        return np.zeros_like(values)
+    return (values - low) / span
 
 
 def own_share(B: Matrix) -> Matrix:
@@ -252,7 +261,8 @@ def own_share(B: Matrix) -> Matrix:
     array([[0.6, 0.4]])
     """
     B = _matrix("B", B)
-    return _divided(B, B.sum(axis=1, keepdims=True))
+    total = B.sum(axis=1, keepdims=True)
+    return ratio(B, total)
 
 
 def _matrix(name: str, values: Matrix) -> Matrix:
@@ -263,7 +273,8 @@ def _matrix(name: str, values: Matrix) -> Matrix:
 
 
 def _same_shape(**matrices: Matrix) -> None:
-    if len({matrix.shape for matrix in matrices.values()}) > 1:
+    different_shapes = {matrix.shape for matrix in matrices.values()}
+    if len(different_shapes) > 1:
         shapes = ", ".join(f"{name} is {matrix.shape}" for name, matrix in matrices.items())
         raise ValueError(f"{shapes}; all must have one shape")
 
@@ -271,13 +282,11 @@ def _same_shape(**matrices: Matrix) -> None:
 def _identity(A: Matrix, identity: str) -> Matrix:
     if identity not in ("eye", "ones"):
         raise ValueError(f"identity is {identity!r}; choose 'eye' or 'ones'")
-    return np.eye(*A.shape) if identity == "eye" else np.ones_like(A)
+    if identity == "ones":
+        return np.ones_like(A)
+    return np.eye(*A.shape)
 
 
 def _unit_rows(values: Matrix) -> Matrix:
-    return _divided(values, np.linalg.norm(values, axis=1, keepdims=True))
-
-
-def _divided(rows: Matrix, by: Matrix) -> Matrix:
-    """Divide each row by its number, ``by`` of shape (n, 1); a row whose number is 0 becomes 0."""
-    return np.divide(rows, by, out=np.zeros_like(rows), where=by > 0)
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    return ratio(values, length)

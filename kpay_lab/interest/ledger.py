@@ -9,7 +9,8 @@ A row's verdict is one of
 - ``not_given``: the document prints no value.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ from kpay_lab.interest.formulas import (
     published_score,
 )
 from kpay_lab.interest.published import WORKED_CASE, WorkedCase
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERDICTS = ("reproduced", "reproduced_if", "cannot_be", "not_given")
 COLUMNS = ["key", "computed", "printed", "difference", "verdict", "needs"]
@@ -51,7 +55,8 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
     Name: R/u_1/v_1, dtype: object
     """
     rows = []
-    for user, mean in zip(case.users, case.interest.mean(axis=1), strict=True):
+    mean_of_user = case.interest.mean(axis=1)
+    for user, mean in zip(case.users, mean_of_user, strict=True):
         rows.append(_row(f"mu/{user}", mean, case.mean_interest, ""))
     for part in (_interest, _predicted, _relevance, _score, _comment):
         rows += part(case)
@@ -60,7 +65,49 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
 
 def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
     """Count the ledger's lines by verdict, verdicts without a line included."""
-    return ledger["verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
+    counts = ledger["verdict"].value_counts()
+    return counts.reindex(list(VERDICTS), fill_value=0)
+
+
+def plot_what_if(
+    mu: float,
+    w1: float,
+    w2: float,
+    w3: float,
+    threshold: float,
+    translations: Mapping[str, str] | None = None,
+) -> "Figure":
+    """Draw P, S and C of the worked case for values of one's own, beside what is printed.
+
+    P reads I as the identity; S puts P in the place of R, as the table does, and takes B as the
+    share of the user's own watch time; C = A B is held against the printed label. A panel's
+    title counts the cells that come out, within half a unit of the second decimal.
+    ``translations`` are those of `plots.relabel`.
+    """
+    import matplotlib.pyplot as plt  # here, for matplotlib is slow to import
+
+    from kpay_lab import plots
+
+    case = WORKED_CASE
+    P = published_interest(case.interest, mu)
+    share = own_share(case.watch_time)
+    S = published_score(case.predicted, case.interest, share, (w1, w2, w3))
+    products = published_comment(case.interest, case.watch_time).ravel()
+    cells = [f"{user} {item}" for user in case.users for item in case.items]
+    fig, (interest, score, comment) = plots.new_figure(1, 3, height=2.6, sharey=True)
+    tables = {"P": (P, case.predicted, interest), "S": (S, case.ratings, score)}
+    for symbol, (computed, printed, ax) in tables.items():
+        hits = (np.abs(computed - printed) < 0.005).sum()
+        plots.plot_pairs(cells, printed.ravel(), computed.ravel(), ax=ax, xlim=(-0.05, 1.55))
+        ax.set_title(f"{symbol}: {hits} / {len(cells)}")
+    right = (products > threshold) == case.commented.ravel()
+    colours = np.where(right, plots.GREEN, plots.RED)
+    plots.plot_bars(pd.Series(products, cells), ax=comment, colours=colours, xlim=(0, 30))
+    comment.axvline(threshold, **plots.TRUTH)
+    comment.set_title(f"C: {right.sum()} / {len(cells)}")
+    plots.add_legend(fig)
+    plt.close(fig)  # else a slider's output would draw it a second time
+    return plots.relabel(fig, translations or {})
 
 
 def comment_thresholds(case: WorkedCase = WORKED_CASE) -> tuple[float, float]:
@@ -70,37 +117,45 @@ def comment_thresholds(case: WorkedCase = WORKED_CASE) -> tuple[float, float]:
     (20.0, 25.0)
     """
     values = published_comment(case.interest, case.watch_time)
-    return float(values[~case.commented].max()), float(values[case.commented].min())
+    low = values[~case.commented].max()
+    high = values[case.commented].min()
+    return float(low), float(high)
 
 
 def _interest(case: WorkedCase) -> list[Row]:
     """A itself: printed without values; the share of own watch time is one way to make it."""
     needs = "the document to say how A is made; shown: the share of the user's own watch time"
     shares = own_share(case.watch_time).ravel()
+    keys = _keys("A", case)
     rows: list[Row] = []
-    for key, share in zip(_keys("A", case), shares, strict=True):
+    for key, share in zip(keys, shares, strict=True):
         rows.append((key, _clean(share), None, None, "not_given", needs))
     return rows
 
 
 def _predicted(case: WorkedCase) -> list[Row]:
     rows = []
-    for symbol, identity in (("P", "eye"), ("P[ones]", "ones")):
+    readings = {"P": "eye", "P[ones]": "ones"}
+    for symbol, identity in readings.items():
         computed = published_interest(case.interest, case.mean_interest, identity)
-        needs = []
         added_by_formula = computed - case.interest
         needed = case.predicted - added_by_formula
-        for value, printed in zip(needed.flat, case.interest.flat, strict=True):
-            words = f"A = {value:.2g}, but the rating table prints {printed:.2g}"
-            negative = ", and a degree of interest is not negative"
-            needs.append(words + (negative if value < 0 else ""))
+        needs = map(_needed_interest, needed.flat, case.interest.flat)
         rows += _table(_keys(symbol, case), computed, case.predicted, needs)
     return rows
 
 
+def _needed_interest(value: float, printed: float) -> str:
+    words = f"A = {value:.2g}, but the rating table prints {printed:.2g}"
+    if value < 0:
+        return f"{words}, and a degree of interest is not negative"
+    return words
+
+
 def _relevance(case: WorkedCase) -> list[Row]:
     rows = []
-    for symbol, reading in (("R", "meaning"), ("R[indices]", "indices")):
+    readings = {"R": "meaning", "R[indices]": "indices"}
+    for symbol, reading in readings.items():
         computed = published_relevance(case.item_features, case.user_features, reading)
         ratios = (case.content_scores / computed).flat
         words = "this product to be {:.3g} times as large; C and D are both printed"
@@ -110,17 +165,19 @@ def _relevance(case: WorkedCase) -> list[Row]:
 
 
 def _score(case: WorkedCase) -> list[Row]:
-    first, second, third = case.weights
-    by_meaning = published_relevance(case.item_features, case.user_features)
-    readings = (
-        ("S", case.predicted, case.watch_time),
-        ("S[formula]", by_meaning, case.watch_time),
-        ("S[share]", case.predicted, own_share(case.watch_time)),
-    )
+    weight_of_R, weight_of_A, weight_of_B = case.weights
+    relevance = published_relevance(case.item_features, case.user_features)
+    share = own_share(case.watch_time)
+    readings = {
+        "S": (case.predicted, case.watch_time),
+        "S[formula]": (relevance, case.watch_time),
+        "S[share]": (case.predicted, share),
+    }
     rows = []
-    for symbol, R, B in readings:
+    for symbol, (R, B) in readings.items():
         computed = published_score(R, case.interest, B, case.weights)
-        needed = (case.ratings - first * R - second * case.interest) / third
+        left_for_B = case.ratings - weight_of_R * R - weight_of_A * case.interest
+        needed = left_for_B / weight_of_B
         needs = map("B = {:.3g}, where it is {:.3g}".format, needed.flat, B.flat)
         rows += _table(_keys(symbol, case), computed, case.ratings, needs)
     return rows
@@ -130,9 +187,10 @@ def _comment(case: WorkedCase) -> list[Row]:
     low, high = comment_thresholds(case)
     verdict = "reproduced_if" if low < high else "cannot_be"
     needs = f"“has commented” to mean C > t with t from {low:g} up to, not including, {high:g}"
-    computed = published_comment(case.interest, case.watch_time).ravel()
+    keys = _keys("C", case)
+    computed = published_comment(case.interest, case.watch_time)
     rows: list[Row] = []
-    for key, value, label in zip(_keys("C", case), computed, case.commented.flat, strict=True):
+    for key, value, label in zip(keys, computed.flat, case.commented.flat, strict=True):
         rows.append((key, _clean(value), bool(label), None, verdict, needs))
     return rows
 
@@ -150,9 +208,9 @@ def _table(
 def _row(key: str, computed: float, printed: float, needs: str) -> Row:
     """A number printed to two digits is reproduced within half a unit of the second."""
     difference = _clean(computed - printed)
-    same = abs(difference) < 0.005
-    verdict = "reproduced" if same else "cannot_be"
-    return key, _clean(computed), float(printed), difference, verdict, "" if same else needs
+    if abs(difference) < 0.005:
+        return key, _clean(computed), float(printed), difference, "reproduced", ""
+    return key, _clean(computed), float(printed), difference, "cannot_be", needs
 
 
 def _clean(value: float) -> float:

@@ -35,10 +35,16 @@ def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int =
     rows = []
     for change, changed in _changes(totals, weights):
         degree = interest_degree(totals, changed)
-        stays = np.isin(_favourites(totals, degree, k), favourites)
+        favourites_now = _favourites(totals, degree, k)
+        stays = np.isin(favourites_now, favourites)
         overlap = stays.mean() if len(stays) else np.nan
-        rows.append((change, correlation(base, degree, ranks=True), overlap))
-    return pd.DataFrame(rows, columns=["change", "rank_correlation", f"overlap@{k}"])
+        row = {
+            "change": change,
+            "rank_correlation": correlation(base, degree, ranks=True),
+            f"overlap@{k}": overlap,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _changes(totals: PairTotals, weights: InterestWeights) -> Iterator[tuple[str, InterestWeights]]:

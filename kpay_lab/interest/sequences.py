@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
+from kpay_lab.stats import ratio
+
 
 @dataclass(frozen=True)
 class Sequences:
@@ -17,8 +19,6 @@ class Sequences:
     ----------
     user, item : int array of shape (n_events,)
         Positions, sorted by user, then time, then file order.
-    timestamp : Series of length n_events
-        UTC times, non-decreasing within a user.
     session : int array of shape (n_events,)
         Session number, counted over all users from 0.
     n_items : int
@@ -29,11 +29,6 @@ class Sequences:
     item: np.ndarray
     session: np.ndarray
     n_items: int
-
-    def of_user(self, user: int) -> np.ndarray:
-        """Return B_i as item positions in order of time."""
-        first, last = np.searchsorted(self.user, [user, user + 1])
-        return self.item[first:last]
 
     def transitions(self, *, within_session: bool = True) -> csr_array:
         """Count how often one item directly followed another.
@@ -55,8 +50,9 @@ class Sequences:
         same_group = group[1:] == group[:-1]
         follows = same_group & (item_next != item_left)
         cells = (item_left[follows], item_next[follows])
-        counts = np.ones(follows.sum())
-        return coo_array((counts, cells), shape=(self.n_items, self.n_items)).tocsr()
+        ones = np.ones(follows.sum())
+        shape = (self.n_items, self.n_items)
+        return coo_array((ones, cells), shape=shape).tocsr()  # equal cells add up
 
 
 def behaviour_sequences(
@@ -87,7 +83,7 @@ def behaviour_sequences(
     ...                        format="ISO8601", utc=True)
     >>> log = pd.DataFrame({"user_id": "u", "item_id": ["a", "b", "a"], "timestamp": times})
     >>> B = behaviour_sequences(log, pd.Index(["u"]), pd.Index(["a", "b"]))
-    >>> B.of_user(0), B.session
+    >>> B.item, B.session
     (array([0, 1, 0]), array([0, 0, 1]))
     >>> B.transitions().toarray()
     array([[0., 1.],
@@ -98,19 +94,20 @@ def behaviour_sequences(
     timed = events[events["timestamp"].notna()]
     user = users.get_indexer(timed["user_id"])
     item = items.get_indexer(timed["item_id"])
-    times = timed["timestamp"].dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
+    in_utc = timed["timestamp"].dt.tz_convert(None)
+    times = in_utc.to_numpy(dtype="datetime64[us]")
     order = np.lexsort((times, user))
     user = user[order]
-    item = item[order]
     if "session_id" in timed:
         session_codes, _ = pd.factorize(timed["session_id"])
         session_ends = np.diff(session_codes[order]) != 0
     else:
         longest_pause = pd.Timedelta(minutes=gap_minutes).to_timedelta64()
         session_ends = np.diff(times[order]) > longest_pause
-    is_new = session_ends | (np.diff(user) != 0)
-    session = np.cumsum(np.append(0, is_new))[: len(user)]
-    return Sequences(user, item, session, len(items))
+    is_next_user = np.diff(user) != 0
+    is_new = session_ends | is_next_user
+    session = np.append(0, np.cumsum(is_new))[: len(user)]  # none where there is no event
+    return Sequences(user, item[order], session, len(items))
 
 
 def group_transitions(transitions: csr_array, groups: pd.Series, *, most: int = 10) -> pd.DataFrame:
@@ -138,12 +135,13 @@ def group_transitions(transitions: csr_array, groups: pd.Series, *, most: int = 
     y  1.00  0.00
     """
     codes, names = pd.factorize(groups)
-    membership = np.eye(len(names) + 1)[codes, :-1]  # without a group, code -1: a row of zeros
+    one_hot = np.eye(len(names) + 1)[codes]
+    membership = one_hot[:, :-1]  # without a group the code is -1, which is the last column
     steps = membership.T @ (transitions @ membership)
-    busiest_first = np.argsort(-steps.sum(axis=1), kind="stable")
+    n_steps_from = steps.sum(axis=1)
+    busiest_first = np.argsort(-n_steps_from, kind="stable")
     chosen = np.sort(busiest_first[:most])
     steps = steps[np.ix_(chosen, chosen)]
     total = steps.sum(axis=1, keepdims=True)
-    shares = np.divide(steps, total, out=np.zeros_like(steps), where=total > 0)
     labels = list(names[chosen])
-    return pd.DataFrame(shares, index=labels, columns=labels)
+    return pd.DataFrame(ratio(steps, total), index=labels, columns=labels)

@@ -29,10 +29,11 @@ def tiny_world() -> Tables:
     names = ["user_id", "item_id", "minute", "watch_time", "like_count", "comment_count"]
     events = pd.DataFrame(_LOG, columns=names)
     start = pd.Timestamp("2024-03-01 20:00", tz="UTC")
-    moments = start + pd.to_timedelta(events.pop("minute"), unit="min")
+    since_start = pd.to_timedelta(events.pop("minute"), unit="min")
+    moments = start + since_start
     events.insert(2, "timestamp", moments.astype("datetime64[us, UTC]"))
     events["duration"] = events["item_id"].map(_LENGTH)
     counts = {"like_count": "Int64", "comment_count": "Int64"}
-    items = pd.DataFrame({"item_id": list(_LENGTH), "duration": list(_LENGTH.values())})
+    items = pd.DataFrame(_LENGTH.items(), columns=["item_id", "duration"])
     users = pd.DataFrame({"user_id": ["ann", "bob", "cai", "dan"]})
     return Tables.validated(events=events.astype(counts), items=items, users=users)

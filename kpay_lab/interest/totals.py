@@ -80,8 +80,9 @@ def pair_totals(
     if event_weights is not None:
         event_weights = event_weights[order]
     totals = _totals(events, order, starts, event_weights)
-    pairs = {"user": pair_numbers // len(items), "item": pair_numbers % len(items)}
-    return PairTotals(pd.DataFrame(pairs | totals, copy=False), users, items)
+    user, item = np.divmod(pair_numbers, len(items))
+    pairs = pd.DataFrame({"user": user, "item": item, **totals}, copy=False)
+    return PairTotals(pairs, users, items)
 
 
 def _totals(
@@ -109,7 +110,8 @@ def _totals(
         has_gaps = is_missing.any()
         if has_gaps:
             values[is_missing] = 0.0
-            n_known = n_events - np.add.reduceat(is_missing.astype(np.int64), starts)
+            n_missing = np.add.reduceat(is_missing.astype(np.int64), starts)
+            n_known = n_events - n_missing
         totals[name] = _sum_by_pair(values, starts, event_weights)
         if has_gaps:
             totals[name] = np.where(n_known > 0, totals[name], np.nan)
@@ -181,9 +183,10 @@ def _event_weights(events: pd.DataFrame, half_life_days: float | None) -> np.nda
         return None
     check_half_life(half_life_days, "timestamp" in events)
     times = events["timestamp"]
-    age = (times.max() - times) / pd.Timedelta(days=1)
-    age_in_days = age.to_numpy(dtype=np.float64, na_value=np.inf)
-    return np.exp2(-age_in_days / half_life_days)
+    age = times.max() - times
+    age_in_days = age / pd.Timedelta(days=1)
+    days = age_in_days.to_numpy(dtype=np.float64, na_value=np.inf)
+    return np.exp2(-days / half_life_days)
 
 
 def _group_by_pair(pair_of_event: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

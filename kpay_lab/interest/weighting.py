@@ -16,6 +16,7 @@ from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.totals import PairTotals, pair_totals
 from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.stats import ratio
 
 SIGNS = ("watch", "like", "comment", "progress", "rating", "purchase")
 SIGN_COLUMNS = ("watch_time", "like_count", "comment_count", "progress", "rating")  # of events
@@ -98,9 +99,9 @@ def interest_signs(
     if "watch_time" in pairs:
         signs["watch"] = _sign_of_watching(pairs)
     if "like_count" in pairs:
-        signs["like"] = pairs["like_count"] / (pairs["like_count"] + weights.half_like)
+        signs["like"] = _sign_of_count(pairs["like_count"], weights.half_like)
     if "comment_count" in pairs:
-        signs["comment"] = pairs["comment_count"] / (pairs["comment_count"] + weights.half_comment)
+        signs["comment"] = _sign_of_count(pairs["comment_count"], weights.half_comment)
     if "progress" in pairs:
         signs["progress"] = pairs["progress"].clip(upper=1.0)
     if "rating" in pairs:
@@ -113,11 +114,16 @@ def interest_signs(
     return signs
 
 
+def _sign_of_count(count: pd.Series, half: float) -> pd.Series:
+    return count / (count + half)
+
+
 def _sign_of_watching(pairs: pd.DataFrame) -> pd.Series:
-    if "duration" in pairs and pairs["duration"].gt(0).any():
+    if "duration" in pairs and pairs["duration"].max() > 0:
         return watched_share(pairs).clip(upper=1.0)  # a replay says no more than watching whole
     total_of_user = pairs.groupby("user")["watch_time"].transform("sum")
-    return pairs["watch_time"] / total_of_user.where(total_of_user > 0)
+    known_total = total_of_user.where(total_of_user > 0)
+    return pairs["watch_time"] / known_total
 
 
 def interest_degree(
@@ -151,7 +157,7 @@ def interest_degree(
     """
     weights = weights or InterestWeights()
     signs = interest_signs(totals, weights, bought)
-    weight_of_sign = np.array([getattr(weights, sign) for sign in signs], dtype=np.float64)
+    weight_of_sign = np.array([float(getattr(weights, sign)) for sign in signs])
     if not weight_of_sign.sum() > 0:
         raise ValueError(
             f"the events hold no weighted sign of interest ({', '.join(SIGN_COLUMNS)}); "
@@ -161,8 +167,7 @@ def interest_degree(
     weighted_signs = signs.fillna(0.0).to_numpy() * weight_of_sign
     sum_of_weights = known_weights.sum(axis=1)
     weighted_sum = weighted_signs.sum(axis=1)
-    zeros = np.zeros_like(sum_of_weights)
-    return np.divide(weighted_sum, sum_of_weights, out=zeros, where=sum_of_weights > 0)
+    return ratio(weighted_sum, sum_of_weights)
 
 
 def interest_matrix(
@@ -216,7 +221,7 @@ def _with_cold_ids(event_ids: pd.Index, tables: Tables) -> pd.Index:
     The ids of the events are distinct already, so the events are not read again.
     """
     other_tables = tables.with_events(tables.events.head(0))
-    other_ids = pd.Index(other_tables.ids(str(event_ids.name)), dtype=event_ids.dtype)
+    other_ids = other_tables.ids(str(event_ids.name)).astype(event_ids.dtype)
     cold_ids = other_ids.difference(event_ids, sort=False)
     return event_ids.append(cold_ids)
 
@@ -256,7 +261,9 @@ def _weigh(
 def _sparse(pairs: pd.DataFrame, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
     """Build the CSR matrix of one value a pair; the pairs are sorted by user, then item."""
     n_users, n_items = shape
-    row_starts = np.searchsorted(pairs["user"], np.arange(n_users + 1))
-    index_dtype = get_index_dtype(maxval=max(len(values), n_items))  # the smallest that fits
+    users_and_end = np.arange(n_users + 1)
+    row_starts = np.searchsorted(pairs["user"], users_and_end)
+    largest_number = max(len(values), n_items)
+    index_dtype = get_index_dtype(maxval=largest_number)  # the smallest that fits
     columns = pairs["item"].to_numpy(index_dtype)
     return csr_array((values, columns, row_starts.astype(index_dtype)), shape=shape)

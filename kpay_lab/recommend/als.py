@@ -5,15 +5,16 @@ from typing import ClassVar, Self
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kpay_lab.recommend.base import LARGEST_SEED, Training
+from kpay_lab.recommend.linear import FactorModel
 from kpay_lab.settings import Ranges, check_settings
 
 
 @dataclass(kw_only=True)
-class ALS:
+class ALS(FactorModel):
     """Score by the product of learned user and item factors.
 
     Minimise Σ_ui c_ui (1[a_ui > 0] − x_u·y_i)² + reg (Σ‖x_u‖² + Σ‖y_i‖²) with confidence
@@ -53,10 +54,20 @@ class ALS:
             )
             degrees = csr_matrix(train.interest.values, dtype=np.float32)
             model.fit(degrees, show_progress=False)
+        self.model_ = model
         self.user_factors_ = np.asarray(model.user_factors)
         self.item_factors_ = np.asarray(model.item_factors)
         return self
 
-    def score(self, users: np.ndarray) -> np.ndarray:
-        """Return the factors' product, in float32: (len(users), n_items)."""
-        return self.user_factors_[users] @ self.item_factors_.T
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Return the factors' product for newcomers, in float32: (n_newcomers, n_items).
+
+        Their factors are those that fit the learned item factors best: half a step of the
+        alternation. In ``fit`` that step comes before the last one of the items, so training
+        users score a little differently.
+        """
+        degrees = csr_matrix(histories, dtype=np.float32)
+        rows = np.arange(histories.shape[0])
+        with threadpool_limits(1, "blas"):
+            factors = self.model_.recalculate_user(rows, degrees)
+        return factors @ self.item_factors_.T

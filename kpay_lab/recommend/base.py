@@ -1,6 +1,7 @@
-"""What a model may learn from, what it must offer, and how scores become ranked lists.
+"""What a model may learn from, what it offers, and how scores become ranked lists.
 
-Models score; `top_k` alone ranks. Users and items are positions in an `InterestMatrix`.
+Models score; `top_k` and `rank` alone rank. Users and items are positions in an
+`InterestMatrix`.
 """
 
 import math
@@ -43,7 +44,9 @@ class Training:
     def has(self, table: str, column: str) -> bool:
         """Return whether the table exists and the column has at least one value."""
         frame = getattr(self.tables, table, None)
-        return frame is not None and column in frame and bool(frame[column].notna().any())
+        if frame is None or column not in frame:
+            return False
+        return bool(frame[column].notna().any())
 
     def need(self, table: str, column: str, needed_by: str) -> pd.DataFrame:
         """Return a table; a ValueError if its column has no value.
@@ -60,13 +63,60 @@ class Training:
 
 @runtime_checkable
 class Recommender(Protocol):
-    """What every model offers: it learns and scores, and never filters, ranks or evaluates."""
+    """What every model offers: it learns and scores, and never filters, ranks or evaluates.
+
+    What a model may offer beyond that is declared by `Explains` and `ScoresNewcomers`.
+    """
 
     def fit(self, train: Training) -> Self:
         """Learn from the training part."""
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return a score for each user and item, higher is better: (len(users), n_items)."""
+
+
+@runtime_checkable
+class Explains(Recommender, Protocol):
+    """A model that can say how much each item of a history adds to a score."""
+
+    def explain(self, users: np.ndarray, items: np.ndarray) -> csr_array:
+        """Weigh the reasons for recommending ``items[p]`` to ``users[p]``, pair by pair.
+
+        Both arrays are (n_pairs,), and the weights (n_pairs, n_reasons): the larger a weight,
+        the more the reason speaks for the item. The reasons are the items of the user's
+        history, by position; those of `ContentBased` are features.
+        """
+
+    def explain_new(self, histories: csr_array, items: np.ndarray) -> csr_array:
+        """Weigh the same for newcomers: row p of the histories belongs to ``items[p]``."""
+
+
+@runtime_checkable
+class ScoresNewcomers(Recommender, Protocol):
+    """A model that scores people who were not in the training part, without a new fit."""
+
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Return a score for each newcomer and item: (n_newcomers, n_items).
+
+        ``histories`` holds their degrees of interest, (n_newcomers, n_items).
+        """
+
+
+def scoring_newcomers(model: Recommender) -> ScoresNewcomers:
+    """Return the model if it scores newcomers.
+
+    Raises
+    ------
+    ValueError
+        If it does not; the message names it, and says what to do.
+    """
+    if isinstance(model, ScoresNewcomers):
+        return model
+    raise ValueError(
+        f"{type(model).__name__} cannot score newcomers by their degrees of interest alone; "
+        "choose a model with score_new, such as ease, als or popularity, or fit it anew to a log "
+        "that has them"
+    )
 
 
 @dataclass(frozen=True)
@@ -222,8 +272,6 @@ def top_k(
         If k is below 1, ``candidates`` does not fit, or a model scores NaN.
     """
     users = np.asarray(users, dtype=np.intp)
-    if k < 1:
-        raise ValueError(f"k is {k}; a list needs at least 1 place")
     if candidates is None and exclude is not None:
         candidates = trained_items(exclude)
     items = []
@@ -231,18 +279,28 @@ def top_k(
     for start in range(0, max(len(users), 1), BATCH):  # no users are one empty batch
         batch = users[start : start + BATCH]
         seen = None if exclude is None else exclude[batch]
-        batch_scores = np.array(model.score(batch))
-        best_items, best_scores = _rank(batch_scores, k, seen, candidates)
-        items.append(best_items)
-        scores.append(best_scores)
+        best = rank(model.score(batch), k, exclude=seen, candidates=candidates)
+        items.append(best.items)
+        scores.append(best.scores)
     return TopK(users, np.concatenate(items), np.concatenate(scores))
 
 
-def _rank(
-    scores: np.ndarray, k: int, seen: csr_array | None, candidates: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the items and scores of one batch, each (n_users, k); ``scores`` is overwritten."""
-    n_users, n_items = scores.shape
+def rank(
+    scores: np.ndarray,
+    k: int,
+    *,
+    exclude: csr_array | None = None,
+    candidates: np.ndarray | None = None,
+) -> TopK:
+    """Rank the k best items of each row of scores, (n_rows, n_items).
+
+    ``exclude`` has the shape of ``scores``; otherwise as `top_k`, but without ``candidates``
+    all items may be recommended. The lists' users are the rows, numbered from 0.
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}; a list needs at least 1 place")
+    scores = np.array(scores)  # a copy, in which items are struck out
+    n_rows, n_items = scores.shape
     has_nan = np.isnan(scores.max(initial=-np.inf))  # a maximum with NaN is NaN
     if has_nan:
         raise ValueError("the model scored NaN; a score must be a number for every item")
@@ -250,9 +308,9 @@ def _rank(
         if candidates.shape != (n_items,) or candidates.dtype != bool:
             raise ValueError(f"candidates must be {n_items} booleans, one for each item")
         scores[:, np.flatnonzero(~candidates)] = -np.inf
-    if seen is not None:
-        rows = np.repeat(np.arange(n_users), np.diff(seen.indptr))
-        scores[rows, seen.indices] = -np.inf
+    if exclude is not None:
+        rows = np.repeat(np.arange(n_rows), np.diff(exclude.indptr))
+        scores[rows, exclude.indices] = -np.inf
     width = min(k, n_items)
     items = largest(scores, width)
     best = np.take_along_axis(scores, items, axis=1)
@@ -260,4 +318,4 @@ def _rank(
     padding = ((0, 0), (0, k - width))  # on the right only
     padded_items = np.pad(items, padding, constant_values=-1)
     padded_scores = np.pad(best, padding, constant_values=-np.inf)
-    return padded_items, padded_scores
+    return TopK(np.arange(n_rows), padded_items, padded_scores)

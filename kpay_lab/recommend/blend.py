@@ -4,8 +4,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from kpay_lab.recommend.base import Recommender, Training, unit_range_by_row
+from kpay_lab.recommend.base import (
+    Recommender,
+    ScoresNewcomers,
+    Training,
+    unit_range_by_row,
+)
 from kpay_lab.recommend.content import ContentBased, is_described
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.markov import Markov
@@ -45,17 +51,44 @@ class Blend:
         total = sum(weight for weight, _ in usable)
         if not total > 0:
             raise ValueError(f"Blend: weights {self.weights} leave no part with data; raise w2")
-        self.parts_ = [(weight / total, model.fit(train)) for weight, model in usable if weight]
+        self.parts_ = []
+        for weight, model in usable:
+            if weight > 0:
+                fitted = model.fit(train)
+                self.parts_.append((weight / total, fitted))
         self.met_ = train.interest.values
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return S: (len(users), n_items)."""
-        met = self.met_[users]
+        scores = [model.score(users) for _, model in self.parts_]
+        return self._weighted_sum(scores, self.met_[users])
+
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Return S for newcomers: (n_newcomers, n_items).
+
+        Raises
+        ------
+        ValueError
+            If a part with a weight cannot score newcomers, as `Markov` cannot.
+        """
+        scores = []
+        for _, model in self.parts_:
+            if not isinstance(model, ScoresNewcomers):
+                part = type(model).__name__
+                raise ValueError(
+                    f"Blend: its part {part} cannot score newcomers; "
+                    "set the weight of that part to 0, such as weights=[0.6, 0.4, 0]"
+                )
+            scores.append(model.score_new(histories))
+        return self._weighted_sum(scores, histories)
+
+    def _weighted_sum(self, scores: list[np.ndarray], met: csr_array) -> np.ndarray:
+        """Scale each part's scores over the items not yet met, and add the parts up."""
         unmet = np.ones(met.shape, dtype=bool)
         unmet[met.tocoo().coords] = False
         parts = []
-        for weight, model in self.parts_:
-            scaled = unit_range_by_row(model.score(users), unmet)
+        for (weight, _), scores_of_part in zip(self.parts_, scores, strict=True):
+            scaled = unit_range_by_row(scores_of_part, unmet)
             parts.append(weight * scaled)
         return np.sum(parts, axis=0)

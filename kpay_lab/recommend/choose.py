@@ -1,7 +1,6 @@
 """From names and settings to models, and what the data cannot feed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,14 +11,6 @@ from kpay_lab.recommend import MODELS
 from kpay_lab.recommend.base import Recommender, Training, trained_items
 from kpay_lab.recommend.content import is_described
 from kpay_lab.settings import setting_faults
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The models to compare, by name, and a reason for each that the data cannot feed."""
-
-    models: Mapping[str, Recommender]
-    left_out: Mapping[str, str]
 
 
 def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recommender:
@@ -51,12 +42,21 @@ def build_model(name: str, settings: Mapping[str, Any] | None = None) -> Recomme
     return MODELS[name](**settings)
 
 
-def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Training) -> Chosen:
+def choose_models(
+    wanted: Mapping[str, Mapping[str, Any] | None], train: Training
+) -> tuple[dict[str, Recommender], dict[str, str]]:
     """Build the wanted models (all for an empty mapping), popularity always among them.
 
     A model that lacks what it learns from (times for ``markov``, a description of the items
     for ``content``, one of the two for ``blend``, a pair that never met for ``forest``) is
     left out with a reason.
+
+    Returns
+    -------
+    models : dict of str to Recommender
+        By name, not fitted.
+    left_out : dict of str to str
+        The reason for each model left out.
     """
     settings = dict(wanted) or dict.fromkeys(MODELS)
     models = {}
@@ -74,7 +74,7 @@ def choose_models(wanted: Mapping[str, Mapping[str, Any] | None], train: Trainin
     if "forest" in models and _every_pair_met(train.interest.values):
         left_out["forest"] = "every user met every item, so no pair is left to tell apart"
     usable = {name: model for name, model in models.items() if name not in left_out}
-    return Chosen(usable, left_out)
+    return usable, left_out
 
 
 def _every_pair_met(values: csr_array) -> bool:

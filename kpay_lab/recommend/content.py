@@ -9,7 +9,8 @@ from scipy.sparse import csr_array, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from kpay_lab.recommend.base import TopK, Training, gram, top_k
+from kpay_lab.recommend.base import TopK, Training, gram, rank
+from kpay_lab.recommend.linear import ItemToItemModel
 from kpay_lab.settings import Ranges, check_settings
 
 DESCRIPTION = ("category", "brand", "price", "title", "description")
@@ -21,7 +22,7 @@ def is_described(train: Training) -> bool:
 
 
 @dataclass(kw_only=True)
-class ContentBased:
+class ContentBased(ItemToItemModel):
     """Score an item by the cosine of its features with the user's.
 
     The documents' R = C·D read by meaning: with C (n_items, n_features) of unit rows, the
@@ -63,17 +64,31 @@ class ContentBased:
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return the cosine, between 0 and 1 for degrees of 0 and more."""
-        history = self.history_[users]
-        scores = history @ self.item_weights_
-        squared_length = history.multiply(scores).sum(axis=1)
+        return self.score_new(self.history_[users])
+
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Return the cosine for newcomers: (n_newcomers, n_items)."""
+        scores = histories @ self.item_weights_
+        squared_length = histories.multiply(scores).sum(axis=1)
         length = np.sqrt(np.maximum(squared_length, 0))[:, None]
         return np.divide(scores, length, out=np.zeros_like(scores), where=length > 0)
 
+    def explain_new(self, histories: csr_array, items: np.ndarray) -> csr_array:
+        """Weigh the features that a history shares with ``items[p]``: (n_pairs, n_features).
+
+        They say more than the items of the history would; ``names_`` names them. A row adds
+        up to the cosine times the length of the user's features.
+        """
+        features_of_users = histories @ self.features_
+        return csr_array(self.features_[items].multiply(features_of_users))
+
     def _text_block(self, table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
         """Return the TF-IDF of titles and descriptions under the names of its columns."""
-        texts = [table[name].fillna("") for name in ("title", "description") if name in table]
-        shortest, _ = self.ngrams
-        if not any(text.str.len().max() >= shortest for text in texts):
+        known = [name for name in ("title", "description") if name in table]
+        texts = [table[name].fillna("") for name in known]
+        longest = [text.str.len().max() for text in texts]
+        shortest_ngram, _ = self.ngrams
+        if not any(length >= shortest_ngram for length in longest):
             return {}
         vectorizer = TfidfVectorizer(
             analyzer="char_wb",
@@ -102,20 +117,6 @@ def _label_blocks(table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
     return blocks
 
 
-@dataclass(frozen=True)
-class _Cosine:
-    """Two feature matrices of unit rows, as a fitted model."""
-
-    users: np.ndarray
-    items: np.ndarray
-
-    def fit(self, train: Training) -> Self:
-        return self
-
-    def score(self, users: np.ndarray) -> np.ndarray:
-        return self.users[users] @ self.items.T
-
-
 def recommend_by_cosine(user_features: np.ndarray, item_features: np.ndarray, k: int) -> TopK:
     """List the k items closest in direction to each user: document A's listing, put right.
 
@@ -126,4 +127,4 @@ def recommend_by_cosine(user_features: np.ndarray, item_features: np.ndarray, k:
     """
     users = normalize(np.asarray(user_features, dtype=float))
     items = normalize(np.asarray(item_features, dtype=float))
-    return top_k(_Cosine(users, items), np.arange(len(users)), k)
+    return rank(users @ items.T, k)

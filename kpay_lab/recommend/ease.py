@@ -5,15 +5,17 @@ from typing import ClassVar, Self
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
+from scipy.sparse import csr_array
 
-from kpay_lab.recommend.base import Training, gram
+from kpay_lab.recommend.base import Training, gram, product
+from kpay_lab.recommend.linear import ItemToItemModel
 from kpay_lab.settings import Ranges, check_settings
 
 STRIP = 256  # rows mirrored at once: they fit the CPU's cache
 
 
 @dataclass(kw_only=True)
-class EASE:
+class EASE(ItemToItemModel):
     """Predict a user's interest in each item by a weighted sum over the user's other items.
 
     X is the interest matrix (n_users, n_items), B the item weights (n_items, n_items), and a
@@ -61,9 +63,9 @@ class EASE:
         _mirror_lower_triangle(inverse)  # LAPACK fills in this triangle only
         return inverse
 
-    def score(self, users: np.ndarray) -> np.ndarray:
-        """Return X B for the users' rows: (len(users), n_items)."""
-        return self.history_[users] @ self.item_weights_
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Return X B for newcomers' rows X: (n_newcomers, n_items)."""
+        return product(histories.astype(self.dtype), self.item_weights_)
 
 
 def _mirror_lower_triangle(matrix: np.ndarray) -> None:

@@ -86,7 +86,8 @@ class RandomForest:
         users = _rows_of(tables.users if tables else None, train.interest.users)
         items = _rows_of(tables.items if tables else None, train.interest.items)
         demographics = users.drop(columns="consent", errors="ignore")
-        properties = items[[name for name in (*GROUPINGS, "price", "duration") if name in items]]
+        known = [name for name in (*GROUPINGS, "price", "duration") if name in items]
+        properties = items[known]
         self.user_sum_ = values.sum(axis=1)
         self.user_features_ = _profiles(self.user_sum_, np.diff(values.indptr), demographics)
         n_users_met = np.bincount(values.indices, minlength=values.shape[1])
@@ -146,8 +147,9 @@ def _sums_by_group(values: csr_array, codes: np.ndarray) -> np.ndarray:
 
 def _rows_of(table: pd.DataFrame | None, ids: pd.Index) -> pd.DataFrame:
     """Return one row for each id, in order; without a table, rows without columns."""
-    empty = pd.DataFrame(index=ids)
-    return empty if table is None else table.set_index(str(ids.name)).reindex(ids)
+    if table is None:
+        return pd.DataFrame(index=ids)
+    return table.set_index(str(ids.name)).reindex(ids)
 
 
 def _numbers(frame: pd.DataFrame) -> np.ndarray:

@@ -1,18 +1,27 @@
 """Lists as tables of ids: who is shown what, where, and why; and which items are alike."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Self
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
-from kpay_lab.recommend.base import Recommender, TopK, Training, product, top_k, trained_items
+from kpay_lab.recommend.base import (
+    Explains,
+    Recommender,
+    TopK,
+    Training,
+    rank,
+    top_k,
+    trained_items,
+)
 from kpay_lab.recommend.candidates import candidate_items
 from kpay_lab.recommend.content import ContentBased
+from kpay_lab.recommend.linear import FactorModel, ItemToItemModel
 from kpay_lab.recommend.neighbours import ItemNeighbours, similarity
 from kpay_lab.recommend.popularity import Popularity, WithFallback
 
@@ -49,9 +58,11 @@ def recommend_for_all(
     users = np.arange(len(interest.users))
     candidates = _candidates(tables, interest, **only)
     n_met = np.bincount(interest.values.indices, minlength=len(interest.items))
-    if not (n_met[candidates] < len(users)).any():
+    is_new_to_somebody = n_met < len(users)
+    if not is_new_to_somebody[candidates].any():
         nothing = np.empty((len(users), 0))
-        return _as_table(TopK(users, nothing.astype(int), nothing), nothing.astype(str), train)
+        empty = TopK(users, nothing.astype(int), nothing)
+        return _with_users(empty, train, nothing.astype(str))
     fitted = WithFallback(model=model).fit(train)
     return recommend_to(users, fitted, explaining_model(model, train), train, k, **only)
 
@@ -59,7 +70,7 @@ def recommend_for_all(
 def recommend_to(
     users: np.ndarray,
     fitted: WithFallback,
-    explaining: Recommender,
+    explaining: Explains,
     train: Training,
     k: int,
     **only: Any,
@@ -70,7 +81,7 @@ def recommend_to(
     ----------
     users : int array of shape (n,)
         User positions.
-    explaining : Recommender
+    explaining : Explains
         The `explaining_model` of the model, made once for many calls.
     only
         See `recommend_for_all`, which also says what the table holds.
@@ -79,8 +90,45 @@ def recommend_to(
     candidates = _candidates(train.tables, interest, **only)
     top = top_k(fitted, users, k, exclude=interest.values, candidates=candidates)
     why = explain_lists(top, explaining, train)
-    why[fitted.cold_[users] | isinstance(fitted.model, Popularity)] = COLD
-    return _as_table(top, why, train)
+    is_popularity = isinstance(fitted.model, Popularity)
+    why[fitted.cold_[users] | is_popularity] = COLD
+    return _with_users(top, train, why)
+
+
+def recommend_to_newcomer(
+    history: csr_array,
+    fitted: WithFallback,
+    explaining: Explains,
+    train: Training,
+    k: int,
+    **only: Any,
+) -> pd.DataFrame:
+    """List k items for somebody whom the model has not met, without a new fit.
+
+    Parameters
+    ----------
+    history : csr_array of shape (1, n_items)
+        Their degrees of interest.
+    fitted, explaining, only
+        See `recommend_to`.
+
+    Returns
+    -------
+    DataFrame
+        As `recommend_for_all`, without ``user_id``.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot score newcomers.
+    """
+    candidates = _candidates(train.tables, train.interest, **only)
+    scores = fitted.score_new(history)
+    top = rank(scores, k, exclude=history, candidates=candidates)
+    why = explain_lists(top, explaining, train, histories=history)
+    if history.nnz == 0 or isinstance(fitted.model, Popularity):
+        why[:] = COLD
+    return _as_table(top, train, why)
 
 
 def _candidates(tables: Tables | None, interest: InterestMatrix, **only: Any) -> np.ndarray:
@@ -89,47 +137,69 @@ def _candidates(tables: Tables | None, interest: InterestMatrix, **only: Any) ->
     return candidate_items(tables, interest.items, **only) & trained_items(interest.values)
 
 
-def explaining_model(model: Recommender, train: Training) -> Recommender:
+def explaining_model(model: Recommender, train: Training) -> Explains:
     """Return the model that gives the reasons for the lists of a fitted one.
 
-    It is the model itself where it scores by history · item weights; for any other the
-    neighbours of items stand in.
+    It is the model itself where it `Explains`; for any other the neighbours of items stand in.
     """
-    if hasattr(model, "item_weights_"):
+    if isinstance(model, Explains):
         return model
     return ItemNeighbours(n_neighbors=None).fit(train)
 
 
-def explain_lists(top: TopK, model: Recommender, train: Training, *, n: int = 2) -> np.ndarray:
+def explain_lists(
+    top: TopK,
+    model: Recommender,
+    train: Training,
+    *,
+    histories: csr_array | None = None,
+    n: int = 2,
+) -> np.ndarray:
     """Name what speaks most for each item of each list.
 
-    A model that scores by history · item weights is taken apart exactly: the contribution
-    of a met item j to item i is h_uj · w_ji. ContentBased names shared features instead.
-    For any other model the met items most similar to i (cosine of their users) stand in.
+    These are titles of items that the user met, or for ContentBased the features that they
+    share with the item. For a model that does not explain, the met items most similar to
+    the listed one (cosine of their users) stand in.
+
+    Parameters
+    ----------
+    histories : csr_array of shape (n_lists, n_items), optional
+        For lists of newcomers: their degrees of interest, one row a list.
+    n : int
+        How many reasons are named at most.
 
     Returns
     -------
-    str array of shape (n_users, k)
+    str array of shape (n_lists, k)
         At most n titles (ids where there is none) or features, joined by ``; ``. Empty
         where nothing speaks for the item, as for a cold user, and beside −1.
     """
-    part: Any = explaining_model(model, train)
-    by_feature = isinstance(part, ContentBased)
-    names = part.names_ if by_feature else item_titles(train)
+    explaining = explaining_model(model, train)
+    names = explaining.names_ if isinstance(explaining, ContentBased) else item_titles(train)
     why = np.full(top.items.shape, "", dtype=object)
     for row, user in enumerate(top.users):
         listed = np.flatnonzero(top.items[row] >= 0)
-        items, met = top.items[row, listed], part.history_[[user]]
-        if by_feature:
-            shared = part.features_[items].multiply(met @ part.features_).toarray()
+        items = top.items[row, listed]
+        if histories is None:
+            reasons = explaining.explain(np.full(len(items), user), items)
         else:
-            own = diags_array(met.data).tocsr()
-            shared = product(own, part.item_weights_[met.indices][:, items]).T
-        labels = names if by_feature else names[met.indices]
-        for place, gains in zip(listed, shared, strict=True):
-            best = np.argsort(-gains, kind="stable")[:n]
-            why[row, place] = "; ".join(labels[best[gains[best] > 0]])
+            history_by_item = histories[np.full(len(items), row)]
+            reasons = explaining.explain_new(history_by_item, items)
+        why[row, listed] = _name_strongest(reasons, names, n)
     return why
+
+
+def _name_strongest(reasons: csr_array, names: np.ndarray, n: int) -> list[str]:
+    """Name the n largest weights above 0 of each row, the earlier first of equal ones."""
+    reasons.sort_indices()
+    texts = []
+    for start, stop in pairwise(reasons.indptr):
+        weights = reasons.data[start:stop]
+        strongest = np.argsort(-weights, kind="stable")[:n]
+        speaking = strongest[weights[strongest] > 0]
+        positions = reasons.indices[start:stop][speaking]
+        texts.append("; ".join(names[positions]))
+    return texts
 
 
 def item_titles(train: Training) -> np.ndarray:
@@ -137,21 +207,9 @@ def item_titles(train: Training) -> np.ndarray:
     ids = train.interest.items
     if not train.has("items", "title"):
         return ids.to_numpy(dtype=object)
-    titles = train.need("items", "title", "the list").set_index("item_id")["title"].reindex(ids)
+    items = train.need("items", "title", "the list").set_index("item_id")
+    titles = items["title"].reindex(ids)
     return titles.fillna(ids.to_series()).to_numpy(dtype=object)
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """Scores that are there already, (n, n_items), in the place of a model's."""
-
-    scores: np.ndarray
-
-    def fit(self, train: Training) -> Self:
-        return self
-
-    def score(self, users: np.ndarray) -> np.ndarray:
-        return self.scores[users]
 
 
 def similar_items(item: int, model: Recommender, train: Training, k: int) -> pd.DataFrame:
@@ -175,31 +233,29 @@ def similar_items(item: int, model: Recommender, train: Training, k: int) -> pd.
     scores = _similarities(item, model, train)
     others = scores > 0
     others[item] = False
-    top = top_k(_Scored(scores[None, :]), np.array([0]), k, candidates=others)
-    return _items_as_table(top, train)
+    top = rank(scores[None, :], k, candidates=others)
+    return _as_table(top, train)
 
 
-def _similarities(item: int, model: Any, train: Training) -> np.ndarray:
-    if hasattr(model, "item_weights_"):
+def _similarities(item: int, model: Recommender, train: Training) -> np.ndarray:
+    if isinstance(model, ItemToItemModel):
         weights = csr_array(model.item_weights_[[item]])
         return weights.toarray().ravel()
-    if hasattr(model, "item_factors_"):
+    if isinstance(model, FactorModel):
         vectors = csr_array(model.item_factors_)
     else:
         vectors = csr_array(train.interest.values.T)
     return similarity(vectors[[item]], vectors, "cosine").ravel()
 
 
-def _as_table(top: TopK, why: np.ndarray, train: Training) -> pd.DataFrame:
-    table = _items_as_table(top, train)
-    listed = top.items >= 0
-    row = np.nonzero(listed)[0]
+def _with_users(top: TopK, train: Training, why: np.ndarray) -> pd.DataFrame:
+    table = _as_table(top, train, why)
+    row = np.nonzero(top.items >= 0)[0]
     table.insert(0, "user_id", train.interest.users[top.users[row]])
-    table["why"] = pd.Series(why[listed], dtype="str")
     return table
 
 
-def _items_as_table(top: TopK, train: Training) -> pd.DataFrame:
+def _as_table(top: TopK, train: Training, why: np.ndarray | None = None) -> pd.DataFrame:
     listed = top.items >= 0
     place = np.nonzero(listed)[1]
     items = top.items[listed]
@@ -209,4 +265,6 @@ def _items_as_table(top: TopK, train: Training) -> pd.DataFrame:
         "title": pd.Series(item_titles(train)[items], dtype="str"),
         "score": top.scores[listed].astype(np.float64),
     }
+    if why is not None:
+        table["why"] = pd.Series(why[listed], dtype="str")
     return pd.DataFrame(table)

@@ -7,18 +7,20 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from kpay_lab.interest.sequences import behaviour_sequences
-from kpay_lab.recommend.base import Training, product
+from kpay_lab.recommend.base import Training
+from kpay_lab.recommend.linear import ItemToItemModel
 from kpay_lab.settings import Ranges, check_settings
 
 
 @dataclass(kw_only=True)
-class Markov:
+class Markov(ItemToItemModel):
     """Score an item by how often it followed what the user did last.
 
     score_uj = Σ_m decay^m p(j | the item m steps before the end of B_u), over the last
     ``n_last`` behaviours, with p(j | i) = n_ij / (Σ_j n_ij + smoothing) and n_ij the times
     that j directly followed i, in one session or at all. The smoothing, imagined moves to
-    nowhere, keeps a rare item from being certain. A cold user or item scores 0.
+    nowhere, keeps a rare item from being certain. A cold user or item scores 0. Degrees of
+    interest do not say what came last, so newcomers are not scored.
     """
 
     ranges: ClassVar[Ranges] = {
@@ -51,7 +53,3 @@ class Markov:
         cells = (user[recent], behaviour.item[recent])
         self.history_ = csr_array((weights, cells), shape=matrix.values.shape)
         return self
-
-    def score(self, users: np.ndarray) -> np.ndarray:
-        """Return the expected next steps: (len(users), n_items)."""
-        return product(self.history_[users], self.item_weights_)

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
 from kpay_lab.recommend.base import Training, gram, largest, product
+from kpay_lab.recommend.linear import ItemToItemModel
 from kpay_lab.settings import Ranges, check_settings
 
 KINDS = ("cosine", "jaccard")
@@ -29,10 +30,11 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     if kind not in KINDS:
         raise ValueError(f"similarity is {kind!r}; choose cosine or jaccard")
     if kind == "cosine":
-        return _cross_product(left, right, normalize)
+        return _cross_product(left, right, _unit_rows)
     intersection = _cross_product(left, right, _marks)
-    sizes = np.add.outer(np.diff(_marks(left).indptr), np.diff(_marks(right).indptr))
-    union = sizes - intersection
+    n_left = np.diff(_marks(left).indptr)
+    n_right = np.diff(_marks(right).indptr)
+    union = n_left[:, None] + n_right - intersection
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 
@@ -43,6 +45,13 @@ def _cross_product(
     if left is right:
         return gram(prepare(left))
     return product(prepare(left), prepare(right).T)
+
+
+def _unit_rows(matrix: csr_array) -> csr_array:
+    """Scale each row to length 1; an empty row stays as it is."""
+    if matrix.shape[0] == 0:  # scikit-learn refuses a matrix without rows
+        return matrix
+    return normalize(matrix)
 
 
 def _marks(matrix: csr_array) -> csr_array:
@@ -66,7 +75,7 @@ def nearest(
 
 
 @dataclass(kw_only=True)
-class ItemNeighbours:
+class ItemNeighbours(ItemToItemModel):
     """Score an item by its similarity to what the user already likes.
 
     score_ui = Σ_j a_uj s_ij over the nearest neighbours j of i; of equally similar ones
@@ -95,9 +104,9 @@ class ItemNeighbours:
         self.item_weights_ = neighbours if is_dense else csr_array(neighbours.T)
         return self
 
-    def score(self, users: np.ndarray) -> np.ndarray:
-        """Return the users' interest times the similarities: (len(users), n_items)."""
-        return product(self.history_[users], self.item_weights_)
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Return newcomers' interest times the similarities: (n_newcomers, n_items)."""
+        return product(histories, self.item_weights_)
 
 
 @dataclass(kw_only=True)
@@ -124,4 +133,9 @@ class UserNeighbours:
         """Return the similarities times the neighbours' interest: (len(users), n_items)."""
         similar = similarity(self.history_[users], self.history_, self.similarity)
         similar[np.arange(len(users)), users] = 0
+        return product(nearest(similar, self.n_neighbors), self.history_)
+
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Return the same for newcomers among the training users: (n_newcomers, n_items)."""
+        similar = similarity(histories, self.history_, self.similarity)
         return product(nearest(similar, self.n_neighbors), self.history_)

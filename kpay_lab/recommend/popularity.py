@@ -5,8 +5,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
-from kpay_lab.recommend.base import LARGEST_SEED, Recommender, Training
+from kpay_lab.recommend.base import LARGEST_SEED, Recommender, Training, scoring_newcomers
 from kpay_lab.settings import Ranges, check_settings
 
 
@@ -27,8 +28,11 @@ class Random:
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Draw uniform scores in [0, 1): (len(users), n_items)."""
-        rows = [np.random.default_rng([self.seed, int(u)]).random(self.n_items_) for u in users]
-        return np.array(rows).reshape(len(users), self.n_items_)
+        scores = np.empty((len(users), self.n_items_))
+        for row, user in enumerate(users):
+            rng = np.random.default_rng([self.seed, int(user)])
+            scores[row] = rng.random(self.n_items_)
+        return scores
 
 
 @dataclass(kw_only=True)
@@ -53,15 +57,21 @@ class Popularity:
             self.popularity_ = np.bincount(met, minlength=n_items).astype(float)
             return self
         events = train.need("events", "timestamp", "Popularity with a half_life")
-        age = (events["timestamp"].max() - events["timestamp"]) / pd.Timedelta(days=1)
-        weight = 0.5 ** (age / self.half_life).fillna(np.inf).to_numpy()
+        times = events["timestamp"]
+        age = (times.max() - times) / pd.Timedelta(days=1)
+        weight = 0.5 ** (age / self.half_life)
+        known_weight = weight.fillna(0).to_numpy()  # an event without a time counts nothing
         positions = train.interest.items.get_indexer(events["item_id"])
-        self.popularity_ = np.bincount(positions, weight, minlength=n_items)
+        self.popularity_ = np.bincount(positions, known_weight, minlength=n_items)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Repeat the popularity for each user: (len(users), n_items), read only."""
         return np.broadcast_to(self.popularity_, (len(users), len(self.popularity_)))
+
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Repeat the popularity for each newcomer: (n_newcomers, n_items), read only."""
+        return np.broadcast_to(self.popularity_, histories.shape)
 
 
 @dataclass(kw_only=True)
@@ -87,17 +97,28 @@ class Baseline:
     def fit(self, train: Training) -> Self:
         """Learn the mean and the damped biases from the stored degrees."""
         cells = train.interest.values.tocoo()
-        n_users, n_items = cells.shape
+        n_items = cells.shape[1]
         self.mean_ = float(cells.data.mean()) if cells.nnz else 0.0
         above_mean = cells.data - self.mean_
         self.item_bias_ = self._damped_mean(cells.col, above_mean, n_items)
-        residual = above_mean - self.item_bias_[cells.col]
-        self.user_bias_ = self._damped_mean(cells.row, residual, n_users)
+        self.user_bias_ = self._user_biases(train.interest.values)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Predict the degree of interest: (len(users), n_items)."""
-        return self.mean_ + self.user_bias_[users][:, None] + self.item_bias_
+        return self._predict(self.user_bias_[users])
+
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Predict newcomers' degrees of interest: (n_newcomers, n_items)."""
+        return self._predict(self._user_biases(histories))
+
+    def _predict(self, user_biases: np.ndarray) -> np.ndarray:
+        return self.mean_ + user_biases[:, None] + self.item_bias_
+
+    def _user_biases(self, histories: csr_array) -> np.ndarray:
+        cells = histories.tocoo()
+        residual = cells.data - self.mean_ - self.item_bias_[cells.col]
+        return self._damped_mean(cells.row, residual, cells.shape[0])
 
     def _damped_mean(self, groups: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
         sums = np.bincount(groups, values, minlength=n)
@@ -122,4 +143,11 @@ class WithFallback:
         """Score by the model, and by popularity where the user is cold."""
         scores = np.array(self.model.score(users))
         scores[self.cold_[users]] = self.popular_.popularity_
+        return scores
+
+    def score_new(self, histories: csr_array) -> np.ndarray:
+        """Score newcomers likewise; a ValueError if the model cannot, see `scoring_newcomers`."""
+        scores = np.array(scoring_newcomers(self.model).score_new(histories))
+        is_cold = np.diff(histories.indptr) == 0
+        scores[is_cold] = self.popular_.popularity_
         return scores

@@ -1,63 +1,19 @@
 """Two runs side by side on one page: parameters, metrics, pictures."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from kpay_lab.report.html import picture_source, render
-from kpay_lab.report.manifest import Manifest
+from kpay_lab.report.manifest import Entry, Manifest
 from kpay_lab.report.verify import read_finished, surroundings
 
-
-@dataclass(frozen=True)
-class Side:
-    """A metric of one run and its interval, where ``key/low`` and ``key/high`` give one."""
-
-    value: Any = None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def bounds(self) -> tuple[float, float] | None:
-        """Return the interval; a bare number is one of no width, anything else has none."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            return None
-        bare = self.low is None or self.high is None
-        return (self.value, self.value) if bare else (self.low, self.high)  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One metric in both runs."""
-
-    key: str
-    first: Side
-    second: Side
-
-    @property
-    def differs(self) -> bool:
-        """Whether anything at all is different."""
-        return self.first != self.second
-
-    @property
-    def change(self) -> float | None:
-        """Return second minus first, for numbers."""
-        numbers = self.first.bounds and self.second.bounds
-        return self.second.value - self.first.value if numbers else None
-
-    @property
-    def beyond(self) -> bool:
-        """Whether there is an interval and the two sides do not meet.
-
-        >>> Row("a", Side(1.0, 0.9, 1.1), Side(1.3, 1.2, 1.4)).beyond
-        True
-        >>> Row("a", Side(1.0), Side(2.0)).beyond  # nothing to judge it by
-        False
-        """
-        one, two = self.first.bounds, self.second.bounds
-        if not one or not two or self.first.low is self.second.low is None:
-            return False
-        return one[1] < two[0] or two[1] < one[0]
+FIRST = ["first", "first_low", "first_high"]
+SECOND = ["second", "second_low", "second_high"]
+COLUMNS = ["metric", *FIRST, *SECOND, "change", "differs", "beyond"]
+Scalars = Mapping[str, Any]  # the metrics of one notebook: key -> value
 
 
 def compare(first: Path, second: Path) -> str:
@@ -68,41 +24,102 @@ def compare(first: Path, second: Path) -> str:
     """
     one, metrics_one = read_finished(first)
     two, metrics_two = read_finished(second)
-    names = list(dict.fromkeys([*one.notebooks, *two.notebooks]))
-    rows = {}
+    names = dict.fromkeys([*one.notebooks, *two.notebooks])
+    titles = {}
+    parameters = {}
+    tables = {}
+    pictures = {}
     for name in names:
-        rows[name] = _rows(metrics_one.get(name, {}), metrics_two.get(name, {}))
-    every = [row for block in rows.values() for row in block]
+        last_entry = _entries(name, one, two)[-1]
+        titles[name] = last_entry.title
+        parameters[name] = _parameters(name, one, two)
+        first_metrics = metrics_one.get(name, {})
+        second_metrics = metrics_two.get(name, {})
+        tables[name] = metrics_side_by_side(first_metrics, second_metrics)
+        pictures[name] = _pictures(name, {first: one, second: two})
+    every_metric = pd.concat(tables)
+    same_data = sorted(one.data.values()) == sorted(two.data.values())
     return render(
         "compare.html.j2",
         folders=(first, second),
         manifests=(one, two),
-        titles=_titles(one) | _titles(two),
+        titles=titles,
         surroundings=surroundings(one, two),
-        same_data=sorted(one.data.values()) == sorted(two.data.values()),
-        parameters_of={name: _parameters(name, one, two) for name in names},
-        rows=rows,
-        n_metrics=len(every),
-        n_differ=sum(row.differs for row in every),
-        n_beyond=sum(row.beyond for row in every),
-        pictures={name: _pictures(name, {first: one, second: two}) for name in names},
+        same_data=same_data,
+        parameters_of=parameters,
+        rows={name: table.to_dict("records") for name, table in tables.items()},
+        n_metrics=len(every_metric),
+        n_differ=every_metric["differs"].sum(),
+        n_beyond=every_metric["beyond"].sum(),
+        pictures=pictures,
     )
 
 
-def _titles(manifest: Manifest) -> dict[str, str]:
-    return {name: entry.title for name, entry in manifest.notebooks.items()}
+def metrics_side_by_side(first: Scalars, second: Scalars) -> pd.DataFrame:
+    """Pair a notebook's metrics in two runs.
 
+    Returns
+    -------
+    DataFrame
+        One row a metric, those beyond their intervals first and then those that differ:
+        ``metric``; ``first`` with the ends of its interval, ``first_low`` and
+        ``first_high``, which metrics named ``key/low`` and ``key/high`` give; ``second``
+        likewise; ``change``, second minus first; ``differs``, anything at all; ``beyond``,
+        there is an interval and the two sides do not meet. What a run lacks is None.
 
-def _rows(first: dict[str, Any], second: dict[str, Any]) -> list[Row]:
-    """Pair the metrics; the ends of an interval belong to their metric's row."""
+    Examples
+    --------
+    >>> before = {"ndcg": 1.0, "ndcg/low": 0.9, "ndcg/high": 1.1, "users": 5}
+    >>> table = metrics_side_by_side(before, {"ndcg": 1.3, "users": 6})
+    >>> table[["metric", "change", "beyond"]].round(2)
+      metric change beyond
+    0   ndcg    0.3   True
+    1  users      1  False
+    """
     keys = dict.fromkeys([*first, *second])
-    ends = {f"{key}/{end}" for key in keys for end in ("low", "high")}
-    rows = [Row(key, _side(first, key), _side(second, key)) for key in keys if key not in ends]
-    return sorted(rows, key=lambda row: (not row.beyond, not row.differs))
+    rows = [_row(key, first, second) for key in keys if not _is_end(key, keys)]
+    table = pd.DataFrame(rows, columns=COLUMNS, dtype=object)  # whole numbers stay whole
+    return table.sort_values(["beyond", "differs"], ascending=False, ignore_index=True)
 
 
-def _side(metrics: dict[str, Any], key: str) -> Side:
-    return Side(metrics.get(key), metrics.get(f"{key}/low"), metrics.get(f"{key}/high"))
+def _is_end(key: str, keys: Iterable[str]) -> bool:
+    """Whether a metric is the end of another one's interval."""
+    metric, _, end = key.rpartition("/")
+    return end in ("low", "high") and metric in keys
+
+
+def _row(key: str, first: Scalars, second: Scalars) -> list[Any]:
+    """Return a metric's row, in the order of `COLUMNS`."""
+    names = (key, f"{key}/low", f"{key}/high")
+    one = [first.get(name) for name in names]
+    two = [second.get(name) for name in names]
+    bounds_of_one = _bounds(*one)
+    bounds_of_two = _bounds(*two)
+    change = None
+    beyond = False
+    if bounds_of_one and bounds_of_two:
+        change = second[key] - first[key]
+        has_interval = one[1] is not None or two[1] is not None
+        beyond = has_interval and _are_apart(bounds_of_one, bounds_of_two)
+    return [key, *one, *two, change, one != two, beyond]
+
+
+def _bounds(value: Any, low: float | None, high: float | None) -> tuple[float, float] | None:
+    """Return the interval; a bare number is one of no width, anything else has none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if low is None or high is None:
+        return value, value
+    return low, high
+
+
+def _are_apart(one: tuple[float, float], two: tuple[float, float]) -> bool:
+    return one[1] < two[0] or two[1] < one[0]
+
+
+def _entries(name: str, *runs: Manifest) -> list[Entry]:
+    """Return how a notebook fared in each run that has it."""
+    return [run.notebooks[name] for run in runs if name in run.notebooks]
 
 
 def _parameters(name: str, first: Manifest, second: Manifest) -> list[tuple[str, Any, Any, bool]]:
@@ -110,13 +127,19 @@ def _parameters(name: str, first: Manifest, second: Manifest) -> list[tuple[str,
     one = first.parameters.get(name, {})
     two = second.parameters.get(name, {})
     keys = dict.fromkeys([*one, *two])
-    return [(key, one.get(key), two.get(key), one.get(key) != two.get(key)) for key in keys]
+    rows = []
+    for key in keys:
+        before = one.get(key)
+        after = two.get(key)
+        rows.append((key, before, after, before != after))
+    return rows
 
 
 def _pictures(name: str, runs: dict[Path, Manifest]) -> list[tuple[str, list[str | None]]]:
     """Return (figure, its picture in each run); None where a run lacks it."""
-    entries = [run.notebooks[name] for run in runs.values() if name in run.notebooks]
-    figures = dict.fromkeys(figure["name"] for entry in entries for figure in entry.figures)
+    figures: dict[str, None] = {}
+    for entry in _entries(name, *runs.values()):
+        figures |= dict.fromkeys(figure["name"] for figure in entry.figures)
     pictures = []
     for figure in figures:
         sources = [_source(folder / name / "figures" / f"{figure}.png") for folder in runs]

@@ -23,7 +23,7 @@ from kpay_lab.report.markup import SCHEME, Markup
 from kpay_lab.report.session import NotApplicable
 
 Metrics = dict[str, dict[str, Any]]  # notebook -> key -> value, as metrics.json holds them
-GLOSSARY = "docs/glossary.md"
+BLANK_LINES = re.compile(r"\n\s*\n+")
 SKIPPED = {"injected-parameters", "papermill-error-cell-tag"}
 PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
 
@@ -37,7 +37,8 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
     words = labels(stem, language)
     notebook = _one_stream_a_cell(notebook)
     translate(notebook, stem, language)
-    cells = [_cell(cell, markup) for cell in _until_the_end(notebook.cells) if _is_shown(cell)]
+    shown = filter(_is_shown, _until_the_end(notebook.cells))
+    cells = [_cell(cell, markup) for cell in shown]
     return render(
         "page.html.j2",
         name=name,
@@ -65,20 +66,24 @@ def _is_shown(cell: nbformat.NotebookNode) -> bool:
 
 def index(folder: Path, manifest: Manifest, metrics: Metrics) -> str:
     """Return the run's first page: status, key figures, pictures, parameters at a glance."""
-    cards = [
-        _card(folder, name, entry, metrics.get(name)) for name, entry in manifest.notebooks.items()
-    ]
+    cards = []
+    seconds = 0.0
+    for name, entry in manifest.notebooks.items():
+        cards.append(_card(folder, name, entry, metrics.get(name)))
+        seconds += entry.seconds
     shared = _shared(manifest.parameters)
+    own = {name: _without(block, shared) for name, block in manifest.parameters.items()}
     packages = manifest.environment.get("packages", {})
+    versions = {name: packages[name] for name in PACKAGES.split() if name in packages}
     return render(
         "index.html.j2",
         manifest=manifest,
         cards=cards,
         shared=shared,
-        own={name: _without(block, shared) for name, block in manifest.parameters.items()},
-        versions={name: packages[name] for name in PACKAGES.split() if name in packages},
-        seconds=sum(entry.seconds for entry in manifest.notebooks.values()),
-        glossary=(project_root() / GLOSSARY).is_file(),
+        own=own,
+        versions=versions,
+        seconds=seconds,
+        glossary=_glossary_path().is_file(),
     )
 
 
@@ -112,10 +117,15 @@ def _without(block: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, A
 
 def glossary() -> str | None:
     """Return the glossary of the documents' terms as a page, if the project has one."""
-    path = project_root() / GLOSSARY
+    path = _glossary_path()
     if not path.is_file():
         return None
-    return render("glossary.html.j2", text=Markup().markdown(path.read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    return render("glossary.html.j2", text=Markup().markdown(text))
+
+
+def _glossary_path() -> Path:
+    return project_root() / "docs" / "glossary.md"
 
 
 def _until_the_end(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -193,12 +203,13 @@ def picture_source(png: bytes) -> str:
 def _shared(parameters: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the parameters that several notebooks have, all with one value."""
     blocks = list(parameters.values())
-    keys = {key for block in blocks for key in block}
+    keys = set().union(*blocks)
     shared = {}
     for key in sorted(keys):
         values = [block[key] for block in blocks if key in block]
-        if len(values) > 1 and all(value == values[0] for value in values):
-            shared[key] = values[0]
+        first = values[0]
+        if len(values) > 1 and values.count(first) == len(values):
+            shared[key] = first
     return shared
 
 
@@ -250,4 +261,6 @@ def _code_style(name: str) -> str:
 def render(template: str, **values: Any) -> str:
     """Fill a template; no address is left in what comes out."""
     text = _environment().get_template(template).render(**values)
-    return SCHEME.sub("", re.sub(r"\n\s*\n+", "\n", text) if template == "index.html.j2" else text)
+    if template == "index.html.j2":
+        text = BLANK_LINES.sub("\n", text)
+    return SCHEME.sub("", text)

@@ -29,7 +29,8 @@ def translation(notebook: str, language: str) -> dict[str, str]:
     if not path.is_file():
         raise ValueError(f"language is {language!r}, but there is no {path}; use {SPOKEN!r}")
     _, *parts = HEAD.split(path.read_text(encoding="utf-8"))
-    return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    sections = zip(parts[::2], parts[1::2], strict=True)  # head, text, head, text, ...
+    return {head: text.strip() for head, text in sections}
 
 
 def beginning(text: str) -> str:

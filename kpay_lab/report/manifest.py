@@ -74,8 +74,9 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` whole."""
-        seeds = {name: values.get("seed") for name, values in self.parameters.items()}
-        write_text(folder / "manifest.json", to_json(dataclasses.asdict(self) | {"seeds": seeds}))
+        content = dataclasses.asdict(self)
+        content["seeds"] = {name: values.get("seed") for name, values in self.parameters.items()}
+        write_text(folder / "manifest.json", to_json(content))
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -114,8 +115,11 @@ class Manifest:
 
     def add_data(self, files: Mapping[str, str]) -> list[str]:
         """Take up files with their hashes; return those known with another content."""
-        changed = [path for path in files if self.data.get(path, files[path]) != files[path]]
-        self.data = dict(files) | self.data
+        changed = []
+        for path, new_hash in files.items():
+            known_hash = self.data.setdefault(path, new_hash)
+            if known_hash != new_hash:
+                changed.append(path)
         return changed
 
     def environment_of(self, name: str) -> dict[str, Any]:
@@ -146,7 +150,8 @@ def _check_fields(kind: type, content: dict[str, Any], place: str) -> None:
     if unknown:
         problem = f"has {', '.join(unknown)}, which this version of kpay_lab does not know"
         raise ValueError(f"{place} {problem}; read the run with the version that made it")
-    lacking, wrong = [], []
+    lacking = []
+    wrong = []
     for one in fields:
         container = get_origin(one.type)
         if one.name not in content:
@@ -191,8 +196,8 @@ def environment_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     lines = []
     for key in ("processor", "python", "threads"):
         lines += changes("", {key: before.get(key)}, {key: after.get(key)})
-    lines += changes("package", before.get("packages", {}), after.get("packages", {}))
-    lines += changes("code,", before.get("git", {}), after.get("git", {}))
+    for kind, part in (("package", "packages"), ("code,", "git")):
+        lines += changes(kind, before.get(part, {}), after.get(part, {}))
     return lines
 
 

@@ -76,7 +76,7 @@ class Markup:
     def _draw(self, tex: str, inline: bool) -> str:
         picture = ziamath.Latex(tex, size=16, inline=inline, color="currentColor")
         svg = SYMBOL.sub(self._share, picture.svg())
-        left, top, width, height = (float(n) for n in re.findall(r"-?[\d.]+", _view_box(svg)))
+        left, top, width, height = _view_box(svg)
         below = top + height if inline else 0.0  # from the baseline, at 0, to the lower edge
         head = (
             f'<svg class="tex" role="img" aria-label="{html.escape(tex)}" '
@@ -91,8 +91,10 @@ class Markup:
         return "" if kept == symbol[0] else symbol[0]
 
 
-def _view_box(svg: str) -> str:
-    return svg.partition('viewBox="')[2].partition('"')[0]
+def _view_box(svg: str) -> list[float]:
+    """Return left, top, width and height of a picture."""
+    box = svg.partition('viewBox="')[2].partition('"')[0]
+    return [float(number) for number in re.findall(r"-?[\d.]+", box)]
 
 
 class _Renderer(IPythonRenderer):

@@ -9,7 +9,7 @@ import math
 import re
 import tokenize
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,9 @@ class Parameter:
         return value
 
     def _check_bounds(self, one: Any) -> None:
-        number = isinstance(one, int | float) and not isinstance(one, bool)
-        if math.isfinite(self.low) and not (number and self.low <= one <= self.high):
+        is_number = isinstance(one, int | float) and not isinstance(one, bool)
+        is_inside = is_number and self.low <= one <= self.high
+        if math.isfinite(self.low) and not is_inside:
             bounds = f"{self.low:.12g} to {self.high:.12g}"
             raise ValueError(f"{self.name} is {_shown(one)}; it must be a number from {bounds}")
         if self.choices and one not in self.choices:
@@ -142,7 +143,7 @@ def read_notebook(path: Path, *, check_defaults: bool = True) -> Notebook:
     try:
         cells = _cells(content)
         needs = _needs(content["metadata"])
-        tagged = [cell.source for cell in cells if "parameters" in cell.tags]
+        tagged = [cell["source"] for cell in cells if "parameters" in _tags(cell)]
         if len(tagged) != 1:
             raise ValueError(f"it has {len(tagged)} cells tagged 'parameters'; it must have one")
         parameters = read_parameters(tagged[0])
@@ -153,35 +154,30 @@ def read_notebook(path: Path, *, check_defaults: bool = True) -> Notebook:
     except ValueError as error:
         lines = [f"{path.name}: {line}" for line in str(error).splitlines()]
         raise ParameterError(lines) from None
-    texts = (cell.source for cell in cells if cell.type == "markdown")
-    title = next((text.lstrip("# ").partition("\n")[0] for text in texts), path.stem)
+    texts = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
+    title = texts[0].lstrip("# ").partition("\n")[0] if texts else path.stem
     return Notebook(path.stem, path, parameters, needs, title)
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """What is read of a notebook's cell."""
-
-    type: str
-    tags: tuple[str, ...]
-    source: str
-
-
-def _cells(content: dict[str, Any]) -> list[_Cell]:
+def _cells(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells of a notebook as its file has them, each source as one text."""
     match content:
         case {"cells": list(cells), "metadata": dict()}:
             return [_cell(cell, number) for number, cell in enumerate(cells, start=1)]
     raise ValueError("it has no list of cells, or no metadata; save it again in JupyterLab")
 
 
-def _cell(content: Any, number: int) -> _Cell:
+def _cell(content: Any, number: int) -> dict[str, Any]:
     match content:
-        case {"cell_type": str(kind), "metadata": dict(metadata), "source": str() | list() as text}:
-            tags = metadata.get("tags")
-            named = tuple(map(str, tags)) if isinstance(tags, list) else ()
-            return _Cell(kind, named, "".join(map(str, text)))
+        case {"cell_type": str(), "metadata": dict(), "source": str() | list() as lines}:
+            return content | {"source": "".join(map(str, lines))}
     problem = f"cell {number} lacks its type, metadata or source"
     raise ValueError(f"{problem}; save the notebook again in JupyterLab")
+
+
+def _tags(cell: Mapping[str, Any]) -> list[Any]:
+    tags = cell["metadata"].get("tags")
+    return tags if isinstance(tags, list) else []
 
 
 def _needs(metadata: dict[str, Any]) -> tuple[str, ...]:
@@ -253,10 +249,18 @@ def _parameter(line: ast.stmt, comment: str) -> Parameter:
         problem = f"the default of {name} must be written out: a number, text, list or the like"
         raise ValueError(problem) from None
     parts = COMMENT.match(comment)
-    words, bounds, listed = parts.groups() if parts else ("", None, None)
-    low, high = _range(name, bounds) if bounds else (-math.inf, math.inf)
-    choices = tuple(choice.strip() for choice in listed.split(",")) if listed else ()
-    return Parameter(name, kind, default, words, low, high, choices)
+    parameter = Parameter(name, kind, default)
+    if parts is None:
+        return parameter
+    words, bounds, listed = parts.groups()
+    parameter = replace(parameter, help=words)
+    if bounds:
+        low, high = _range(name, bounds)
+        return replace(parameter, low=low, high=high)
+    if listed:
+        choices = tuple(map(str.strip, listed.split(",")))
+        return replace(parameter, choices=choices)
+    return parameter
 
 
 def _range(name: str, bounds: str) -> tuple[float, float]:
@@ -340,8 +344,11 @@ def matching_names(asked: str, names: Iterable[str]) -> list[str]:
     names = list(names)
     if asked in names:
         return [asked]
-    numbered = [name for name in names if asked.isdecimal() and _number(name) == _number(asked)]
-    return numbered or [name for name in names if name.startswith(asked)]
+    if asked.isdecimal():
+        numbered = [name for name in names if _number(name) == _number(asked)]
+        if numbered:
+            return numbered
+    return [name for name in names if name.startswith(asked)]
 
 
 def _number(name: str) -> str:

@@ -70,15 +70,18 @@ class Profile:
         A profile that names no data set, or the simulated one, then reads ``tables``. A
         relative folder written in the profile lies in the project, ``root``.
         """
-        shared = {key: located(key, value, root) for key, value in self.shared.items()}
-        blocks = {}
-        for name, block in self.blocks.items():
-            blocks[name] = {key: located(key, value, root) for key, value in block.items()}
+        shared = _located(self.shared, root)
+        blocks = {name: _located(block, root) for name, block in self.blocks.items()}
         if data is not None:
             shared["data_dir"] = str(data.resolve())
             if shared.get("dataset", "simulated") == "simulated":
                 shared["dataset"] = "tables"
         return replace(self, shared=shared, blocks=blocks)
+
+
+def _located(block: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Return a block of parameters whose folders are seen from ``base``."""
+    return {key: located(key, value, base) for key, value in block.items()}
 
 
 def located(key: str, value: Any, base: Path) -> Any:
@@ -210,10 +213,12 @@ def chosen_notebooks(
         except ValueError as error:
             problems.append(str(error))
     if not names and not problems:
-        every = [name for name in known if not known[name].fault or name in profile.blocks]
+        faults = {name: notebook.fault for name, notebook in known.items() if notebook.fault}
+        every = [name for name in known if name not in faults or name in profile.blocks]
         names = list(profile.notebooks or every)
-        faults = [known[name].fault for name in names if name in known and known[name].fault]
-        problems += [f"{profile.name}.yaml asks for {fault}" for fault in faults]
+        for name in names:
+            if name in faults:
+                problems.append(f"{profile.name}.yaml asks for {faults[name]}")
     if not names and not problems:
         problems = [notebook.fault for notebook in known.values()]
     if problems:

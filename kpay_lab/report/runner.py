@@ -176,12 +176,14 @@ class Run:
             self.progress.line(name, "started")
         entry = self.manifest.notebooks[name]
         entry.environment = environment(project_root())
+        output_dir = (self.folder / name).parent
+        parameters = self.manifest.parameters[name] | {"output_dir": str(output_dir)}
         try:
             self._clear(name)
             outcome = execute(
                 self.notebooks[name].path,
                 self.folder,
-                self.manifest.parameters[name] | {"output_dir": str((self.folder / name).parent)},
+                parameters,
                 timeout=limits.timeout,
                 cell_timeout=limits.cell_timeout,
                 stop=self.stop,
@@ -257,7 +259,8 @@ class Run:
             return
         entry = self.manifest.notebooks[name]
         ending = ".ipynb" if entry.status in DONE else ".failed.ipynb"
-        write_text(self.folder / f"{name}{ending}", nbformat.writes(outcome.notebook) + "\n")
+        executed = nbformat.writes(outcome.notebook)
+        write_text(self.folder / f"{name}{ending}", f"{executed}\n")
         text = page(outcome.notebook, name, self.manifest)
         write_text(self.folder / f"{name}.html", text)
 
@@ -316,12 +319,12 @@ class Run:
 
     def _metrics(self) -> dict[str, dict[str, Any]]:
         """Merge the metrics of the notebooks that ended well, or had nothing to go on with."""
-        files = {
-            name: self.folder / name / "metrics.json"
-            for name, entry in self.manifest.notebooks.items()
-            if entry.status in DONE
-        }
-        return {name: read_json(f, str(f)) for name, f in files.items() if f.is_file()}
+        metrics = {}
+        for name, entry in self.manifest.notebooks.items():
+            path = self.folder / name / "metrics.json"
+            if entry.status in DONE and path.is_file():
+                metrics[name] = read_json(path, str(path))
+        return metrics
 
 
 def start(
@@ -342,10 +345,9 @@ def start(
     summary : function
         Makes the files that tell of the whole run.
     """
-    kept = {
-        name: {key: value for key, value in values.items() if key != "output_dir"}
-        for name, values in parameters.items()
-    }
+    kept = {}
+    for name, values in parameters.items():
+        kept[name] = {key: value for key, value in values.items() if key != "output_dir"}
     chosen = named(kept, notebooks)
     refuse_faulty(chosen.values())
     entries = {}
@@ -365,7 +367,9 @@ def start(
 
 def _hashes(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[str, str]:
     """Return the SHA-256 of every file that these notebooks will read."""
-    files = {path.resolve() for values in parameters.values() for path in domain.files_of(values)}
+    files: set[Path] = set()
+    for values in parameters.values():
+        files |= {path.resolve() for path in domain.files_of(values)}
     return {str(path): sha256(path) for path in sorted(files)}
 
 
@@ -395,8 +399,9 @@ def resume(
 
 
 def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
-    endings = (".ipynb", ".html")
-    return entry.status == "ok" and all((folder / f"{name}{e}").is_file() for e in endings)
+    notebook = folder / f"{name}.ipynb"
+    page = folder / f"{name}.html"
+    return entry.status == "ok" and notebook.is_file() and page.is_file()
 
 
 def _refuse_changed_data(folder: Path, manifest: Manifest, domain: Domain) -> None:
@@ -454,10 +459,12 @@ def from_scratch(
 
 def named(names: Iterable[str], notebooks: Mapping[str, Notebook]) -> dict[str, Notebook]:
     """Return the notebook of each name of a run (``<set>/<notebook>`` in a sweep)."""
-    found = {name: name.rpartition("/")[2] for name in names}
-    if gone := sorted({stem for stem in found.values() if stem not in notebooks}):
-        raise ValueError(f"the run has {', '.join(gone)}, which notebooks/ no longer has")
-    return {name: notebooks[stem] for name, stem in found.items()}
+    stems = {name: name.rpartition("/")[2] for name in names}
+    gone = set(stems.values()) - set(notebooks)
+    if gone:
+        listed = ", ".join(sorted(gone))
+        raise ValueError(f"the run has {listed}, which notebooks/ no longer has")
+    return {name: notebooks[stem] for name, stem in stems.items()}
 
 
 def _fresh(notebook: Notebook) -> Entry:

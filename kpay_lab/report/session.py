@@ -16,6 +16,7 @@ from kpay_lab.report.files import project_root, sha256, to_json, write_bytes
 if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Image
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Scalar = bool | int | float | str | None
@@ -99,7 +100,9 @@ class Session:
         if not holds:
             raise RuntimeError(f"this must hold and does not: {what}")
 
-    def figure(self, name: str, fig: "Figure", *, headline: str | None = None) -> "Image":
+    def figure(
+        self, name: str, picture: "Figure | Axes", *, headline: str | None = None
+    ) -> "Image":
         """Keep a figure as PNG and return that picture, so that a cell's last line shows it.
 
         The figure is closed: it is drawn once, and the notebook shows what the file holds.
@@ -109,13 +112,14 @@ class Session:
         import matplotlib.pyplot as plt
         from IPython.display import Image
 
+        fig = picture.get_figure(root=True)
         stream = io.BytesIO()
         fig.savefig(stream, format="png", dpi=144, bbox_inches="tight", metadata={"Software": ""})
-        picture = stream.getvalue()
-        self._keep(f"figures/{_checked_name(name)}.png", picture)
+        png = stream.getvalue()
+        self._keep(f"figures/{_checked_name(name)}.png", png)
         self._notes["figures"].append({"name": name, "words": headline})
         plt.close(fig)
-        return Image(picture, width=round(100 * fig.get_figwidth()), alt=headline or name)
+        return Image(png, width=round(100 * fig.get_figwidth()), alt=headline or name)
 
     def table(self, name: str, frame: "pd.DataFrame") -> "pd.DataFrame | None":
         """Keep a table and return it, so that a cell's last line shows it.
@@ -168,10 +172,10 @@ class Session:
             )
         self.output_dir.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{self.notebook}.", dir=self.output_dir))
-        contents = self._files | {
-            "metrics.json": to_json(self.metrics).encode(),
-            "session.json": to_json(self._notes | {"why": self.why}).encode(),
-        }
+        notes = self._notes | {"why": self.why}
+        contents = dict(self._files)
+        contents["metrics.json"] = to_json(self.metrics).encode()
+        contents["session.json"] = to_json(notes).encode()
         try:
             for name, content in contents.items():
                 write_bytes(staging / name, content)
@@ -224,7 +228,8 @@ def _scalar(key: str, value: Any) -> Scalar:
 
 def write_table(path: Path, frame: "pd.DataFrame") -> None:
     """Write a table whole or not at all: Parquet where the name ends so, else `safe_csv`."""
-    write_bytes(path, frame.to_parquet() if path.suffix == ".parquet" else safe_csv(frame))
+    is_parquet = path.suffix == ".parquet"
+    write_bytes(path, frame.to_parquet() if is_parquet else safe_csv(frame))
 
 
 def safe_csv(frame: "pd.DataFrame") -> bytes:
@@ -234,7 +239,8 @@ def safe_csv(frame: "pd.DataFrame") -> bytes:
     safe = frame.rename(columns=_neutral)
     for position, dtype in enumerate(safe.dtypes):
         if dtype.kind not in "biufcmM":
-            safe.isetitem(position, safe.iloc[:, position].map(_neutral, na_action="ignore"))
+            column = safe.iloc[:, position]
+            safe.isetitem(position, column.map(_neutral, na_action="ignore"))
     return safe.to_csv(index=False, lineterminator="\n").encode()
 
 

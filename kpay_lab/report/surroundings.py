@@ -74,17 +74,18 @@ def child_environment(scratch: Path) -> dict[str, str]:
     It holds what is known to be needed and nothing else of the user's.
     """
     inherited = {key: value for key, value in os.environ.items() if _is_needed(key)}
-    private = {
-        "HOME": str(usable_home() or scratch),
-        "IPYTHONDIR": str(scratch / "ipython"),
-        "JUPYTER_CONFIG_DIR": str(scratch / "jupyter"),
-        "JUPYTER_NO_CONFIG": "1",
-        "JUPYTER_RUNTIME_DIR": str(scratch),
-        "TMPDIR": str(scratch),
-        "XDG_CONFIG_HOME": str(scratch / "config"),
-        "KPAY_PRIVACY_KEY": os.environ.get("KPAY_PRIVACY_KEY") or _random_key(),
+    folders = {
+        "HOME": usable_home() or scratch,
+        "IPYTHONDIR": scratch / "ipython",
+        "JUPYTER_CONFIG_DIR": scratch / "jupyter",
+        "JUPYTER_RUNTIME_DIR": scratch,
+        "TMPDIR": scratch,
+        "XDG_CONFIG_HOME": scratch / "config",
     }
+    private = {name: str(folder) for name, folder in folders.items()}
+    private["KPAY_PRIVACY_KEY"] = _privacy_key()
     fixed = {
+        "JUPYTER_NO_CONFIG": "1",
         "LC_ALL": "C.UTF-8",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "PYTHONHASHSEED": "0",
@@ -115,8 +116,13 @@ def _random_key() -> str:
 
 def key_fingerprint() -> str:
     """Return what tells two keys of pseudonyms apart, and gives neither away."""
-    key = os.environ.get("KPAY_PRIVACY_KEY") or _random_key()
-    return hashlib.sha256(b"kpay_lab fingerprint " + key.encode()).hexdigest()[:16]
+    labelled = f"kpay_lab fingerprint {_privacy_key()}"
+    digest = hashlib.sha256(labelled.encode())
+    return digest.hexdigest()[:16]
+
+
+def _privacy_key() -> str:
+    return os.environ.get("KPAY_PRIVACY_KEY") or _random_key()
 
 
 # Where programs and libraries lie, who calls, and which kernels OpenBLAS picks on a processor

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import math
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -27,9 +28,15 @@ LINES = 10  # in one picture, else no legend
 
 
 def plan(
-    known: Mapping[str, Notebook], name: str, base: dict[str, Any], grid: Path,
-    metrics: Iterable[str], output: Path, domain: Domain, problems: Iterable[str] = (),
-) -> Run:  # fmt: skip
+    known: Mapping[str, Notebook],
+    name: str,
+    base: dict[str, Any],
+    grid: Path,
+    metrics: Iterable[str],
+    output: Path,
+    domain: Domain,
+    problems: Iterable[str] = (),
+) -> Run:
     """Start the run of a grid's sets over a notebook's parameters; say which number is which.
 
     Raises ParameterError with ``problems``, those of the settings below, and everything wrong
@@ -39,8 +46,8 @@ def plan(
     sets = {}
     parameters = {name: base}  # the settings alone, where the grid cannot be used
     try:
-        combinations = read_grid(grid, known[name])
-        sets = {f"{number:03}/{name}": one for number, one in enumerate(combinations, 1)}
+        for number, one in enumerate(read_grid(grid, known[name]), start=1):
+            sets[f"{number:03}/{name}"] = one
         parameters = {key: base | one for key, one in sets.items()}
     except ParameterError as error:
         problems += error.problems
@@ -68,11 +75,11 @@ def read_grid(path: Path, notebook: Notebook) -> list[dict[str, Any]]:
     checked = [_checked_grid(grid, notebook, problems) for grid in grids]
     if problems:
         raise ParameterError(f"{path.name}: {problem}" for problem in problems)
-    return [
-        dict(zip(grid, values, strict=True))
-        for grid in checked
-        for values in itertools.product(*grid.values())
-    ]
+    sets = []
+    for one in checked:
+        combinations = itertools.product(*one.values())
+        sets += [dict(zip(one, values, strict=True)) for values in combinations]
+    return sets
 
 
 def _checked_grid(grid: Any, notebook: Notebook, problems: list[str]) -> dict[str, list[Any]]:
@@ -101,30 +108,53 @@ def _checked_grid(grid: Any, notebook: Notebook, problems: list[str]) -> dict[st
 
 def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
     """Return a sweep's ``index.html``, ``sweep.csv`` (every metric) and ``sweep.png``."""
-    names, entries = list(manifest.notebooks), list(manifest.notebooks.values())
-    sets = pd.DataFrame(manifest.parameters).T.loc[names].map(_cell)
-    sets = sets.loc[:, sets.nunique() > 1]
-    facts = {"status": [e.status for e in entries], "seconds": [e.seconds for e in entries]}
+    names = list(manifest.notebooks)
+    entries = list(manifest.notebooks.values())
+    parameters = pd.DataFrame(manifest.parameters).T.loc[names].map(_cell)
+    sets = parameters.loc[:, parameters.nunique() > 1]
+    facts = pd.DataFrame(index=names)
+    facts["status"] = [entry.status for entry in entries]
+    facts["seconds"] = [entry.seconds for entry in entries]
     values = pd.DataFrame([metrics.get(name, {}) for name in names], index=names)
-    shown = [key for key in values if any(fnmatch(key, one) for one in manifest.metrics)]
-    if not manifest.metrics:
-        marked = {note["key"] for entry in entries for note in entry.headlines}
-        shown = [key for key in values if key in marked]
-    telling = values.nunique() > 1  # a number that every set shares needs no picture
-    drawn = [k for k in shown if telling[k] and pd.api.types.is_numeric_dtype(values[k])][:MOST]
-    picture = _draw(sets.infer_objects(), values, drawn) if drawn and len(sets.columns) else None
-    table = pd.concat([sets, pd.DataFrame(facts, index=names), values], axis=1)
+    shown = _shown_metrics(values, manifest)
+    drawn = [key for key in shown if _is_worth_drawing(values[key])][:MOST]
+    table = pd.concat([sets, facts, values], axis=1)
+    files = {"sweep.csv": safe_csv(table.rename_axis("set"))}
+    source = None
+    if drawn and len(sets.columns):
+        picture = _draw(sets.infer_objects(), values, drawn)
+        files["sweep.png"] = picture
+        source = picture_source(picture)
+    cells = table.astype(object).where(table.notna(), None)
     page = render(
         "sweep.html.j2",
         manifest=manifest,
         columns=[*sets, "status", "seconds", *shown],
-        rows=table.astype(object).where(table.notna(), None).to_dict("index"),
+        rows=cells.to_dict("index"),
         varied=list(sets),
         pages={name for name in names if (folder / f"{name}.html").is_file()},
-        picture=picture_source(picture) if picture else None,
+        picture=source,
     )
-    files = {"index.html": page.encode(), "sweep.csv": safe_csv(table.rename_axis("set"))}
-    return files | ({"sweep.png": picture} if picture else {})
+    return {"index.html": page.encode()} | files
+
+
+def _shown_metrics(values: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """Return the metrics that were asked for, else the key figures of the notebooks."""
+    if manifest.metrics:
+        return [key for key in values if _matches(key, manifest.metrics)]
+    marked = set()
+    for entry in manifest.notebooks.values():
+        marked |= {note["key"] for note in entry.headlines}
+    return [key for key in values if key in marked]
+
+
+def _matches(key: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(key, pattern) for pattern in patterns)
+
+
+def _is_worth_drawing(values: pd.Series) -> bool:
+    """Whether a metric is a number, and not the same for every set."""
+    return pd.api.types.is_numeric_dtype(values) and values.nunique() > 1
 
 
 def summary_by_kind(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
@@ -150,14 +180,17 @@ def _draw(sets: pd.DataFrame, values: pd.DataFrame, drawn: list[str]) -> bytes:
     rest = [key for key in sets if key != across]
     font_manager.fontManager.addfont(str(FONT_PATH))  # the letters of Chinese values
     with rc_context({"font.family": ["DejaVu Sans", "Noto Sans CJK JP"], "font.size": 9}):
-        n_rows = -(-len(drawn) // 2)
+        n_columns = min(len(drawn), 2)
+        n_rows = math.ceil(len(drawn) / 2)
         figure = Figure(figsize=(9.0, 2.8 * n_rows), layout="constrained")
-        panels = figure.subplots(n_rows, min(len(drawn), 2), squeeze=False).ravel()
+        panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+        groups = {"": sets.index}
+        if rest:
+            groups = sets.groupby(rest, sort=False).groups
         for panel, key in itertools.zip_longest(panels, drawn):
             if key is None:
                 panel.set_axis_off()
                 continue
-            groups = sets.groupby(rest, sort=False).groups if rest else {"": sets.index}
             for label, members in groups.items():
                 _line(panel, sets.loc[members, across], values, key, label)
             panel.set_title(key, loc="left")
@@ -172,11 +205,14 @@ def _draw(sets: pd.DataFrame, values: pd.DataFrame, drawn: list[str]) -> bytes:
 
 def _line(panel: Axes, across: pd.Series, values: pd.DataFrame, key: str, label: Any) -> None:
     """Draw one line of a metric, with its interval where there is one."""
-    across = across.sort_values() if pd.api.types.is_numeric_dtype(across) else across.astype(str)
+    is_number = pd.api.types.is_numeric_dtype(across)
+    across = across.sort_values() if is_number else across.astype(str)
     own = values.loc[across.index]
-    label = ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)
-    (line,) = panel.plot(across.to_numpy(), own[key].to_numpy(), marker="o", label=label)
+    parts = label if isinstance(label, tuple) else (label,)
+    name = ", ".join(map(str, parts))
+    x = across.to_numpy()
+    (line,) = panel.plot(x, own[key].to_numpy(), marker="o", label=name)
     ends = [f"{key}/low", f"{key}/high"]
     if set(ends) <= set(own):
         low, high = own[ends].astype(float).to_numpy().T
-        panel.vlines(across.to_numpy(), low, high, colors=line.get_color(), alpha=0.6)
+        panel.vlines(x, low, high, colors=line.get_color(), alpha=0.6)

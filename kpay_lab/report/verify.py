@@ -116,16 +116,20 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     1e-9 relatively elsewhere (near zero, to a thousandth of that absolutely); ``rtol``
     overrules both. Text and yes/no must be equal.
     """
-    (first, one), (second, two) = read_finished(folder), read_finished(again)
-    used, rule = tolerance(_parts_apart(first, second), rtol)
+    first, one = read_finished(folder)
+    second, two = read_finished(again)
+    apart = _parts_apart(first, second)
+    used, rule = tolerance(apart, rtol)
+    differences: list[str] = []
+    for name in sorted({*one, *two}):
+        differences += _metrics(name, one.get(name, {}), two.get(name, {}), used)
     return Verdict(
-        again,
-        rule,
-        [line for name in sorted({*one, *two})
-         for line in _metrics(name, one.get(name, {}), two.get(name, {}), used)],
-        changes("input file", first.data, second.data),
-        surroundings(first, second),
-    )  # fmt: skip
+        rerun=again,
+        rule=rule,
+        metrics=differences,
+        inputs=changes("input file", first.data, second.data),
+        surroundings=surroundings(first, second),
+    )
 
 
 def parts_apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
@@ -184,8 +188,10 @@ def _metrics(
     name: str, one: Mapping[str, Any], two: Mapping[str, Any], rtol: float
 ) -> Iterator[str]:
     for key in sorted({*one, *two}):
-        if key not in one or key not in two:
-            yield f"{name} {key}: only in the {'run' if key in one else 'rerun'}"
+        if key not in two:
+            yield f"{name} {key}: only in the run"
+        elif key not in one:
+            yield f"{name} {key}: only in the rerun"
         elif not same_value(one[key], two[key], rtol):
             yield f"{name} {key}: {one[key]!r} → {two[key]!r}"
 
@@ -198,6 +204,10 @@ def same_value(a: Any, b: Any, rtol: float) -> bool:
     >>> same_value(True, 1, 1e-9)  # yes/no is no number
     False
     """
-    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in (a, b)):
-        return type(a) is type(b) and bool(a == b)
-    return math.isclose(a, b, rel_tol=rtol, abs_tol=rtol / 1000)
+    if _is_number(a) and _is_number(b):
+        return math.isclose(a, b, rel_tol=rtol, abs_tol=rtol / 1000)
+    return type(a) is type(b) and bool(a == b)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -18,7 +18,7 @@ class People:
     """The users table as a log shows it and, by row, what is true of each user.
 
     ``activity`` is sessions a day up to a constant, ``tastes`` (n_users, n_traits);
-    ``price_sensitivity`` and ``coupon_effect`` are those of `presets.Segment`.
+    ``price_sensitivity`` and ``coupon_effect`` are those of the segment, scattered.
     """
 
     table: pd.DataFrame
@@ -55,63 +55,64 @@ class Catalogue:
 def draw_people(spec: p.WorldSpec, rng: np.random.Generator) -> People:
     """Draw segments, and members that scatter around them by ``spec.noise``."""
     n_users = spec.n_users
-    shares = [s.share for s in p.SEGMENTS]
-    segment = rng.choice(len(p.SEGMENTS), n_users, p=shares)
+    segment = rng.choice(len(p.SEGMENTS), n_users, p=p.SEGMENTS["share"])
+    of_segment = p.SEGMENTS.iloc[segment]
+    topic_liking_of_segments = np.array(p.SEGMENTS["topic_liking"].tolist())
 
     def scatter(scale: float, n_values: int) -> np.ndarray:
-        return scale * spec.noise * rng.standard_normal((n_users, n_values))
+        deviation = rng.standard_normal((n_users, n_values))
+        return scale * spec.noise * deviation
 
-    topic_liking = _of_segments("topic_liking")[segment] + scatter(0.38, p.N_TOPICS)
-    table = _people_table(segment, rng)
+    topic_liking = topic_liking_of_segments[segment] + scatter(0.38, p.N_TOPICS)
+    table = _draw_users_table(of_segment, rng)
     activity = np.exp(rng.normal(0, 0.7, n_users))
     sensitivity_factor = np.exp(scatter(0.2, 1)[:, 0])
-    price_sensitivity = _of_segments("price_sensitivity")[segment] * sensitivity_factor
     effect_shift = scatter(0.2, 1)[:, 0]
-    coupon_effect = _of_segments("coupon_effect")[segment] + effect_shift
     theme_liking = scatter(0.2, 2 * p.N_TOPICS)
     hidden_liking = scatter(0.15, N_HIDDEN)
-    kind_liking = _kind_liking_of_segments()[segment] + scatter(0.25, len(c.ITEM_KINDS))
+    tastes = np.hstack([topic_liking, theme_liking, hidden_liking])
+    kind_liking = _kind_liking_of_segments()[segment]
+    kind_liking += scatter(0.25, len(c.ITEM_KINDS))
     return People(
         table=table,
         segment=segment,
         activity=activity,
-        price_sensitivity=price_sensitivity,
-        coupon_effect=coupon_effect,
-        tastes=np.hstack([topic_liking, theme_liking, hidden_liking]),
+        price_sensitivity=of_segment["price_sensitivity"].to_numpy() * sensitivity_factor,
+        coupon_effect=of_segment["coupon_effect"].to_numpy() + effect_shift,
+        tastes=tastes,
         kind_liking=kind_liking,
     )
 
 
-def _of_segments(name: str) -> np.ndarray:
-    """Return one value of every segment, by its position."""
-    return np.array([getattr(segment, name) for segment in p.SEGMENTS])
-
-
 def _kind_liking_of_segments() -> np.ndarray:
-    liking = pd.DataFrame([segment.kind_liking for segment in p.SEGMENTS], columns=c.ITEM_KINDS)
+    liking = pd.DataFrame(p.SEGMENTS["kind_liking"].tolist(), columns=c.ITEM_KINDS)
     return liking.fillna(0.0).to_numpy()
 
 
-def _people_table(segment: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-    """Demographics that say a little about the segment, with a few gaps."""
-    n_users = len(segment)
-    age = rng.normal(_of_segments("age")[segment], 13)
-    age = np.clip(np.rint(age), 16, 80)
-    is_woman = rng.random(n_users) < _of_segments("women")[segment]
+def _draw_users_table(of_segment: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw demographics that say a little about the segment, with a few gaps.
+
+    ``of_segment`` has the row of `presets.SEGMENTS` of each user.
+    """
+    n_users = len(of_segment)
+    age = np.rint(rng.normal(of_segment["age"], 13))
+    is_woman = rng.random(n_users) < of_segment["women"]
     has_typical_occupation = rng.random(n_users) < 0.12
-    typical_occupation = _of_segments("occupation")[segment]
-    any_occupation = rng.integers(0, len(p.OCCUPATIONS), n_users)
-    any_occupation = np.array(p.OCCUPATIONS)[any_occupation]
+    drawn_occupation = rng.integers(0, len(p.OCCUPATIONS), n_users)
+    any_occupation = np.array(p.OCCUPATIONS)[drawn_occupation]
+    occupation = np.where(has_typical_occupation, of_segment["occupation"], any_occupation)
     consent_draw, age_draw = rng.random((n_users, 2)).T
     consent = pd.array(consent_draw < 0.95, dtype="boolean")
     consent[consent_draw > 0.98] = pd.NA
     text = {
         "user_id": [f"u{user:05d}" for user in range(n_users)],
         "gender": np.where(is_woman, "female", "male"),
-        "occupation": np.where(has_typical_occupation, typical_occupation, any_occupation),
+        "occupation": occupation,
     }
     table = pd.DataFrame(text).astype("str")
-    table.insert(1, "age", np.where(age_draw < 0.03, np.nan, age))
+    is_age_unknown = age_draw < 0.03
+    known_age = np.where(is_age_unknown, np.nan, np.clip(age, 16, 80))
+    table.insert(1, "age", known_age)
     table["consent"] = consent
     return table
 
@@ -121,37 +122,40 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     field = p.FIELDS[spec.field]
     n_items = spec.n_items
     kind = _draw_kinds(field, n_items, rng)
+    of_kind = p.ITEM_KINDS.loc[kind]
     appeal = rng.normal(0, 1.18, n_items)
     has_price = np.isin(kind, list(field.prices))
     offer = _draw_offers(has_price, appeal, rng)
     subjects = _draw_subjects(offer, rng)
     quality = 0.35 * rng.standard_normal(n_items) + 0.15 * appeal
-    of_kind = p.ITEM_KINDS.loc[kind]
     lessons = of_kind["lessons"].to_numpy()
-    median_seconds = of_kind["seconds"].to_numpy()
-    seconds = median_seconds * np.exp(rng.normal(0, 0.35, n_items))
+    seconds = of_kind["seconds"].to_numpy() * np.exp(rng.normal(0, 0.35, n_items))
     lesson_length = np.ceil(seconds / lessons)
     price = _draw_prices(field, kind, rng)
     published = _draw_publication(spec, rng)
-    table = _described(field, subjects, kind, rng)
+    table = _draw_texts(field, subjects, kind, rng)
     table["price"] = price
     table["duration"] = lesson_length * lessons
     table["published_at"] = moments(published)
-    promoted_id = table["item_id"].to_numpy()[offer]
-    table["promotes"] = pd.Series(promoted_id, dtype="str").mask(offer == np.arange(n_items))
-    table["reviewed"] = pd.array(rng.random(n_items) < 0.95, dtype="boolean")
-    table["author_verified"] = pd.array(rng.normal(quality, 0.5) > -0.5, dtype="boolean")
+    promoted_id = table["item_id"].take(offer).reset_index(drop=True)
+    table["promotes"] = promoted_id.mask(promoted_id == table["item_id"])
+    is_reviewed = rng.random(n_items) < 0.95
+    table["reviewed"] = pd.array(is_reviewed, dtype="boolean")
+    is_verified = rng.normal(quality, 0.5) > -0.5
+    table["author_verified"] = pd.array(is_verified, dtype="boolean")
     hidden_traits = rng.standard_normal((n_items, N_HIDDEN))[offer]
+    traits = np.hstack([_subject_traits(subjects), hidden_traits])
     host_charm = 0.3 * rng.standard_normal(p.N_TOPICS)
+    persuasion = of_kind["persuasion"].to_numpy() + host_charm[subjects["host"]]
     return Catalogue(
         table=table,
         kind=pd.Index(c.ITEM_KINDS).get_indexer(kind),
-        traits=np.hstack([_subject_traits(subjects), hidden_traits]),
+        traits=traits,
         quality=quality,
         appeal=appeal,
         offer=offer,
         price=price[offer],
-        persuasion=of_kind["persuasion"].to_numpy() + host_charm[subjects["host"]],
+        persuasion=persuasion,
         published=published,
         lessons=lessons,
         lesson_length=lesson_length,
@@ -159,8 +163,9 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
 
 
 def _draw_kinds(field: p.Field, n_items: int, rng: np.random.Generator) -> np.ndarray:
+    kinds = list(field.kinds)
     shares = list(field.kinds.values())
-    kind = rng.choice(list(field.kinds), n_items, p=shares)
+    kind = rng.choice(kinds, n_items, p=shares)
     n_first = max(5, n_items // 20)
     kind[:n_first] = next(iter(field.prices))  # something must be on sale at first
     return kind
@@ -172,7 +177,8 @@ def _draw_offers(has_price: np.ndarray, appeal: np.ndarray, rng: np.random.Gener
     for promotion in np.flatnonzero(~has_price):
         earlier = np.flatnonzero(has_price[:promotion])
         weight = np.exp(0.5 * appeal[earlier])
-        offer[promotion] = rng.choice(earlier, p=weight / weight.sum())
+        share = weight / weight.sum()
+        offer[promotion] = rng.choice(earlier, p=share)
     return offer
 
 
@@ -191,8 +197,9 @@ def _draw_subjects(offer: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
 def _draw_prices(field: p.Field, kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw prices that end in .9; NaN for a kind that is not sold."""
     median = pd.Series(kind).map(field.prices).to_numpy(dtype=float)
-    price = median * np.exp(rng.normal(0, 0.45, len(kind)))
-    return np.maximum(np.rint(price), 2) - 0.1
+    factor = np.exp(rng.normal(0, 0.45, len(kind)))
+    whole = np.rint(median * factor)
+    return np.maximum(whole, 2) - 0.1
 
 
 def _draw_publication(spec: p.WorldSpec, rng: np.random.Generator) -> np.ndarray:
@@ -212,10 +219,10 @@ def _subject_traits(subjects: pd.DataFrame) -> np.ndarray:
     return np.hstack([topics, themes])
 
 
-def _described(
+def _draw_texts(
     field: p.Field, subjects: pd.DataFrame, kind: np.ndarray, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Write title and description with the words of each item's topic and theme."""
+    """Write title and description with words drawn from each item's topic and theme."""
     topics = list(field.topics.items())
     rows = []
     for item, subject in enumerate(subjects.itertuples()):
@@ -224,11 +231,11 @@ def _described(
         about = rng.permutation(themes[subject.theme])
         aside = rng.permutation(themes[1 - subject.theme])
         host = p.HOSTS[subject.host]
-        format_name = kind[item].replace("_", " ")
+        words_of_kind = kind[item].replace("_", " ")
         row = {
             "item_id": f"i{item:04d}",
             "kind": kind[item],
-            "title": f"{category} {format_name}: {about[0]} and {about[1]}",
+            "title": f"{category} {words_of_kind}: {about[0]} and {about[1]}",
             "description": f"{host} on {about[0]}, {about[1]}, {about[2]} and some {aside[0]}.",
             "category": category,
             "brand": rng.choice(p.BRANDS),

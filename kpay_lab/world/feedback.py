@@ -16,7 +16,13 @@ from kpay_lab.world.catalogue import DAY
 from kpay_lab.world.shop import World, react
 from kpay_lab.world.simulate import COUPON_PRICE
 
-MEASURES = ("satisfaction", "revenue", "coverage", "gini", "diversity")
+MEASURES = {
+    "satisfaction": "true interest in what is shown",
+    "revenue": "revenue a user, net",
+    "coverage": "share of the catalogue shown",
+    "gini": "concentration (Gini)",
+    "diversity": "pairs in a list that differ",
+}
 DIVERSITY_LISTS = 50  # diversity is measured on the lists of the first users only
 
 
@@ -50,26 +56,24 @@ def show(
     Returns
     -------
     DataFrame
-        One row a place: user, item, offer, position, treated, the fields of `Reactions`,
+        One row a place: user, item, offer, position, treated, the columns of `shop.react`,
         ``paid`` and ``revenue`` (less refunds).
     """
     if owned is None:
         owned = np.zeros(world.interest.shape, dtype=bool)
-    shown = _places(users, lists, treated)
-    user = shown["user"].to_numpy()
-    item = shown["item"].to_numpy()
-    has_coupon = shown["treated"].to_numpy()
-    reactions = react(world, user, item, shown["position"].to_numpy(), has_coupon, rng)
-    shown["offer"] = world.items.offer[item]
-    shown = shown.assign(**vars(reactions))
-    is_new_to_user = ~owned[user, shown["offer"]]
+    shown = react(world, _places(users, lists, treated), rng)
+    shown["offer"] = world.items.offer[shown["item"]]
+    is_new_to_user = ~owned[shown["user"], shown["offer"]]
     wanted = shown[shown["purchased"] & is_new_to_user]
     sold = wanted.drop_duplicates(["user", "offer"])
     owned[sold["user"], sold["offer"]] = True
     shown["purchased"] = shown.index.isin(sold.index)
-    price = price_with_coupon(world.items.price[item], has_coupon, coupon_price=COUPON_PRICE)
+    full_price = world.items.price[shown["item"]]
+    has_coupon = shown["treated"].to_numpy()
+    price = price_with_coupon(full_price, has_coupon, coupon_price=COUPON_PRICE)
     shown["paid"] = np.where(shown["purchased"], price, 0.0)
-    shown["revenue"] = shown["paid"] * (1 - shown["refunded"].fillna(0))
+    kept_share = 1 - shown["refunded"].fillna(0)
+    shown["revenue"] = shown["paid"] * kept_share
     return shown
 
 
@@ -107,7 +111,8 @@ def play(
     users = np.arange(world.spec.n_users)
     all_items = np.ones(world.spec.n_items, dtype=bool)
     owned = np.zeros(world.interest.shape, dtype=bool)
-    lists = largest(list_rng.random(owned.shape), k)
+    random_scores = list_rng.random(owned.shape)
+    lists = largest(random_scores, k)
     rounds: list[pd.DataFrame] = []
     measures = []
     for number in range(n_rounds + 1):
@@ -119,7 +124,8 @@ def play(
             lists = _explore(lists, strategy.exploration, world.spec.n_items, list_rng)
         shown = show(world, users, lists, rng=user_rng, owned=owned)
         rounds.append(shown.assign(round=number))
-        measures.append({"round": number} | _measure(world, shown, lists))
+        measure = _measure(world, shown, lists)
+        measures.append({"round": number, **measure})
     return pd.DataFrame(measures)
 
 
@@ -154,8 +160,10 @@ def best_satisfaction(world: World, k: int) -> float:
 def _explore(lists: np.ndarray, share: float, n_items: int, rng: np.random.Generator) -> np.ndarray:
     """Give a share of the places to items by chance, none of them twice in a list."""
     n_users, k = lists.shape
-    drawn = rng.random((n_users, n_items)).argsort(axis=1)[:, :k]
-    is_new_to_list = (drawn[:, :, None] != lists[:, None, :]).all(axis=2)
+    in_random_order = rng.random((n_users, n_items)).argsort(axis=1)
+    drawn = in_random_order[:, :k]
+    differs_from_place = drawn[:, :, None] != lists[:, None, :]
+    is_new_to_list = differs_from_place.all(axis=2)
     is_explored = rng.random(lists.shape) < share
     return np.where(is_new_to_list & is_explored, drawn, lists)
 
@@ -169,27 +177,28 @@ def _training(world: World, history: pd.DataFrame) -> Training:
     rows = pd.concat([opened, learned], ignore_index=True)
     events = world.log_rows(rows["user"], rows["item"], rows["round"] * DAY)
     events["duration"] = world.items.lesson_length[rows["item"]]
-    for name in ("watch_time", *after_purchase):
-        events[name] = rows[name]
-    for name in ("like_count", "comment_count"):
-        events[name] = rows[name].astype("Int64")
+    measured = ["watch_time", *after_purchase]
+    events[measured] = rows[measured]
+    counted = ["like_count", "comment_count"]
+    events[counted] = rows[counted].astype("Int64")
     orders = world.log_rows(sold["user"], sold["offer"], sold["round"] * DAY)
     orders["amount"] = sold["paid"].to_numpy()
     tables = Tables(events, world.items.table, orders=orders)
-    users = pd.Index(world.users.table["user_id"])
-    items = pd.Index(world.items.table["item_id"])
-    return Training(interest_matrix(tables, users=users, items=items), tables)
+    interest = interest_matrix(tables, users=world.user_ids, items=world.item_ids)
+    return Training(interest, tables)
 
 
 def _measure(world: World, shown: pd.DataFrame, lists: np.ndarray) -> dict[str, float]:
     """Return the value of each of `MEASURES` in one round."""
     all_items = np.ones(world.spec.n_items, dtype=bool)
-    category = pd.get_dummies(world.items.table["category"]).to_numpy(np.float64)
+    category = pd.get_dummies(world.items.table["category"])
     interest = world.interest[shown["user"], shown["item"]]
-    diversity = intra_list_diversity(lists[:DIVERSITY_LISTS], category)
+    revenue_a_user = shown["revenue"].sum() / world.spec.n_users
+    some_lists = lists[:DIVERSITY_LISTS]
+    diversity = intra_list_diversity(some_lists, category.to_numpy(np.float64))
     return {
         "satisfaction": float(interest.mean()),
-        "revenue": float(shown["revenue"].sum() / world.spec.n_users),
+        "revenue": float(revenue_a_user),
         "coverage": catalogue_coverage(lists, all_items),
         "gini": gini(lists, all_items),
         "diversity": mean_known(diversity),

@@ -6,7 +6,7 @@ of u's feed shows each item.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,55 +16,56 @@ from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Training
 from kpay_lab.stats import Interval, wilson
-from kpay_lab.world.shop import World, click_probability, logging_policy
+from kpay_lab.world.shop import World, click_probability, logging_policy, shares_of_rows
 
 Policies = Mapping[str, np.ndarray]
 TOO_FEW = 30  # rows: with so many or fewer, nothing can be estimated
 
 
-@dataclass(frozen=True)
-class SlotLog:
-    """The slots of feeds: who looked, at which position (from 1), what was shown, what came of it.
+def slot_log(exposures: pd.DataFrame, users: pd.Index, items: pd.Index) -> pd.DataFrame:
+    """Read the slots of feeds from an exposures table.
 
-    ``user`` and ``action`` (the item shown) are positions in ``users`` and ``items``;
-    ``propensity`` is the probability with which it was shown, ``reward`` 1 for a click, else 0.
-    All but the two indexes are (n_slots,).
+    Parameters
+    ----------
+    exposures : DataFrame
+    users, items : pandas.Index
+        The ids of a policy's rows and columns.
+
+    Returns
+    -------
+    DataFrame
+        One row a slot: ``user`` and ``item`` (the one shown), categories ``users`` and
+        ``items``; ``position`` (from 1); ``propensity``, the probability with which the item
+        was shown; ``reward``, 1 for a click, else 0.
+
+    Raises
+    ------
+    ValueError
+        If the exposures lack positions, propensities or clicks.
     """
-
-    users: pd.Index
-    items: pd.Index
-    user: np.ndarray
-    position: np.ndarray
-    action: np.ndarray
-    propensity: np.ndarray
-    reward: np.ndarray
-
-    def take(self, rows: np.ndarray) -> "SlotLog":
-        """Return some of the slots."""
-        names = ("user", "position", "action", "propensity", "reward")
-        arrays = {name: getattr(self, name)[rows] for name in names}
-        return replace(self, **arrays)
-
-
-def slot_log(exposures: pd.DataFrame, users: pd.Index, items: pd.Index) -> SlotLog:
-    """Read the slots of an exposures table; ValueError if it lacks propensities or clicks."""
     needed = ["position", "propensity", "clicked"]
     missing = [name for name in needed if name not in exposures]
     if missing:
         raise ValueError(f"exposures lack {', '.join(missing)}; an off-policy estimate needs them")
     complete = exposures.dropna(subset=needed)
-    return SlotLog(
-        users=users,
-        items=items,
-        user=users.get_indexer(complete["user_id"]),
-        position=complete["position"].to_numpy(np.int64),
-        action=items.get_indexer(complete["item_id"]),
-        propensity=complete["propensity"].to_numpy(np.float64),
-        reward=complete["clicked"].to_numpy(np.float64),
-    )
+    slots = {
+        "user": pd.Categorical(complete["user_id"], users),
+        "item": pd.Categorical(complete["item_id"], items),
+        "position": complete["position"].to_numpy(np.int64),
+        "propensity": complete["propensity"].to_numpy(np.float64),
+        "reward": complete["clicked"].to_numpy(np.float64),
+    }
+    return pd.DataFrame(slots)
 
 
-def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, SlotLog]:
+def _rows_and_columns(slots: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each slot's user and item stand in a policy, int (n_slots,) each."""
+    row = slots["user"].cat.codes.to_numpy(np.intp)
+    column = slots["item"].cat.codes.to_numpy(np.intp)
+    return row, column
+
+
+def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.DataFrame]:
     """Return what a policy may learn from, and the slots shown after it, to judge it by.
 
     The cut lies at ``share`` of the time from the first exposure to the last.
@@ -79,16 +80,18 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, SlotL
     if exposures is None or not {"propensity", "clicked", "position"} <= set(exposures):
         raise TooLittleError("this data holds no exposures with propensities of a feed")
     times = exposures["timestamp"]
-    cut = times.min() + (times.max() - times.min()) * share
+    time_spanned = times.max() - times.min()
+    cut = times.min() + time_spanned * share
     users = tables.ids("user_id")
     items = tables.ids("item_id")
     slots = slot_log(exposures[times >= cut], users, items)
-    n_slots = len(slots.user)
-    has_times = "timestamp" in tables.events
-    n_before = int((tables.events["timestamp"] < cut).sum()) if has_times else 0
-    if min(n_slots, n_before) <= TOO_FEW:
+    n_before = 0
+    if "timestamp" in tables.events:
+        is_before = tables.events["timestamp"] < cut
+        n_before = int(is_before.sum())
+    if min(len(slots), n_before) <= TOO_FEW:
         raise TooLittleError(
-            f"{n_before:,} events lie before {cut:%Y-%m-%d %H:%M} UTC and {n_slots:,} "
+            f"{n_before:,} events lie before {cut:%Y-%m-%d %H:%M} UTC and {len(slots):,} "
             f"slots with a propensity after it; both must be more than {TOO_FEW}"
         )
     past = tables.known_at(cut)
@@ -112,59 +115,70 @@ def stochastic(
     candidate_scores = np.asarray(scores, dtype=np.float64)[:, candidates]
     centred = candidate_scores - candidate_scores.mean(axis=1, keepdims=True)
     spread = centred.std(axis=1, keepdims=True)
-    z = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)
-    weight = np.exp((z - z.max(axis=1, keepdims=True)) / temperature)
+    standardised = np.zeros_like(centred)
+    np.divide(centred, spread, out=standardised, where=spread > 1e-12)
+    below_best = standardised - standardised.max(axis=1, keepdims=True)
+    weight = np.exp(below_best / temperature)
     total_weight = weight.sum(axis=1, keepdims=True)
+    by_chance = epsilon / candidates.sum()
     policy = np.zeros(np.shape(scores))
-    policy[:, candidates] = (1 - epsilon) * weight / total_weight
-    policy[:, candidates] += epsilon / candidates.sum()
+    policy[:, candidates] = (1 - epsilon) * weight / total_weight + by_chance
     return policy
 
 
 def off_policy(
-    log: SlotLog, policies: Policies, *, rng: np.random.Generator, clip: float = np.inf
+    slots: pd.DataFrame, policies: Policies, *, rng: np.random.Generator, clip: float = np.inf
 ) -> dict[str, OffPolicy]:
-    """Estimate the clicks a slot of each policy from the log; one reward model serves all."""
-    intercept = np.ones(len(log.user))
-    context = np.column_stack([intercept, 1 / log.position])
-    expected_reward = cross_fit(context, log.action, log.reward, len(log.items), rng=rng, folds=3)
+    """Estimate the clicks a slot of each policy from the log; one reward model serves all.
+
+    ``slots`` are those of `slot_log`.
+    """
+    row, column = _rows_and_columns(slots)
+    reward = slots["reward"].to_numpy()
+    propensity = slots["propensity"].to_numpy()
+    intercept = np.ones(len(slots))
+    context = np.column_stack([intercept, 1 / slots["position"]])
+    n_items = len(slots["item"].cat.categories)
+    expected_reward = cross_fit(context, column, reward, n_items, rng=rng, folds=3)
     estimates = {}
     for name, policy in policies.items():
-        target = policy[log.user]
+        target = policy[row]
         estimates[name] = evaluate_policy(
-            log.reward, log.action, log.propensity, target, expected_reward, clip=clip
+            reward, column, propensity, target, expected_reward, clip=clip
         )
     return estimates
 
 
-def true_values(world: World, policies: Policies, log: SlotLog) -> dict[str, float]:
+def true_values(world: World, policies: Policies, slots: pd.DataFrame) -> dict[str, float]:
     """Return the expected clicks a slot: mean over slots of Σ_i π(i | u) P(click | u, i, k)."""
-    click = _click_probabilities(world, log)
+    row, _ = _rows_and_columns(slots)
+    click = _click_probabilities(world, slots)
     values = {}
     for name, policy in policies.items():
-        expected_clicks = (policy[log.user] * click).sum(axis=1)
+        expected_clicks = (policy[row] * click).sum(axis=1)
         values[name] = float(expected_clicks.mean())
     return values
 
 
 def simulated_test(
-    world: World, policies: Policies, log: SlotLog, *, rng: np.random.Generator
+    world: World, policies: Policies, slots: pd.DataFrame, *, rng: np.random.Generator
 ) -> dict[str, Interval]:
     """Play policies against each other: each user meets one, by lot, and reacts afresh.
 
     An arm's value is Σ clicks / Σ slots of its users, with a 95 % interval by the delta method.
     """
-    n_users = len(log.users)
+    row, _ = _rows_and_columns(slots)
+    n_users = len(slots["user"].cat.categories)
     arm_of_user = rng.integers(len(policies), size=n_users)
-    arm_of_slot = arm_of_user[log.user]
-    click = _click_probabilities(world, log)
+    arm_of_slot = arm_of_user[row]
+    click = _click_probabilities(world, slots)
     values = {}
     for arm, (name, policy) in enumerate(policies.items()):
-        slots = np.flatnonzero(arm_of_slot == arm)
-        user = log.user[slots]
-        random_number = rng.random(len(slots))
+        slots_of_arm = np.flatnonzero(arm_of_slot == arm)
+        user = row[slots_of_arm]
+        random_number = rng.random(len(slots_of_arm))
         item = _draw(policy[user], rng)
-        clicked = random_number < click[slots, item]
+        clicked = random_number < click[slots_of_arm, item]
         values[name] = _clicks_a_slot(user, clicked, n_users)
     return values
 
@@ -177,25 +191,27 @@ def _clicks_a_slot(user: np.ndarray, clicked: np.ndarray, n_users: int) -> Inter
     value = clicks_of_user.sum() / n_slots
     residual = clicks_of_user - value * slots_of_user
     n = (slots_of_user > 0).sum()
-    se = np.sqrt(n / (n - 1) * (residual**2).sum()) / n_slots
-    return Interval(float(value), float(value - 1.96 * se), float(value + 1.96 * se))
+    variance_of_sum = n / (n - 1) * (residual**2).sum()
+    se = np.sqrt(variance_of_sum) / n_slots
+    half_width = 1.96 * se
+    return Interval(float(value), float(value - half_width), float(value + half_width))
 
 
 def three_ways(
     world: World,
     policies: Policies,
-    log: SlotLog,
+    slots: pd.DataFrame,
     estimates: Mapping[str, OffPolicy],
     *,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Put estimates, a test and the truth side by side: columns policy, way, value, low, high."""
-    tests = simulated_test(world, policies, log, rng=rng)
-    truth = true_values(world, policies, log)
+    tests = simulated_test(world, policies, slots, rng=rng)
+    truth = true_values(world, policies, slots)
     rows: list[tuple] = []
     for name, result in estimates.items():
-        for estimate in result.estimates:
-            rows.append((name, estimate.method, estimate.value, estimate.low, estimate.high))
+        for method, estimate in result.estimates.iterrows():
+            rows.append((name, method, estimate["value"], estimate["low"], estimate["high"]))
         test = tests[name]
         rows.append((name, "A/B test", test.estimate, test.low, test.high))
         rows.append((name, "truth", truth[name], np.nan, np.nan))
@@ -205,7 +221,7 @@ def three_ways(
 def coverage(
     world: World,
     policies: Policies,
-    log: SlotLog,
+    slots: pd.DataFrame,
     *,
     n_repetitions: int,
     n_slots: int,
@@ -217,66 +233,79 @@ def coverage(
     the world, and estimates every policy. Columns policy, method, coverage and its interval
     low and high, bias (mean estimate less truth), width (mean), ess (share of the slots).
     """
-    truth = true_values(world, policies, log)
-    logging = _logging_policy_among(world, policies, log)
-    rows = []
+    truth = true_values(world, policies, slots)
+    logging = _logging_policy_among(world, policies, slots)
+    rows: list[dict[str, Any]] = []
     for _ in range(n_repetitions):
-        drawn_slots = log.take(rng.integers(len(log.user), size=n_slots))
+        drawn_slots = slots.take(rng.integers(len(slots), size=n_slots))
         redrawn = _redrawn(world, drawn_slots, logging, rng)
         for name, result in off_policy(redrawn, policies, rng=rng).items():
-            for estimate in result.estimates:
-                if estimate.method == "DM":  # it carries no interval
-                    continue
-                row = {
-                    "policy": name,
-                    "method": estimate.method,
-                    "coverage": estimate.low <= truth[name] <= estimate.high,
-                    "bias": estimate.value - truth[name],
-                    "width": estimate.high - estimate.low,
-                    "ess": result.ess / n_slots,
-                }
-                rows.append(row)
+            rows += _errors(name, result, truth[name], n_slots)
     means = pd.DataFrame(rows).groupby(["policy", "method"], sort=False).mean().reset_index()
-    n_covered = (means["coverage"] * n_repetitions).round()
+    n_covered = (means["coverage"] * n_repetitions).round().astype(int)
     intervals = pd.DataFrame([vars(wilson(n, n_repetitions)) for n in n_covered])
     return means.join(intervals[["low", "high"]])
 
 
-def _logging_policy_among(world: World, policies: Policies, log: SlotLog) -> np.ndarray:
+def _errors(policy: str, result: OffPolicy, truth: float, n_slots: int) -> list[dict[str, Any]]:
+    """Compare each estimate that carries an interval with the truth."""
+    rows = []
+    with_interval = result.estimates.drop(index="DM")
+    for method, estimate in with_interval.iterrows():
+        row = {
+            "policy": policy,
+            "method": method,
+            "coverage": estimate["low"] <= truth <= estimate["high"],
+            "bias": estimate["value"] - truth,
+            "width": estimate["high"] - estimate["low"],
+            "ess": result.ess / n_slots,
+        }
+        rows.append(row)
+    return rows
+
+
+def _logging_policy_among(world: World, policies: Policies, slots: pd.DataFrame) -> np.ndarray:
     """Return the log's own policy over the items that some policy shows, (n_users, n_items)."""
-    is_shown = np.zeros(len(log.items), dtype=bool)
+    users = slots["user"].cat.categories
+    items = slots["item"].cat.categories
+    is_shown = np.zeros(len(items), dtype=bool)
     for policy in policies.values():
         is_shown |= policy.any(axis=0)
-    rows = world.user_positions(log.users)[:, None]
-    columns = world.item_positions(log.items)
+    rows = world.user_positions(users)[:, None]
+    columns = world.item_positions(items)
     weight = logging_policy(world)[rows, columns] * is_shown
-    return weight / weight.sum(axis=1, keepdims=True)
+    return shares_of_rows(weight)
 
 
-def _redrawn(world: World, slots: SlotLog, policy: np.ndarray, rng: np.random.Generator) -> SlotLog:
+def _redrawn(
+    world: World, slots: pd.DataFrame, policy: np.ndarray, rng: np.random.Generator
+) -> pd.DataFrame:
     """Return the slots with items drawn anew by a policy, and the clicks that follow."""
-    action = _draw(policy[slots.user], rng)
-    user = world.user_positions(slots.users)[slots.user]
-    item = world.item_positions(slots.items)[action]
-    click = click_probability(world, user, item, slots.position)
-    clicked = rng.random(len(slots.user)) < click
-    return replace(
-        slots,
-        action=action,
-        propensity=policy[slots.user, action],
-        reward=clicked.astype(np.float64),
-    )
+    row, _ = _rows_and_columns(slots)
+    items = slots["item"].cat.categories
+    column = _draw(policy[row], rng)
+    item = pd.Categorical.from_codes(column, items)
+    redrawn = slots.assign(item=item, propensity=policy[row, column])
+    user_in_world = world.user_positions(slots["user"])
+    item_in_world = world.item_positions(items)[column]
+    click = click_probability(world, user_in_world, item_in_world, slots["position"])
+    clicked = rng.random(len(slots)) < click
+    redrawn["reward"] = clicked.astype(np.float64)
+    return redrawn
 
 
-def _click_probabilities(world: World, log: SlotLog) -> np.ndarray:
+def _click_probabilities(world: World, slots: pd.DataFrame) -> np.ndarray:
     """Probability of a click on every item in every slot, (n_slots, n_items)."""
-    user = world.user_positions(log.users)[log.user]
-    item = world.item_positions(log.items)
-    return click_probability(world, user[:, None], item[None, :], log.position[:, None])
+    user = world.user_positions(slots["user"])
+    item = world.item_positions(slots["item"].cat.categories)
+    position = slots["position"].to_numpy()
+    return click_probability(world, user[:, None], item[None, :], position[:, None])
 
 
 def _draw(policy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw an item for each row of probabilities, int (n,)."""
     cumulative = policy.cumsum(axis=1)
-    target = rng.random(len(policy))[:, None] * cumulative[:, -1:]
-    return (cumulative <= target).sum(axis=1)
+    total = cumulative[:, -1]
+    target = rng.random(len(policy)) * total
+    is_before_target = cumulative <= target[:, None]
+    return is_before_target.sum(axis=1)

@@ -3,7 +3,7 @@
 The values are written in ``fields.yaml`` and ``presets.yaml``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -27,28 +27,6 @@ class Field:
     purchase_rate: float
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A group of users with like tastes and habits; members scatter widely around its values.
-
-    ``share`` is its share of all users, ``women`` the share of women in it; ``age`` (years),
-    ``occupation`` and ``hour`` (of the day) are what is typical. ``price_sensitivity`` is the
-    log-odds of buying lost for each unit of log price; ``coupon_effect`` the log-odds that a
-    coupon adds (below 0 it puts people off). ``kind_liking`` is 0 for a kind it does not name.
-    """
-
-    name: str
-    share: float
-    age: float
-    women: float
-    occupation: str
-    hour: float
-    price_sensitivity: float
-    coupon_effect: float
-    kind_liking: Mapping[str, float]
-    topic_liking: Sequence[float]
-
-
 def _read(name: str) -> dict[str, Any]:
     text = files("kpay_lab.world").joinpath(name).read_text(encoding="utf-8")
     return yaml.safe_load(text)
@@ -63,8 +41,9 @@ FIELDS = {name: _field(**values) for name, values in _read("fields.yaml").items(
 N_TOPICS = 8
 
 _PRESETS = _read("presets.yaml")
-SEGMENTS = tuple(Segment(**values) for values in _PRESETS["segments"])
-# One row a kind: lessons, seconds (median length of the whole) and persuasion.
+# One row a group of users with like tastes and habits, and one row a kind of item; presets.yaml
+# tells what the columns mean.
+SEGMENTS = pd.DataFrame(_PRESETS["segments"])
 ITEM_KINDS = pd.DataFrame.from_dict(_PRESETS["item_kinds"], orient="index")
 HOSTS = tuple(_PRESETS["hosts"])
 BRANDS = tuple(_PRESETS["brands"])

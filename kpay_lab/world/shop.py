@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from kpay_lab.world.catalogue import Catalogue, People, draw_catalogue, draw_people, moments
+from kpay_lab.world.catalogue import DAY, Catalogue, People, draw_catalogue, draw_people, moments
 from kpay_lab.world.presets import EXAMINATION, FIELDS, WorldSpec
 
 EXPLORATION = 0.2  # share of the feed that the log's own policy fills at random
@@ -44,20 +44,36 @@ class World:
     interest: np.ndarray
     intercept: float = 0.0
 
+    @property
+    def user_ids(self) -> pd.Index:
+        """Id of each user, in the order of the rows of ``interest``."""
+        return pd.Index(self.users.table["user_id"])
+
+    @property
+    def item_ids(self) -> pd.Index:
+        """Id of each item, in the order of the columns of ``interest``."""
+        return pd.Index(self.items.table["item_id"])
+
+    @property
+    def end(self) -> float:
+        """Seconds from the start of the log to its end."""
+        return self.spec.n_days * DAY
+
+    def interest_of(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Return the interest of each user in the item beside, float64; both are positions."""
+        return self.interest[users, items].astype(float)
+
+    def interest_log_odds(self) -> np.ndarray:
+        """Return the log-odds of each user's interest in each item, (n_users, n_items)."""
+        return logit(self.interest.astype(float))
+
     def user_positions(self, ids: pd.Index | pd.Series) -> np.ndarray:
         """Return the positions of users, int (n,); raises ValueError if one is unknown."""
-        return _positions("user", self.users.table["user_id"], ids)
+        return _positions("user", self.user_ids, ids)
 
     def item_positions(self, ids: pd.Index | pd.Series) -> np.ndarray:
         """Return the positions of items, int (n,); raises ValueError if one is unknown."""
-        return _positions("item", self.items.table["item_id"], ids)
-
-    def item_ids(self, positions: pd.Series) -> pd.Series:
-        """Return the ids of items, rows numbered from 0; a missing position stays missing."""
-        is_missing = positions.isna().to_numpy()
-        some_position = positions.fillna(0).astype(int)
-        ids = self.items.table["item_id"].take(some_position)
-        return ids.reset_index(drop=True).mask(is_missing)
+        return _positions("item", self.item_ids, ids)
 
     def log_rows(self, users: pd.Series, items: pd.Series, seconds: pd.Series) -> pd.DataFrame:
         """Return who met what and when, as a log writes it: user_id, item_id, timestamp.
@@ -65,28 +81,12 @@ class World:
         ``users`` and ``items`` are positions and ``seconds`` count from the start of the log,
         (n,) each; rows are numbered from 0.
         """
-        user_id = self.users.table["user_id"].take(users).reset_index(drop=True)
-        keys = {"user_id": user_id, "item_id": self.item_ids(items), "timestamp": moments(seconds)}
+        keys = {
+            "user_id": self.user_ids.take(users),
+            "item_id": self.item_ids.take(items),
+            "timestamp": moments(seconds),
+        }
         return pd.DataFrame(keys)
-
-
-@dataclass(frozen=True)
-class Reactions:
-    """What n exposures led to, (n,) each; 0 or NaN where it did not happen.
-
-    ``progress``, ``rating`` and ``refunded`` are those of the offer that was bought.
-    """
-
-    clicked: np.ndarray
-    watch_time: np.ndarray
-    like_count: np.ndarray
-    comment_count: np.ndarray
-    share_count: np.ndarray
-    question_count: np.ndarray
-    purchased: np.ndarray
-    progress: np.ndarray
-    rating: np.ndarray
-    refunded: np.ndarray
 
 
 def build_world(spec: WorldSpec, user_ids: pd.Index | None = None) -> World:
@@ -100,16 +100,18 @@ def build_world(spec: WorldSpec, user_ids: pd.Index | None = None) -> World:
     items = draw_catalogue(spec, item_rng)
     if user_ids is not None:
         users = replace(users, table=users.table.assign(user_id=user_ids))
-    liking = users.tastes @ items.traits.T + users.kind_liking[:, items.kind]
-    standardised = (liking - liking.mean()) / liking.std()
+    liking_of_traits = users.tastes @ items.traits.T
+    liking = liking_of_traits + users.kind_liking[:, items.kind]
+    centred = liking - liking.mean()
+    standardised = centred / liking.std()
     log_odds = 0.75 * (standardised + items.quality) / spec.noise
     interest = expit(log_odds).astype(np.float32)
     world = World(spec, users, items, interest)
     return replace(world, intercept=_intercept(world))
 
 
-def _positions(what: str, ids_of_world: pd.Series, ids: pd.Index | pd.Series) -> np.ndarray:
-    positions = pd.Index(ids_of_world).get_indexer(ids)
+def _positions(what: str, ids_of_world: pd.Index, ids: pd.Index | pd.Series) -> np.ndarray:
+    positions = ids_of_world.get_indexer(ids)
     is_unknown = positions < 0
     if is_unknown.any():
         unknown_id = pd.Index(ids)[is_unknown][0]
@@ -126,12 +128,13 @@ def _intercept(world: World) -> float:
     policy = logging_policy(world)[:n_users].ravel()
     middle_of_feed = np.full(len(users), 3.0)
     click = click_probability(world, users, items, middle_of_feed)
-    click_weight = policy / n_users * click
+    click_rate = policy / n_users * click
     log_odds = _purchase_log_odds(world, users, items)
     target_rate = FIELDS[world.spec.field].purchase_rate
 
     def excess_rate(intercept: float) -> float:
-        return click_weight @ expit(intercept + log_odds) - target_rate
+        purchase_rate = click_rate @ expit(intercept + log_odds)
+        return purchase_rate - target_rate
 
     return float(brentq(excess_rate, -30, 30))
 
@@ -145,9 +148,15 @@ def logging_policy(world: World) -> np.ndarray:
     Float (n_users, n_items), over the whole catalogue: before an item is published its share
     goes to the others in proportion.
     """
-    weight = np.exp(world.items.appeal + 1.1 * logit(world.interest.astype(float)))
-    weight /= weight.sum(axis=1, keepdims=True)
-    return (1 - EXPLORATION) * weight + EXPLORATION / world.spec.n_items
+    log_weights = world.items.appeal + 1.1 * world.interest_log_odds()
+    shares = shares_of_rows(np.exp(log_weights))
+    by_chance = EXPLORATION / world.spec.n_items
+    return (1 - EXPLORATION) * shares + by_chance
+
+
+def shares_of_rows(weights: np.ndarray) -> np.ndarray:
+    """Divide each row of weights by its sum."""
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def click_probability(
@@ -155,7 +164,7 @@ def click_probability(
 ) -> np.ndarray:
     """Probability that a user opens an item shown at a position (from 1)."""
     examined = np.asarray(positions, dtype=float) ** -EXAMINATION
-    interest = world.interest[users, items].astype(float)
+    interest = world.interest_of(users, items)
     return examined * expit(logit(interest) - 0.2)
 
 
@@ -178,34 +187,48 @@ def purchase_probability(
 
 def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np.ndarray:
     offers = world.items.offer[items]
-    interest_in_offer = world.interest[users, offers].astype(float)
+    interest_in_offer = world.interest_of(users, offers)
+    attraction = 0.5 * logit(interest_in_offer) + world.items.persuasion[items]
     relative_price = world.items.price[items] / np.median(world.items.price)
     resistance = world.users.price_sensitivity[users] * np.log(relative_price)
-    return 0.5 * logit(interest_in_offer) + world.items.persuasion[items] - resistance
+    return attraction - resistance
 
 
-def react(
-    world: World,
-    users: np.ndarray,
-    items: np.ndarray,
-    positions: np.ndarray,
-    treated: np.ndarray,
-    rng: np.random.Generator,
-) -> Reactions:
-    """Play what follows when items are shown to users, arrays (n,).
+def react(world: World, shown: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Play what follows when items are shown to users.
 
     It does not know what users own: a caller who plays on must leave second purchases out.
+
+    Parameters
+    ----------
+    shown : DataFrame
+        One row an exposure: ``user`` and ``item`` (positions), ``position`` (from 1), and
+        ``treated``, 1 where the user holds a coupon.
+
+    Returns
+    -------
+    DataFrame
+        ``shown`` with ``clicked`` and ``purchased``; the columns of `watch`, 0 without a click;
+        and those of `learn`, NaN without a purchase, about the offer that was bought.
     """
-    click = click_probability(world, users, items, positions)
-    purchase = purchase_probability(world, users, items, treated, positions)
+    user = shown["user"].to_numpy()
+    item = shown["item"].to_numpy()
+    position = shown["position"].to_numpy()
+    treated = shown["treated"].to_numpy()
+    click = click_probability(world, user, item, position)
+    purchase = purchase_probability(world, user, item, treated, position)
     purchase_after_click = purchase / click
-    clicked = rng.random(len(users)) < click
-    purchased = clicked & (rng.random(len(users)) < purchase_after_click)
-    watched = watch(world, users, items, rng)
-    learned = learn(world, users, world.items.offer[items], rng)
-    after_click = {name: np.where(clicked, values, 0) for name, values in watched.items()}
-    after_purchase = {name: np.where(purchased, values, np.nan) for name, values in learned.items()}
-    return Reactions(clicked=clicked, purchased=purchased, **after_click, **after_purchase)
+    clicked = rng.random(len(shown)) < click
+    wants_to_buy = rng.random(len(shown)) < purchase_after_click
+    purchased = clicked & wants_to_buy
+    reactions = shown.assign(clicked=clicked, purchased=purchased)
+    watched = watch(world, user, item, rng)
+    learned = learn(world, user, world.items.offer[item], rng)
+    for name, values in watched.items():
+        reactions[name] = np.where(clicked, values, 0)
+    for name, values in learned.items():
+        reactions[name] = np.where(purchased, values, np.nan)
+    return reactions
 
 
 def watch(
@@ -213,14 +236,18 @@ def watch(
 ) -> dict[str, np.ndarray]:
     """Play one opening: seconds watched of one lesson (more in a replay), interactions (0/1)."""
     n = len(users)
-    interest = world.interest[users, items].astype(float)
-    stays = rng.random(n) < 0.25 + 0.65 * interest
+    interest = world.interest_of(users, items)
+    stay_probability = 0.25 + 0.65 * interest
+    stays = rng.random(n) < stay_probability
     share_if_staying = np.exp(rng.normal(interest - 0.8, 0.5))
     share_if_leaving = rng.beta(1, 14, n)
     share = np.where(stays, share_if_staying, share_if_leaving)
-    watched = {"watch_time": np.ceil(share * world.items.lesson_length[items])}
+    lesson_length = world.items.lesson_length[items]
+    watched = {"watch_time": np.ceil(share * lesson_length)}
     for name, rate in INTERACTION_RATES.items():
-        watched[name] = (rng.random(n) < rate * interest * stays).astype(int)
+        probability = rate * interest * stays
+        interacts = rng.random(n) < probability
+        watched[name] = interacts.astype(int)
     return watched
 
 
@@ -229,14 +256,15 @@ def learn(
 ) -> dict[str, np.ndarray]:
     """Play the time after a purchase: progress in [0, 1], rating 1–5 (NaN: none), refund (0/1)."""
     n = len(users)
-    interest = world.interest[users, offers].astype(float)
+    interest = world.interest_of(users, offers)
     n_lessons = world.items.lessons[offers]
     progress = rng.beta(0.5 + 2.5 * interest, 1.2)
     lessons_taken = np.ceil(progress * n_lessons)
-    stars = np.rint(1.8 + 3 * interest + rng.normal(0, 0.8, n))
-    stars = np.clip(stars, 1, 5)
+    enjoyment = 1.8 + 3 * interest + rng.normal(0, 0.8, n)
+    stars = np.clip(np.rint(enjoyment), 1, 5)
     is_rated = rng.random(n) < 0.4
-    is_refunded = rng.random(n) < 0.02 + 0.2 * (1 - interest) ** 2
+    refund_probability = 0.02 + 0.2 * (1 - interest) ** 2
+    is_refunded = rng.random(n) < refund_probability
     return {
         "progress": lessons_taken / n_lessons,
         "rating": np.where(is_rated, stars, np.nan),

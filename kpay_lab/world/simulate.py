@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
@@ -28,6 +27,7 @@ from kpay_lab.world.shop import (
     logging_policy,
     purchase_probability,
     react,
+    shares_of_rows,
     watch,
 )
 from kpay_lab.world.truth import EXPOSURE_KEYS, GroundTruth
@@ -77,7 +77,7 @@ def simulate(spec: WorldSpec) -> Simulation:
     session_rng, feed_rng, reaction_rng, after_rng = spec.streams()[2:]
     sessions = _draw_sessions(world, session_rng)
     feed = _draw_feed(world, sessions, feed_rng)
-    feed = _with_reactions(world, feed, reaction_rng)
+    feed = react(world, feed, reaction_rng)
     is_free_to_buy = _is_free_to_buy(world, feed)
     feed["purchased"] &= is_free_to_buy
     orders = _orders(world, feed[feed["purchased"]], after_rng)
@@ -92,33 +92,45 @@ def simulate(spec: WorldSpec) -> Simulation:
         orders=_order_table(world, orders),
         exposures=_exposure_table(world, feed),
     )
-    return Simulation(tables, _truth(world, tables, feed, is_free_to_buy))
+    truth = _truth(world, tables, feed, is_free_to_buy)
+    return Simulation(tables, truth)
 
 
 def _draw_sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw when each user comes: late joiners, fading interest, weekdays, favourite hours."""
+    """Draw when each user comes: late joiners, declining interest, weekdays, favourite hours."""
     n_users = world.spec.n_users
     n_days = world.spec.n_days
     joins_first_day = rng.random(n_users) < 0.7
-    joined = np.where(joins_first_day, 0, rng.uniform(0, 0.6, n_users)) * n_days
+    share_before_joining = rng.uniform(0, 0.6, n_users)
+    joined = np.where(joins_first_day, 0, share_before_joining) * n_days
     days_left = n_days - joined
     relative_activity = world.users.activity / world.users.activity.mean()
-    n_sessions = rng.poisson(relative_activity * SESSIONS_PER_DAY * days_left)
+    n_expected = relative_activity * SESSIONS_PER_DAY * days_left
+    n_sessions = rng.poisson(n_expected)
     user = np.repeat(np.arange(n_users), n_sessions)
     elapsed = rng.random(len(user)) ** 1.15  # more sessions early than late
-    day = np.floor(joined[user] + days_left[user] * elapsed).astype(int)
-    comes = rng.random(len(user)) < COMES_ON_WEEKDAY[day % 7]
+    day = np.floor(joined[user] + days_left[user] * elapsed)
+    weekday = day.astype(int) % 7
+    comes = rng.random(len(user)) < COMES_ON_WEEKDAY[weekday]
     user = user[comes]
-    day = day[comes]
-    time = np.rint(day * DAY + _draw_hours(world, user, rng) * 3600)
-    sessions = pd.DataFrame({"user": user, "time": time})
-    return sessions.sort_values(["time", "user"], kind="stable", ignore_index=True)
+    time = _seconds(day[comes], _draw_hours(world, user, rng))
+    return _by_time(pd.DataFrame({"user": user, "time": time}))
+
+
+def _by_time(rows: pd.DataFrame, then: str = "user") -> pd.DataFrame:
+    """Sort by time, and by another column where times are equal."""
+    return rows.sort_values(["time", then], kind="stable", ignore_index=True)
+
+
+def _seconds(day: np.ndarray | pd.Series, hour: np.ndarray) -> np.ndarray | pd.Series:
+    """Return the whole seconds from the start of the log to an hour of a day."""
+    return np.rint(day * DAY + hour * 3600)
 
 
 def _draw_hours(world: World, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw hours of the day: 4 in 10 near the segment's favourite, the others in the evening."""
-    hour_of_segment = np.array([segment.hour for segment in SEGMENTS])
-    favourite = hour_of_segment[world.users.segment[users]]
+    segment = world.users.segment[users]
+    favourite = SEGMENTS["hour"].to_numpy()[segment]
     comes_at_favourite = rng.random(len(users)) < 0.4
     near_favourite = rng.normal(favourite, 2)
     in_the_evening = rng.normal(19.5, 3, len(users))
@@ -134,44 +146,39 @@ def _draw_items(
     ``weights`` is (n_users, n_items).
     """
     user = views["user"].to_numpy()
-    newest = np.searchsorted(world.items.published, views["time"], side="right") - 1
-    total = weights.sum(axis=1, keepdims=True)
-    cumulative = np.cumsum(weights / total, axis=1)
+    n_published = np.searchsorted(world.items.published, views["time"], side="right")
+    newest = n_published - 1
+    shares = shares_of_rows(weights)
+    cumulative = np.cumsum(shares, axis=1)
     published_share = cumulative[user, newest]
     # Each user's row ends at 1. Rows 2 apart make one sorted array: one search serves all users.
     offset = 2 * np.arange(len(weights))
     all_rows = (cumulative + offset[:, None]).ravel()
     target = offset[user] + rng.random(len(user)) * published_share
     cell = np.searchsorted(all_rows, target, side="right")
-    item = np.minimum(cell - user * world.spec.n_items, newest)
-    probability = weights[user, item] / total[user, 0] / published_share
+    item_of_cell = cell - user * world.spec.n_items
+    item = np.minimum(item_of_cell, newest)
+    probability = shares[user, item] / published_share
     return item, probability
 
 
 def _draw_feed(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Draw the feed of each session: 3 to 10 slots, one item and a known propensity each."""
     n_slots = rng.integers(3, 11, len(sessions))
-    feed = sessions.loc[sessions.index.repeat(n_slots)].reset_index(names="session")
-    feed["position"] = feed.groupby("session").cumcount() + 1
-    feed["time"] += 30 * (feed["position"] - 1)
+    feed = _views_of(sessions, n_slots)
+    place = feed.groupby("session").cumcount()  # from 0
+    feed["position"] = place + 1
+    feed["time"] += 30 * place
     feed["item"], feed["propensity"] = _draw_items(world, logging_policy(world), feed, rng)
-    arm_of_user = rng.integers(0, 2, world.spec.n_users)
-    feed["in_experiment"] = feed["time"] >= world.spec.n_days * DAY / 3
-    feed["treated"] = arm_of_user[feed["user"]] * feed["in_experiment"]
-    return feed.sort_values(["time", "session"], kind="stable", ignore_index=True)
+    holds_coupon = rng.integers(0, 2, world.spec.n_users)
+    feed["in_experiment"] = feed["time"] >= world.end / 3
+    feed["treated"] = holds_coupon[feed["user"]] * feed["in_experiment"]
+    return _by_time(feed, "session")
 
 
-def _with_reactions(world: World, feed: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Play every slot, and add the fields of `Reactions` as columns."""
-    reactions = react(
-        world,
-        feed["user"].to_numpy(),
-        feed["item"].to_numpy(),
-        feed["position"].to_numpy(),
-        feed["treated"].to_numpy(),
-        rng,
-    )
-    return feed.assign(**vars(reactions))
+def _views_of(sessions: pd.DataFrame, n_views: np.ndarray) -> pd.DataFrame:
+    """Repeat each session by its number of views; ``session`` is its position."""
+    return sessions.loc[sessions.index.repeat(n_views)].reset_index(names="session")
 
 
 def _is_free_to_buy(world: World, feed: pd.DataFrame) -> np.ndarray:
@@ -193,36 +200,40 @@ def _truth(
     position = feed["position"].to_numpy()
     without_coupon = purchase_probability(world, user, item, 0, position)
     with_coupon = purchase_probability(world, user, item, 1, position)
-    probability = np.where(feed["treated"] == 1, with_coupon, without_coupon)
+    has_coupon = feed["treated"] == 1
+    probability = np.where(has_coupon, with_coupon, without_coupon)
+    effect = with_coupon - without_coupon
+    exposures = tables.present()["exposures"]
     return GroundTruth(
-        exposures=tables.present()["exposures"][EXPOSURE_KEYS],
-        users=pd.Index(world.users.table["user_id"]),
-        items=pd.Index(world.items.table["item_id"]),
+        exposures=exposures[EXPOSURE_KEYS],
+        users=world.user_ids,
+        items=world.item_ids,
         interest=world.interest,
         segment=world.users.segment,
         purchase_probability=probability * is_free_to_buy,
-        treatment_effect=(with_coupon - without_coupon) * is_free_to_buy,
+        treatment_effect=effect * is_free_to_buy,
         propensity=feed["propensity"].to_numpy(),
     )
 
 
 def _orders(world: World, sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Write an order for each purchase, and its refund if that falls into the log."""
-    end = world.spec.n_days * DAY
     n_orders = len(sold)
     orders = sold.assign(offer=world.items.offer[sold["item"]])
     paid_at = sold["time"] + rng.integers(60, 1800, n_orders)
-    orders["time"] = np.minimum(paid_at, end - 1)
+    orders["time"] = np.minimum(paid_at, world.end - 1)
     price = world.items.price[sold["item"]]
     has_coupon = sold["treated"].to_numpy()
     paid = price_with_coupon(price, has_coupon, coupon_price=COUPON_PRICE)
     orders["amount"] = np.round(paid, 2)
-    refunded_at = orders["time"] + rng.uniform(1, 10, n_orders) * DAY
-    is_refunded = (sold["refunded"] == 1) & (refunded_at < end)
+    days_to_refund = rng.uniform(1, 10, n_orders)
+    refunded_at = orders["time"] + days_to_refund * DAY
+    is_refunded = (sold["refunded"] == 1) & (refunded_at < world.end)
     orders["refunded_at"] = refunded_at.where(is_refunded)
-    refunded_share = np.where(rng.random(n_orders) < 0.8, 1.0, 0.5) * is_refunded
+    is_refunded_whole = rng.random(n_orders) < 0.8
+    refunded_share = np.where(is_refunded_whole, 1.0, 0.5) * is_refunded
     orders["refund_amount"] = (refunded_share * orders["amount"]).round(2)
-    return orders.sort_values(["time", "user"], kind="stable", ignore_index=True)
+    return _by_time(orders)
 
 
 def _opened(world: World, feed: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -231,30 +242,25 @@ def _opened(world: World, feed: pd.DataFrame, rng: np.random.Generator) -> pd.Da
     item = opened["item"].to_numpy()
     offer = world.items.offer[item]
     interest_in_offer = world.interest[opened["user"], offer]
-    goes_on = rng.random(len(opened)) < 0.6 * interest_in_offer
-    goes_on |= opened["purchased"].to_numpy()
+    is_curious = rng.random(len(opened)) < 0.6 * interest_in_offer
+    goes_on = is_curious | opened["purchased"].to_numpy()
     goes_on &= offer != item
     next_views = opened.loc[goes_on, ["session", "user", "time"]]
     next_views["source"] = item[goes_on]
     next_views["item"] = offer[goes_on]
     next_views["time"] += 20
-    next_views = _with_watching(world, next_views, rng)
-    return pd.concat([opened, next_views])
+    watched = watch(world, next_views["user"], next_views["item"], rng)
+    return pd.concat([opened, next_views.assign(**watched)])
 
 
 def _searched(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Events that users look for themselves, drawn by appeal and true interest."""
     n_views = rng.poisson(2.2, len(sessions))
-    views = sessions.loc[sessions.index.repeat(n_views)].reset_index(names="session")
+    views = _views_of(sessions, n_views)
     views["time"] += rng.integers(0, 1800, len(views))
-    interest_log_odds = logit(world.interest.astype(float))
-    weights = np.exp(0.8 * world.items.appeal + 2.1 * interest_log_odds)
-    views["item"], _ = _draw_items(world, weights, views, rng)
-    return _with_watching(world, views, rng)
-
-
-def _with_watching(world: World, views: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    watched = watch(world, views["user"].to_numpy(), views["item"].to_numpy(), rng)
+    log_weights = 0.8 * world.items.appeal + 2.1 * world.interest_log_odds()
+    views["item"], _ = _draw_items(world, np.exp(log_weights), views, rng)
+    watched = watch(world, views["user"], views["item"], rng)
     return views.assign(**watched)
 
 
@@ -264,40 +270,41 @@ def _lessons(
     """Learning after a purchase: a lesson on some of the next days, until progress is reached."""
     lessons_of_offer = world.items.lessons[orders["offer"]]
     lessons_wanted = np.rint(orders["progress"] * lessons_of_offer)
-    n_taken = np.where(orders["refunded"] == 1, 1, lessons_wanted).astype(int)
-    columns = ["user", "offer", "time", "rating"]
-    lessons = orders.loc[orders.index.repeat(n_taken), columns]
-    lessons = lessons.rename(columns={"offer": "item"})
+    is_refunded = orders["refunded"] == 1
+    n_taken = np.where(is_refunded, 1, lessons_wanted).astype(int)
+    bought = orders[["user", "time", "rating"]].assign(item=orders["offer"])
+    lessons = bought.loc[bought.index.repeat(n_taken)]
     order = lessons.index
     number = lessons.groupby(order).cumcount() + 1
-    days_between = np.floor(rng.exponential(1.2, len(lessons))) + 1
+    days_between = 1 + np.floor(rng.exponential(1.2, len(lessons)))
     days_after_order = pd.Series(days_between, order).groupby(order).cumsum()
-    day = np.floor(lessons["time"] / DAY) + days_after_order
-    item = lessons["item"].to_numpy()
+    day_of_order = np.floor(lessons["time"] / DAY)
     hour = _draw_hours(world, lessons["user"].to_numpy(), rng)
-    lessons["time"] = np.rint(day * DAY + hour * 3600)
-    lessons["progress"] = number / world.items.lessons[item]
+    lessons["time"] = _seconds(day_of_order + days_after_order, hour)
+    lessons["progress"] = number / world.items.lessons[lessons["item"]]
     is_last = number == np.repeat(n_taken, n_taken)
     lessons["rating"] = lessons["rating"].where(is_last)
     share = np.exp(rng.normal(-0.1, 0.25, len(lessons)))
-    lessons["watch_time"] = np.ceil(share * world.items.lesson_length[item])
-    lessons["question_count"] = (rng.random(len(lessons)) < 0.05).astype(int)
+    lesson_length = world.items.lesson_length[lessons["item"]]
+    lessons["watch_time"] = np.ceil(share * lesson_length)
+    asks = rng.random(len(lessons)) < 0.05
+    lessons["question_count"] = asks.astype(int)
     lessons["session"] = first_session + np.arange(len(lessons))
-    end = world.spec.n_days * DAY
-    return lessons[lessons["time"] < end]
+    return lessons[lessons["time"] < world.end]
 
 
 def _event_table(world: World, events: pd.DataFrame) -> pd.DataFrame:
-    events = events.sort_values(["time", "user"], kind="stable", ignore_index=True)
+    events = _by_time(events)
     table = world.log_rows(events["user"], events["item"], events["time"])
     table["watch_time"] = events["watch_time"]
     table["duration"] = world.items.lesson_length[events["item"]]
-    for name in INTERACTION_RATES:
-        table[name] = events[name].fillna(0).astype("Int64")
-    table["progress"] = events["progress"]
-    table["rating"] = events["rating"]
-    table["source_item_id"] = world.item_ids(events["source"])
-    table["session_id"] = ("s" + events["session"].astype(str)).astype("str")
+    interactions = list(INTERACTION_RATES)
+    table[interactions] = events[interactions].fillna(0).astype("Int64")
+    table[["progress", "rating"]] = events[["progress", "rating"]]
+    id_of_item = world.items.table["item_id"]
+    table["source_item_id"] = events["source"].map(id_of_item)
+    session_id = "s" + events["session"].astype(str)
+    table["session_id"] = session_id.astype("str")
     return table
 
 
@@ -305,10 +312,11 @@ def _exposure_table(world: World, feed: pd.DataFrame) -> pd.DataFrame:
     table = world.log_rows(feed["user"], feed["item"], feed["time"])
     table["position"] = feed["position"].astype("Int64")
     table["propensity"] = feed["propensity"]
-    table["treatment"] = feed["treated"].astype("Int64").where(feed["in_experiment"])
-    table["policy"] = pd.Series("popularity+interest+random", feed.index, dtype="str")
-    table["clicked"] = feed["clicked"].astype("Int64")
-    table["purchased"] = feed["purchased"].astype("Int64")
+    treated = feed["treated"].astype("Int64")
+    table["treatment"] = treated.where(feed["in_experiment"])
+    table["policy"] = "popularity+interest+random"
+    happened = ["clicked", "purchased"]
+    table[happened] = feed[happened].astype("Int64")
     return table
 
 

@@ -56,7 +56,8 @@ class GroundTruth:
         exposures = log.tables.exposures
         if exposures is None:
             exposures = truth.exposures.head(0)
-        rows = _unique_keys(truth.exposures).get_indexer(_unique_keys(exposures))
+        keys_of_log = _unique_keys(exposures)
+        rows = _unique_keys(truth.exposures).get_indexer(keys_of_log)
         if (rows < 0).any():
             raise ValueError("the log holds exposures that this simulation does not; open its own")
         arrays = {name: getattr(truth, name)[rows] for name in EXPOSURE_ARRAYS}
@@ -67,7 +68,8 @@ class GroundTruth:
         log_users = log.tables.ids("user_id")
         if log_users.isin(self.users).all():
             return self
-        pseudonym_of = pseudonyms(pd.Series(self.users, self.users))
+        ids = pd.Series(self.users, self.users)
+        pseudonym_of = pseudonyms(ids)
         if not log_users.isin(pseudonym_of).all():
             raise ValueError("the log holds users whom this simulation does not; open its own")
         renamed = self.exposures["user_id"].map(pseudonym_of)
@@ -80,13 +82,12 @@ class GroundTruth:
         path = Path(folder) / "truth"
         path.mkdir(parents=True, exist_ok=True)
         np.save(path / "interest.npy", self.interest, allow_pickle=False)
-        frames = {
-            "exposures": {name: getattr(self, name) for name in EXPOSURE_ARRAYS},
-            "users": {"user_id": self.users, "segment": self.segment},
-            "items": {"item_id": self.items},
-        }
-        for name, columns in frames.items():
-            pd.DataFrame(columns).to_parquet(path / f"{name}.parquet")
+        exposures = pd.DataFrame({name: getattr(self, name) for name in EXPOSURE_ARRAYS})
+        users = pd.DataFrame({"user_id": self.users, "segment": self.segment})
+        items = pd.DataFrame({"item_id": self.items})
+        exposures.to_parquet(path / "exposures.parquet")
+        users.to_parquet(path / "users.parquet")
+        items.to_parquet(path / "items.parquet")
         return path
 
 

@@ -123,3 +123,4 @@ def interest_of(tables):
 def test_revenue_sums_the_list_and_never_the_padding():
     paid = csr_array([[0.0, 10.0, 99.0]])
     assert revenue(np.array([[1, 0, -1]]), paid)[0] == 10
+    assert revenue(np.array([[-1, -1]]), paid).tolist() == [0]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.evaluate.compare import compare, protocol_gap, summarise, verdict
-from kpay_lab.evaluate.groups import breakdown, recall_by_item_popularity, user_groups
+from kpay_lab.evaluate.groups import breakdown, recall_by_item_popularity, shown_rows, user_groups
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.evaluate.value import held_back_revenue
@@ -52,11 +52,24 @@ def test_compare_measures_what_each_model_ranks(world_split, compared):
         exclude=world_split.seen,
         candidates=world_split.candidates,
     )
-    expected = per_user(lists.items, world_split.test[world_split.users], [10]).values
+    expected = per_user(lists.items, world_split.test[world_split.users], [10])
     found = compared.values[(compared.values["model"] == "ease") & (compared.values["k"] == 10)]
     np.testing.assert_array_equal(found["value"], expected["value"])
     ids = world_split.train.interest.users[world_split.users[expected["user"]]]
     assert (found["user_id"].to_numpy() == ids.to_numpy()).all()
+
+
+def test_the_table_of_a_comparison_holds_the_mean_of_every_metric(compared):
+    table = compared.table(k=5)
+    ease = table.set_index("model").loc["ease"]
+    values = compared.values.query("model == 'ease' and k == 5")
+    for metric, group in values.groupby("metric"):
+        assert ease[metric] == pytest.approx(group["value"].mean(), abs=1e-15)
+    assert ease["seconds"] == compared.seconds["ease"]
+    assert table["ndcg"].is_monotonic_decreasing
+    pd.testing.assert_frame_equal(compared.table(), compared.table(k=10))
+    with pytest.raises(ValueError, match="k is 7; it must be one of 5, 10"):
+        compared.table(k=7)
 
 
 def test_no_list_holds_a_seen_item_or_one_that_is_no_candidate(world_split, compared):
@@ -134,6 +147,13 @@ def test_verdict_tells_the_beaten_from_the_equal():
     assert "cannot be told from" in second
 
 
+def test_shown_groups_stand_in_the_order_of_their_labels():
+    table = pd.DataFrame(
+        {"group": ["25-34", "cold", "high", "low", "middle"], "mean": [1.0, 2.0, 3.0, 4.0, np.nan]}
+    )
+    assert shown_rows(table).index.tolist() == ["cold", "low", "high", "25-34"]
+
+
 def test_breakdown_suppresses_small_groups():
     """The next smallest group goes too: it could be found from the total."""
     zeros = np.r_[np.zeros(30), np.ones(23)]
@@ -166,7 +186,7 @@ def test_recall_by_popularity_adds_up_to_the_hits(world_split, compared):
     hits = at_10.groupby("model")["value"].sum() * 10
     ours = (found["recall"] * found["pairs"]).groupby(found["model"]).sum()
     pd.testing.assert_series_equal(ours, hits.reindex(ours.index), check_names=False)
-    assert found.groupby("model")["pairs"].sum().eq(world_split.report.pairs).all()
+    assert found.groupby("model")["pairs"].sum().eq(world_split.test.nnz).all()
 
 
 def test_protocol_gap_ranks_within_each_split(small_world):

@@ -67,6 +67,7 @@ def test_hidden_items_leave_every_trace_of_training(split):
     assert set(np.flatnonzero(cold.candidates)) == set(np.flatnonzero(hidden))
     assert set(cold.test.indices) <= set(np.flatnonzero(hidden))
     assert (split.test[:, hidden] - cold.test[:, hidden]).nnz == 0
+    assert cold.unreachable + cold.test.nnz == split.unreachable + split.test.nnz
     lists = compare({"content": build_model("content")}, cold, [3]).lists["content"].items
     assert set(lists[lists >= 0]) <= set(np.flatnonzero(hidden))
 
@@ -98,16 +99,17 @@ def test_popularity_is_no_surprise_to_itself(split):
 
 
 def test_models_are_chosen_by_name_and_by_what_the_data_feed(split, small_world):
-    chosen = choose_models({"ease": {"reg": 7.0}, "markov": None}, split.train)
-    assert list(chosen.models) == ["popularity", "ease", "markov"]
-    assert chosen.models["ease"].reg == 7.0
+    models, left_out = choose_models({"ease": {"reg": 7.0}, "markov": None}, split.train)
+    assert list(models) == ["popularity", "ease", "markov"]
+    assert models["ease"].reg == 7.0
+    assert not left_out
     bare = make_split(
         type(small_world[0])(small_world[0].events[["user_id", "item_id"]]),
         interest_matrix,
         how="random_per_user",
     )
-    chosen = choose_models({}, bare.train)
-    assert set(chosen.left_out) == {"markov", "content", "blend"}
-    assert "ease" in chosen.models and "markov" not in chosen.models
+    models, left_out = choose_models({}, bare.train)
+    assert set(left_out) == {"markov", "content", "blend"}
+    assert "ease" in models and "markov" not in models
     with pytest.raises(ValueError, match="model 'eas' is unknown"):
         choose_models({"eas": {}}, split.train)

@@ -25,7 +25,7 @@ def random_lists():
 
 
 def values_of(items, relevant, k=K):
-    table = per_user(items, relevant, [k]).values
+    table = per_user(items, relevant, [k])
     return table.pivot(index="user", columns="metric", values="value")
 
 
@@ -147,12 +147,11 @@ def test_a_short_list_holds_no_hit_where_it_ends_and_is_divided_by_k():
     assert found.loc[1, "recall"] == pytest.approx(1 / 2)
 
 
-def test_users_with_nothing_to_find_are_left_out_and_counted():
+def test_users_with_nothing_to_find_have_no_value():
     relevant = csr_array([[0, 0, 0], [0, 1, 0], [0, 0, 0]])
     found = per_user(np.array([[0], [1], [2]]), relevant, [1])
-    assert found.left_out == 2
-    assert set(found.values["user"]) == {1}
-    assert (found.values["value"] == 1).all()
+    assert set(found["user"]) == {1}
+    assert (found["value"] == 1).all()
 
 
 def test_errors_name_the_remedy():
@@ -183,6 +182,6 @@ def test_audit_by_hand():
 def test_tables_of_ids_score_as_their_positions():
     lists = pd.DataFrame({"user_id": list("uuww"), "item_id": list("abca"), "rank": [2, 1, 1, 2]})
     wanted = pd.DataFrame({"user_id": list("uvw"), "item_id": list("aaz")})
-    found = per_user(*from_ids(lists, wanted), [2]).values
+    found = per_user(*from_ids(lists, wanted), [2])
     first = found[found["metric"] == "mrr"]["value"].tolist()
     assert first == [1 / 2, 0, 0]  # u: b a; v: no list; w: z is on no list

@@ -36,7 +36,7 @@ def test_search_scores_on_the_last_fifth_of_training(small_world):
     expected = values.loc[values["metric"] == "ndcg", "value"].mean()
     found = find(EASE, {"reg": [20.0]}, split)
     assert found["value"].item() == pytest.approx(expected, abs=1e-15)
-    assert inner.report.cut < split.report.cut
+    assert inner.cut < split.cut
 
 
 def test_search_never_touches_the_test_part(small_world):
@@ -54,7 +54,7 @@ def test_search_never_touches_the_test_part(small_world):
     pd.testing.assert_frame_equal(
         find(Watched, SPACE, split)[columns], find(Watched, SPACE, shut)[columns]
     )
-    assert max(stamps) < split.report.cut
+    assert max(stamps) < split.cut
 
 
 def test_search_draws_from_distributions_and_repeats_itself(small_world):

@@ -50,8 +50,9 @@ def test_every_split_parts_the_rows_without_overlap(small_world, how):
     tables, _ = small_world
     split = make_split(tables, binary, how=how)
     train = split.train.tables.events
-    assert len(train) + split.report.test_events == len(tables.events)
-    assert split.report.train_events == len(train)
+    counts = split.table()["count"]
+    assert counts["train_events"] == len(train)
+    assert counts["train_events"] + counts["test_events"] == len(tables.events)
     both = split.test.multiply(split.seen)
     assert both.nnz == 0
     assert split.train.interest.users.equals(tables.ids("user_id"))
@@ -63,17 +64,17 @@ def test_a_split_repeats_itself_and_its_fingerprint_tells_splits_apart(
     small_world, how, monkeypatch
 ):
     tables, _ = small_world
-    first, again = (make_split(tables, binary, how=how).report.fingerprint for _ in range(2))
+    first, again = (make_split(tables, binary, how=how).fingerprint for _ in range(2))
     monkeypatch.setattr(parts, "LEGACY_SEED", 7)
-    other = make_split(tables, binary, how=how).report.fingerprint
+    other = make_split(tables, binary, how=how).fingerprint
     assert first == again != other
 
 
 def test_time_split_cuts_where_it_says(timed):
     split = make_split(timed, binary)
-    assert split.report.cut == pd.Timestamp("2026-01-09", tz="UTC")  # position int(0.8 * 10)
-    assert (split.train.tables.events["timestamp"] < split.report.cut).all()
-    assert split.report.leakage == 0
+    assert split.cut == pd.Timestamp("2026-01-09", tz="UTC")  # position int(0.8 * 10)
+    assert (split.train.tables.events["timestamp"] < split.cut).all()
+    assert split.leakage == 0
     assert labels(split) == {("u", "e"), ("w", "b")}
 
 
@@ -114,7 +115,7 @@ def test_pairs_seen_in_training_are_dropped_and_counted(timed):
     more = pd.concat([timed.events, log([("u", "a"), ("w", "c")], [10, 11])], ignore_index=True)
     split = make_split(Tables(more), binary)  # cut at position int(0.8 * 12) = 9
     assert labels(split) == {("w", "b")}
-    assert split.report.already_seen == 2
+    assert split.already_seen == 2
 
 
 def test_cold_items_are_dropped_counted_or_recommended_as_asked(timed):
@@ -122,11 +123,11 @@ def test_cold_items_are_dropped_counted_or_recommended_as_asked(timed):
     tables, new = Tables(more), Tables(more).ids("item_id").get_loc("new")
     splits = {c: make_split(tables, binary, cold_items=c) for c in ("drop", "count", "recommend")}
     assert ("u", "new") not in labels(splits["drop"])
-    assert splits["drop"].report.unreachable == 1
+    assert splits["drop"].unreachable == 1
     for choice in ("count", "recommend"):
         assert ("u", "new") in labels(splits[choice])
     assert [bool(split.candidates[new]) for split in splits.values()] == [False, False, True]
-    assert {split.report.cold_items for split in splits.values()} == {1}
+    assert {split.table()["count"]["cold_items"] for split in splits.values()} == {1}
 
 
 def test_cold_users_are_kept_on_request(timed):
@@ -134,7 +135,7 @@ def test_cold_users_are_kept_on_request(timed):
     assert ("x", "a") not in labels(make_split(more, binary))
     kept = make_split(more, binary, cold_users=True)
     assert ("x", "a") in labels(kept)
-    assert kept.report.cold_users == 1
+    assert kept.table().loc["cold_users", "count"] == 1
     row = kept.train.interest.users.get_loc("x")
     assert kept.train.interest.values[[row]].nnz == 0
 
@@ -199,7 +200,7 @@ def test_training_tables_know_no_later_order_exposure_or_refund(sold):
 def test_without_a_cut_orders_of_held_back_pairs_are_withheld(sold):
     in_train = np.array([(u, i) != ("u", "a") for u, i in sold.events.to_numpy()[:, :2]])
     labelled = sold.events.assign(part=np.where(in_train, "train", "test"))
-    train = split_tables(sold.with_events(labelled), "given").train
+    train = split_tables(sold.with_events(labelled), "given")[0]
     assert train.orders["amount"].tolist() == [10.0, 30.0]
     assert len(train.exposures) == 2
 
@@ -244,7 +245,7 @@ def test_times_are_asked_for_where_they_are_needed(timed):
     assert (default_split(bare), default_split(timed)) == ("random_per_user", "time")
     with pytest.raises(ValueError, match="no timestamp; choose how='random_per_user'"):
         make_split(bare, binary)
-    assert make_split(bare, binary, how="random_per_user").report.leakage is None
+    assert make_split(bare, binary, how="random_per_user").leakage is None
     holes = timed.events.assign(timestamp=timed.events["timestamp"].mask(timed.events.index == 2))
     with pytest.raises(ValueError, match="1 events have no timestamp"):
         make_split(Tables(holes), binary)
@@ -262,12 +263,29 @@ def test_global_leakage_by_hand():
     assert global_leakage(train, test) == pytest.approx((3 / 4 + 1 / 4) / 2)
 
 
-def test_the_report_speaks_in_sentences(timed):
-    said = " ".join(make_split(timed, binary).report.sentences())
+def test_a_split_describes_itself_in_sentences(timed):
+    said = " ".join(make_split(timed, binary).describe())
     assert "8 events to learn from, 2 held back" in said
     assert "Nothing at or after 2026-01-09 00:00 UTC" in said
-    said = " ".join(make_split(timed, binary, how="random_rows").report.sentences())
+    said = " ".join(make_split(timed, binary, how="random_rows").describe())
     assert "lie in the future" in said
+
+
+def test_the_table_of_a_split_counts_parts_and_what_was_dropped(timed):
+    pairs = [("u", "a"), ("w", "new"), ("x", "a")]
+    more = pd.concat([timed.events, log(pairs, [10, 11, 12])], ignore_index=True)
+    cut = pd.Timestamp("2026-01-09", tz="UTC")
+    table = make_split(Tables(more), binary, cut=cut).table()
+    assert table["count"].to_dict() == {
+        "train_events": 8,
+        "test_events": 5,
+        "users": 2,
+        "pairs": 2,  # (u, e) and (w, b)
+        "already_seen": 1,  # (u, a)
+        "unreachable": 2,  # a new item for w, a new user with an old item
+        "cold_users": 1,
+        "cold_items": 1,
+    }
 
 
 def test_time_split_leaves_something_before_the_cut():

@@ -3,8 +3,14 @@ import pandas as pd
 import pytest
 import tea_tasting as tt
 from scipy import stats
+from tea_tasting.experiment import ExperimentResult
 
-from kpay_lab.experiments.ab import analyse, effects_by_segment, estimate_effect, verdict
+from kpay_lab.experiments.ab import (
+    analyse,
+    effects_by_segment,
+    estimate_effect,
+    interaction_pvalue,
+)
 from kpay_lab.experiments.arms import ABData, Metric
 
 
@@ -80,6 +86,34 @@ def test_a_mean_near_zero_and_an_arm_of_zeros_are_compared_too():
         assert (e.control, e.treatment) == pytest.approx((old.mean(), new.mean()), abs=1e-12)
 
 
+def test_holm_is_that_of_tea_tasting():
+    metrics = [Metric(name) for name in ("sales", "visits", "clicks", "before")]
+    found = analyse(data(world(shift=0.3), *metrics)).table()
+    pvalues = {name: {"pvalue": value} for name, value in found["pvalue"].items()}
+    theirs = tt.adjust_fwer(
+        ExperimentResult(pvalues), method="bonferroni", arbitrary_dependence=True
+    )
+    adjusted = [row["pvalue_adj"] for row in theirs.to_dicts()]
+    assert found["p_holm"].tolist() == pytest.approx(adjusted, rel=1e-12)
+
+
+@pytest.mark.parametrize("per", [None, "visits"])
+def test_a_control_near_zero_is_compared_as_any_other(per):
+    """What is added to every unit's mean or ratio changes no difference."""
+    frame = world(shift=0.1)
+    units = 1.0 if per is None else frame["visits"]
+    sales, _ = arms(frame, "sales")
+    denominator, _ = arms(frame.assign(units=units), "units")
+    level = sales.sum() / denominator.sum() - 1e-15
+    near_zero = frame.assign(sales=frame["sales"] - level * units)
+    far = frame.assign(sales=near_zero["sales"] + 3 * units)
+    metric = Metric("sales", per=per)
+    found, expected = (estimate_effect(data(one), metric) for one in (near_zero, far))
+    assert 0 < abs(found.control) < 1e-12
+    columns = ["difference", "low", "high", "pvalue"]
+    assert found[columns].tolist() == pytest.approx(expected[columns].tolist(), rel=1e-9)
+
+
 @pytest.mark.parametrize("names", [("sales", None, None), ("clicks", "visits", "before")])
 def test_the_effect_is_that_of_tea_tasting(names):
     frame = world(shift=0.3)
@@ -100,33 +134,36 @@ def test_a_metric_that_never_varies_is_refused():
 def test_several_metrics_are_adjusted_by_holm():
     frame = world(shift=0.3)
     result = analyse(data(frame, Metric("sales"), Metric("visits")))
-    p = np.array([e.pvalue for e in result.effects])
+    p = result.table()["pvalue"].to_numpy()
     adjusted = np.minimum(p * np.where(p == p.min(), 2, 1), 1)
     adjusted[p.argmax()] = adjusted.max()
-    assert [e.p_holm for e in result.effects] == pytest.approx(adjusted)
+    assert result.table()["p_holm"].tolist() == pytest.approx(adjusted)
 
 
 def test_the_verdict_is_worth_difference_times_value_times_units():
     frame = world(shift=1.0)
     result = analyse(data(frame, Metric("sales")))
-    said = verdict(result, "sales", value_per_unit=2.0, n_units=1000)
-    e = result.effects[0]
-    assert said.worth.estimate == pytest.approx(2000 * e.difference)
-    assert (said.worth.low, said.worth.high) == pytest.approx((2000 * e.low, 2000 * e.high))
-    assert "raises sales" in said.sentence and said.sentence.endswith("Ship it.")
+    stake = {"value_per_unit": 2.0, "n_units": 1000}
+    worth = result.worth("sales", **stake)
+    e = result.effects.loc["sales"]
+    assert worth.estimate == pytest.approx(2000 * e.difference)
+    assert (worth.low, worth.high) == pytest.approx((2000 * e.low, 2000 * e.high))
+    said = result.verdict("sales", **stake)
+    assert "raises sales" in said and said.endswith("Ship it.")
 
 
 def test_a_cost_that_rises_keeps_the_control_and_swaps_the_ends():
     result = analyse(data(world(shift=1.0), Metric("sales")))
-    said = verdict(result, "sales", value_per_unit=-1.0, n_units=10)
-    assert said.worth.low < said.worth.estimate < said.worth.high < 0
-    assert said.sentence.endswith("Keep the control.")
+    worth = result.worth("sales", value_per_unit=-1.0, n_units=10)
+    assert worth.low < worth.estimate < worth.high < 0
+    said = result.verdict("sales", value_per_unit=-1.0, n_units=10)
+    assert said.endswith("Keep the control.")
 
 
 def test_without_evidence_the_verdict_says_so():
     result = analyse(data(world(), Metric("sales", covariate="before")))
-    assert result.effects[0].p_holm > 0.05
-    said = verdict(result, "sales (CUPED)", value_per_unit=1, n_units=1).sentence
+    assert result.effects.loc["sales (CUPED)", "p_holm"] > 0.05
+    said = result.verdict("sales (CUPED)", value_per_unit=1, n_units=1)
     assert "is not shown to change sales (CUPED)" in said and said.endswith("or stop.")
 
 
@@ -134,48 +171,49 @@ def test_significance_is_judged_after_holm():
     """A p-value of .02 among five is .1 after Holm, though its own interval leaves out 0."""
     frame = world(shift=0.27)
     alone = analyse(data(frame, Metric("sales", covariate="before")))
-    assert alone.effects[0].p_holm < 0.05
-    assert verdict(alone, "sales (CUPED)", value_per_unit=1, n_units=1).sentence.endswith(
-        "Ship it."
-    )
+    alone_effect = alone.effects.loc["sales (CUPED)"]
+    assert alone_effect.p_holm < 0.05
+    assert alone.verdict("sales (CUPED)", value_per_unit=1, n_units=1).endswith("Ship it.")
     noise = [Metric(name) for name in ("visits", "clicks", "before", "sales")]
     crowd = analyse(data(frame, Metric("sales", covariate="before"), *noise))
-    assert crowd.effects[0].p_holm == pytest.approx(5 * alone.effects[0].pvalue)
-    assert crowd.effects[0].low > 0 and crowd.effects[0].p_holm > 0.05
-    assert "is not shown" in verdict(crowd, "sales (CUPED)", value_per_unit=1, n_units=1).sentence
+    crowd_effect = crowd.effects.loc["sales (CUPED)"]
+    assert crowd_effect.p_holm == pytest.approx(5 * alone_effect.pvalue)
+    assert crowd_effect.low > 0 and crowd_effect.p_holm > 0.05
+    assert "is not shown" in crowd.verdict("sales (CUPED)", value_per_unit=1, n_units=1)
 
 
 def test_a_failed_sample_ratio_blocks_the_verdict():
     frame = world(shift=1.0)
     frame = frame[(frame["arm"] == "new") | (np.arange(len(frame)) % 2 == 0)]
     result = analyse(data(frame, Metric("sales")))
-    said = verdict(result, "sales", value_per_unit=1, n_units=1)
-    assert not result.check.passed and said.worth is None
-    assert said.sentence.startswith("No verdict. Sample ratio")
+    stake = {"value_per_unit": 1, "n_units": 1}
+    assert not result.check.passed and result.worth("sales", **stake) is None
+    assert result.verdict("sales", **stake).startswith("No verdict. Sample ratio")
 
 
 def test_an_unknown_metric_is_named():
+    result = analyse(data(world(), Metric("sales")))
     with pytest.raises(ValueError, match="no metric 'revenue' in the result; it has: sales"):
-        verdict(analyse(data(world(), Metric("sales"))), "revenue", value_per_unit=1, n_units=1)
+        result.verdict("revenue", value_per_unit=1, n_units=1)
 
 
 def test_segments_that_differ_are_found():
     frame = world(4000)
     frame["sales"] += 1.0 * ((frame["arm"] == "new") & (frame["segment"] == "young"))
     result = effects_by_segment(data(frame), Metric("sales"), "segment")
-    by_name = {e.name: e for e in result.effects}
-    assert by_name["young"].low > 0 and by_name["old"].low < 0 < by_name["old"].high
-    assert result.interaction_pvalue < 1e-6
-    assert by_name["young"].p_holm == pytest.approx(2 * by_name["young"].pvalue)
+    young = result.loc["young"]
+    old = result.loc["old"]
+    assert young.low > 0 and old.low < 0 < old.high
+    assert interaction_pvalue(result) < 1e-6
+    assert young.p_holm == pytest.approx(2 * young.pvalue)
 
 
 def test_two_segments_are_compared_as_by_a_z_test_of_their_difference():
     frame = world(4000)
-    a, b = effects_by_segment(data(frame), Metric("sales"), "segment").effects
     result = effects_by_segment(data(frame), Metric("sales"), "segment")
-    se = [(e.high - e.low) / 2 / stats.norm.ppf(0.975) for e in (a, b)]
-    z = (a.difference - b.difference) / np.hypot(*se)
-    assert result.interaction_pvalue == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-9)
+    se = (result["high"] - result["low"]) / 2 / stats.norm.ppf(0.975)
+    z = result["difference"].diff().iloc[1] / np.hypot(*se)
+    assert interaction_pvalue(result) == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-9)
 
 
 def test_small_and_constant_segments_are_left_out_by_name():
@@ -183,6 +221,6 @@ def test_small_and_constant_segments_are_left_out_by_name():
     frame.loc[:9, "segment"] = "tiny"
     frame.loc[10:199, ["segment", "sales"]] = ["flat", 0.0]
     result = effects_by_segment(data(frame), Metric("sales"), "segment")
-    assert result.left_out == ("flat", "tiny")
+    assert result.index[result["difference"].isna()].tolist() == ["flat", "tiny"]
     alone = effects_by_segment(data(frame.query("segment == 'flat'")), Metric("sales"), "segment")
-    assert alone.effects == () and np.isnan(alone.interaction_pvalue)
+    assert alone.isna().all(axis=None) and np.isnan(interaction_pvalue(alone))

@@ -35,6 +35,10 @@ def test_regret_is_the_chance_given_away():
     wrong = (~run.on_best).sum(axis=1)
     assert run.regret[:, -1] == pytest.approx(0.3 * wrong)
     assert run.best_share[:, -1] == pytest.approx(1 - wrong / 50)
+    last = run.table().loc[50]
+    assert last["regret"] == pytest.approx(0.3 * wrong.mean())
+    assert last["best_share"] == pytest.approx(1 - wrong.mean() / 50)
+    assert last["regret_low"] < last["regret"] < last["regret_high"]
 
 
 def test_only_the_contextual_policy_learns_who_wants_what():

@@ -30,21 +30,23 @@ def literal(rewards, actions, propensity, target, predicted, clip):
 def test_the_estimators_equal_a_literal_loop(clip):
     result = evaluate_policy(*log(), clip=clip)
     expected = literal(*log(), clip=clip)
-    assert {e.method: e.value for e in result.estimates} == pytest.approx(expected, abs=1e-12)
+    assert result.table()["value"].to_dict() == pytest.approx(expected, abs=1e-12)
 
 
 def test_dr_comes_first_and_dm_carries_no_interval():
     estimates = evaluate_policy(*log()).estimates
-    assert [e.method for e in estimates] == ["DR", "SNIPS", "IPS", "DM"]
-    assert np.isnan([estimates[3].se, estimates[3].low, estimates[3].high]).all()
-    assert all(e.low < e.value < e.high for e in estimates[:3])
+    assert estimates.index.tolist() == ["DR", "SNIPS", "IPS", "DM"]
+    assert estimates.loc["DM", ["se", "low", "high"]].isna().all()
+    others = estimates.drop(index="DM")
+    assert others["value"].between(others["low"], others["high"], inclusive="neither").all()
 
 
 def test_standard_errors_are_those_of_the_linearised_rows():
     """SNIPS is a ratio of means: row i counts w_i (r_i − v) / w̄."""
     rewards, actions, propensity, target, _ = log()
     w = target[np.arange(200), actions] / propensity
-    dr, snips, ips, _ = evaluate_policy(*log()).estimates
+    estimates = evaluate_policy(*log()).estimates
+    dr, snips, ips = (estimates.loc[name] for name in ("DR", "SNIPS", "IPS"))
     rows = w * (rewards - (w @ rewards) / w.sum()) / w.mean()
     assert snips.se == pytest.approx(rows.std() / np.sqrt(200))
     assert ips.se == pytest.approx((w * rewards).std(ddof=1) / np.sqrt(200))
@@ -54,8 +56,9 @@ def test_standard_errors_are_those_of_the_linearised_rows():
 def test_on_its_own_log_a_policy_is_worth_the_mean_reward():
     rewards, actions, _, target, predicted = log()
     result = evaluate_policy(rewards, actions, target[np.arange(200), actions], target, predicted)
-    _, snips, ips, _ = result.estimates
-    assert snips.value == pytest.approx(rewards.mean()) == ips.value
+    snips = result.estimates.loc["SNIPS"]
+    ips = result.estimates.loc["IPS"]
+    assert snips["value"] == pytest.approx(rewards.mean()) == ips["value"]
     assert ips.se == pytest.approx(rewards.std(ddof=1) / np.sqrt(200))
     assert snips.se == pytest.approx(rewards.std() / np.sqrt(200))
     assert (result.ess, result.mean_weight, result.max_weight) == pytest.approx((200, 1, 1))
@@ -67,8 +70,9 @@ def test_on_its_own_log_a_policy_is_worth_the_mean_reward():
 def test_a_perfect_model_leaves_no_error_but_that_of_the_contexts():
     rewards, actions, propensity, target, predicted = log()
     rewards = predicted[np.arange(200), actions]
-    dr, _, _, dm = evaluate_policy(rewards, actions, propensity, target, predicted).estimates
-    assert dr.value == pytest.approx(dm.value, abs=1e-12)
+    result = evaluate_policy(rewards, actions, propensity, target, predicted)
+    value = result.estimates["value"]
+    assert value["DR"] == pytest.approx(value["DM"], abs=1e-12)
 
 
 def test_low_overlap_is_said_in_words():
@@ -89,7 +93,7 @@ def test_a_target_that_the_log_never_shows_is_said_in_words():
     target = np.tile([0.0, 1.0], (n, 1))
     zeros = np.zeros(n, dtype=int)
     result = evaluate_policy(np.ones(n), zeros, np.full(n, 0.5), target, np.ones((n, 2)))
-    assert result.ess == 0 and np.isnan(result.estimates[1].value)
+    assert result.ess == 0 and np.isnan(result.estimates.loc["SNIPS", "value"])
     assert any(text.startswith("The mean weight is 0.000") for text in result.warnings)
 
 

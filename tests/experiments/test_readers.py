@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.experiments.ab import analyse, verdict
+from kpay_lab.experiments.ab import analyse
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
-from kpay_lab.experiments.readers import BanditLog, compare_with_on_policy, cookie_cats, open_bandit
+from kpay_lab.experiments.readers import BanditLog, cookie_cats, off_policy, open_bandit
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_cats = pytest.mark.skipif(
@@ -39,15 +39,15 @@ def test_cookie_cats_fails_the_sample_ratio_and_gets_no_verdict():
     check = result.check
     assert (check.n_control, check.n_treatment) == (44_700, 45_489)
     assert round(check.pvalue, 4) == 0.0086 and not check.passed
-    assert verdict(result, "retention_7", value_per_unit=1, n_units=1).worth is None
+    assert result.worth("retention_7", value_per_unit=1, n_units=1) is None
 
 
 @needs_cats
 def test_the_outlier_is_shown_and_capped():
     data = cookie_cats(DATA / "cookie-cats")
-    effects = {e.name: e for e in analyse(data).effects}
+    effects = analyse(data).effects
     assert data.frame["sum_gamerounds"].max() == 49_854
-    raw, capped = effects["sum_gamerounds"], effects["rounds_capped_at_3000"]
+    raw, capped = effects.loc["sum_gamerounds"], effects.loc["rounds_capped_at_3000"]
     assert raw.control - capped.control == pytest.approx((49_854 - 3000) / 44_700)
     assert raw.high - raw.low > 1.8 * (capped.high - capped.low)
 
@@ -67,8 +67,9 @@ def test_bts_is_estimated_from_the_random_log(campaign):
     assert result.mean_weight == pytest.approx(1, abs=0.05)
     on_policy = other.reward.mean()
     noise = np.sqrt(on_policy * (1 - on_policy) / len(other.reward))
-    for e in result.estimates[:3]:
-        assert abs(e.value - on_policy) < 3.5 * np.hypot(e.se, noise)
+    with_interval = result.estimates.drop(index="DM")
+    distance = (with_interval["value"] - on_policy).abs()
+    assert (distance < 3.5 * np.hypot(with_interval["se"], noise)).all()
     assert "46 rows" in result.warnings[-1]  # clicks in either random log
 
 
@@ -85,8 +86,14 @@ def test_a_uniform_policy_judged_from_a_uniform_log_is_its_click_rate():
         )
         for _ in range(2)
     ]
-    comparison = compare_with_on_policy(*logs, rng=rng)
-    ips = next(e for e in comparison.off_policy.estimates if e.method == "IPS")
-    assert ips.value == pytest.approx(logs[0].reward.mean())  # every weight is 1
-    assert comparison.on_policy.estimate == logs[1].reward.mean()
-    assert comparison.unsupported == 0
+    ips = off_policy(*logs, rng=rng).estimates.loc["IPS", "value"]
+    assert ips == pytest.approx(logs[0].reward.mean())  # every weight is 1
+    assert logs[1].click_rate().estimate == logs[1].reward.mean()
+    assert logs[1].unsupported_share() == 0
+
+
+def test_a_cell_that_a_log_never_shows_is_unsupported():
+    action = np.array([0, 1, 1])
+    position = np.array([1, 1, 2])
+    log = BanditLog(action, position, np.zeros(3), np.full(3, 0.5), 3, pd.DataFrame())
+    assert log.unsupported_share() == 3 / 6  # of 2 positions and 3 items

@@ -24,6 +24,7 @@ def test_the_sequence_equals_a_literal_loop(n):
     d, margin = literal(values, treated, n, 400, 0.1)
     found = (run.difference[n - 1], run.low[n - 1], run.high[n - 1])
     assert found == pytest.approx((d, d - margin, d + margin), rel=1e-10)
+    assert run.table().loc[n, ["difference", "low", "high"]].tolist() == list(found)
 
 
 def test_it_is_narrowest_against_one_look_where_it_was_planned():

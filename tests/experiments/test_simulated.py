@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kpay_lab.experiments.ab import effects_by_segment, estimate_effect
+from kpay_lab.experiments.ab import effects_by_segment, estimate_effect, interaction_pvalue
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, sample_ratio
 from kpay_lab.experiments.bandits import Environment, EpsilonGreedy, Thompson, run_bandit
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy
@@ -104,7 +104,8 @@ def test_segments_without_a_difference_are_told_apart_five_percent_of_the_time()
     for _ in range(2000):
         data = draw(rng, shift=0.3)
         data.frame["segment"] = rng.integers(4, size=N)
-        rejected.append(effects_by_segment(data, Metric("sales"), "segment").interaction_pvalue)
+        by_segment = effects_by_segment(data, Metric("sales"), "segment")
+        rejected.append(interaction_pvalue(by_segment))
     rate = np.mean(np.array(rejected) < 0.05)
     print(f"interaction test rejects {rate:.4f}")
     assert rate == pytest.approx(0.05, abs=slack(0.05, 2000))
@@ -188,8 +189,9 @@ def test_off_policy_intervals_cover_or_the_result_says_they_do_not(sharpness, le
         result = evaluate_policy(rewards, actions, behaviour[rows, actions], target[rows], q)
         ess.append(result.ess)
         warned.append(any(text.startswith("Low overlap") for text in result.warnings))
-        for e in result.estimates[:3]:
-            hits[e.method] += e.low <= truth <= e.high
+        for method in hits:
+            e = result.estimates.loc[method]
+            hits[method] += e["low"] <= truth <= e["high"]
     cover = {m: h / 2000 for m, h in hits.items()}
     print(f"{sharpness}: mean ESS {np.mean(ess):.0f} of {n}, warned {np.mean(warned):.3f}, {cover}")
     if least is None:

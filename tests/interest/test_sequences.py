@@ -12,9 +12,9 @@ def sequences(tables, **options):
 
 def test_order_sessions_and_transitions_by_hand(tiny):
     B = sequences(tiny)
-    assert B.of_user(0).tolist() == [0, 0, 1]  # python, python, sql
-    assert B.of_user(1).tolist() == [0, 2]  # python, then chess five hours later
-    assert B.of_user(3).tolist() == []
+    assert B.user.tolist() == [0, 0, 0, 1, 1, 2, 2]
+    assert B.item[B.user == 0].tolist() == [0, 0, 1]  # python, python, sql
+    assert B.item[B.user == 1].tolist() == [0, 2]  # python, then chess five hours later
     assert B.session.tolist() == [0, 0, 0, 1, 2, 3, 3]
     within = B.transitions().toarray()
     assert within.sum() == 2 and within[0, 1] == 1 and within[1, 2] == 1

@@ -14,7 +14,7 @@ from kpay_lab.recommend.candidates import candidate_items
 from kpay_lab.recommend.choose import choose_models
 from kpay_lab.recommend.lists import explain_lists, recommend_for_all
 from kpay_lab.recommend.popularity import Popularity
-from kpay_lab.recommend.rerank import Diversified, ExpectedRevenue
+from kpay_lab.recommend.rerank import diversify, order_by_revenue
 
 IDS = pd.Index(list("abcd"), name="item_id")
 
@@ -78,7 +78,7 @@ def literal_mmr(items, scores, similar, trade_off, k):
 def test_diversified_equals_a_literal_loop(trade_off, world):
     pool = top_k(ItemNeighbours().fit(world), np.arange(COLD_USER), 10)
     similar = ContentBased().fit(world).item_weights_
-    chosen = Diversified(similarity=similar, trade_off=trade_off).rerank(pool, 4)
+    chosen = diversify(pool, 4, similarity=similar, trade_off=trade_off)
     expected = [
         literal_mmr(items, scores, similar, trade_off, 4)
         for items, scores in zip(pool.items, pool.scores, strict=True)
@@ -92,10 +92,10 @@ def test_diversified_equals_a_literal_loop(trade_off, world):
 def test_expected_revenue_is_price_times_chance():
     pool = TopK(np.array([0]), np.array([[0, 1, 2]]), np.array([[0.5, 0.3, 0.2]]))
     price = np.array([10.0, 100.0, np.nan, 1.0])
-    top = ExpectedRevenue(price=price).rerank(pool, 3)
+    top = order_by_revenue(pool, 3, price=price)
     assert top.items.tolist() == [[1, 0, 2]]
     np.testing.assert_allclose(top.scores, [[0.3 * 100, 0.5 * 10, 0]])
-    same = ExpectedRevenue(price=price[[0, 1, 3]], price_weight=0).rerank(pool, 3)
+    same = order_by_revenue(pool, 3, price=price[[0, 1, 3]], price_weight=0)
     np.testing.assert_array_equal(same.items, pool.items)
 
 
@@ -103,11 +103,10 @@ def test_expected_revenue_is_price_times_chance():
 def test_reranking_keeps_padding_last(kind):
     scores = np.array([[0.9, 0.2, -np.inf], [-np.inf] * 3])
     pool = TopK(np.array([0, 1]), np.array([[2, 0, -1], [-1, -1, -1]]), scores)
-    reranker = {
-        "diversified": Diversified(similarity=np.eye(3), trade_off=0.0),
-        "revenue": ExpectedRevenue(price=np.array([50.0, 1.0, 1.0])),
-    }[kind]
-    top = reranker.rerank(pool, 3)
+    if kind == "diversified":
+        top = diversify(pool, 3, similarity=np.eye(3), trade_off=0.0)
+    else:
+        top = order_by_revenue(pool, 3, price=np.array([50.0, 1.0, 1.0]))
     assert set(top.items[0, :2]) == {0, 2}
     assert top.items[0, 2] == -1
     assert (top.items[1] == -1).all()
@@ -136,6 +135,14 @@ def test_why_of_content_names_shared_features(world):
             assert reason.split("; ")[1] == f"brand: b{group[item]}"
 
 
+def test_a_weight_out_of_its_range_is_refused():
+    pool = TopK(np.array([0]), np.array([[0, 1]]), np.array([[0.5, 0.3]]))
+    with pytest.raises(ValueError, match=r"trade_off is 1\.5; it must be from 0 .* to 1"):
+        diversify(pool, 1, similarity=np.eye(2), trade_off=1.5)
+    with pytest.raises(ValueError, match="price_weight is -1; it must be 0 or more"):
+        order_by_revenue(pool, 1, price=np.ones(2), price_weight=-1)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_list_of_every_model_can_be_explained(name, world):
     model = MODELS[name]().fit(world)
@@ -160,4 +167,5 @@ def test_where_everybody_met_everything_nothing_is_listed():
     lists = recommend_for_all(tables, Popularity(), 3, interest_of=interest_matrix)
     assert lists.empty and list(lists) == ["user_id", "rank", "item_id", "title", "score", "why"]
     train = Training(interest_matrix(tables), tables)
-    assert "every user met every item" in choose_models({"forest": {}}, train).left_out["forest"]
+    _, left_out = choose_models({"forest": {}}, train)
+    assert "every user met every item" in left_out["forest"]

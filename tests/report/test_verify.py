@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.cli import main
-from kpay_lab.report.compare import Row, Side, compare
+from kpay_lab.report.compare import compare, metrics_side_by_side
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, read_notebooks, read_parameters
 from kpay_lab.report.profile import Domain
@@ -182,21 +182,37 @@ def test_a_run_that_did_not_end_is_refused(made, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("first", "second", "beyond"),
     [
-        (Side(1.0, 0.9, 1.1), Side(1.2, 1.1, 1.3), False),  # they touch
-        (Side(1.0, 0.9, 1.1), Side(1.3, 1.2, 1.4), True),
-        (Side(1.3, 1.2, 1.4), Side(1.0, 0.9, 1.1), True),
-        (Side(1.0, 0.9, 1.1), Side(1.2), True),
-        (Side(1.05), Side(1.0, 0.9, 1.1), False),
-        (Side(1.0), Side(9.0), False),
-        (Side(True), Side(False), False),
-        (Side("a", 0.0, 1.0), Side("b", 2.0, 3.0), False),
-        (Side(1.0, 0.9, 1.1), Side(), False),
-        (Side(None), Side(1.0, 0.9, 1.1), False),
+        ((1.0, 0.9, 1.1), (1.2, 1.1, 1.3), False),  # they touch
+        ((1.0, 0.9, 1.1), (1.3, 1.2, 1.4), True),
+        ((1.3, 1.2, 1.4), (1.0, 0.9, 1.1), True),
+        ((1.0, 0.9, 1.1), (1.2,), True),
+        ((1.05,), (1.0, 0.9, 1.1), False),
+        ((1.0,), (9.0,), False),
+        ((True,), (False,), False),
+        (("a", 0.0, 1.0), ("b", 2.0, 3.0), False),
+        ((1.0, 0.9, 1.1), (), False),
+        ((None,), (1.0, 0.9, 1.1), False),
     ],
 )
 def test_beyond_the_intervals(first, second, beyond):
-    assert Row("a", first, second).beyond is beyond
-    assert Row("a", second, first).beyond is beyond
+    keys = ("a", "a/low", "a/high")
+    one = dict(zip(keys, first, strict=False))
+    two = dict(zip(keys, second, strict=False))
+    for table in (metrics_side_by_side(one, two), metrics_side_by_side(two, one)):
+        assert table["metric"].tolist() == ["a"]
+        assert table["beyond"].item() is beyond
+        assert table["differs"].item()
+
+
+def test_what_is_beyond_stands_first_and_then_what_differs():
+    before = {"a": 1, "b": 1.0, "c": 1.0, "c/low": 0.9, "c/high": 1.1, "d": None}
+    after = before | {"b": 2.0, "c": 3.0, "c/low": 2.9, "c/high": 3.1, "e": "new"}
+    table = metrics_side_by_side(before, after)
+    assert table["metric"].tolist() == ["c", "b", "e", "a", "d"]
+    assert table["differs"].tolist() == [True, True, True, False, False]
+    assert table.loc[3, ["first", "second", "change"]].tolist() == [1, 1, 0]
+    assert table.loc[2, "first"] is None
+    assert metrics_side_by_side({}, {}).empty
 
 
 def test_two_runs_side_by_side(made, capsys, tmp_path):

@@ -288,7 +288,8 @@ def test_reactions_follow_the_laws():
     world, n = build_world(SMOKE), 20_000
     user, item = np.full(n, 3), np.full(n, 7)
     position, treated = np.full(n, 2), np.ones(n, dtype=int)
-    happened = react(world, user, item, position, treated, np.random.default_rng(0))
+    shown = pd.DataFrame({"user": user, "item": item, "position": position, "treated": treated})
+    happened = react(world, shown, np.random.default_rng(0))
     for seen, p in (
         (happened.clicked, click_probability(world, user, item, position)[0]),
         (happened.purchased, purchase_probability(world, user, item, treated, position)[0]),
