@@ -18,7 +18,7 @@ from click.core import ParameterSource
 from kpay_lab import __version__
 from kpay_lab.checks import DOMAIN
 from kpay_lab.report.console import prepare_streams, say, silence, told_if_slow
-from kpay_lab.report.files import write_text
+from kpay_lab.report.files import project_root, write_text
 from kpay_lab.report.params import Notebook, find_notebook
 from kpay_lab.report.profile import (
     chosen_notebooks,
@@ -336,7 +336,10 @@ def check(
     if as_json:
         click.echo(json.dumps(understood.as_dict(), ensure_ascii=False, indent=1, default=str))
     else:
-        click.echo(f"{understood}\n\n{next_step(understood, profile, path)}")
+        folder = project_root() / "params"
+        if folder.is_relative_to(Path.cwd()):
+            folder = folder.relative_to(Path.cwd())
+        click.echo(f"{understood}\n\n{next_step(understood, profile, path, folder)}")
     sys.exit(0 if is_sound else 1)
 
 

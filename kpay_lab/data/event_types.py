@@ -48,7 +48,7 @@ AS_LIKES = {
 }
 COLUMN_NAMES = (
     "behavior_type behaviour_type behavior behaviour event_type event event_name action "
-    "action_type 行为类型 行为 事件类型 事件 事件名称 操作类型 操作 动作"
+    "action_type interaction_type 互动类型 行为类型 行为 事件类型 事件 事件名称 操作类型 操作 动作"
 )
 NAMES = frozenset(map(fold, COLUMN_NAMES.split()))
 # Names that may mean something else: only where every value is a word that is known.

@@ -10,7 +10,7 @@ from kpay_lab.data.terminal import wrapped
 from kpay_lab.data.understanding import Understanding
 
 FEWEST_EVENTS = 1000  # the notebooks' own min_events
-PROFILE = Path("params/mine.yaml")
+NAME = "mine.yaml"
 
 
 def profile_text(understood: Understanding, mapping: LogMapping) -> str:
@@ -26,7 +26,10 @@ def profile_text(understood: Understanding, mapping: LogMapping) -> str:
 
 
 def next_step(
-    understood: Understanding, profile: str | None = None, written: Path | None = None
+    understood: Understanding,
+    profile: str | None = None,
+    written: Path | None = None,
+    folder: Path = Path("params"),
 ) -> str:
     """Return the line that says what to do next.
 
@@ -37,16 +40,22 @@ def next_step(
         The profile whose mapping was used.
     written : Path, optional
         The profile that was just written.
+    folder : Path
+        Where the project keeps its profiles.
     """
     source = shlex.quote(understood.source)
     proposal = understood.proposal
     if written is not None:
-        if understood.is_sound_as_proposed:
+        is_there = written.resolve().parent == folder.resolve()
+        moved = "" if is_there else f", move it into {folder}"
+        if understood.is_sound_as_proposed and is_there:
             return f"Next: {_run(understood, _profile_of(written))}"
+        if understood.is_sound_as_proposed:
+            return f"Next: move it into {folder}, then {_run(understood, _profile_of(written))}"
         check = f"kpay check {source} --profile {_profile_of(written)}"
-        return f"Next: complete {written}, then {check}"
+        return f"Next: complete {written}{moved}, then {check}"
     used = f" --profile {profile}" if profile else ""
-    write = f"kpay check {source}{used} --write {PROFILE}"
+    write = f"kpay check {source}{used} --write {shlex.quote(str(folder / NAME))}"
     if understood.is_sound and proposal.said:
         return f"Next: {write}\n  or, without what is proposed: {_run(understood, profile)}"
     if understood.is_sound:

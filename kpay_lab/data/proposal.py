@@ -8,7 +8,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -66,7 +66,7 @@ GUESSED = {
     "exposures": "user_id item_id timestamp position clicked purchased",
 }
 LOOKS_OF = {
-    "user_id": (WHOLE, CODES),
+    "user_id": (WHOLE, CODES, NUMBERS),  # 1234567890.1672531200 is an id of web analytics
     "item_id": (WHOLE, CODES, WORDS),
     "timestamp": (TIMES,),
     "title": (CODES, WORDS),
@@ -82,7 +82,9 @@ OTHER_NOUNS = (
 )
 INNER_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 PARTS = re.compile(r"[^\W_]+")
-DAY_FIRST = re.compile(r"[0-3]?[0-9][./-][01]?[0-9][./-](?:19|20)[0-9]{2}\b.*")
+DAY_FIRST = re.compile(r"[0-3]?[0-9][./-][0-3]?[0-9][./-](?:(?:19|20)[0-9]{2}|[0-9]{2})\b.*")
+NUMBER_AT_END = re.compile(r"[_ ]?[0-9]+$")
+WIDE = 3  # as many columns that differ in a number alone are one thing in many columns
 DAY = re.compile(r"(20[0-9]{2})[-_.]?([01][0-9])[-_.]?([0-3][0-9])")
 MONEY = frozenset({"fee", "money", "cost", "price", "amount", "paid", "revenue", "sum", "金额"})
 MOST_PLANS = 12  # more different values are no plans of a subscription
@@ -256,7 +258,11 @@ def _groups(place: Path) -> list[tuple[Partition, tuple[str, ...]]]:
         key = (re.sub(r"\d+", "0", parent), letters or "0")
         groups.setdefault(key, []).append(partition)
     chosen = list(groups.values())[:MOST_FILES]
-    return [(group[0], tuple(one.name for one in group)) for group in chosen]
+    grouped = []
+    for group in chosen:
+        names = tuple(one.name for one in group)
+        grouped.append((group[0], names))
+    return grouped
 
 
 def _sampled(partition: Partition, like: tuple[str, ...], mapping: LogMapping) -> _Sample:
@@ -438,18 +444,42 @@ def _propose_columns(table: str, sample: _Sample, mapping: LogMapping, draft: _D
         for look in sample.looks
         if look.name not in used and fold(look.name) not in said and look.looks != EMPTY
     ]
+    free = _without_wide(table, sample, free, draft)
     missing = [one for one in GUESSED[table].split() if one not in {*known, *constants}]
     for column in missing:
         found = _near(table, column, free)
         if found:
-            _take(table, column, found, free, draft, "")
+            reason = _doubt_of_times(found, free) if column == "timestamp" else ""
+            _take(table, column, found, free, draft, reason)
     _propose_times(table, missing, free, draft)
     _propose_by_unit(table, missing, free, draft)
     _propose_ids(table, missing, free, sample, draft)
     if table == "events":
         _say_day_first(missing, free, sample, draft)
+        _say_orders(sample, used, draft)
     if table in ("orders", "items"):
         _propose_money(table, missing, free, draft)
+
+
+def _doubt_of_times(look: ColumnLook, free: Sequence[ColumnLook]) -> str:
+    others = [one.name for one in free if one.looks == TIMES and one is not look]
+    return f"a guess: {listed(others)} could be it too" if others else ""
+
+
+def _without_wide(
+    table: str, sample: _Sample, free: Sequence[ColumnLook], draft: _Draft
+) -> list[ColumnLook]:
+    """Leave out columns such as course1, course2, course3: one an item, in a wide table."""
+    measures = [look for look in free if look.looks in (WHOLE, NUMBERS, MARKS)]
+    stems = Counter(NUMBER_AT_END.sub("", look.name) for look in measures)
+    wide = [look for look in measures if stems[NUMBER_AT_END.sub("", look.name)] >= WIDE]
+    if wide and table == "events":
+        draft.questions.append(
+            f"{sample.pattern}: {listed((look.name for look in wide), 3)} look like one thing in "
+            "many columns; a log has one row for each user and item, so turn them into rows "
+            "(in pandas: melt)"
+        )
+    return [look for look in free if look not in wide]
 
 
 def _take(
@@ -535,7 +565,11 @@ def _propose_ids(
         reason = "a guess: the only other column that looks like ids"
         _take(table, wanted[0], candidates[0], free, draft, reason)
         return
-    titles = [look for look in free if look.looks == WORDS and _is_repeated_title(look)]
+    titles = [
+        look
+        for look in free
+        if look.looks == WORDS and _is_repeated_title(look) and fold(look.name) not in NAMES
+    ]
     if len(wanted) == 2 and len(candidates) == len(titles) == 1:
         reason = "a guess: its only column that looks like ids"
         _take(table, "user_id", candidates[0], free, draft, reason)
@@ -621,11 +655,11 @@ def _id_columns(looks: Sequence[ColumnLook]) -> list[ColumnLook]:
         if look.looks in (WHOLE, CODES) and is_repeated and not is_type:
             candidates.append(look)
     candidates = [look for look in candidates if not _are_small_counts(look)]
-    return [
-        look
-        for look in candidates
-        if not any(_depends_on(look, other) for other in candidates if other is not look)
-    ]
+    return [look for look in candidates if not _is_attribute(look, candidates)]
+
+
+def _is_attribute(look: ColumnLook, others: Sequence[ColumnLook]) -> bool:
+    return any(_depends_on(look, other) for other in others if other is not look)
 
 
 def _is_row_number(look: ColumnLook) -> bool:
@@ -669,6 +703,20 @@ def _propose_header(table: str, sample: _Sample, draft: _Draft) -> None:
     doubt = " (other columns could be ids too)" if rest else ""
     reason = f"a guess from the values, users first{doubt}; look at the first rows"
     draft.put("headers", sample.pattern, value=[*names.values()], reason=reason)
+
+
+def _say_orders(sample: _Sample, used: Collection[str], draft: _Draft) -> None:
+    """Say of events that speak of money that no purchase is seen in them."""
+    types = _types_column(sample, EventTypes(), set())
+    known = columns_of("orders", sample.names)
+    own = [name for column in ("amount", "status") for name in known.get(column, ())]
+    unused = [name for name in own if name not in used]
+    if types is None and unused:
+        draft.questions.append(
+            f"{sample.pattern}: {listed(unused)} speak of orders, but each row is taken as an "
+            "event and no money is read; if the rows are orders, put them beside the behaviour "
+            "log and write files: {events: [THE LOG], orders: [" + sample.pattern + "]}"
+        )
 
 
 def _say_day_first(
@@ -815,6 +863,8 @@ def _fits(column: str, look: ColumnLook) -> bool:
         return False
     if column.endswith("_count") and look.looks not in (WHOLE, MARKS):
         return False
+    if column in ("user_id", "item_id") and _are_small_counts(look):
+        return False
     return look.can_be(column)
 
 
@@ -853,9 +903,9 @@ def _no_log(samples: Sequence[_Sample], tables: Mapping[str, Sequence[_Sample]])
     if not readable:
         return "no file here can be read as a table"
     if tables:
-        found = ", ".join(
-            f"{table} ({listed(sample.pattern for sample in members)})"
-            for table, members in tables.items()
-        )
-        return f"there is {found}, but no file says which user met which item"
+        found = []
+        for table, members in tables.items():
+            files = listed(sample.pattern for sample in members)
+            found.append(f"{table} ({files})")
+        return f"there is {', '.join(found)}, but no file says which user met which item"
     return "no file here says which user met which item, so it is no log of behaviour"

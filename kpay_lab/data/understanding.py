@@ -8,36 +8,27 @@ from typing import Any
 import pandas as pd
 
 from kpay_lab import columns as c
-from kpay_lab.data.cells import count_of
 from kpay_lab.data.door import BrokenLogError, Gate
-from kpay_lab.data.event_types import IGNORE, MEASURES, types_column
-from kpay_lab.data.headers import columns_of, fold, units_of_columns
+from kpay_lab.data.event_types import MEASURES, types_column
+from kpay_lab.data.headers import columns_of, units_of_columns
 from kpay_lab.data.log import Log
 from kpay_lab.data.looks import TYPES, first_values
 from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.proposal import Proposal, propose
 from kpay_lab.data.reading import Rejected, read_tables
-from kpay_lab.data.rows import NotUnderstoodError, listed, printable
+from kpay_lab.data.rows import NotUnderstoodError, printable
 from kpay_lab.data.sources import find_partitions
 from kpay_lab.data.splitting import Partition, read_beginning
 from kpay_lab.data.tables import KIND_OF, SCHEMAS, Tables
-from kpay_lab.data.terminal import WIDTH, aligned, cut, width_of, wrapped
+from kpay_lab.data.understanding_lines import all_lines, brief_lines
 
 EXAMPLES = 3
 FIRST_ROWS = 3
-SHOWN_NOTES = 25
-SHOWN_PROBLEMS = 25
-SHOWN_COLUMNS = 30
+COUNTED = ("read", "good", "rejected", "cells")
 SHOWN_FILES = 4
-LONGEST_CELL = 24
-SECONDS_A_DAY = 86_400
 FATAL = ("item_id", "consent")  # optional columns of which a bad cell may reject its row
-OUTCOMES = {
-    "row set aside": ("row", "set aside"),
-    "cell taken as missing": ("cell", "taken as missing"),
-    "cell of a row set aside": ("cell", "in rows set aside anyway"),
-}
-COUNTED_BELOW = "not understood and count as missing"  # a note that the problems say better
+IN_SECONDS = ("watch_time", "duration")
+LONGEST_USUAL = 3 * 3600  # seconds; a median above it is more likely in another unit
 TYPE_WORDS = {"user_id": "id", "item_id": "id", "source_item_id": "id", "session_id": "id"}
 
 
@@ -61,6 +52,8 @@ class UnderstoodTable:
         The span of its times, UTC.
     n_users, n_items : int
         How many different ones there are.
+    medians : mapping of str to float
+        Of the columns that hold seconds.
     """
 
     name: str
@@ -72,6 +65,7 @@ class UnderstoodTable:
     last: pd.Timestamp | None
     n_users: int
     n_items: int
+    medians: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -143,16 +137,10 @@ class Understanding:
         """Return one row a table: its counts, users, items and span."""
         rows = []
         for one in self.tables:
-            ends = {"first": one.first, "last": one.last}
-            rows.append(
-                {
-                    "table": one.name,
-                    **one.counts,
-                    "users": one.n_users,
-                    "items": one.n_items,
-                    **ends,
-                }
-            )
+            row = {"table": one.name, **one.counts}
+            row |= {"users": one.n_users, "items": one.n_items}
+            row |= {"first": one.first, "last": one.last}
+            rows.append(row)
         return pd.DataFrame(rows)
 
     def problems(self) -> pd.DataFrame:
@@ -172,15 +160,7 @@ class Understanding:
 
     def brief(self) -> list[str]:
         """Return two lines of what was understood."""
-        sizes = [f"{one.counts['good']:,} {one.name}" for one in self.tables]
-        n_rejected = sum(one.counts["rejected"] for one in self.tables)
-        set_aside = f"; {count_of(n_rejected, 'row')} set aside" if n_rejected else ""
-        events = next(one for one in self.tables if one.name == "events")
-        who = f"{events.n_users:,} users, {events.n_items:,} items"
-        return [
-            f"{printable(self.source, 300)}: {', '.join(sizes)}{set_aside}",
-            f"  {who}, {_span(events, self.zone)}",
-        ]
+        return brief_lines(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON: every row, and not only examples."""
@@ -201,23 +181,7 @@ class Understanding:
 
     def __str__(self) -> str:
         """Show what was understood, what was not, and what is proposed."""
-        lines: list[str] = []
-        for table in self.tables:
-            lines += [*_lines_of_table(table, self.zone), ""]
-        if self.kinds:
-            kinds = [f"{n:,} {name}" for name, n in self.kinds.items()]
-            lines += [*wrapped(", ".join(kinds), first="kinds of rows: ", rest="  "), ""]
-        lines += _lines_of_notes(self.rejected.notes)
-        lines += _lines_of_problems(self.problems())
-        if self.refusal:
-            lines += ["Not understood" if not self.tables else "Not usable as it is"]
-            is_answered = self.proposal.said or self.proposal.questions
-            said = self.problem if is_answered else self.refusal
-            for sentence in said.splitlines():
-                lines += wrapped(sentence)
-            lines.append("")
-        lines += _lines_of_proposal(self)
-        return "\n".join(lines).rstrip("\n")
+        return "\n".join(all_lines(self))
 
     __repr__ = __str__
 
@@ -261,10 +225,24 @@ def understand(
         raise ValueError(f"{source} is no folder and no file; name a file or a folder")
     understood = _as_said(source, mapping, max_rejected)
     proposal = propose(source, mapping)
+    doubts = _doubts_of_units(understood.tables)
+    proposal = replace(proposal, questions=(*proposal.questions, *doubts))
     tried = None
     if proposal.said and not proposal.has_gaps:
         tried = _as_said(source, LogMapping.of(proposal.said), max_rejected)
     return replace(understood, proposal=proposal, tried=tried)
+
+
+def _doubts_of_units(tables: Iterable[UnderstoodTable]) -> Iterator[str]:
+    """Ask for the unit of times watched that are longer than anybody watches."""
+    for table in tables:
+        for column, median in table.medians.items():
+            if median > LONGEST_USUAL:
+                yield (
+                    f"{table.name}: half of the values of {column} are longer than "
+                    f"{median / 3600:.1f} hours; if they are no seconds, write units: "
+                    f"{{{column}: ms}}"
+                )
 
 
 def _as_said(source: str | Path, mapping: LogMapping, max_rejected: float) -> Understanding:
@@ -309,26 +287,34 @@ def _understood_tables(
 ) -> Iterator[UnderstoodTable]:
     found = find_partitions(source, mapping.files, mapping.event_types).partitions
     frames = tables.present()
-    for count in rejected.counts.itertuples():
-        frame = frames[count.table]
-        partitions = [one for one in found.get(count.table, ()) if isinstance(one, Partition)]
-        times = frame["timestamp"].dropna() if "timestamp" in frame else pd.Series()
-        yield UnderstoodTable(
-            name=count.table,
-            files=tuple(partition.name for partition in partitions),
-            counts={
-                "read": count.read,
-                "good": count.good,
-                "rejected": count.rejected,
-                "cells": count.cells,
-            },
-            columns=_columns(count.table, partitions, mapping, frame),
-            first_rows=_first_rows(frame, mapping.source_time_zone),
-            first=times.min() if len(times) else None,
-            last=times.max() if len(times) else None,
-            n_users=_n_different(frame, "user_id"),
-            n_items=_n_different(frame, "item_id"),
-        )
+    for count in rejected.counts.to_dict("records"):
+        table = str(count["table"])
+        counts = {name: int(count[name]) for name in COUNTED}
+        partitions = [one for one in found.get(table, ()) if isinstance(one, Partition)]
+        yield _understood_table(table, counts, frames[table], partitions, mapping)
+
+
+def _understood_table(
+    table: str,
+    counts: Mapping[str, int],
+    frame: pd.DataFrame,
+    partitions: Sequence[Partition],
+    mapping: LogMapping,
+) -> UnderstoodTable:
+    times = frame["timestamp"].dropna() if "timestamp" in frame else pd.Series()
+    in_seconds = [name for name in IN_SECONDS if name in frame]
+    return UnderstoodTable(
+        name=table,
+        files=tuple(partition.name for partition in partitions),
+        counts=counts,
+        columns=_columns(table, partitions, mapping, frame),
+        first_rows=_first_rows(frame, mapping.source_time_zone),
+        first=times.min() if len(times) else None,
+        last=times.max() if len(times) else None,
+        n_users=_n_different(frame, "user_id"),
+        n_items=_n_different(frame, "item_id"),
+        medians={name: float(frame[name].median()) for name in in_seconds},
+    )
 
 
 def _in_order(tables: Iterable[UnderstoodTable]) -> tuple[UnderstoodTable, ...]:
@@ -347,33 +333,43 @@ def _columns(
     """Return what each column of a table's files means, with its first values as written."""
     rows: dict[str, tuple[str, str, str, str]] = {}
     headers = set()
+    renames = mapping.renames(table)
     for partition in partitions:
         named = replace(partition, names=mapping.header_of(partition.name))
         beginning = read_beginning(named, mapping.names_said())
-        if tuple(beginning.header) in headers:
+        header = tuple(beginning.header)
+        if header in headers:
             continue
-        headers.add(tuple(beginning.header))
-        known = columns_of(table, beginning.header, mapping.renames(table))
-        ours = {name: column for column, names in known.items() for name in names}
-        ignored = {fold(name) for name, meant in mapping.renames(table).items() if meant == IGNORE}
-        units = units_of_columns(table, beginning.header, mapping.renames(table))
-        units = {**units, **mapping.units}
+        headers.add(header)
+        ours = _ours(table, header, renames, frame)
+        units = {**units_of_columns(table, header, renames), **mapping.units}
         types = ""
         if table == "events":
-            types = types_column(beginning, mapping.event_types, mapping.renames(table))
-        for name, cells in zip(beginning.header, beginning.cells, strict=True):
+            types = types_column(beginning, mapping.event_types, renames)
+        for name, cells in zip(header, beginning.cells, strict=True):
             values = ", ".join(first_values(cells))
             column = ours.get(name, "")
-            if not column and table == "users" and fold(name) not in ignored:
-                column = name if name in frame else ""
-            if name == types:
-                rows.setdefault(name, (name, TYPES, "type", values))
-                continue
             type_ = _type_of(column, units.get(column, ""))
+            if name == types:
+                column = TYPES
+                type_ = "type"
             rows.setdefault(name, (name, column, type_, values))
         if len(headers) > SHOWN_FILES:
             break
     return pd.DataFrame(list(rows.values()), columns=["theirs", "ours", "type", "values"])
+
+
+def _ours(
+    table: str, header: Sequence[str], renames: Mapping[str, str], frame: pd.DataFrame
+) -> dict[str, str]:
+    """Return our name of each column that is kept; the users table keeps further ones."""
+    ours = {}
+    if table == "users":
+        ours = {name: name for name in header if name in frame}
+    for column, names in columns_of(table, header, renames).items():
+        for name in names:
+            ours[name] = column
+    return ours
 
 
 def _type_of(column: str, unit: str) -> str:
@@ -432,137 +428,3 @@ def _kinds(tables: Tables) -> dict[str, int]:
         if frame is not None:
             kinds[table] = len(frame)
     return {name: n for name, n in kinds.items() if n}
-
-
-def _span(table: UnderstoodTable, zone: str) -> str:
-    if table.first is None or table.last is None:
-        return "at times not known"
-    first = _in_zone(table.first, zone)
-    last = _in_zone(table.last, zone)
-    days = (table.last - table.first).total_seconds() / SECONDS_A_DAY
-    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} {zone}, {days:,.1f} days"
-
-
-def _lines_of_table(table: UnderstoodTable, zone: str) -> list[str]:
-    counts = table.counts
-    said = [f"{counts['read']:,} rows read", f"{counts['good']:,} good"]
-    said.append(f"{counts['rejected']:,} set aside")
-    if counts["cells"]:
-        said.append(f"{counts['cells']:,} cells missing")
-    files = [printable(name, 50) for name in table.files[:SHOWN_FILES]]
-    more = len(table.files) - SHOWN_FILES
-    origin = ", ".join(files) + (f" and {more:,} more" if more > 0 else "")
-    lines = wrapped(f"{table.name}: {', '.join(said)}", first="", rest="  ")
-    lines += wrapped(f"from {origin or 'rows of the log of events'}", first="  ", rest="    ")
-    who = [f"{table.n_users:,} users"] if table.n_users else []
-    who += [f"{table.n_items:,} items"] if table.n_items else []
-    has_times = "timestamp" in SCHEMAS[table.name].columns
-    when = [_span(table, zone)] if has_times else []
-    if who or when:
-        lines += wrapped(", ".join([*who, *when]), first="  ", rest="    ")
-    return [*lines, *_lines_of_columns(table.columns), *_lines_of_first_rows(table.first_rows)]
-
-
-def _lines_of_columns(columns: pd.DataFrame) -> list[str]:
-    if columns.empty:
-        return []
-    rows = [("theirs", "ours", "type", "first values, as written")]
-    for row in columns.head(SHOWN_COLUMNS).itertuples():
-        rows.append((printable(row.theirs, 40), row.ours or "not used", row.type, row.values))
-    more = len(columns) - SHOWN_COLUMNS
-    lines = aligned(rows)
-    return [*lines, f"  and {more:,} more columns"] if more > 0 else lines
-
-
-def _lines_of_first_rows(first_rows: pd.DataFrame) -> list[str]:
-    """Show the first rows, and as many columns as fit."""
-    if first_rows.empty:
-        return []
-    names = list(first_rows)
-    while True:
-        rows = [[cut(name, LONGEST_CELL) for name in names]]
-        for values in first_rows[names].itertuples(index=False):
-            rows.append([cut(value, LONGEST_CELL) for value in values])
-        lines = aligned(rows, indent=4, width=10 * WIDTH)
-        widest = max(map(width_of, lines))
-        if widest <= WIDTH or len(names) == 1:
-            break
-        names = names[:-1]
-    left_out = first_rows.shape[1] - len(names)
-    more = f" (without {left_out} more columns)" if left_out else ""
-    return [f"  first rows, as read{more}:", *lines]
-
-
-def _lines_of_notes(notes: Sequence[str]) -> list[str]:
-    if not notes:
-        return []
-    lines = ["What was assumed"]
-    gathered = _gathered(notes)
-    for note in gathered[:SHOWN_NOTES]:
-        lines += wrapped(printable(note, 600))
-    more = len(gathered) - SHOWN_NOTES
-    if more > 0:
-        lines.append(f"- and {more:,} more (--json has all)")
-    return [*lines, ""]
-
-
-def _gathered(notes: Sequence[str]) -> list[str]:
-    """Say once what holds of several files, as of daily ones."""
-    files: dict[str, list[str]] = {}
-    for note in notes:
-        file, colon, said = note.partition(": ")
-        if COUNTED_BELOW not in note:
-            files.setdefault(said if colon else note, []).append(file if colon else "")
-    gathered = []
-    for said, places in files.items():
-        place = places[0] if len(places) == 1 else listed(places, 2)
-        gathered.append(f"{place}: {said}" if place else said)
-    return gathered
-
-
-def _lines_of_problems(problems: pd.DataFrame) -> list[str]:
-    if problems.empty:
-        return []
-    lines = ["What could not be read"]
-    for row in problems.head(SHOWN_PROBLEMS).itertuples():
-        place = f"{row.table}.{row.column}" if row.column else row.table
-        examples = "; ".join(f"{where}: {value}" for where, value in row.examples)
-        unit, outcome = OUTCOMES[row.outcome]
-        counted = count_of(row.n, unit)
-        lines += wrapped(f"{place}: {counted} {outcome}: {row.reason} ({examples})")
-    more = len(problems) - SHOWN_PROBLEMS
-    if more > 0:
-        lines.append(f"- and {more:,} more kinds (--json has all)")
-    return [*lines, ""]
-
-
-def _lines_of_proposal(understood: Understanding) -> list[str]:
-    proposal = understood.proposal
-    lines: list[str] = []
-    if not understood.tables and len(proposal.files):
-        lines += ["What the columns look like"]
-        for file, looks in proposal.files.groupby("file", sort=False):
-            shown = looks.head(SHOWN_COLUMNS).itertuples()
-            rows = [(row.column, row.looks, row.values) for row in shown]
-            lines += [f"  {cut(printable(str(file), 70), WIDTH - 2)}", *aligned(rows, indent=4)]
-        lines.append("")
-    if proposal.said:
-        lines += ["Proposed mapping", *proposal.as_yaml().rstrip("\n").splitlines(), ""]
-        lines += _lines_of_trial(understood)
-    if proposal.questions:
-        lines.append("What the files do not say")
-        for question in proposal.questions:
-            lines += wrapped(printable(question, 600))
-        lines.append("")
-    return lines
-
-
-def _lines_of_trial(understood: Understanding) -> list[str]:
-    """Say what comes of the proposal."""
-    if understood.tried is None:
-        return ["Fill in what is empty there before it is used.", ""]
-    if not understood.tried.tables:
-        return [*wrapped(f"With it alone: {understood.tried.refusal}", first="", rest="  "), ""]
-    outcome = understood.tried.brief()
-    said = f"With it: {outcome[0].partition(': ')[2]}; {outcome[1].strip()}"
-    return [*wrapped(said, first="", rest="  "), ""]

@@ -197,3 +197,57 @@ def test_what_is_said_already_is_kept(tmp_path, log):
     assert proposal.said["currency"] == "CNY"
     assert proposal.said["columns"] == {"events": {"a": "user_id", "moment": "timestamp"}}
     assert not propose(path, LogMapping.of(proposal.said)).said
+
+
+def test_a_wide_table_is_called_one(tmp_path):
+    path = tmp_path / "wide.csv"
+    wide = pd.DataFrame({f"course{n}": np.resize([0, 1, 2], 60) for n in range(4)})
+    wide.assign(student=range(60)).to_csv(path, index=False)
+    proposal = propose(path)
+    assert not proposal.said
+    assert "one row for each user and item" in proposal.questions[0]
+
+
+def test_orders_alone_are_said_to_be_taken_as_events(tmp_path, log):
+    path = tmp_path / "sales.csv"
+    frame = log.set_axis(["买家ID", "商品名称", "下单时间"], axis=1).assign(实付金额="99.0")
+    frame.to_csv(path, index=False)
+    proposal = propose(path)
+    assert proposal.said == {"columns": {"events": {"下单时间": "timestamp"}}}
+    assert "实付金额 speak of orders" in proposal.questions[0]
+
+
+def test_the_first_of_two_times_is_a_guess(tmp_path, log):
+    path = tmp_path / "log.csv"
+    log.assign(离开时间=log["time"]).rename(columns={"time": "进入时间"}).to_csv(path, index=False)
+    proposal = propose(path)
+    assert proposal.said == {"columns": {"events": {"进入时间": "timestamp"}}}
+    assert proposal.reasons["columns", "events", "进入时间"].startswith("a guess: 离开时间")
+
+
+def test_ids_of_web_analytics_are_no_numbers(tmp_path, log):
+    path = tmp_path / "ga.csv"
+    ids = log["user"].astype(str) + ".1672531" + (log["user"] % 7).astype(str)
+    log.assign(user=ids).rename(columns={"user": "user_pseudo_id"}).to_csv(path, index=False)
+    proposal, tables, _ = read_as_proposed(path)
+    assert proposal.said == {"columns": {"events": {"user_pseudo_id": "user_id"}}}
+    assert tables.events["user_id"].nunique() == log["user"].nunique()
+
+
+def test_milliseconds_without_a_name_for_them_are_asked_about(tmp_path, log):
+    path = tmp_path / "log.csv"
+    log.assign(play_duration=35_000).to_csv(path, index=False)
+    understood = understand(path)
+    assert (
+        understood.is_sound and "write units: {watch_time: ms}" in understood.proposal.questions[0]
+    )
+    said = LogMapping.of({"units": {"watch_time": "ms"}})
+    assert not understand(path, said).proposal.questions
+
+
+def test_names_without_a_meaning_are_a_question(tmp_path, log):
+    path = tmp_path / "log.csv"
+    log.set_axis(["c1", "c2", "c3"], axis=1).to_csv(path, index=False)
+    proposal = propose(path)
+    assert proposal.said == {"columns": {"events": {"c3": "timestamp"}}}
+    assert all("these could be it: c1, c2" in question for question in proposal.questions)
