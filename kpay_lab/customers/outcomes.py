@@ -52,7 +52,7 @@ def labelled_windows(tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2
 
 
 def _window_of_column(tables: Tables, column: str) -> Window:
-    """Return the features of the whole log without the column, and the column as the outcome."""
+    """Return one window: the column as the outcome, and the whole log's features without it."""
     if tables.users is None or column not in tables.users:
         columns = [] if tables.users is None else [*tables.users.columns.drop("user_id")]
         raise ValueError(f"outcome is {column!r}; choose {NEXT_TAG!r} or one of {columns}")
