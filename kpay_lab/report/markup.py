@@ -74,6 +74,7 @@ class Markup:
         return f"⟦formula {len(self._formulas) - 1}⟧"
 
     def _draw(self, tex: str, inline: bool) -> str:
+        """Draw a formula as SVG, in units of the text's size and standing on its baseline."""
         picture = ziamath.Latex(tex, size=16, inline=inline, color="currentColor")
         svg = SYMBOL.sub(self._share, picture.svg())
         left, top, width, height = _view_box(svg)
