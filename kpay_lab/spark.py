@@ -255,10 +255,12 @@ class SparkALS(FactorModel):
         return self
 
     def _factors(self, frame: DataFrame, n: int) -> np.ndarray:
-        found = fetch(frame, self.exchange)
+        """Fetch MLlib's factors of n users or items: (n, n_factors), 0 for those it lacks."""
+        learned = fetch(frame, self.exchange)
+        positions = learned["id"].to_numpy()
+        values = learned["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         factors = np.zeros((n, self.n_factors), dtype=np.float32)
-        values = found["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        factors[found["id"].to_numpy()] = values.reshape(-1, self.n_factors)
+        factors[positions] = values.reshape(-1, self.n_factors)
         return factors
 
     def top_k(

@@ -21,7 +21,7 @@ def labelled_windows(tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2
     outcome : str
         ``"next tag"``: the log is cut into n_windows + 1 parts of as many events; the features
         before each cut go with the first interest tag in the part after it. Otherwise a
-        column of users, which is one window, and leaves the features.
+        column of users: there is one window, whose features do not hold this column.
 
     Returns
     -------

@@ -203,6 +203,7 @@ def interest_tags(tables: Tables, *, n_tags: int = 3, least_events: int = 5) -> 
 
 
 def _standardised(features: pd.DataFrame, method: str, most: int) -> np.ndarray:
+    """Check what `find_segments` was given, and scale each feature to mean 0 and deviation 1."""
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
     if len(features) <= most:

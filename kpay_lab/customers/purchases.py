@@ -218,6 +218,7 @@ def _with_item_columns(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Describe each row by what its tables, as far as there are any, knew before its moment."""
     rows = _with_item_columns(rows, tables)
     events = _with_item_columns(tables.events, tables)
     features: Columns = {name: rows[name] for name in TEXT if name in rows}

@@ -157,6 +157,7 @@ def _rates(
     sum_of_squares = arm @ sums**2
     sum_of_products = arm @ (sums * counts)
     sum_of_squared_counts = arm @ counts**2
+    # Σ (s_u − p n_u)², multiplied out, so that one product of matrices serves all tests.
     squared_residuals = sum_of_squares - 2 * p * sum_of_products + p**2 * sum_of_squared_counts
     by_user = squared_residuals / n**2
     return p, np.array([by_exposure, by_user])

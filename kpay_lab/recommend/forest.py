@@ -96,7 +96,10 @@ class RandomForest:
         self.interest_in_group_ = [_sums_by_group(values, codes) for codes in self.groups_]
 
     def _sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw pairs that happened and, for their users, pairs that did not."""
+        """Draw pairs that happened and, for their users, pairs that did not.
+
+        Returns users, items and labels (1 where the pair happened), each (n_pairs,).
+        """
         cells = self.values_.tocoo()
         n_positives = min(cells.nnz, self.max_pairs)
         positives = rng.choice(cells.nnz, size=n_positives, replace=False)

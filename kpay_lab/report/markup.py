@@ -113,7 +113,7 @@ class _Renderer(IPythonRenderer):
         return self._markup.formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", inline=False)
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        """Keep a link within the report; write another's address out as text."""
+        """Keep a link within the report; write another's address out, for pages fetch nothing."""
         if re.match(r"[a-z]+:", url):
             address = url.partition("//")[2] or url
             return text if address in text else f"{text} ({html.escape(address)})"

@@ -222,7 +222,7 @@ def _draw_publication(spec: p.WorldSpec, rng: np.random.Generator) -> np.ndarray
     first_day = -2 * spec.n_days
     last_day = 0.85 * spec.n_days
     days = np.sort(rng.uniform(first_day, last_day, spec.n_items))
-    days[0] = first_day
+    days[0] = first_day  # a shop without anything published has no feed to show
     return np.rint(days * DAY)
 
 
