@@ -14,10 +14,7 @@ LEGACY_SEED = 42  # of NumPy's legacy generator, which drew the splits of Micros
 
 
 def default_split(tables: Tables) -> str:
-    """Return ``time`` where every event has a time stamp and not all the same, else by chance.
-
-    By chance is ``random_per_user``.
-    """
+    """Return ``time`` where every event has a time and they differ, else ``random_per_user``."""
     events = tables.events
     if not _all_timed(events):
         return "random_per_user"
@@ -89,7 +86,7 @@ def rows_to_train(
     if how == "leave_last_out":
         return _all_but_the_last(events), None
     if how == "given":
-        return _given(events), None
+        return _marked_as_train(events), None
     legacy = np.random.RandomState(LEGACY_SEED)
     n = len(events)
     if how == "random_rows":
@@ -112,6 +109,7 @@ def _before_the_cut(
     times = event_times(events)
     if cut is None:
         stamps = np.sort(times)
+        # Training needs an event before the cut, so the cut is never at the first stamp.
         row_of_second_stamp = np.searchsorted(stamps, stamps[0], side="right")
         first_test_row = max(int(share * len(stamps)), row_of_second_stamp)
         last_row = len(stamps) - 1
@@ -207,7 +205,7 @@ def event_times(events: pd.DataFrame) -> np.ndarray:
 
 
 def _first_of_each(ids: pd.Series, draws: np.ndarray, share: float) -> np.ndarray:
-    """Mark the rows with the smallest draws of each id, ``share`` of its rows."""
+    """Mark ``share`` of the rows of each id: those with its smallest draws."""
     key, _ = pd.factorize(ids)
     n_rows = np.bincount(key)
     n_train = np.round(share * n_rows)  # half to even
@@ -216,7 +214,8 @@ def _first_of_each(ids: pd.Series, draws: np.ndarray, share: float) -> np.ndarra
     return is_first.to_numpy()
 
 
-def _given(events: pd.DataFrame) -> np.ndarray:
+def _marked_as_train(events: pd.DataFrame) -> np.ndarray:
+    """Mark the rows whose column ``part`` says train."""
     if "part" not in events:
         raise ValueError("events have no column 'part'; how='given' needs train or test in it")
     part = events["part"]
