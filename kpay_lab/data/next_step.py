@@ -7,7 +7,7 @@ from pathlib import Path
 from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.rows import printable
 from kpay_lab.data.terminal import wrapped
-from kpay_lab.data.understanding import Understanding
+from kpay_lab.data.understood import Understanding
 
 FEWEST_EVENTS = 1000  # the notebooks' own min_events
 NAME = "mine.yaml"

@@ -1,201 +1,32 @@
 """What was understood of the files of a log, and what is proposed where they were not."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from kpay_lab import columns as c
 from kpay_lab.data.door import BrokenLogError, Gate
 from kpay_lab.data.event_types import MEASURES, types_column
 from kpay_lab.data.headers import columns_of, units_of_columns
 from kpay_lab.data.log import Log
 from kpay_lab.data.looks import TYPES, first_values
 from kpay_lab.data.mapping import LogMapping
-from kpay_lab.data.proposal import Proposal, propose
+from kpay_lab.data.proposal import propose
 from kpay_lab.data.reading import Rejected, read_tables
 from kpay_lab.data.rows import NotUnderstoodError, printable
 from kpay_lab.data.sources import find_partitions
 from kpay_lab.data.splitting import Partition, read_beginning
 from kpay_lab.data.tables import KIND_OF, SCHEMAS, Tables
-from kpay_lab.data.understanding_lines import all_lines, brief_lines
+from kpay_lab.data.understood import Understanding, UnderstoodTable
 
-EXAMPLES = 3
 FIRST_ROWS = 3
 COUNTED = ("read", "good", "rejected", "cells")
 SHOWN_FILES = 4
-FATAL = ("item_id", "consent")  # optional columns of which a bad cell may reject its row
 IN_SECONDS = ("watch_time", "duration")
 LONGEST_USUAL = 3 * 3600  # seconds; a median above it is more likely in another unit
 TYPE_WORDS = {"user_id": "id", "item_id": "id", "source_item_id": "id", "session_id": "id"}
-
-
-@dataclass(frozen=True)
-class UnderstoodTable:
-    """What was understood of one table.
-
-    Parameters
-    ----------
-    name : str
-    files : tuple of str
-        The files that feed it; none where its rows came in the log of events.
-    counts : mapping of str to int
-        read, good, rejected, cells (that count as missing).
-    columns : DataFrame
-        ``theirs, ours, type, values``: a row a column of the files; ``ours`` is '' for one that
-        is not used.
-    first_rows : DataFrame
-        The first good rows, as text.
-    first, last : Timestamp, optional
-        The span of its times, UTC.
-    n_users, n_items : int
-        How many different ones there are.
-    medians : mapping of str to float
-        Of the columns that hold seconds.
-    """
-
-    name: str
-    files: tuple[str, ...]
-    counts: Mapping[str, int]
-    columns: pd.DataFrame
-    first_rows: pd.DataFrame
-    first: pd.Timestamp | None
-    last: pd.Timestamp | None
-    n_users: int
-    n_items: int
-    medians: Mapping[str, float] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return {
-            "table": self.name,
-            "files": list(self.files),
-            **self.counts,
-            "columns": self.columns.to_dict("records"),
-            "first_rows": self.first_rows.to_dict("records"),
-            "first": None if self.first is None else self.first.isoformat(),
-            "last": None if self.last is None else self.last.isoformat(),
-            "users": self.n_users,
-            "items": self.n_items,
-        }
-
-
-@dataclass(frozen=True, repr=False)
-class Understanding:
-    """What was understood of a source; printing it shows everything at 80 columns.
-
-    Parameters
-    ----------
-    source : str
-    tables : tuple of UnderstoodTable
-        None where the files were not understood as a whole.
-    kinds : mapping of str to int
-        The kinds of events, orders and exposures, with their counts.
-    rejected : Rejected
-    zone : str
-        In which the times are shown.
-    refusal : str
-        Why no report can rest on the source, with a remedy; '' where one can.
-    problem : str
-        The same without a remedy, for a proposal is better.
-    proposal : Proposal
-        What may be said of the files beyond what was said.
-    tried : Understanding, optional
-        The same source read as the proposal has it, where it has no gaps.
-    """
-
-    source: str
-    tables: tuple[UnderstoodTable, ...] = ()
-    kinds: Mapping[str, int] = field(default_factory=dict)
-    rejected: Rejected = field(default_factory=Rejected)
-    zone: str = "UTC"
-    refusal: str = ""
-    problem: str = ""
-    proposal: Proposal = field(default_factory=Proposal)
-    tried: "Understanding | None" = None
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether a report can rest on the source as it is understood."""
-        return not self.refusal
-
-    @property
-    def is_sound_as_proposed(self) -> bool:
-        """Whether a report can rest on the source as the proposal, if there is one, has it."""
-        if not self.proposal.said:
-            return self.is_sound
-        return self.tried is not None and self.tried.is_sound
-
-    @property
-    def n_events(self) -> int:
-        """How many events there are."""
-        return self.kinds.get("events", 0)
-
-    def table(self) -> pd.DataFrame:
-        """Return one row a table: its counts, users, items and span."""
-        rows = []
-        for one in self.tables:
-            row = {"table": one.name, **one.counts}
-            row |= {"users": one.n_users, "items": one.n_items}
-            row |= {"first": one.first, "last": one.last}
-            rows.append(row)
-        return pd.DataFrame(rows)
-
-    def problems(self) -> pd.DataFrame:
-        """Return one row a (table, column, outcome, reason): how many, and three examples."""
-        evidence = self.rejected.evidence()
-        rows = []
-        evidence["outcome"] = [_outcome(row) for row in evidence.itertuples()]
-        keys = ["table", "column", "outcome", "reason"]
-        for key, found in evidence.groupby(keys, sort=False):
-            examples = []
-            for row in found.head(EXAMPLES).itertuples():
-                value = printable(str(row.value), 30) or "empty"
-                examples.append((f"{row.file} row {row.line}", value))
-            rows.append((*key, len(found), examples))
-        problems = pd.DataFrame(rows, columns=[*keys, "n", "examples"])
-        return problems.sort_values("n", ascending=False, kind="stable", ignore_index=True)
-
-    def brief(self) -> list[str]:
-        """Return two lines of what was understood."""
-        return brief_lines(self)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, for JSON: every row, and not only examples."""
-        return {
-            "source": self.source,
-            "sound": self.is_sound,
-            "refusal": self.refusal,
-            "tables": [one.as_dict() for one in self.tables],
-            "kinds": dict(self.kinds),
-            "time_zone": self.zone,
-            "rejected": self.rejected.rows.to_dict("records"),
-            "cells": self.rejected.cells.to_dict("records"),
-            "notes": list(self.rejected.notes),
-            "proposal": dict(self.proposal.said),
-            "questions": list(self.proposal.questions),
-            "looks": self.proposal.files.to_dict("records"),
-        }
-
-    def __str__(self) -> str:
-        """Show what was understood, what was not, and what is proposed."""
-        return "\n".join(all_lines(self))
-
-    __repr__ = __str__
-
-
-def _outcome(row: Any) -> str:
-    """Say what became of a row with a problem, or of its cell.
-
-    A row that was set aside for another column may have bad optional cells too.
-    """
-    if not row.outcome.startswith("row"):
-        return "cell taken as missing"
-    optional = c.OPTIONAL[row.table].split()
-    is_fatal = row.column not in optional or row.column in FATAL
-    return "row set aside" if is_fatal else "cell of a row set aside"
 
 
 def understand(

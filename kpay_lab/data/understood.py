@@ -1,17 +1,18 @@
-"""What was understood of a log, as lines that fit a terminal."""
+"""What was understood of a log: a result that prints as lines of 80 columns."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
+from kpay_lab import columns as c
 from kpay_lab.data.cells import count_of
+from kpay_lab.data.proposal import Proposal
+from kpay_lab.data.reading import Rejected
 from kpay_lab.data.rows import listed, printable
 from kpay_lab.data.tables import SCHEMAS
 from kpay_lab.data.terminal import WIDTH, aligned, cut, width_of, wrapped
-
-if TYPE_CHECKING:
-    from kpay_lab.data.understanding import Understanding, UnderstoodTable
 
 SHOWN_NOTES = 25
 SHOWN_PROBLEMS = 25
@@ -27,7 +28,177 @@ COUNTED_BELOW = "not understood and count as missing"  # a note that the problem
 SHOWN_FILES = 4
 
 
-def all_lines(understood: "Understanding") -> list[str]:
+FATAL = ("item_id", "consent")  # optional columns of which a bad cell may reject its row
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class UnderstoodTable:
+    """What was understood of one table.
+
+    Parameters
+    ----------
+    name : str
+    files : tuple of str
+        The files that feed it; none where its rows came in the log of events.
+    counts : mapping of str to int
+        read, good, rejected, cells (that count as missing).
+    columns : DataFrame
+        ``theirs, ours, type, values``: a row a column of the files; ``ours`` is '' for one that
+        is not used.
+    first_rows : DataFrame
+        The first good rows, as text.
+    first, last : Timestamp, optional
+        The span of its times, UTC.
+    n_users, n_items : int
+        How many different ones there are.
+    medians : mapping of str to float
+        Of the columns that hold seconds.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    counts: Mapping[str, int]
+    columns: pd.DataFrame
+    first_rows: pd.DataFrame
+    first: pd.Timestamp | None
+    last: pd.Timestamp | None
+    n_users: int
+    n_items: int
+    medians: Mapping[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {
+            "table": self.name,
+            "files": list(self.files),
+            **self.counts,
+            "columns": self.columns.to_dict("records"),
+            "first_rows": self.first_rows.to_dict("records"),
+            "first": None if self.first is None else self.first.isoformat(),
+            "last": None if self.last is None else self.last.isoformat(),
+            "users": self.n_users,
+            "items": self.n_items,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Understanding:
+    """What was understood of a source; printing it shows everything at 80 columns.
+
+    Parameters
+    ----------
+    source : str
+    tables : tuple of UnderstoodTable
+        None where the files were not understood as a whole.
+    kinds : mapping of str to int
+        The kinds of events, orders and exposures, with their counts.
+    rejected : Rejected
+    zone : str
+        In which the times are shown.
+    refusal : str
+        Why no report can rest on the source, with a remedy; '' where one can.
+    problem : str
+        The same without a remedy, for a proposal is better.
+    proposal : Proposal
+        What may be said of the files beyond what was said.
+    tried : Understanding, optional
+        The same source read as the proposal has it, where it has no gaps.
+    """
+
+    source: str
+    tables: tuple[UnderstoodTable, ...] = ()
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    rejected: Rejected = field(default_factory=Rejected)
+    zone: str = "UTC"
+    refusal: str = ""
+    problem: str = ""
+    proposal: Proposal = field(default_factory=Proposal)
+    tried: "Understanding | None" = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a report can rest on the source as it is understood."""
+        return not self.refusal
+
+    @property
+    def is_sound_as_proposed(self) -> bool:
+        """Whether a report can rest on the source as the proposal, if there is one, has it."""
+        if not self.proposal.said:
+            return self.is_sound
+        return self.tried is not None and self.tried.is_sound
+
+    @property
+    def n_events(self) -> int:
+        """How many events there are."""
+        return self.kinds.get("events", 0)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a table: its counts, users, items and span."""
+        rows = []
+        for one in self.tables:
+            row = {"table": one.name, **one.counts}
+            row |= {"users": one.n_users, "items": one.n_items}
+            row |= {"first": one.first, "last": one.last}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def problems(self) -> pd.DataFrame:
+        """Return one row a (table, column, outcome, reason): how many, and three examples."""
+        evidence = self.rejected.evidence()
+        rows = []
+        evidence["outcome"] = [_outcome(row) for row in evidence.itertuples()]
+        keys = ["table", "column", "outcome", "reason"]
+        for key, found in evidence.groupby(keys, sort=False):
+            examples = []
+            for row in found.head(EXAMPLES).itertuples():
+                value = printable(str(row.value), 30) or "empty"
+                examples.append((f"{row.file} row {row.line}", value))
+            rows.append((*key, len(found), examples))
+        problems = pd.DataFrame(rows, columns=[*keys, "n", "examples"])
+        return problems.sort_values("n", ascending=False, kind="stable", ignore_index=True)
+
+    def brief(self) -> list[str]:
+        """Return two lines of what was understood."""
+        return _brief_lines(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON: every row, and not only examples."""
+        return {
+            "source": self.source,
+            "sound": self.is_sound,
+            "refusal": self.refusal,
+            "tables": [one.as_dict() for one in self.tables],
+            "kinds": dict(self.kinds),
+            "time_zone": self.zone,
+            "rejected": self.rejected.rows.to_dict("records"),
+            "cells": self.rejected.cells.to_dict("records"),
+            "notes": list(self.rejected.notes),
+            "proposal": dict(self.proposal.said),
+            "questions": list(self.proposal.questions),
+            "looks": self.proposal.files.to_dict("records"),
+        }
+
+    def __str__(self) -> str:
+        """Show what was understood, what was not, and what is proposed."""
+        return "\n".join(_all_lines(self))
+
+    __repr__ = __str__
+
+
+def _outcome(row: Any) -> str:
+    """Say what became of a row with a problem, or of its cell.
+
+    A row that was set aside for another column may have bad optional cells too.
+    """
+    if not row.outcome.startswith("row"):
+        return "cell taken as missing"
+    optional = c.OPTIONAL[row.table].split()
+    is_fatal = row.column not in optional or row.column in FATAL
+    return "row set aside" if is_fatal else "cell of a row set aside"
+
+
+def _all_lines(understood: Understanding) -> list[str]:
     """Return everything: the tables, what was assumed, what was not read, what is proposed."""
     lines: list[str] = []
     for table in understood.tables:
@@ -42,7 +213,7 @@ def all_lines(understood: "Understanding") -> list[str]:
     return lines[:-1]
 
 
-def brief_lines(understood: "Understanding") -> list[str]:
+def _brief_lines(understood: Understanding) -> list[str]:
     """Return two lines: how much there is, and who did it when."""
     sizes = [f"{one.counts['good']:,} {one.name}" for one in understood.tables]
     n_rejected = sum(one.counts["rejected"] for one in understood.tables)
@@ -55,7 +226,7 @@ def brief_lines(understood: "Understanding") -> list[str]:
     ]
 
 
-def _lines_of_refusal(understood: "Understanding") -> list[str]:
+def _lines_of_refusal(understood: Understanding) -> list[str]:
     """Say why no report can rest on the log; its remedy only where nothing better is proposed."""
     if understood.is_sound:
         return []
@@ -67,7 +238,7 @@ def _lines_of_refusal(understood: "Understanding") -> list[str]:
     return [*lines, ""]
 
 
-def _span(table: "UnderstoodTable", zone: str) -> str:
+def _span(table: UnderstoodTable, zone: str) -> str:
     if table.first is None or table.last is None:
         return "at times not known"
     first = table.first.tz_convert(zone)
@@ -76,7 +247,7 @@ def _span(table: "UnderstoodTable", zone: str) -> str:
     return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} {zone}, {days:,.1f} days"
 
 
-def _lines_of_table(table: "UnderstoodTable", zone: str) -> list[str]:
+def _lines_of_table(table: UnderstoodTable, zone: str) -> list[str]:
     counts = table.counts
     said = [f"{counts['read']:,} rows read", f"{counts['good']:,} good"]
     said.append(f"{counts['rejected']:,} set aside")
@@ -169,7 +340,7 @@ def _lines_of_problems(problems: pd.DataFrame) -> list[str]:
     return [*lines, ""]
 
 
-def _lines_of_proposal(understood: "Understanding") -> list[str]:
+def _lines_of_proposal(understood: Understanding) -> list[str]:
     proposal = understood.proposal
     lines: list[str] = []
     if not understood.tables and len(proposal.files):
@@ -190,7 +361,7 @@ def _lines_of_proposal(understood: "Understanding") -> list[str]:
     return lines
 
 
-def _lines_of_trial(understood: "Understanding") -> list[str]:
+def _lines_of_trial(understood: Understanding) -> list[str]:
     """Say what comes of the proposal."""
     if understood.tried is None:
         return ["Fill in what is empty there before it is used.", ""]
