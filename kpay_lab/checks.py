@@ -13,7 +13,7 @@ because importing them takes a second.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from kpay_lab.report.files import project_root
@@ -26,6 +26,9 @@ from kpay_lab.report.params import (
     read_notebook,
 )
 from kpay_lab.report.profile import Domain
+
+if TYPE_CHECKING:
+    from kpay_lab.data.mapping import LogMapping
 
 INJECTED_HEADING = "# Parameters\n"  # first line of the cell that papermill injects
 ASSIGNMENT = re.compile(r"^(\w+) = ", re.MULTILINE)
@@ -104,6 +107,7 @@ def domain_faults(values: Mapping[str, Any]) -> list[str]:
         *_list_faults(values),
         *_model_faults(values),
         *_search_faults(values),
+        *_mapping_faults(values),
         *_data_faults(values),
     ]
 
@@ -112,14 +116,48 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     """Return the tables that a notebook with these parameters will find."""
     from kpay_lab.data import sources
 
-    return sources.tables_of(values.get("dataset", "simulated"), values.get("data_dir"))
+    dataset = values.get("dataset", "simulated")
+    mapping = _mapping(values)
+    folder = values.get("data_dir")
+    tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types)
+    if dataset == "tables" and folder is not None:
+        from kpay_lab.data.reading import tables_by_type
+
+        tables |= tables_by_type(folder, mapping)
+    return tables
 
 
 def files_of(values: Mapping[str, Any]) -> list[Path]:
     """Return the data files that a notebook with these parameters will read, if that is known."""
     from kpay_lab.data import sources
 
-    return sources.files_of(values.get("dataset", "simulated"), values.get("data_dir"))
+    dataset = values.get("dataset", "simulated")
+    mapping = _mapping(values)
+    return sources.files_of(dataset, values.get("data_dir"), mapping.files, mapping.event_types)
+
+
+def _mapping(values: Mapping[str, Any]) -> "LogMapping":
+    """Return what is said of the meaning of files; the empty mapping where nonsense is said."""
+    from kpay_lab.data.mapping import LogMapping
+
+    return LogMapping() if _mapping_faults(values) else LogMapping.of(values.get("mapping"))
+
+
+def _mapping_faults(values: Mapping[str, Any]) -> list[str]:
+    """Check what is said of the meaning of files, and that there are files to say it of."""
+    said = values.get("mapping")
+    if not said:
+        return []
+    from kpay_lab.data.mapping import LogMapping
+
+    try:
+        LogMapping.of(said)
+    except ValueError as error:
+        return str(error).splitlines()
+    dataset = values.get("dataset", "tables")
+    if dataset != "tables":
+        return [f"mapping says what your own files mean, but dataset is {dataset}; use --data"]
+    return []
 
 
 def _time_faults(values: Mapping[str, Any]) -> list[str]:
@@ -264,7 +302,13 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
     if engine != "memory" and {"dataset", "data_dir", "duplicates"} <= values.keys():
         from kpay_lab.interest.engines import engine_faults
 
-        faults += engine_faults(engine, dataset, values["data_dir"], values["duplicates"])
+        faults += engine_faults(
+            engine,
+            dataset,
+            values["data_dir"],
+            values["duplicates"],
+            has_mapping=bool(values.get("mapping")),
+        )
     if dataset == "simulated" or "data_dir" not in values:
         return faults
     if not values["data_dir"]:
@@ -294,7 +338,9 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
     """Check the headers, and that they have what the other parameters need."""
     from kpay_lab.data.reading import read_headers
 
-    columns, faults = read_headers(folder)
+    if _mapping_faults(values):  # said already; headers cannot be understood without it
+        return []
+    columns, faults = read_headers(folder, _mapping(values))
     if faults:
         return [f"data_dir: {fault}" for fault in faults]
     engine = values.get("engine", "memory")

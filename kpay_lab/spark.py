@@ -23,6 +23,8 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as fn
 from scipy.sparse import csr_array
 
+from kpay_lab.data.cells import FORMULA, INVISIBLE, LEADING_SIGN, QUOTED
+from kpay_lab.data.id_cells import EXPONENT, LARGEST_EXACT, NEVER_SEEN, WHOLE_FLOAT
 from kpay_lab.interest.parquet import WANTED, known_columns, schema_faults
 from kpay_lab.recommend.base import LARGEST_SEED, TopK, Training, trained_items
 from kpay_lab.recommend.linear import FactorModel
@@ -87,8 +89,11 @@ class SparkLog:
         if faults := schema_faults("the log", kinds):
             raise ValueError("; ".join(faults))
         given = {name: names[0] for name, names in known_columns(raw.columns).items()}
+        types = dict(raw.dtypes)
         place = fn.struct("_metadata.file_path", "_metadata.row_index").alias("place")
-        chosen = [_column(name, given[name]) for name in WANTED if name in given]
+        chosen = [
+            _column(name, given[name], types[given[name]]) for name in WANTED if name in given
+        ]
         frame = raw.select(*chosen, place)
         return cls(frame, tuple(frame.columns), exchange)
 
@@ -114,15 +119,32 @@ def _kind(dtype: str) -> str:
     return "nothing" if dtype == "void" else KINDS.get(dtype, dtype)
 
 
-def _column(name: str, given: str) -> Column:
+def _column(name: str, given: str, dtype: str) -> Column:
     column = fn.col(f"`{given}`")
     if name == "timestamp":
         return fn.unix_micros(column.cast("timestamp")).alias("time")
     if name in ("user_id", "item_id"):
-        text = column.cast("string")
-        return fn.nullif(text, fn.lit("")).alias(name)
+        return _id(column, dtype).alias(name)
     number = column.cast("double")
     return fn.nullif(number, fn.lit(float("nan"))).alias(name)
+
+
+def _id(column: Column, dtype: str) -> Column:
+    """Write an id as `data.parsing.parse_ids` does; one that cannot be told apart is null.
+
+    Not followed is what that does by the look of a whole column (chapters 1.0, 1.1, 2.0).
+    """
+    if dtype in ("float", "double"):
+        is_whole = (column == fn.floor(column)) & (fn.abs(column) <= LARGEST_EXACT)
+        text = fn.when(is_whole, column.cast("bigint").cast("string"))
+        return text.when(column != fn.floor(column), column.cast("string"))
+    text = fn.regexp_replace(column.cast("string"), NEVER_SEEN, "")
+    text = fn.btrim(text, fn.lit(INVISIBLE))
+    for sign, inside in ((FORMULA, "$1"), (QUOTED, "$1$2$3"), (LEADING_SIGN, "$1")):
+        text = fn.regexp_replace(text, sign, inside)
+    text = fn.btrim(text, fn.lit(INVISIBLE))
+    text = fn.when(text.rlike(WHOLE_FLOAT), fn.regexp_replace(text, r"\.0*$", "")).otherwise(text)
+    return fn.when(text.rlike(EXPONENT) | (text == ""), fn.lit(None)).otherwise(text)
 
 
 def fetch(frame: DataFrame, exchange: str = "") -> pa.Table:

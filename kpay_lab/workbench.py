@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
+from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.sources import Source
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate import compare as evaluation
@@ -55,6 +56,7 @@ def open_log(
     source: Source | Tables | WorldSpec | None = None,
     *,
     dataset: str = "tables",
+    mapping: LogMapping | Mapping[str, Any] | str | Path | None = None,
     since: str = "",
     until: str = "",
     ids: str = "keep",
@@ -73,6 +75,9 @@ def open_log(
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad", "simulated"}
         How the files of a folder are understood: your own ``tables``, or a public data set.
         ``simulated`` says that the source is a simulated shop.
+    mapping : LogMapping, mapping, str or Path, optional
+        What your own files mean where they do not say it themselves: names of columns, types
+        of behaviour, units, zones; a path leads to a YAML file. See `data.mapping.LogMapping`.
     since, until, ids, duplicates, max_rejected, min_events
         Which rows are used, and when a log is refused; see `data.door.Gate`.
     engine : {"memory", "polars", "spark"}, or an engine of `interest.engines`
@@ -97,6 +102,13 @@ def open_log(
     >>> open_log(clicks)
     Log: 2 users met 2 items, at times not known
       events               3 rows   2 columns
+
+    A column that goes by another name:
+
+    >>> renamed = clicks.rename(columns={"uid": "wer"})
+    >>> log = open_log(renamed, mapping={"columns": {"events": {"wer": "user_id"}}})
+    >>> log.tables.events["user_id"].tolist()
+    ['ann', 'ann', 'bob']
     """
     refuse_mistaken_source(source, dataset)
     gate = Gate(
@@ -107,9 +119,12 @@ def open_log(
         max_rejected=max_rejected,
         min_events=min_events,
     )
+    meant = LogMapping.of(mapping)
     beyond_memory = open_engine(engine) if isinstance(engine, str) else engine
     if beyond_memory is not None:
-        faults = engine_faults(beyond_memory.name, dataset, source, duplicates)
+        faults = engine_faults(
+            beyond_memory.name, dataset, source, duplicates, has_mapping=bool(meant)
+        )
         if faults or not isinstance(source, str | Path):  # a source without a path is a fault too
             raise ValueError("\n".join(faults))
         totals = read_totals(source, beyond_memory, gate)
@@ -118,7 +133,7 @@ def open_log(
         source = WorldSpec()
     data = simulate(source).tables if isinstance(source, WorldSpec) else source
     file_format = "tables" if dataset == "simulated" else dataset
-    log = read_log(data, file_format)
+    log = read_log(data, file_format, meant)
     return gate.admit(log)
 
 

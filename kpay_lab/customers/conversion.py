@@ -16,8 +16,8 @@ from kpay_lab.customers.encoding import BASE
 from kpay_lab.customers.gains import average_precision_and_auc, cumulative_sums, score_ranks
 from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
-from kpay_lab.data.derived import item_sold
-from kpay_lab.data.money import refunded_amount
+from kpay_lab.data.derived import item_sold, orders_of_items
+from kpay_lab.data.money import has_amounts, refunded_amount
 from kpay_lab.stats import Interval, bootstrap_ratio, sample_rows
 
 
@@ -262,7 +262,10 @@ def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:
 
 
 def _refunded_share(sold: pd.Series, orders: pd.DataFrame) -> np.ndarray:
-    """Share of the money that is paid back, for each course in ``sold``."""
+    """Share of the money that is paid back, for each course in ``sold``; 0 without amounts."""
+    if not has_amounts(orders):
+        return np.zeros(len(sold))
+    orders = orders_of_items(orders)
     amounts = pd.DataFrame({"paid": orders["amount"], "refunded": refunded_amount(orders)})
     paid, refunded = amounts.sum()
     if paid == 0:

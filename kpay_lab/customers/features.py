@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data.derived import main_label, watched_share
-from kpay_lab.data.money import refunded_amount
+from kpay_lab.data.money import has_amounts, refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import sample_rows
 
@@ -166,8 +166,10 @@ def _orders(orders: pd.DataFrame, users: pd.Index) -> pd.DataFrame:
     """Describe how often and for how much each user buys, one row a user."""
     by_user = orders.groupby("user_id")
     n_orders = by_user.size().reindex(users, fill_value=0)
-    mean_amount = by_user["amount"].mean().reindex(users)
-    columns = {"log orders": np.log1p(n_orders), "log mean amount": np.log1p(mean_amount)}
+    columns = {"log orders": np.log1p(n_orders)}
+    if has_amounts(orders):
+        mean_amount = by_user["amount"].mean().reindex(users)
+        columns["log mean amount"] = np.log1p(mean_amount)
     if "refund_amount" in orders:
         was_refunded = refunded_amount(orders).gt(0)
         refund_rate = was_refunded.groupby(orders["user_id"]).mean()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.customers.features import INTERACTIONS
-from kpay_lab.data.derived import item_sold
+from kpay_lab.data.derived import item_sold, orders_of_items
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import Interval, bootstrap_ratio
@@ -169,7 +169,7 @@ def _after_the_order(
     pairs: pd.DataFrame, orders: pd.DataFrame, events: pd.DataFrame
 ) -> pd.DataFrame:
     """Add the steps from the order on, by each pair's last order of the course."""
-    by_time = orders.sort_values("timestamp")
+    by_time = orders_of_items(orders).sort_values("timestamp")
     last_orders = by_time.drop_duplicates(["user_id", "item_id"], keep="last")
     keys = pd.MultiIndex.from_frame(pairs[["user_id", "offer"]])
     order_of_pair = last_orders.set_index(["user_id", "item_id"]).reindex(keys)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import item_sold, watched_share
+from kpay_lab.data.derived import item_sold, orders_of_items, watched_share
+from kpay_lab.data.money import has_amounts
 from kpay_lab.data.tables import Tables, TooLittleError
 
 Columns = dict[str, np.ndarray | pd.Series]  # by name, one value a row
@@ -188,7 +189,8 @@ def _pairs_not_owned(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
     contacts = pd.concat(logs, ignore_index=True)
     contacts = contacts.assign(item_id=item_sold(contacts["item_id"], past.items))
     pairs = contacts[["user_id", "item_id"]].drop_duplicates(ignore_index=True)
-    bought = pd.MultiIndex.from_frame(orders[["user_id", "item_id"]])
+    of_items = orders_of_items(orders)
+    bought = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
     is_owned = pd.MultiIndex.from_frame(pairs).isin(bought)
     return pairs[~is_owned].reset_index(drop=True)
 
@@ -226,7 +228,7 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     features |= _viewing(rows, events)
     features |= _profile(rows, events)
     if tables.orders is not None:
-        features |= _buying(rows, _with_item_columns(tables.orders, tables))
+        features |= _buying(rows, _with_item_columns(_naming_items(tables.orders), tables))
     if tables.exposures is not None and {"clicked", "purchased"} <= set(tables.exposures):
         features |= _reactions(rows, _with_item_columns(tables.exposures, tables))
     if tables.users is not None:
@@ -234,19 +236,33 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(features)
 
 
+def _naming_items(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders with a column of items, missing where none was logged."""
+    if "item_id" in orders:
+        return orders
+    return orders.assign(item_id=pd.Series(pd.NA, orders.index, dtype="str"))
+
+
 def _buying(rows: pd.DataFrame, orders: pd.DataFrame) -> Columns:
-    """How often and for how much this user bought, and whether this course is owned."""
-    orders = orders.assign(log_amount=np.log1p(orders["amount"]))
-    n_orders, log_spent = history(rows, orders, ["user"], ["n", "log_amount"]).T
-    unknown = np.full(len(rows), np.nan)
-    usual_log_amount = np.divide(log_spent, n_orders, out=unknown, where=n_orders > 0)
+    """How often and for how much this user bought, and whether this course is owned.
+
+    Orders of subscriptions name no item and own no course; without amounts there is no usual one.
+    """
+    n_orders = history(rows, orders, ["user"], ["n"])[:, 0]
     n_of_course = history(rows, orders, ["user", "offer"], ["n"])[:, 0]
-    is_owned = n_of_course > 0
-    return {
-        "orders": np.log1p(n_orders),
-        "usual log amount": usual_log_amount,
-        "owned": is_owned.astype(float),
-    }
+    columns: Columns = {"orders": np.log1p(n_orders)}
+    if has_amounts(orders):
+        columns["usual log amount"] = _usual_log_amount(rows, orders)
+    columns["owned"] = (n_of_course > 0).astype(float)
+    return columns
+
+
+def _usual_log_amount(rows: pd.DataFrame, orders: pd.DataFrame) -> np.ndarray:
+    paid = orders[orders["amount"].notna()]
+    paid = paid.assign(log_amount=np.log1p(paid["amount"]))
+    n_paid, log_spent = history(rows, paid, ["user"], ["n", "log_amount"]).T
+    unknown = np.full(len(rows), np.nan)
+    return np.divide(log_spent, n_paid, out=unknown, where=n_paid > 0)
 
 
 def _demographics(rows: pd.DataFrame, users: pd.DataFrame) -> Columns:

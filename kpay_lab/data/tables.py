@@ -37,7 +37,7 @@ class Kind(NamedTuple):
 COLUMN_KINDS = (
     Kind(str, None, "it must not be empty", "user_id item_id source_item_id session_id promotes"),
     Kind(str, None, "it must be text", "title description category brand host policy"),
-    Kind(str, None, "it must be text", "gender occupation"),
+    Kind(str, None, "it must be text", "gender occupation status comment_text"),
     Kind(str, pa.Check.isin(c.ITEM_KINDS), f"it must be one of {', '.join(c.ITEM_KINDS)}", "kind"),
     Kind(str, pa.Check.isin(("train", "test")), "it must be one of train, test", "part"),
     Kind(
@@ -177,7 +177,8 @@ class Tables:
         """
         tables = [frame for frame in self.present().values() if column in frame]
         ids = pd.concat([frame[column].drop_duplicates() for frame in tables])
-        return pd.Index(ids.unique(), name=column)
+        known = ids.dropna()  # an order of a subscription names no item
+        return pd.Index(known.unique(), name=column)
 
 
 def _without_later_refunds(orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
@@ -134,8 +135,10 @@ def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
     for name in ("orders", "exposures"):
         frame = getattr(tables, name)
         if frame is not None:
-            is_held_back = _user_item_pairs(frame).isin(pairs_held_back)
-            reduced[name] = frame[~is_held_back]
+            of_items = orders_of_items(frame)
+            is_held_back = _user_item_pairs(of_items).isin(pairs_held_back)
+            leaking = of_items.index[is_held_back]
+            reduced[name] = frame[~frame.index.isin(leaking)]
     return replace(tables, **reduced)
 
 

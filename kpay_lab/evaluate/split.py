@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array, dia_array, diags_array
 
+from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.parts import global_leakage, split_tables
 from kpay_lab.interest.matrix import InterestMatrix
@@ -197,9 +198,13 @@ def make_split(
     if relevant == "purchase":
         if tables.orders is None or train_tables.orders is None or cut is None:
             raise ValueError("relevant='purchase' needs an orders table and how='time'")
-        is_later = tables.orders["timestamp"] >= cut
-        relevant_pairs = _pairs(tables.orders[is_later], users, items)
-        seen = _pairs(train_tables.orders, users, items)
+        of_items = orders_of_items(tables.orders)
+        if of_items.empty:
+            raise TooLittleError("relevant='purchase' needs orders that name their item; none does")
+        is_later = of_items["timestamp"] >= cut
+        known_of_items = orders_of_items(train_tables.orders)
+        relevant_pairs = _pairs(of_items[is_later], users, items)
+        seen = _pairs(known_of_items, users, items)
     elif relevant == "interest":
         test_interest = interest_of(tables.with_events(test_events))
         degrees = _aligned(test_interest, users, items).values
@@ -282,7 +287,8 @@ def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
     """Drop the events, orders and exposures of the items; their descriptions stay."""
     visible = {}
     for name, frame in tables.present().items():
-        if name not in ("items", "users"):
+        names_items = "item_id" in frame  # orders of subscriptions name none
+        if name not in ("items", "users") and names_items:
             is_hidden = frame["item_id"].isin(items)
             visible[name] = frame[~is_hidden]
     return replace(tables, **visible)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.money import net_amount
+from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
 
@@ -40,7 +40,7 @@ def randomised_users(tables: Tables) -> ABData:
     in_test = counts[counts["treatment"].notna()]
     start = in_test["timestamp"].min()
     users = _sums_in_test(in_test)
-    if tables.orders is not None:
+    if tables.orders is not None and has_amounts(tables.orders):
         early = tables.orders["timestamp"] < start
         users["revenue"] = _net_revenue(tables.orders[~early], users.index)
         users["revenue_before"] = _net_revenue(tables.orders[early], users.index)

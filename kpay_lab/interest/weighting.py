@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, get_index_dtype
 
-from kpay_lab.data.derived import watched_share
+from kpay_lab.data.derived import orders_of_items, watched_share
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.totals import PairTotals, pair_totals
@@ -227,9 +227,9 @@ def _with_cold_ids(event_ids: pd.Index, tables: Tables) -> pd.Index:
 
 
 def _bought(tables: Tables, users: pd.Index, items: pd.Index) -> csr_array | None:
-    if tables.orders is None:
+    if tables.orders is None or "item_id" not in tables.orders:
         return None
-    orders = tables.orders
+    orders = orders_of_items(tables.orders)
     ones = np.ones(len(orders))
     bought = InterestMatrix.from_pairs(
         orders["user_id"], orders["item_id"], ones, users=users, items=items

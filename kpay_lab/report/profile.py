@@ -181,6 +181,8 @@ def read_profile(folder: Path, name: str) -> Profile:
         raise ParameterError(problems)
     # ids, min_group: shared parameters under a telling name
     shared = blocks.pop("shared", {}) | blocks.pop("privacy", {})
+    if "mapping" in blocks:  # one shared parameter that fills a block
+        shared["mapping"] = blocks.pop("mapping")
     chosen = None if notebooks is None else tuple(map(str, notebooks))
     return Profile(name, chosen, shared, blocks)
 

@@ -61,7 +61,7 @@ def tables(draw):
 def files(draw):
     """Draw the bytes of a file, its suffix, and its number of rows where that is certain."""
     header, rows = draw(tables())
-    kind = draw(st.sampled_from(["csv", "csv", "csv", "csv", "jsonl", "parquet", "noise"]))
+    kind = draw(st.sampled_from(["csv", "csv", "csv", "txt", "jsonl", "parquet", "noise"]))
     if kind == "noise":
         return draw(st.binary(max_size=200)), draw(st.sampled_from(["csv", "jsonl", "parquet"])), -1
     raw, n_rows = _WRITERS[kind](draw, header, rows)
@@ -74,14 +74,18 @@ def files(draw):
 def _as_csv(draw, header, rows):
     ending = draw(st.sampled_from(["\n", "\r\n", "\r"]))
     quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    separator = draw(st.sampled_from(",,;\t|"))
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator=ending, quoting=quoting).writerows([header, *rows])
+    writer = csv.writer(text, delimiter=separator, lineterminator=ending, quoting=quoting)
+    writer.writerows([header, *rows])
     encoding = draw(st.sampled_from(ENCODINGS))
     written = text.getvalue().removesuffix(draw(st.sampled_from(["", ending])))
     ends_inside = any(mark in cell for row in [header, *rows] for cell in row for mark in "\r\n")
     certain = header and "\x00" not in written and (quoting == csv.QUOTE_ALL or not ends_inside)
     certain = certain and encoding in ("utf-8", "utf-8-sig", "utf-16")
-    return written.encode(encoding, "replace"), sum(map(bool, rows)) if certain else -1
+    n_blank = sum(len(row) == len(header) and not "".join(row).strip() for row in rows)
+    n_rows = sum(map(bool, rows)) - n_blank
+    return written.encode(encoding, "replace"), n_rows if certain else -1
 
 
 def _as_jsonl(draw, header, rows):
@@ -106,7 +110,7 @@ def _as_parquet(draw, header, rows):
     return file.getvalue(), len(rows)
 
 
-_WRITERS = {"csv": _as_csv, "jsonl": _as_jsonl, "parquet": _as_parquet}
+_WRITERS = {"csv": _as_csv, "txt": _as_csv, "jsonl": _as_jsonl, "parquet": _as_parquet}
 
 
 def check(folder: Path, *options: str) -> tuple[int, str, str]:
