@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral, Number, Real
@@ -32,7 +32,7 @@ from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
-from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.interest.weighting import MARKS, default_weighting, interest_matrix
 from kpay_lab.plots.comparison import plot_intervals
 from kpay_lab.recommend.base import Explains, Recommender, Training
 from kpay_lab.recommend.choose import build_model, choose_models
@@ -128,13 +128,26 @@ def open_log(
         if faults or not isinstance(source, str | Path):  # a source without a path is a fault too
             raise ValueError("\n".join(faults))
         totals = read_totals(source, beyond_memory, gate)
-        return gate.admit(totals)
+        return _with_word_on_marks(gate.admit(totals))
     if source is None and dataset in ("tables", "simulated"):
         source = WorldSpec()
     data = simulate(source).tables if isinstance(source, WorldSpec) else source
     file_format = "tables" if dataset == "simulated" else dataset
     log = read_log(data, file_format, meant)
-    return gate.admit(log)
+    return _with_word_on_marks(gate.admit(log))
+
+
+def _with_word_on_marks(log: Log) -> Log:
+    """Note where marks are the only signs of interest, so that no view counts more than another."""
+    events = log.tables.events
+    marks = [column for column in MARKS if column in events]
+    if not marks or default_weighting(events) != "binary":
+        return log
+    note = (
+        f"the only signs of interest are marks ({', '.join(marks)}), which most views lack; "
+        "every pair that met counts alike (weighting binary) unless another weighting is asked for"
+    )
+    return replace(log, notes=(*log.notes, note))
 
 
 def refuse_mistaken_source(source: Any, dataset: str) -> None:
