@@ -492,6 +492,7 @@ def compare(
     models: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = (),
     *,
     split: str = "auto",
+    candidate_kinds: Sequence[str] = (),
     ks: Sequence[int] = (10,),
     n_resamples: int = 2000,
     seed: int = 0,
@@ -509,6 +510,9 @@ def compare(
     split : str
         How the log is split: ``auto`` takes ``time`` where times are known, else
         ``random_per_user``; see `evaluate.parts.rows_to_train` for the others.
+    candidate_kinds : sequence of str
+        Kinds of items that may be recommended; where none is named, those with a price, else
+        all.
     ks : sequence of int
         Lengths of the lists.
     n_resamples : int
@@ -534,7 +538,13 @@ def compare(
         build_model(name, settings_of_model)
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
-    train_and_test = make_split(log.tables, interest_matrix, how=kind_of_split, cut=cut)
+    train_and_test = make_split(
+        log.tables,
+        interest_matrix,
+        how=kind_of_split,
+        cut=cut,
+        candidate_kinds=candidate_kinds,
+    )
     usable, left_out = choose_models(settings, train_and_test.train)
     measured = evaluation.compare(usable, train_and_test, ks, on_progress=on_progress)
     # Two generators, so that the draws of the one do not depend on how many the other makes.

@@ -151,8 +151,29 @@ def test_candidates_are_the_kinds_with_a_price_unless_named(timed):
     named = make_split(tables, binary, candidate_kinds=["live"])
     assert set(index[named.candidates]) == {"b"}
     assert labels(named) == {("w", "b")}
+    said = " ".join(by_price.describe())
+    assert "Only items of kinds that have a price are recommended: course" in said
+    assert "of kinds" not in " ".join(make_split(timed, binary).describe())
     with pytest.raises(ValueError, match="nobody has anything to find: 0 relevant pairs were seen"):
         make_split(tables, binary, candidate_kinds=["book"])
+
+
+def test_nobody_with_anything_to_find_names_the_rule_on_kinds(timed):
+    """Where only a kind that nobody turns to has a price, the remedy is in the message."""
+    kinds = ["other", "live", "course", "course", "course"]
+    prices = [99.0, np.nan, np.nan, np.nan, np.nan]
+    items = pd.DataFrame({"item_id": list("abcde"), "kind": kinds, "price": prices})
+    tables = Tables.validated(events=timed.events, items=items)
+    rule = "only items of kinds that have a price are recommended: other; set candidate_kinds="
+    with pytest.raises(TooLittleError, match=rule + r"\[course, live\]"):
+        make_split(tables, binary, cold_items="recommend")
+    chosen = "only items of the chosen kinds are recommended: book; set candidate_kinds="
+    with pytest.raises(TooLittleError, match=chosen):
+        make_split(tables, binary, candidate_kinds=["book"])
+    found = make_split(tables, binary, cold_items="recommend", candidate_kinds=["course", "live"])
+    assert len(found.users) > 0
+    with pytest.raises(TooLittleError, match=r"use a larger log or another split$"):
+        make_split(Tables(log([("u", "a"), ("w", "b"), ("u", "a")], range(3))), binary)
 
 
 def test_relevant_interest_needs_more_than_the_threshold(timed):
