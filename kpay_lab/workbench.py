@@ -15,11 +15,10 @@ from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral, Number, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from scipy.sparse import csr_array
 
 from kpay_lab.data.door import DATASETS, Gate, read_log
@@ -33,7 +32,6 @@ from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
 from kpay_lab.interest.weighting import MARKS, default_weighting, interest_matrix
-from kpay_lab.plots.comparison import plot_intervals
 from kpay_lab.recommend.base import Explains, Recommender, Training
 from kpay_lab.recommend.choose import build_model, choose_models
 from kpay_lab.recommend.lists import (
@@ -47,6 +45,9 @@ from kpay_lab.recommend.lists import (
 from kpay_lab.recommend.popularity import WithFallback
 from kpay_lab.world.presets import WorldSpec
 from kpay_lab.world.simulate import simulate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 REFERENCE = "popularity"  # what every other model must beat
 ACRONYMS = ("ndcg", "map", "mrr")  # metrics written in capitals on a figure
@@ -454,19 +455,23 @@ class Comparison(evaluation.Comparison):
         """Say in plain sentences which model beats which, in NDCG at the largest k."""
         return list(self.sentences)
 
-    def plot(self, ax: Axes | None = None, *, metric: str = "ndcg", k: int | None = None) -> Axes:
+    def plot(
+        self, ax: "Axes | None" = None, *, metric: str = "ndcg", k: int | None = None
+    ) -> "Axes":
         """Draw each model's mean with its 95 % interval, and return the Axes.
 
         It is drawn into ``ax``, by default that of a new figure: ``.plot().figure``.
         """
+        from kpay_lab.plots import plot_intervals  # here, for matplotlib is slow to import
+
         rows = self._summary_of(metric, k)
         name = _metric_at_k(rows)
         if metric in ACRONYMS:
             name = name.upper()
         title = f"{name} with 95 % intervals"
         label = f"mean over {len(self.split.users):,} users"
-        fig = plot_intervals(rows, title, label, ax=ax)
-        return fig.axes[0] if ax is None else ax
+        means = rows.set_index("model")
+        return plot_intervals(means, "mean", ax=ax, title=title, xlabel=label)
 
     def _summary_of(self, metric: str, k: int | None) -> pd.DataFrame:
         """Return the summary's rows of one metric at one k, the best mean first."""

@@ -11,9 +11,9 @@ import nbformat
 import pytest
 from ipywidgets import FloatSlider, fixed, interactive
 
+from kpay_lab.interest.ledger import plot_what_if
 from kpay_lab.interest.published import WORKED_CASE
-from kpay_lab.plots.case import plot_verdicts, plot_what_if
-from kpay_lab.plots.style import relabel
+from kpay_lab.plots import plot_bars, relabel
 from kpay_lab.report.language import beginning, labels, translation
 
 ROOT = Path(__file__).parents[1]
@@ -49,9 +49,9 @@ def test_a_slider_redraws_in_the_language_of_the_page():
 def test_labels_change_on_axes_titles_and_ticks():
     import pandas as pd
 
-    figure = plot_verdicts(pd.Series({"reproduced": 2, "cannot_be": 28}))
-    relabel(figure, labels(NAME, "zh"))
-    (axes,) = figure.axes
+    counts = pd.Series({"reproduced": 2, "cannot_be": 28})
+    axes = plot_bars(counts, title="Printed numbers by verdict")
+    figure = relabel(axes, labels(NAME, "zh"))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["重现", "不可能"]
     assert titles(figure) == ["各结论下的印刷数字"]
 

@@ -23,6 +23,7 @@ LAYERS = {
     "columns": 0,
     "settings": 0,
     "stats": 0,
+    "plots": 0,
     "data": 1,
     "interest": 2,
     "recommend": 3,
@@ -31,7 +32,6 @@ LAYERS = {
     "evaluate": 4,
     "checks": 5,
     "world": 5,
-    "plots": 5,
     "workbench": 6,
     "cli": 7,
 }
@@ -44,14 +44,14 @@ BRIDGES = {
 # A figure may fall, and none may rise.
 DENSITY = {
     ".": Figures(7, 13, 0.0, 0, 0),
-    "customers": Figures(9, 14, 0.4, 0, 0),
+    "customers": Figures(9, 14, 0.2, 0, 0),
     "data": Figures(8, 14, 0.2, 1, 0),
-    "evaluate": Figures(9, 14, 0.9, 0, 0),
-    "experiments": Figures(9, 15, 0.7, 0, 0),
+    "evaluate": Figures(7, 11, 0.3, 0, 0),
+    "experiments": Figures(8, 14, 0.4, 0, 0),
     "interest": Figures(8, 14, 0.0, 0, 4),
-    "plots": Figures(9, 16, 0.2, 0, 0),
-    "recommend": Figures(8, 14, 0.2, 0, 1),
-    "report": Figures(7, 14, 0.5, 0, 0),
+    "plots": Figures(8, 14, 0.0, 0, 0),
+    "recommend": Figures(8, 13, 0.2, 0, 0),
+    "report": Figures(7, 13, 0.4, 0, 0),
     "world": Figures(9, 13, 0.8, 0, 0),
 }
 MAY_IMPORT_WORLD = {"world", "workbench", "cli"}  # and notebooks: no model sees the truth

@@ -99,6 +99,19 @@ def funnel(
     return pd.DataFrame(rows, columns=columns)
 
 
+def step_rates(breakdown: pd.DataFrame, step: str) -> pd.DataFrame:
+    """Return ``rate, low, high`` of one step by group, as far as known.
+
+    ``breakdown`` is a `funnel` by something. Hours stay in order, of other groups the highest
+    rate comes first.
+    """
+    by = breakdown.columns[0]
+    rows = breakdown[breakdown["step"] == step].dropna(subset="rate")
+    if by != "hour":
+        rows = rows.sort_values("rate", ascending=False)
+    return rows.set_index(by)[["rate", "low", "high"]].astype(float)
+
+
 def _rate(
     pairs: pd.DataFrame, step: str, previous: str | None, rng: np.random.Generator, n_resamples: int
 ) -> Interval:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,10 @@ from sklearn.mixture import GaussianMixture
 from kpay_lab.customers.features import log_lift, main_group
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.stats import random_state
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 METHODS = ("kmeans", "mixture")
 
@@ -46,6 +51,50 @@ class Segments:
         n_users = self.labels.value_counts().reindex(range(self.k))
         table = pd.DataFrame({"name": self.names, "n": n_users, "share": n_users / n_users.sum()})
         return table.rename_axis("segment")
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw each group's mean of the 20 features that differ most, and return the Axes."""
+        from kpay_lab.plots import plot_heat  # here, for matplotlib is slow to import
+
+        largest = self.profile.abs().max().nlargest(20).index
+        features = self.profile.columns[self.profile.columns.isin(largest)]
+        labels = [f"{number} (n = {n})" for number, n in self.table()["n"].items()]
+        means = self.profile[features].set_axis(labels).T
+        reach = means.abs().max(axis=None)
+        return plot_heat(
+            means,
+            ax=ax,
+            fmt=".1f",
+            limits=(-reach, reach),
+            colours="vlag",
+            title="Segments, in standard deviations from everybody",
+            xlabel="segment",
+            ylabel="",
+        )
+
+    def plot_choice(self) -> "Figure":
+        """Draw stability and silhouette by k, with the bar that each must pass.
+
+        Accepted k are dots. Two panels, for the two have different scales.
+        """
+        from kpay_lab import plots
+
+        fig, (stability, silhouette) = plots.new_figure(1, 2)
+        ks = self.candidates["k"]
+        null = self.candidates["null_max"]
+        data = {"data": self.candidates}
+        plots.plot_curves(data, "k", "stability", ax=stability, ylabel="adjusted Rand index")
+        stability.axhline(0.9, **plots.GUIDE)
+        stability.set_title("Stable under resampling?")
+        plots.plot_curves(data, "k", "silhouette", ax=silhouette, ylabel="silhouette")
+        silhouette.plot(ks, null, label="shuffled columns", **plots.GUIDE)
+        silhouette.set_title("More than chance?")
+        silhouette.legend()
+        accepted = self.candidates[self.candidates["accepted"]]
+        for ax, measure in ((stability, "stability"), (silhouette, "silhouette")):
+            ax.plot(accepted["k"], accepted[measure], "o", color=plots.ORANGE)
+            ax.set(xlabel="k", xticks=ks)
+        return fig
 
 
 def find_segments(

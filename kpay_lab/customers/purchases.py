@@ -140,7 +140,9 @@ def _log(tables: Tables, unit: str) -> pd.DataFrame:
         )
     if unit == "exposure" and "purchased" not in log:
         raise TooLittleError("exposures have no column purchased; use unit='course'")
-    return log
+    if unit == "course" and "item_id" not in log:
+        raise TooLittleError("no order names its item; purchases per course cannot be told")
+    return orders_of_items(log) if unit == "course" else log
 
 
 def leaky(data: PurchaseData) -> PurchaseData:

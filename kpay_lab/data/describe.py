@@ -1,6 +1,7 @@
 """Describe a log: its long tail, its activity by day and hour, and who watches what."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,9 @@ from kpay_lab.data.derived import age_band, main_label, watched_share
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import correlation, gini
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,18 @@ class LongTail:
     counts: np.ndarray
     gini: float
     head_share: float
+
+    def table(self) -> pd.DataFrame:
+        """Return ``rank`` (from 1) and ``events`` of each id."""
+        rank = np.arange(1, len(self.counts) + 1)
+        return pd.DataFrame({"rank": rank, "events": self.counts})
+
+    def plot(self, ax: "Axes | None" = None, *, label: str = "ids") -> "Axes":
+        """Draw events by rank on logarithmic scales, and return the Axes."""
+        from kpay_lab.plots import plot_counts  # here, for matplotlib is slow to import
+
+        counts = {label: self.counts}
+        return plot_counts(counts, ax=ax, title="Events by rank", ylabel="events")
 
 
 def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
@@ -77,6 +93,18 @@ class Rhythm:
 
     by_day: pd.Series
     by_hour: pd.DataFrame
+
+    def table(self) -> pd.DataFrame:
+        """Return the mean week, ``by_hour``."""
+        return self.by_hour
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the mean week hour by hour, and return the Axes; `plot_days` draws ``by_day``."""
+        from kpay_lab.plots import plot_heat  # here, for matplotlib is slow to import
+
+        ax = plot_heat(self.by_hour, ax=ax, bar_label="events an hour")
+        ax.set(title="The mean week", xlabel="hour of the day", ylabel="")
+        return ax
 
 
 def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:

@@ -159,7 +159,8 @@ def part_by_type(
     tally: Counter[str] = Counter()
     for types in types_of_rows:
         if types is not None:
-            tally.update(types.of_row.to_pylist())
+            for found in pc.value_counts(types.of_row).to_pylist():
+                tally[found["values"]] += found["counts"]
     meanings = _meanings(tally, types_of_rows, said)
     measures = [name for name in MEASURES if name in meanings.values()]
     parts: dict[str, list[RawRows]] = {"events": [], "orders": [], "exposures": []}
@@ -167,14 +168,15 @@ def part_by_type(
         if types is None:
             parts["events"].append(rows)
             continue
-        meaning_of_row = np.array([meanings[one] for one in types.of_row.to_pylist()], dtype=object)
+        meaning_of_row = _meaning_of_rows(types, meanings)
         is_event = np.isin(meaning_of_row, [VIEW, *MEASURES])
-        events = _taken(rows, is_event, with_broken=True)
+        untyped = _without_column(rows, types.column)
+        events = _taken(untyped, is_event, with_broken=True)
         parts["events"].append(_with_measures(events, meaning_of_row[is_event], measures, renames))
         for meaning, table in TABLE_OF.items():
             moved = meaning_of_row == meaning
             if moved.any():
-                parts[table].append(_taken(rows, moved))
+                parts[table].append(_taken(untyped, moved))
     note = _note(partitions, types_of_rows, tally, meanings)
     return Parted(
         tuple(parts["events"]), tuple(parts["orders"]), tuple(parts["exposures"]), (note,)
@@ -263,6 +265,20 @@ def _meanings(
         f"{{{lines}}}}}}}, each with what it means: {', '.join(MEANINGS)}; where the column is "
         f"something else, write {profile_line('events', {column: IGNORE})}"
     )
+
+
+def _meaning_of_rows(types: _Types, meanings: Mapping[str, str]) -> np.ndarray:
+    """Return the meaning of each row; each different type is looked up once."""
+    encoded = types.of_row.dictionary_encode()
+    of_code = np.array([meanings[one] for one in encoded.dictionary.to_pylist()], dtype=np.str_)
+    return of_code[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def _without_column(rows: RawRows, name: str) -> RawRows:
+    """Leave out the column of types, which has been read; '' names none."""
+    kept = [position for position, one in enumerate(rows.header) if one != name]
+    header = [rows.header[position] for position in kept]
+    return replace(rows, header=header, cells=[rows.cells[position] for position in kept])
 
 
 def _taken(rows: RawRows, chosen: np.ndarray, *, with_broken: bool = False) -> RawRows:

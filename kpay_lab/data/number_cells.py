@@ -159,12 +159,12 @@ def parse_numbers(
     >>> parse_numbers(watched, "watch_time").values.tolist()
     [753.0, 30.0]
     """
-    factor = _factor(column, unit)
+    size = _size(column, unit)
     if is_text(cells):
         read, is_stated = _read_texts(cells, column, unit)
     else:
         read, is_stated = _read_typed(cells, column)
-    values = np.where(is_stated, read.values, read.values * factor)
+    values = np.where(is_stated, read.values, _in_base_units(read.values, size))
     if column == "progress" and not unit:
         values = _judge_shares(cells, values, is_stated, read)
     if scale is not None:
@@ -248,7 +248,12 @@ def _count_contents(cells: pa.Array, column: str) -> Parsed:
     return Parsed(values, first_problems([]), (note,))
 
 
-def _factor(column: str, unit: str) -> float:
+def _in_base_units(values: np.ndarray, size: float) -> np.ndarray:
+    """Multiply by the size of a unit; divide where it is a part of one: 1999 / 100 is 19.99."""
+    return values * size if size >= 1 else values / round(1 / size)
+
+
+def _size(column: str, unit: str) -> float:
     """Return what one unit of a column is in seconds, in whole money, or as a share."""
     units = units_of(column)
     if unit and unit not in units:
@@ -453,7 +458,8 @@ def _amount(column: str, written: Written, text: str) -> float:
     signs = {CURRENCY_OF[sign] for sign in (match["before"], match["after"]) if sign}
     if signs - {written.currency}:
         raise ValueError(TWO_CURRENCIES)
-    return multiple * _plain(column, written, match["minus"] + match["number"])
+    amount = _plain(column, written, match["minus"] + match["number"])
+    return round(multiple * amount, 6)
 
 
 def _without_multiple(text: str) -> tuple[str, float]:
@@ -502,7 +508,7 @@ def _measure(column: str, written: Written, text: str) -> float:
         suffix = COUNT_SUFFIX
     if suffix:
         text = re.sub(rf" ?(?:{suffix})$", "", text)
-    return multiple * _plain(column, written, text)
+    return round(multiple * _plain(column, written, text), 6)
 
 
 def _judge_shares(

@@ -116,7 +116,7 @@ def parse_free(cells: pa.Array | pa.ChunkedArray) -> Parsed:
     cells = flat(cells)
     if is_number_type(cells.type):
         numbers = as_numpy(pc.cast(cells, pa.float64(), safe=False))
-        return Parsed(pd.Series(numbers), first_problems([]))
+        return Parsed(pd.Series(numbers.copy()), first_problems([]))
     if not is_text(cells):
         return _parse_text(cells)
     tidied = tidy(cells)
@@ -130,7 +130,7 @@ def parse_free(cells: pa.Array | pa.ChunkedArray) -> Parsed:
         return _parse_text(cells)
     if pd.Series(numbers).isin([float("inf"), float("-inf")]).any():
         return _parse_text(cells)
-    return Parsed(pd.Series(numbers), first_problems([]))
+    return Parsed(pd.Series(numbers.copy()), first_problems([]))
 
 
 def _parse_text(cells: pa.Array) -> Parsed:

@@ -185,7 +185,9 @@ def _checked(
         found = [currencies(rows, renames) for rows in raw]
         foreign = foreign_rows(found, mapping.currency)
     checked = check_rows(table, raw, known_ids, mapping, renames=renames, foreign=foreign)
-    return checked, [*notes, *checked.notes, *_notes_on_columns(table, checked)]
+    priced = {fold(name) for name in mapping.price_of} if table == "orders" else set()
+    ignored = [name for name in checked.ignored if fold(name) not in priced]
+    return checked, [*notes, *checked.notes, *_notes_on_columns(table, ignored, checked.empty)]
 
 
 def _renames(table: str, mapping: LogMapping) -> dict[str, str]:
@@ -214,14 +216,14 @@ def _with_named_items(items: pd.DataFrame, mapping: LogMapping) -> tuple[pd.Data
     return joined, [f"items: {shown} joined the catalogue (mapping.constants)"]
 
 
-def _notes_on_columns(table: str, checked: Checked) -> list[str]:
+def _notes_on_columns(table: str, ignored: Sequence[str], empty: Sequence[str]) -> list[str]:
     """Name the columns of a table that are not used, and those without a value."""
     notes = []
-    if checked.ignored:
-        names = ", ".join(map(printable, checked.ignored))
+    if ignored:
+        names = ", ".join(map(printable, ignored))
         notes.append(f"{table}: the columns {names} are not used")
-    if checked.empty:
-        names = ", ".join(map(printable, checked.empty))
+    if empty:
+        names = ", ".join(map(printable, empty))
         notes.append(f"{table}: the columns {names} hold no value")
     return notes
 

@@ -34,6 +34,7 @@ from kpay_lab.data.cells import (
     problems_at,
     unwrapped,
     with_plain_marks,
+    without,
     written_words,
 )
 from kpay_lab.data.rows import TEXT
@@ -51,7 +52,7 @@ DIGITS = r"^[0-9]+$"
 UNIX = r"^[0-9]+\.?[0-9]*$"
 # Every date that the calendar has in every year, so that Arrow reads all of them at once.
 CERTAIN_ISO = (
-    r"^[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
+    r"^[12][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
     r"|(?:0[13578]|1[02])-31)(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?)?$"
 )
 COMPACT = (
@@ -71,12 +72,15 @@ WRITTEN = (
     rf"(?:[T ,]*{CLOCK}(?: *(?P<half_after>(?i:[AP]M)))?)?"
     r" *(?P<offset>Z|UTC|GMT|(?:(?:UTC|GMT)? ?[+-][0-9]{1,2}(?::?[0-9]{2})?))?$"
 )
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
-_WEEKDAY_NAME = "(?:[A-Za-z]{3,9},? +)?"
+MONTHS = (
+    "Jan(?:uary)? Feb(?:ruary)? Mar(?:ch)? Apr(?:il)? May June? July? Aug(?:ust)? "
+    "Sep(?:t|tember)? Oct(?:ober)? Nov(?:ember)? Dec(?:ember)?"
+)
+_WEEKDAY_NAME = "(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?"
 # Where a month has its name, there is no doubt about the order.
 NAMED_MONTH_FORMS = (
-    (rf"(?i)^{_WEEKDAY_NAME}([0-9]{{1,2}})[ -]MONTH[a-z]*[., -]+([0-9]{{4}})", r"\2-MONTH-\1"),
-    (rf"(?i)^{_WEEKDAY_NAME}MONTH[a-z]*[. ]+([0-9]{{1,2}})[, ]+([0-9]{{4}})\b", r"\2-MONTH-\1"),
+    (rf"(?i)^{_WEEKDAY_NAME}([0-9]{{1,2}})[ -]MONTH[., -]+([0-9]{{4}})", r"\2-MONTH-\1"),
+    (rf"(?i)^{_WEEKDAY_NAME}MONTH[. ]+([0-9]{{1,2}})[, ]+([0-9]{{4}})\b", r"\2-MONTH-\1"),
     (
         rf"(?i)^{_WEEKDAY_NAME}MONTH +([0-9]{{1,2}}) +([0-9:]+)( .+)? ([0-9]{{4}})$",
         r"\4-MONTH-\1 \2\3",
@@ -190,9 +194,8 @@ def _read_typed_times(cells: pa.Array) -> Found:
         microseconds_a_unit = MICROSECONDS_A_UNIT[cells.type.unit]
         is_local = cells.type.tz is None
     is_written = as_numpy(cells.is_valid())
-    is_possible = (numbers >= EARLIEST_PUBLICATION / microseconds_a_unit) & (
-        numbers < LATEST / microseconds_a_unit
-    )
+    is_late_enough = numbers >= EARLIEST_PUBLICATION / microseconds_a_unit
+    is_possible = is_late_enough & (numbers < LATEST / microseconds_a_unit)
     possible = np.where(is_possible, numbers, 0)
     if microseconds_a_unit < 1:
         microseconds = possible.astype(np.int64) // 1000
@@ -210,12 +213,14 @@ def _read_numbers(cells: pa.Array, column: str) -> Found:
     is_missing = np.isnan(numbers)
     if (is_unix | is_missing).all():
         return Moments(microseconds, is_unix, np.zeros(len(cells), dtype=bool)), [], []
-    is_whole = numbers == np.floor(numbers)
-    texts = [
-        None if missing else (f"{number:.0f}" if whole else repr(float(number)))
-        for number, whole, missing in zip(numbers, is_whole, is_missing, strict=True)
-    ]
-    return _read_texts(pa.array(texts, TEXT), column)
+    return _read_texts(pa.array([*map(_digits, numbers)], TEXT), column)
+
+
+def _digits(number: float) -> str | None:
+    """Write a number as text, without an exponent where it is whole."""
+    if np.isnan(number):
+        return None
+    return f"{number:.0f}" if number == np.floor(number) else repr(float(number))
 
 
 def _read_texts(texts: pa.Array, column: str) -> Found:
@@ -265,8 +270,7 @@ def _read_rows(
 
 def _read_iso_at_once(texts: pa.Array) -> Moments | None:
     """Cast a column in which every cell is an ISO time, all with an offset or all without."""
-    is_empty = pc.equal(texts, "")
-    written = pc.if_else(is_empty, pa.scalar(None, TEXT), texts)
+    written = without(texts, [""])
     for dtype in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
         try:
             stamps = cast_all(written, dtype)
@@ -281,15 +285,14 @@ def _read_iso_at_once(texts: pa.Array) -> Moments | None:
 
 def _read_unix_at_once(texts: pa.Array) -> Moments | None:
     """Cast a column in which every cell is a unix time, none with an exponent."""
-    written = pc.if_else(pc.equal(texts, ""), pa.scalar(None, TEXT), texts)
+    written = without(texts, [""])
     try:
         numbers = as_numpy(cast_all(written, pa.float64()))
     except pa.ArrowInvalid:
         return None
     microseconds, is_unix = _unix(numbers)
     is_missing = as_numpy(written.is_null())
-    has_other_sign = pc.any(pc.match_substring_regex(written, "[eE+]")).as_py()
-    if has_other_sign or not (is_unix | is_missing).all():
+    if not (is_unix | is_missing).all() or matches(written, "[eE+]").any():
         return None
     return Moments(microseconds, is_unix, np.zeros(len(texts), dtype=bool))
 
@@ -343,24 +346,27 @@ def _read_plain_numbers(
     moments.put(rows, Moments(microseconds[rows], is_unix[rows], np.zeros(len(rows), dtype=bool)))
     _read_rows(texts, matches(numeric, DIGITS) & ~is_unix, moments, _compact_time)
     days = numbers + EXCEL_ORIGIN / MICROSECONDS_A_DAY
-    is_serial = (days >= EARLIEST / MICROSECONDS_A_DAY) & (days < LATEST / MICROSECONDS_A_DAY)
+    first_day = EARLIEST / MICROSECONDS_A_DAY
+    is_serial = (days >= first_day) & (days < LATEST / MICROSECONDS_A_DAY)
     if is_serial.any() and is_serial[is_written].all():
-        seconds = np.round(days[is_written] * 86_400)  # a serial holds about a millisecond
-        found = Moments(
-            (seconds * 1_000_000).astype(np.int64),
-            np.ones(len(seconds), dtype=bool),
-            np.ones(len(seconds), dtype=bool),
-        )
-        moments.put(np.flatnonzero(is_written), found)
-        as_time = np.datetime64(int(found.microseconds[0]), "us").item()
+        rows = np.flatnonzero(is_written)
+        moments.put(rows, _excel_times(days[rows]))
+        time = moments.microseconds[rows[:1]].astype("datetime64[us]").item(0)
         first = example(texts, is_written)
-        notes.append(f"{column}: day numbers of Excel are read as dates ({first} as {as_time})")
+        notes.append(f"{column}: day numbers of Excel are read as dates ({first} as {time})")
     is_unread = is_number & ~moments.is_read
     return [
         problems_at(is_unread & is_serial, LIKE_EXCEL),
         problems_at(is_unread & _is_date_with_hour(numbers), LIKE_HOUR),
         problems_at(is_unread, NO_NUMBER),
     ]
+
+
+def _excel_times(days: np.ndarray) -> Moments:
+    """Read days since 1970, which hold about a millisecond, to the second."""
+    seconds = np.round(days * 86_400).astype(np.int64)
+    are_all = np.ones(len(days), dtype=bool)
+    return Moments(seconds * 1_000_000, are_all, are_all)
 
 
 def _certain_iso(texts: pa.Array) -> Moments:

@@ -12,6 +12,8 @@ from kpay_lab.stats import bootstrap_means
 
 THIRDS = (0, 1 / 3, 2 / 3, 1)
 
+IN_ORDER = ("cold", "low", "middle", "high", "under 18")  # labels that have an order
+
 
 def breakdown(
     values: pd.DataFrame,
@@ -41,6 +43,15 @@ def breakdown(
         parts.append(part)
     table = pd.concat(parts, ignore_index=True)
     return suppress_small_groups(table, "users", min_users, within="model")
+
+
+def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a `breakdown` that are not hidden, by group: labels in their order."""
+    visible = table.dropna(subset="mean").set_index("group")
+    position = pd.Series(range(len(IN_ORDER)), IN_ORDER)
+    positions = position.reindex(visible.index)
+    ordered = np.argsort(positions.to_numpy(), kind="stable")  # NaN, without an order, last
+    return visible.iloc[ordered]
 
 
 def user_groups(split: Split) -> pd.DataFrame:

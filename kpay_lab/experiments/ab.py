@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ from tea_tasting.aggr import Aggregates
 
 from kpay_lab.experiments.arms import ABData, Metric, SampleRatio, sample_ratio, varies
 from kpay_lab.stats import Interval, holm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MIN_UNITS_PER_ARM = 30  # of a segment; with fewer its standard error is too uncertain
 COLUMNS = ["control", "treatment", "difference", "low", "high", "pvalue"]
@@ -113,6 +117,21 @@ class ABResult:
     def table(self) -> pd.DataFrame:
         """Return the effects, a row a metric."""
         return self.effects
+
+    def plot(self, *, title: str = "") -> "Figure":
+        """Draw the interval of each effect; grey ones hold 0.
+
+        It has a panel a metric, for each metric has a unit of its own.
+        """
+        from kpay_lab.plots import new_figure, plot_intervals  # matplotlib is slow to import
+
+        height = 0.75 if len(self.effects) > 1 else 1.2
+        fig, axes = new_figure(len(self.effects), 1, height=height)
+        for ax, name in zip(axes, self.effects.index, strict=True):
+            plot_intervals(self.effects.loc[[name]], "difference", ax=ax, zero=True)
+        axes[0].set_title(title)
+        axes[-1].set_xlabel("treatment − control, with its interval")
+        return fig
 
     def worth(self, name: str, *, value_per_unit: float, n_units: int) -> Interval | None:
         """Return the money that a metric's change brings: d · value per unit · units.

@@ -1,11 +1,17 @@
 """Bandits: policies that learn which arm pays while they choose, played in many seeds at once."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_POINTS = 400  # of a curve, however many the steps
+MEASURES = {"regret": "cumulative regret", "best_share": "share on the best arm"}
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,18 @@ class BanditRun:
         """Share of the traffic so far that went to the best arm, (n_seeds, n_steps)."""
         n_steps = self.on_best.shape[1]
         return self.on_best.cumsum(axis=1) / np.arange(1, n_steps + 1)
+
+    def plot(self, ax: "Axes | None" = None, *, measure: str = "regret", label: str = "") -> "Axes":
+        """Draw ``regret`` or ``best_share`` by step with its interval, and return the Axes."""
+        from kpay_lab.plots import plot_curves  # here, for matplotlib is slow to import
+
+        means = self.table()
+        places = np.linspace(0, len(means) - 1, MOST_POINTS).astype(int)
+        means = means.iloc[np.unique(places)].reset_index()
+        band = {f"{measure}_low": "low", f"{measure}_high": "high"}
+        curves = {label: means.rename(columns=band)}
+        words = MEASURES[measure]
+        return plot_curves(curves, "step", measure, ax=ax, band=True, xlabel="step", ylabel=words)
 
 
 def run_bandit(

@@ -6,10 +6,14 @@ lowers the variance and biases IPS, SNIPS and DR.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,18 @@ class OffPolicy:
     def table(self) -> pd.DataFrame:
         """Return the estimates, a row a method."""
         return self.estimates
+
+    def plot(self, ax: "Axes | None" = None, *, known: float | None = None) -> "Axes":
+        """Draw the estimates, and a line at the ``known`` value; return the Axes."""
+        from kpay_lab.plots import PALETTE, TRUTH, plot_intervals  # matplotlib is slow to import
+
+        colours = PALETTE[: len(self.estimates)]
+        label = "value of the policy"
+        ax = plot_intervals(self.estimates, ax=ax, colours=colours, xlabel=label)
+        if known is not None:
+            ax.axvline(known, **TRUTH)
+        ax.set_title(f"counts as {self.ess:,.0f} rows")
+        return ax
 
 
 def evaluate_policy(

@@ -1,9 +1,13 @@
 """Confidence sequences: intervals that stay valid however often one looks at a running test."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,23 @@ class ConfidenceSequence:
         if not excludes_zero.any():
             return None
         return int(excludes_zero.argmax()) + 1
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the interval against d ± 1.96 se, which is valid at a single look."""
+        from kpay_lab.plots import ORANGE, plot_curves  # here, for matplotlib is slow to import
+
+        looks = self.table()[np.isfinite(self.low)].reset_index()
+        units = looks["units"]
+        label = "difference, always-valid interval"
+        ax = plot_curves({label: looks}, "units", "difference", ax=ax, band=True)
+        margin = 1.96 * looks["se"]
+        at_one_look = {"color": ORANGE, "linestyle": ":"}
+        ax.plot(units, looks["difference"] - margin, label="valid at one look", **at_one_look)
+        ax.plot(units, looks["difference"] + margin, **at_one_look)
+        ax.axhline(0, color="black", linewidth=0.8)
+        ax.set(xlabel="units seen", ylabel="treatment − control")
+        ax.legend()
+        return ax
 
 
 def confidence_sequence(

@@ -9,7 +9,8 @@ A row's verdict is one of
 - ``not_given``: the document prints no value.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ from kpay_lab.interest.formulas import (
     published_score,
 )
 from kpay_lab.interest.published import WORKED_CASE, WorkedCase
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERDICTS = ("reproduced", "reproduced_if", "cannot_be", "not_given")
 COLUMNS = ["key", "computed", "printed", "difference", "verdict", "needs"]
@@ -63,6 +67,47 @@ def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
     """Count the ledger's lines by verdict, verdicts without a line included."""
     counts = ledger["verdict"].value_counts()
     return counts.reindex(list(VERDICTS), fill_value=0)
+
+
+def plot_what_if(
+    mu: float,
+    w1: float,
+    w2: float,
+    w3: float,
+    threshold: float,
+    translations: Mapping[str, str] | None = None,
+) -> "Figure":
+    """Draw P, S and C of the worked case for values of one's own, beside what is printed.
+
+    P reads I as the identity; S puts P in the place of R, as the table does, and takes B as the
+    share of the user's own watch time; C = A B is held against the printed label. A panel's
+    title counts the cells that come out, within half a unit of the second decimal.
+    ``translations`` are those of `plots.relabel`.
+    """
+    import matplotlib.pyplot as plt  # here, for matplotlib is slow to import
+
+    from kpay_lab import plots
+
+    case = WORKED_CASE
+    P = published_interest(case.interest, mu)
+    share = own_share(case.watch_time)
+    S = published_score(case.predicted, case.interest, share, (w1, w2, w3))
+    products = published_comment(case.interest, case.watch_time).ravel()
+    cells = [f"{user} {item}" for user in case.users for item in case.items]
+    fig, (interest, score, comment) = plots.new_figure(1, 3, height=2.6, sharey=True)
+    tables = {"P": (P, case.predicted, interest), "S": (S, case.ratings, score)}
+    for symbol, (computed, printed, ax) in tables.items():
+        hits = (np.abs(computed - printed) < 0.005).sum()
+        plots.plot_pairs(cells, printed.ravel(), computed.ravel(), ax=ax, xlim=(-0.05, 1.55))
+        ax.set_title(f"{symbol}: {hits} / {len(cells)}")
+    right = (products > threshold) == case.commented.ravel()
+    colours = np.where(right, plots.GREEN, plots.RED)
+    plots.plot_bars(pd.Series(products, cells), ax=comment, colours=colours, xlim=(0, 30))
+    comment.axvline(threshold, **plots.TRUTH)
+    comment.set_title(f"C: {right.sum()} / {len(cells)}")
+    plots.add_legend(fig)
+    plt.close(fig)  # else a slider's output would draw it a second time
+    return plots.relabel(fig, translations or {})
 
 
 def comment_thresholds(case: WorkedCase = WORKED_CASE) -> tuple[float, float]:

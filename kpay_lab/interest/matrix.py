@@ -1,12 +1,18 @@
 """The interest matrix: users by items, sparse, with the ids of its rows and columns."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
 from kpay_lab.stats import ratio
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_CELLS = 200  # of a matrix whose numbers can be read in a picture
 
 
 @dataclass(frozen=True)
@@ -95,3 +101,71 @@ class InterestMatrix:
         """Share of all cells that hold a value."""
         n_cells = len(self.users) * len(self.items)
         return self.values.nnz / n_cells if n_cells else 0.0
+
+    def table(self) -> pd.DataFrame:
+        """Return ``user_id, item_id, interest`` of each stored value."""
+        pairs = self.values.tocoo()
+        columns = {
+            "user_id": self.users[pairs.row],
+            "item_id": self.items[pairs.col],
+            "interest": pairs.data,
+        }
+        return pd.DataFrame(columns)
+
+    def occupancy(self, n_side: int = 60) -> pd.DataFrame:
+        """Share of the cells with a value in each of ``n_side`` × ``n_side`` blocks.
+
+        The users and items with the most values come first.
+        """
+        pairs = self.values.tocoo()
+        n_users, n_items = self.values.shape
+        block_of_user = _blocks(np.bincount(pairs.row, minlength=n_users), n_side)
+        block_of_item = _blocks(np.bincount(pairs.col, minlength=n_items), n_side)
+        users_in_block = np.bincount(block_of_user)
+        items_in_block = np.bincount(block_of_item)
+        filled = np.zeros((len(users_in_block), len(items_in_block)))
+        blocks = (block_of_user[pairs.row], block_of_item[pairs.col])
+        np.add.at(filled, blocks, 1)
+        return pd.DataFrame(filled / np.outer(users_in_block, items_in_block))
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the degrees of a small matrix, or where a large one has values; return the Axes.
+
+        A pair without a value is grey. A large matrix is drawn by its `occupancy`.
+        """
+        from kpay_lab.plots import plot_heat  # here, for matplotlib is slow to import
+
+        if len(self.users) * len(self.items) <= MOST_CELLS:
+            wide = self.table().pivot(index="user_id", columns="item_id", values="interest")
+            wide = wide.reindex(index=self.users, columns=self.items)
+            return plot_heat(
+                wide,
+                ax=ax,
+                fmt=".2f",
+                limits=(0, 1),
+                bar_label="interest",
+                width=6.5,
+                title="Interest",
+                xlabel="",
+                ylabel="",
+            )
+        return plot_heat(
+            self.occupancy(),
+            ax=ax,
+            bar_label="share of cells with a value",
+            width=6.5,
+            height=3.6,
+            xticks=[],
+            yticks=[],
+            title="Where the matrix has values",
+            xlabel="items, busiest first",
+            ylabel="users, busiest first",
+        )
+
+
+def _blocks(counts: np.ndarray, n_blocks: int) -> np.ndarray:
+    """Assign each row or column to one of ``n_blocks`` by its rank, the largest count first."""
+    largest_first = np.argsort(-counts, kind="stable")
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[largest_first] = np.arange(len(counts))
+    return rank * min(n_blocks, len(counts)) // max(len(counts), 1)

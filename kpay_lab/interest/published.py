@@ -1,8 +1,12 @@
 """The printed tables of document A, section 4.3, and the flow charts of both, as data."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,12 @@ class FlowChart:
     title: str
     boxes: dict[str, tuple[str, float, float]]
     arrows: tuple[tuple[str, str, str], ...]
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the boxes and arrows, and return the Axes."""
+        from kpay_lab.plots import plot_flow  # here, for matplotlib is slow to import
+
+        return plot_flow(self.boxes, self.arrows, ax=ax, title=self.title)
 
 
 def _arrows(ends: str, **words: str) -> tuple[tuple[str, str, str], ...]:

@@ -1,11 +1,9 @@
-"""The house style of every figure (fonts, colours, Chinese letters) and the marks that recur."""
+"""The house style of every picture: fonts, colours, Chinese letters, size, legend, labels."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
 import seaborn as sns
 from cycler import cycler
 from matplotlib import font_manager
@@ -13,14 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import PercentFormatter
 from noto_cjk_sans_otc import FONT_PATH
-from numpy.typing import ArrayLike
 
-PALETTE = ("#2563a8", "#d9772b", "#3a8f5c", "#b0413e", "#7a5ba6", "#8a6d4b", "#c75d94", "#6b7280")
+BLUE = "#2563a8"
+ORANGE = "#d9772b"
+GREEN = "#3a8f5c"
+RED = "#b0413e"
+PALETTE = (BLUE, ORANGE, GREEN, RED, "#7a5ba6", "#8a6d4b", "#c75d94", "#6b7280")
 NEUTRAL = "#9aa3ad"
+GUIDE = {"color": NEUTRAL, "linestyle": "--", "linewidth": 1}  # what to compare with
+TRUTH = {"color": "black", "linestyle": "--", "linewidth": 1}
 GRID = "#e5e7eb"
-SEQUENTIAL = "crest"
 WIDTH = 8.0  # inches, the text width of a page
 CHINESE_FONT = "Noto Sans CJK JP"  # the collection's first face; it holds all CJK letters
 RC_PARAMS = {
@@ -55,77 +56,39 @@ def new_figure(
     return fig, list(axes.ravel())
 
 
-def draw_bars(
-    ax: Axes,
-    names: Iterable[object],
-    values: ArrayLike,
-    texts: Sequence[str] | None = None,
-    **style: Any,
-) -> None:
-    """Draw one bar a name, the first on top, with its text at its end."""
-    labels = [shorten(name) for name in names]
-    style = {"color": PALETTE[0]} | style
-    bars = ax.barh(range(len(labels)), values, **style)
-    _label_rows(ax, labels)
-    ax.grid(axis="y", visible=False)
-    if texts is not None:
-        ax.bar_label(bars, texts, padding=3, fontsize=9)
+def axes_or_new(ax: Axes | None, *, height: float = 3.4, width: float = WIDTH) -> Axes:
+    """Return the Axes given, or that of a new figure (inches)."""
+    if ax is not None:
+        return ax
+    _, (new_ax,) = new_figure(height=height, width=width)
+    return new_ax
 
 
-def draw_dots(
-    ax: Axes,
-    names: Iterable[object],
-    values: ArrayLike,
-    low: ArrayLike,
-    high: ArrayLike,
-    *,
-    colour: Any = PALETTE[0],
-    label: str | None = None,
-    shift: float = 0.0,
-    length: int = 28,
-) -> None:
-    """Draw one dot with its interval a name, the first on top, ``shift`` rows further down."""
+def label_rows(ax: Axes, names: Iterable[object], length: int = 28) -> None:
+    """Name the rows of a picture, the first on top, each in at most ``length`` characters."""
     labels = [shorten(name, length) for name in names]
-    y = np.arange(len(labels)) + shift
-    ax.hlines(y, low, high, color=colour, linewidth=2, alpha=0.5)
-    ax.scatter(values, y, color=colour, label=label, zorder=3)
-    _label_rows(ax, labels)
+    n_rows = len(labels)
+    ax.set_yticks(range(n_rows), labels)
+    ax.set_ylim(n_rows - 0.4, -0.6)
 
 
-def _label_rows(ax: Axes, labels: list[str]) -> None:
-    ax.set_yticks(range(len(labels)), labels)
-    ax.set_ylim(len(labels) - 0.4, -0.6)
+def add_legend(picture: Figure | Axes, place: str = "lower center", **options: Any) -> None:
+    """Put one legend, that of the first panel, outside of all panels.
+
+    That of one Axes among others stays inside of it.
+    """
+    fig = picture.get_figure(root=True)
+    if picture is not fig and len(fig.axes) > 1:
+        picture.legend()
+        return
+    handles, labels = fig.axes[0].get_legend_handles_labels()
+    options = {"ncols": min(len(labels), 3)} | options
+    fig.legend(handles, labels, loc=f"outside {place}", **options)
 
 
-def draw_heat(ax: Axes, table: pd.DataFrame, **options: Any) -> None:
-    """Draw a table as colours and, where there is room, as numbers; ``options`` go to seaborn."""
-    defaults = {
-        "cmap": SEQUENTIAL,
-        "annot": table.shape[1] <= 12,
-        "annot_kws": {"fontsize": 8},
-    }
-    if not table.notna().any(axis=None):  # no cell from which to take a scale
-        defaults |= {"vmin": 0, "vmax": 1}
-    labelled = table.rename(index=shorten, columns=lambda name: shorten(name, 18))
-    sns.heatmap(labelled, ax=ax, **defaults | options)
-    ax.tick_params(axis="y", rotation=0)
-
-
-def draw_lorenz(ax: Axes, counts: Mapping[str, np.ndarray]) -> None:
-    """Draw one Lorenz curve a name: the share of all counts that the smallest counts add up to."""
-    for colour, (name, values) in zip(PALETTE, counts.items(), strict=False):
-        total = max(values.sum(), 1)
-        cumulated = np.cumsum(np.sort(values))
-        share = np.concatenate([[0], cumulated]) / total
-        ids = np.linspace(0, 1, len(share))
-        ax.plot(ids, share, color=colour, label=name)
-    ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle="--", linewidth=1, label="all alike")
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-
-
-def relabel(fig: Figure, translations: Mapping[str, str]) -> Figure:
-    """Replace the labels of a finished figure by their translations; others stay."""
+def relabel(picture: Figure | Axes, translations: Mapping[str, str]) -> Figure:
+    """Replace the labels of a finished picture by their translations; return its figure."""
+    fig = picture.get_figure(root=True)
     for ax in fig.axes:
         _relabel_ticks(ax.xaxis, translations)
         _relabel_ticks(ax.yaxis, translations)

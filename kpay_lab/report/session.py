@@ -16,6 +16,7 @@ from kpay_lab.report.files import project_root, sha256, to_json, write_bytes
 if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Image
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Scalar = bool | int | float | str | None
@@ -99,7 +100,9 @@ class Session:
         if not holds:
             raise RuntimeError(f"this must hold and does not: {what}")
 
-    def figure(self, name: str, fig: "Figure", *, headline: str | None = None) -> "Image":
+    def figure(
+        self, name: str, picture: "Figure | Axes", *, headline: str | None = None
+    ) -> "Image":
         """Keep a figure as PNG and return that picture, so that a cell's last line shows it.
 
         The figure is closed: it is drawn once, and the notebook shows what the file holds.
@@ -109,13 +112,14 @@ class Session:
         import matplotlib.pyplot as plt
         from IPython.display import Image
 
+        fig = picture.get_figure(root=True)
         stream = io.BytesIO()
         fig.savefig(stream, format="png", dpi=144, bbox_inches="tight", metadata={"Software": ""})
-        picture = stream.getvalue()
-        self._keep(f"figures/{_checked_name(name)}.png", picture)
+        png = stream.getvalue()
+        self._keep(f"figures/{_checked_name(name)}.png", png)
         self._notes["figures"].append({"name": name, "words": headline})
         plt.close(fig)
-        return Image(picture, width=round(100 * fig.get_figwidth()), alt=headline or name)
+        return Image(png, width=round(100 * fig.get_figwidth()), alt=headline or name)
 
     def table(self, name: str, frame: "pd.DataFrame") -> "pd.DataFrame | None":
         """Keep a table and return it, so that a cell's last line shows it.

@@ -16,7 +16,13 @@ from kpay_lab.world.catalogue import DAY
 from kpay_lab.world.shop import World, react
 from kpay_lab.world.simulate import COUPON_PRICE
 
-MEASURES = ("satisfaction", "revenue", "coverage", "gini", "diversity")
+MEASURES = {
+    "satisfaction": "true interest in what is shown",
+    "revenue": "revenue a user, net",
+    "coverage": "share of the catalogue shown",
+    "gini": "concentration (Gini)",
+    "diversity": "pairs in a list that differ",
+}
 DIVERSITY_LISTS = 50  # diversity is measured on the lists of the first users only
 
 

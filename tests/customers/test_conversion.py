@@ -38,14 +38,6 @@ from kpay_lab.customers.uplift import (
     true_gain_curve,
 )
 from kpay_lab.data.tables import Tables, TooLittleError
-from kpay_lab.plots.conversion import (
-    plot_dependence,
-    plot_gain,
-    plot_importances,
-    plot_profit,
-    plot_qini,
-    plot_scores,
-)
 from kpay_lab.world.simulate import WorldSpec, simulate
 
 DAY = pd.Timedelta(days=1)
@@ -282,29 +274,13 @@ def test_importances_hold_a_sample_against_itself(halves, fitted):
     assert table.set_index("feature").loc["unused", "importance"] == 0
 
 
-def test_conversion_is_drawn(halves, fitted):
+def test_what_a_model_looks_at_is_told_for_every_feature(halves, fitted):
     test = halves[1]
-    predicted = predictions(fitted, test)
     model = fitted["logistic regression"]
     table = importances(model, test.X, test.y, rng=rng(), n_repeats=1, n_rows=300)
     assert set(table["feature"]) == set(test.X)
-    uplift = t_learner(*halves)
     curve = partial_dependence(model, test, "log price")
     assert curve["probability"].between(0, 1).all()
-    profits = {n: profit_curve(test.y, p, earned=50, contact_cost=1) for n, p in predicted.items()}
-    figures = [
-        plot_scores(judge(predicted, test, rng=rng(), n_resamples=20)),
-        plot_gain({name: lift_curve(test.y, p) for name, p in predicted.items()}),
-        plot_profit(profits),
-        plot_importances(table),
-        plot_dependence({"log price": curve}),
-        plot_qini(
-            {"T-learner": qini_curve(uplift["effect"], test.y, test.X["treatment"].to_numpy())}
-        ),
-    ]
-    for figure in figures:
-        figure.canvas.draw()
-    assert len(figures[1].axes[0].lines) == 1 + len(predicted)
 
 
 @pytest.mark.parametrize("feature", ["log price", "treatment"])

@@ -2,14 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.customers.funnel import funnel, funnel_pairs, retention, time_to_purchase
+from kpay_lab.customers.funnel import funnel, funnel_pairs, retention, step_rates, time_to_purchase
 from kpay_lab.data.tables import Tables
-from kpay_lab.plots.funnel import (
-    plot_funnel,
-    plot_rates,
-    plot_retention,
-    plot_time_to_purchase,
-)
+from kpay_lab.plots import plot_funnel
 
 
 def at(*hours: float) -> pd.Series:
@@ -95,22 +90,26 @@ def test_retention_counts_who_comes_back_and_hides_half_seen_periods():
     assert table.iloc[0].isna()[2]  # day 20 of 21: the third week is not whole
 
 
-def test_funnels_are_drawn(small_world):
+def test_the_rates_of_a_step_are_known_ones_from_the_highest_and_hours_in_order(small_world):
     tables, _ = small_world
     pairs = funnel_pairs(tables)
     rng = np.random.default_rng(0)
-    figures = [
-        plot_funnel(funnel(pairs, rng=rng)),
-        plot_rates(
-            [funnel(pairs, by, rng=rng, n_resamples=50) for by in ("hour", "kind", "host")],
-            "ordered",
-        ),
-        plot_time_to_purchase(time_to_purchase(pairs)),
-        plot_retention(retention(tables)),
-    ]
-    assert len(figures[0].axes[0].patches) == 7
-    for figure in figures:
-        figure.canvas.draw()
+    by_kind = step_rates(funnel(pairs, "kind", rng=rng, n_resamples=50), "ordered")
+    assert set(by_kind.index) == set(pairs["kind"]) and by_kind.index.name == "kind"
+    assert by_kind["rate"].is_monotonic_decreasing and not by_kind["rate"].is_monotonic_increasing
+    by_hour = funnel(pairs, "hour", rng=rng, n_resamples=50)
+    hidden = by_hour["hour"] == 20
+    by_hour.loc[hidden, "rate"] = np.nan
+    rates = step_rates(by_hour, "ordered")
+    assert rates.index.is_monotonic_increasing and 20 not in rates.index and 21 in rates.index
+
+
+def test_a_funnel_is_drawn_with_a_bar_a_step(small_world):
+    tables, _ = small_world
+    steps = funnel(funnel_pairs(tables), rng=np.random.default_rng(0))
+    ax = plot_funnel(steps)
+    assert [bar.get_width() for bar in ax.patches] == steps["n"].tolist()
+    assert ax.texts[3].get_text().endswith("% of watched")
 
 
 def test_an_event_without_a_time_is_in_no_step_and_in_no_cohort(shop):

@@ -22,15 +22,7 @@ from kpay_lab.customers.portraits import (
     segment_map,
 )
 from kpay_lab.data.public import oulad
-from kpay_lab.plots.portraits import (
-    plot_calibration,
-    plot_choice_of_k,
-    plot_feature_weights,
-    plot_map,
-    plot_profiles,
-    plot_readable_tree,
-    plot_tags,
-)
+from kpay_lab.plots import plot_scatter, plot_tree
 from kpay_lab.world.simulate import WorldSpec, simulate
 
 
@@ -171,25 +163,28 @@ def test_one_class_only_is_refused():
         judge_classifiers(features, pd.Series("same", features.index))
 
 
-def test_portraits_are_drawn(small_world):
-    tables, _ = small_world
-    features, truth = three_clouds()
+def test_segments_draw_themselves_and_why_there_are_so_many():
+    features = three_clouds()[0]
     segments = find_segments(features, rng=rng(), ks=(2, 3))
+    heat = segments.plot()
+    assert heat.get_xticklabels()[0].get_text() == f"0 (n = {(segments.labels == 0).sum()})"
+    drawn = heat.collections[0].get_array()
+    assert np.abs(drawn).max() == pytest.approx(segments.profile.abs().max(axis=None))
+    stability, silhouette = segments.plot_choice().axes
+    assert stability.lines[0].get_ydata().tolist() == segments.candidates["stability"].tolist()
+    assert silhouette.lines[1].get_ydata().tolist() == segments.candidates["null_max"].tolist()
+    accepted = segments.candidates.loc[segments.candidates["accepted"], "k"]
+    assert stability.lines[-1].get_xdata().tolist() == accepted.tolist()
+    users = plot_scatter(segment_map(features, segments), segments.names)
+    assert len(users.collections) == segments.k
+
+
+def test_a_tree_is_drawn_with_its_questions():
+    features, truth = three_clouds()
     tree = classifiers(0)["decision tree"].fit(features.astype(float), truth)
-    judged = judge_classifiers(features, pd.Series(truth).astype(str), seeds=(0,))
-    figures = [
-        plot_choice_of_k(segments),
-        plot_profiles(segments),
-        plot_map(segment_map(features, segments), segments),
-        plot_tags(interest_tags(tables)["tag"].value_counts().reset_index()),
-        plot_feature_weights(feature_weights(features, pd.Series(truth).astype(str), rng=rng())),
-        plot_calibration(judged.curves),
-        plot_readable_tree(tree),
-    ]
-    assert len(figures[0].axes) == 2
-    assert len(figures[2].axes[0].collections) == segments.k
-    for figure in figures:
-        figure.canvas.draw()
+    texts = [text.get_text() for text in plot_tree(tree, title="Decision tree").texts]
+    assert any("\n≤ " in text for text in texts)
+    assert not any("value" in text or "samples" in text for text in texts)
 
 
 def test_open_university_learners_are_classified(real_data):

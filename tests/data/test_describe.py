@@ -8,6 +8,7 @@ import pytest
 
 from kpay_lab.data.describe import (
     group_shares,
+    long_tail,
     rhythm,
     split_half_correlation,
     watched_share_by_kind,
@@ -65,3 +66,15 @@ def test_halves_agree_where_both_rank_the_items():
     assert np.isnan(split_half_correlation(events[:3], pd.Index(["u"])))
     alike = pd.DataFrame({"user_id": list("uuvv"), "item_id": list("abab")})
     assert np.isnan(split_half_correlation(alike, pd.Index(["u", "v"])))
+
+
+def test_a_long_tail_and_a_rhythm_draw_themselves():
+    tail = long_tail(pd.Series(list("aaabbc")), pd.Index(list("abcd")))
+    assert tail.table()["events"].tolist() == [3, 2, 1, 0]
+    ax = tail.plot(label="items")
+    assert ax.lines[0].get_ydata().tolist() == [3, 2, 1]  # 0 has no place on such a scale
+    assert ax.get_legend().get_texts()[0].get_text() == "items"
+    times = pd.to_datetime(["2026-01-05 20:10", "2026-01-06 20:30"], utc=True)
+    week = rhythm(pd.DataFrame({"timestamp": times}))
+    drawn = week.plot().collections[0].get_array()
+    assert np.array_equal(drawn, week.table().to_numpy())

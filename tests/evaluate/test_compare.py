@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.evaluate.compare import compare, protocol_gap, summarise, verdict
-from kpay_lab.evaluate.groups import breakdown, recall_by_item_popularity, user_groups
+from kpay_lab.evaluate.groups import breakdown, recall_by_item_popularity, shown_rows, user_groups
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.evaluate.value import held_back_revenue
@@ -145,6 +145,13 @@ def test_verdict_tells_the_beaten_from_the_equal():
     assert first.startswith("better beats ")
     assert " by 0.0" in first
     assert "cannot be told from" in second
+
+
+def test_shown_groups_stand_in_the_order_of_their_labels():
+    table = pd.DataFrame(
+        {"group": ["25-34", "cold", "high", "low", "middle"], "mean": [1.0, 2.0, 3.0, 4.0, np.nan]}
+    )
+    assert shown_rows(table).index.tolist() == ["cold", "low", "high", "25-34"]
 
 
 def test_breakdown_suppresses_small_groups():

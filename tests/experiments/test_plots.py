@@ -4,11 +4,13 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
+from kpay_lab import plots
+from kpay_lab.experiments.ab import ABResult
+from kpay_lab.experiments.arms import SampleRatio
 from kpay_lab.experiments.bandits import Environment, Thompson, run_bandit
 from kpay_lab.experiments.ope import evaluate_policy
 from kpay_lab.experiments.power import power, sample_size
 from kpay_lab.experiments.sequential import confidence_sequence
-from kpay_lab.plots import experiments as plots
 
 
 def ends(span: LineCollection) -> np.ndarray:
@@ -18,7 +20,8 @@ def ends(span: LineCollection) -> np.ndarray:
 def test_each_effect_has_its_interval_and_only_what_leaves_out_zero_is_coloured():
     numbers = {"difference": [1.0, 0.1], "low": [0.5, -0.2], "high": [1.5, 0.4]}
     effects = pd.DataFrame(numbers, index=["sales", "visits"])
-    axes = plots.plot_effects(effects).axes
+    check = SampleRatio(100, 100, pvalue=1.0, alpha=0.01)
+    axes = ABResult(check, effects, level=0.95).plot().axes
     spans = [ax.collections[0] for ax in axes]
     assert [ends(span).tolist() for span in spans] == [[[0.5, 1.5]], [[-0.2, 0.4]]]
     colours = [to_hex(span.get_color()[0]) for span in spans]
@@ -28,7 +31,8 @@ def test_each_effect_has_its_interval_and_only_what_leaves_out_zero_is_coloured(
 
 def test_the_power_curve_crosses_its_target_at_the_size_needed():
     units, needed = np.arange(100, 30_000, 100), sample_size(0.02, 0.5, power=0.8)
-    (ax,) = plots.plot_power(units, power(0.02, 0.5, units), needed=needed, target=0.8).axes
+    curve = pd.DataFrame({"units": units, "power": power(0.02, 0.5, units)})
+    ax = plots.plot_power(curve, needed=needed, target=0.8)
     curve, _, line = ax.lines
     assert np.interp(line.get_xdata()[0], *curve.get_data()) == pytest.approx(0.8, abs=1e-4)
 
@@ -36,8 +40,8 @@ def test_the_power_curve_crosses_its_target_at_the_size_needed():
 def test_peeking_shows_the_always_valid_interval_around_the_other():
     rng = np.random.default_rng(0)
     sequence = confidence_sequence(rng.normal(size=500), rng.random(500) < 0.5, tightest_at=500)
-    (ax,) = plots.plot_confidence_sequence(sequence).axes
-    low, high = (line.get_ydata() for line in ax.lines[:2])
+    ax = sequence.plot()
+    low, high = (line.get_ydata() for line in ax.lines[1:3])
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert band.min() < low.min() and band.max() > high.max()
 
@@ -46,17 +50,20 @@ def test_regret_of_each_policy_is_drawn_with_its_band():
     run = run_bandit(
         Thompson(), Environment.bernoulli([0.1, 0.9]), 100, 5, rng=np.random.default_rng(0)
     )
-    axes = plots.plot_regret({"a": run, "b": run}).axes
-    assert axes[0].lines[0].get_ydata()[-1] == pytest.approx(run.regret[:, -1].mean())
-    assert axes[1].lines[1].get_ydata()[-1] == pytest.approx(run.on_best.mean())
-    assert all(len(ax.collections) == 2 for ax in axes)
+    regret = run.plot(label="a")
+    assert run.plot(regret, label="b") is regret
+    assert regret.lines[0].get_ydata()[-1] == pytest.approx(run.regret[:, -1].mean())
+    assert len(regret.collections) == 2
+    traffic = run.plot(measure="best_share")
+    assert traffic.lines[0].get_ydata()[-1] == pytest.approx(run.on_best.mean())
+    assert traffic.get_ylabel() == "share on the best arm"
 
 
 def test_dm_is_a_point_without_an_interval():
     n = 100
     half = np.full((n, 2), 0.5)
     result = evaluate_policy(np.arange(n) % 2.0, np.arange(n) % 2, half[:, 0], half, half)
-    (ax,) = plots.plot_off_policy({"target": result}, {"target": 0.5}).axes
+    ax = result.plot(known=0.5)
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["DR", "SNIPS", "IPS", "DM"]
     assert [len(segment) for segment in ax.collections[0].get_segments()] == [2, 2, 2, 0]
     assert ax.lines[-1].get_xdata()[0] == 0.5

@@ -34,3 +34,24 @@ def test_degrees_relative_to_the_largest():
     assert A.relative.tolist() == [0.25, 1.0]
     nothing = InterestMatrix.from_pairs(["u", "v"], ["a", "a"], [0.0, 0.0])
     assert nothing.relative.tolist() == [0.0, 0.0]
+
+
+def test_a_small_matrix_is_drawn_with_its_numbers_and_pairs_without_a_value_are_grey():
+    A = InterestMatrix.from_pairs(["u", "u", "v"], ["a", "b", "b"], [0.9, 0.25, 0.4])
+    assert A.table().to_numpy().tolist() == [["u", "a", 0.9], ["u", "b", 0.25], ["v", "b", 0.4]]
+    ax = A.plot()
+    assert [text.get_text() for text in ax.texts] == ["0.90", "0.25", "0.40"]
+    assert ax.collections[0].get_array().mask.tolist() == [[False, False], [True, False]]
+
+
+def test_a_large_matrix_is_drawn_by_the_share_of_its_cells_with_a_value():
+    users = np.repeat(np.arange(20), 5)
+    items = np.tile(np.arange(5), 20)
+    A = InterestMatrix.from_pairs(
+        [f"u{user}" for user in users],
+        [f"i{item}" for item in items],
+        np.ones(100),
+        items=pd.Index([f"i{item}" for item in range(20)]),
+    )
+    assert A.occupancy(4).to_numpy().tolist() == [[1, 0, 0, 0]] * 4
+    assert A.plot().get_title(loc="left") == "Where the matrix has values"

@@ -1,0 +1,74 @@
+"""Heat maps: a table as colours."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from kpay_lab.plots.style import GRID, WIDTH, axes_or_new, shorten
+
+
+def plot_heat(
+    table: pd.DataFrame,
+    *,
+    ax: Axes | None = None,
+    fmt: str = "",
+    bar_label: str = "",
+    limits: tuple[float, float] | None = None,
+    colours: str = "crest",
+    slant: bool = False,
+    width: float = WIDTH,
+    height: float | None = None,
+    **settings: Any,
+) -> Axes:
+    """Draw a table as colours, and as numbers where a format is given; empty cells are grey.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Numbers; NaN is no value.
+    fmt : str
+        Format of the number in a cell, such as ``.2f`` or ``.0%``; none by default.
+    bar_label : str
+        What the colours show.
+    limits : two floats, optional
+        Ends of the scale; by default those of the values.
+    slant : bool
+        Slant long names of columns.
+    width, height : float
+        Of a new figure, in inches.
+    **settings
+        Go to `Axes.set`: title, xlabel, ...
+    """
+    height_of_rows = 1.4 + 0.36 * len(table)
+    ax = axes_or_new(ax, height=height or height_of_rows, width=width)
+    if limits is None and not table.notna().any(axis=None):  # no cell to take a scale from
+        limits = (0.0, 1.0)
+    lowest, highest = limits or (None, None)
+    in_percent = PercentFormatter(1) if fmt.endswith("%") else None
+    colour_bar = {"label": bar_label, "format": in_percent}
+    rows = [shorten(name) for name in table.index]
+    columns = [shorten(name, 18) for name in table.columns]
+    sns.heatmap(
+        table,
+        ax=ax,
+        annot=bool(fmt),
+        fmt=fmt,
+        annot_kws={"fontsize": 8},
+        cmap=colours,
+        vmin=lowest,
+        vmax=highest,
+        cbar_kws=colour_bar,
+        xticklabels=columns,
+        yticklabels=rows,
+    )
+    ax.set_facecolor(GRID)
+    ax.grid(visible=False)
+    ax.tick_params(axis="y", rotation=0)
+    if slant:
+        plt.setp(ax.get_xticklabels(), rotation=40, ha="right")
+    ax.set(**settings)
+    return ax
