@@ -47,7 +47,7 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
         course that the item sells and count from the first contact on, so that an order counts
         for every item that led to it; ``learned`` is
         progress above 0 and ``reviewed`` a rating, both after the order. A step that the log
-        has no column for is left out.
+        has no column for is left out, and those from ``ordered`` on where no order names an item.
 
     Raises
     ------
@@ -72,9 +72,9 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
     pairs["watched"] = _follows(pairs, "item_id", "first", events)
     if _known_interactions(events):
         pairs["interacted"] = _follows(pairs, "item_id", "first", _interactions(events))
-    if tables.orders is not None:
-        return _after_the_order(pairs, tables.orders, events)
-    return pairs.assign(ordered=False)
+    if tables.orders is None or orders_of_items(tables.orders).empty:
+        return pairs
+    return _after_the_order(pairs, tables.orders, events)
 
 
 def funnel_people(tables: Tables) -> pd.DataFrame:
@@ -229,6 +229,8 @@ def time_to_purchase(pairs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         user_id, item_id (the course), hours: one row a course bought after a contact.
     """
+    if "ordered" not in pairs:
+        return pd.DataFrame({"user_id": [], "item_id": [], "hours": []})
     bought = pairs[pairs["ordered"]]
     first = bought.groupby(["user_id", "offer"], sort=False)[["first", "ordered_at"]].min()
     hours = (first["ordered_at"] - first["first"]) / pd.Timedelta(hours=1)
