@@ -161,6 +161,7 @@ def _mapping_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def _time_faults(values: Mapping[str, Any]) -> list[str]:
+    """Check the time zone, the window, and the shares into which time is divided."""
     faults = []
     zone = values.get("time_zone", "UTC")
     zones = available_timezones()
@@ -227,6 +228,7 @@ def _model_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def _weight_faults(weights: Mapping[str, Any]) -> list[str]:
+    """Check each weight of interest, and only if all are valid what they make together."""
     from kpay_lab.interest.weighting import InterestWeights
     from kpay_lab.settings import setting_faults
 

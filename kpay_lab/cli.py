@@ -63,6 +63,8 @@ def kpay() -> None:
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make one decorator of several options."""
+
     def decorate(command: Any) -> Any:
         for option in reversed(options):  # as if they stood one above the other
             command = option(command)
@@ -149,6 +151,7 @@ def _report(
 
 
 def _refuse_settings(given: dict[str, Any]) -> None:
+    """Refuse what was written beside ``--resume``; defaults of options are no settings."""
     source = click.get_current_context().get_parameter_source
     written = [key for key in given if source(key) == ParameterSource.COMMANDLINE]
     new = [key for key in written if given[key]]
@@ -157,6 +160,7 @@ def _refuse_settings(given: dict[str, Any]) -> None:
 
 
 def _taken_up(folder: Path, anew: bool) -> "Run":
+    """Return the run of a folder, to do what is left of it, or with ``anew`` all of it."""
     from kpay_lab.report.runner import from_scratch, resume
     from kpay_lab.report.sweep import summary_by_kind
 
@@ -239,8 +243,8 @@ def list_(notebook: str | None) -> None:
     names = [*known, *map(attrgetter("stem"), profiles)]
     width = max(map(len, names))
     click.echo("notebooks:")
-    for name, one in known.items():
-        about = f"left out: {one.fault}" if one.fault else one.title
+    for name, listed in known.items():
+        about = f"left out: {listed.fault}" if listed.fault else listed.title
         click.echo(f"  {name:{width}}  {about}")
     click.echo("profiles:")
     for path in profiles:

@@ -243,11 +243,11 @@ def known_names(header: Sequence[str], renames: Collection[str] = ()) -> list[st
     ['用户', 'User ID', '观看时长(秒)']
     """
     said = {fold(name) for name in renames}
-    return [
-        name
-        for name in header
-        if fold(name) in said or any(_meaning(table, name, {}) for table in SCHEMAS)
-    ]
+    return [name for name in header if fold(name) in said or _has_a_meaning(name)]
+
+
+def _has_a_meaning(name: str) -> bool:
+    return any(_meaning(table, name, {}) for table in SCHEMAS)
 
 
 def may_mean_the_same(first: str, second: str) -> bool:

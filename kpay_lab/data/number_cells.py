@@ -478,13 +478,14 @@ def _duration(column: str, written: Written, text: str) -> float:
     """Read a duration in seconds: 00:12:33, 12分33秒, 1h 2m, 30s, 2 days 01:00:00."""
     clock = CLOCK.fullmatch(text)
     if clock:
-        first, second = float(clock["minutes"]), float(clock["seconds"])
-        if clock["hours"] is None and written.has_hours:
-            return first * 3600 + second * 60
+        minutes = float(clock["minutes"])
+        seconds = float(clock["seconds"])
+        if clock["hours"] is None and written.has_hours:  # 1:30 in a column of hours and minutes
+            return minutes * 3600 + seconds * 60
         hours = float(clock["days"] or 0) * 24 + float(clock["hours"] or 0)
-        if second >= 60 or (clock["hours"] and first >= 60):
+        if seconds >= 60 or (clock["hours"] and minutes >= 60):
             raise ValueError(KIND_OF[column].words)
-        return (hours * 60 + first) * 60 + second
+        return (hours * 60 + minutes) * 60 + seconds
     parts = PARTS.fullmatch(text)
     if parts and any(parts.groups()):
         named = parts.groupdict()

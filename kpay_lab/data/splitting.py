@@ -211,5 +211,9 @@ def _usable_folder_columns(
     header: Collection[str], values: Mapping[str, str], renames: Collection[str]
 ) -> list[str]:
     """Return the names in the folders that are known and that the file does not have itself."""
-    known = known_names([*values], renames)
-    return [name for name in known if not any(may_mean_the_same(name, own) for own in header)]
+    usable = []
+    for name in known_names([*values], renames):
+        is_in_the_file = any(may_mean_the_same(name, own) for own in header)
+        if not is_in_the_file:
+            usable.append(name)
+    return usable

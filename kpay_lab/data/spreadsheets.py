@@ -67,7 +67,7 @@ def split_sheet(path: Path, sheet: str, file: str, renames: Collection[str] = ()
     for number in range(layout.n_lines, len(rows)):
         if any(map(_is_filled, rows[number])):
             filled.append(number)
-    texts = [[_text(cell) for cell in rows[number]] for number in filled]
+    texts = [list(map(_text, rows[number])) for number in filled]
     repeated = [row for row, fields in enumerate(texts) if fields == list(layout.written)]
     reasons = misplaced_rows(repeated, len(filled), texts.__getitem__)
     broken: list[BrokenLine] = []

@@ -72,12 +72,12 @@ def _column(table: str, name: str) -> pa.Column:
     return pa.Column(kind.dtype, rule, nullable=not required, required=required, unique=unique)
 
 
-SCHEMAS = {
-    table: pa.DataFrameSchema(
-        {name: _column(table, name) for name in f"{c.REQUIRED[table]} {c.OPTIONAL[table]}".split()}
-    )
-    for table in c.REQUIRED
-}
+def _schema(table: str) -> pa.DataFrameSchema:
+    names = [*c.REQUIRED[table].split(), *c.OPTIONAL[table].split()]
+    return pa.DataFrameSchema({name: _column(table, name) for name in names})
+
+
+SCHEMAS = {table: _schema(table) for table in c.REQUIRED}
 
 
 @dataclass(frozen=True)
