@@ -385,7 +385,8 @@ class Comparison(evaluation.Comparison):
     sentences : tuple of str
         Which model beats which, in NDCG at the largest k.
     left_out : mapping of str to str
-        Each model that was asked for and could not learn from this log, with the reason.
+        Each model that was asked for and could not learn from this log, or could not order
+        anything by what it learned, with the reason.
     """
 
     split: Split
@@ -476,6 +477,9 @@ def compare(
 ) -> Comparison:
     """Fit models to the training part of a log and measure their lists on the test part.
 
+    Items that a model scores alike have no order of their own: every metric is the mean over
+    all orders of them, and a model that scores everything alike is left out.
+
     Parameters
     ----------
     log : Log
@@ -524,10 +528,11 @@ def compare(
         values=measured.values,
         lists=measured.lists,
         seconds=measured.seconds,
+        unranked=measured.unranked,
         split=train_and_test,
         summary=summary,
         sentences=tuple(sentences),
-        left_out=left_out,
+        left_out={**left_out, **measured.unranked},
     )
 
 

@@ -22,6 +22,9 @@ from kpay_lab.stats import bootstrap_means, holm, sign_flip_test
 
 OnProgress = Callable[[str], None]
 
+VALUES = ["model", "metric", "k", "user_id", "value"]  # columns of a comparison's long table
+ORDERS_NOTHING = "it gives every candidate of a user the same score, so it orders nothing"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -35,11 +38,15 @@ class Comparison:
         They are as long as the largest k.
     seconds : Series
         By model, the seconds to fit it and to rank.
+    unranked : mapping of model to str
+        Each model that gives all candidates of a user one score, with this reason: it cannot
+        order anything, and is left out of the rest.
     """
 
     values: pd.DataFrame
     lists: Mapping[str, TopK]
     seconds: pd.Series
+    unranked: Mapping[str, str]
 
     def table(self, *, k: int | None = None) -> pd.DataFrame:
         """Return one row a model, the best mean NDCG first.
@@ -73,8 +80,14 @@ def compare(
     *,
     paid: csr_array | None = None,
     on_progress: OnProgress | None = None,
+    ties: str = "mean",
+    floor: str = "popularity",
 ) -> Comparison:
     """Fit each model, rank items for every user who has a relevant one, measure each list.
+
+    Items that a model scores alike have no order of their own, and every metric is the mean
+    over all orders. So the rows of the log may stand in any order, and a model that scores
+    everything alike would get what chance gets; it is not ranked at all.
 
     Parameters
     ----------
@@ -88,24 +101,39 @@ def compare(
         With it the metric ``revenue`` is measured too.
     on_progress : callable, optional
         Called with one line before each model.
+    ties : {"mean", "position"}
+        See `top_k`; ``position`` is for reference numbers of other libraries.
+    floor : str
+        The model that others must beat. It is measured even where it orders nothing: its
+        metrics are then those of chance.
     """
     lists: dict[str, TopK] = {}
     seconds = {}
     measured = []
+    unranked = {}
     longest = max(ks)
-    for name, model in models.items():
+    for number, (name, model) in enumerate(models.items(), start=1):
         if on_progress is not None:
-            number = len(lists) + 1
             on_progress(f"{name}: learning and ranking ({number} of {len(models)})")
         start = perf_counter()
         fitted = model.fit(split.train)
-        top = top_k(fitted, split.users, longest, exclude=split.seen, candidates=split.candidates)
+        top = top_k(
+            fitted,
+            split.users,
+            longest,
+            exclude=split.seen,
+            candidates=split.candidates,
+            ties=ties,
+        )
+        if name != floor and top.ties is not None and top.ties.orders_nothing:
+            unranked[name] = ORDERS_NOTHING
+            continue
         seconds[name] = perf_counter() - start
         lists[name] = top
         values_of_model = measure_lists(top, split, ks, paid=paid, model=name)
         measured.append(values_of_model)
-    values = pd.concat(measured, ignore_index=True)
-    return Comparison(values, lists, pd.Series(seconds, name="seconds"))
+    values = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame(columns=VALUES)
+    return Comparison(values, lists, pd.Series(seconds, name="seconds"), unranked)
 
 
 def measure_lists(
@@ -119,19 +147,19 @@ def measure_lists(
         ``model, metric, k, user_id, value``, as in `Comparison`; ``model`` is the name given.
     """
     relevant = split.test[top.users]
-    parts = [per_user(top.items, relevant, ks)]
+    parts = [per_user(top.items, relevant, ks, ties=top.ties)]
     if paid is not None:
         bought = paid[top.users]
         users = np.arange(len(top.users))
         for k in ks:
-            value = revenue(top.items[:, :k], bought)
+            value = revenue(top.items, bought, ties=top.ties, k=k)
             columns = {"metric": "revenue", "k": k, "user": users, "value": value}
             parts.append(pd.DataFrame(columns))
     measured = pd.concat(parts, ignore_index=True)
     user_ids = split.train.interest.users[top.users]
     measured["model"] = model
     measured["user_id"] = user_ids[measured["user"]]
-    return measured[["model", "metric", "k", "user_id", "value"]]
+    return measured[VALUES]
 
 
 def summarise(

@@ -6,8 +6,8 @@ import pandas as pd
 from kpay_lab.data.derived import age_band
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.evaluate.compare import Comparison
-from kpay_lab.evaluate.ranking import find_hits
 from kpay_lab.evaluate.split import Split
+from kpay_lab.evaluate.ties import inclusion
 from kpay_lab.stats import bootstrap_means
 
 THIRDS = (0, 1 / 3, 2 / 3, 1)
@@ -85,8 +85,9 @@ def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10)
     """Share of the relevant pairs found in the first k places, by popularity of the item.
 
     Items met in training are ranked by users: ``head`` are the most popular that gather half
-    all training pairs, ``tail`` the rest, ``cold`` those without a training event. Columns:
-    ``model, items, pairs, recall``.
+    all training pairs, ``tail`` the rest, ``cold`` those without a training event. It is the
+    mean over every order of tied items where the lists carry their ties. Columns: ``model,
+    items, pairs, recall``.
     """
     n_items = len(split.candidates)
     popularity = np.bincount(split.seen.indices, minlength=n_items)
@@ -102,11 +103,10 @@ def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10)
     n_relevant = relevant_bands.value_counts()
     parts = []
     for name, lists in comparison.lists.items():
-        items = lists.items[:, :k]
         relevant = split.test[lists.users]
-        hits = find_hits(items, relevant)
-        found_bands = pd.Series(band[items[hits]])
-        n_found = found_bands.value_counts().reindex(n_relevant.index, fill_value=0)
+        shown = inclusion(lists.items, lists.ties, k, n_items)
+        times_found = np.asarray(relevant.multiply(shown).sum(axis=0)).ravel()
+        n_found = pd.Series(times_found).groupby(band).sum().reindex(n_relevant.index)
         part = pd.DataFrame({"pairs": n_relevant, "recall": n_found / n_relevant})
         part.insert(0, "model", name)
         parts.append(part.rename_axis("items").reset_index())

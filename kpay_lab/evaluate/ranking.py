@@ -5,7 +5,8 @@ Every metric has the same two arguments:
 - ``hits``, bool array (n_users, k): whether the item at each rank is relevant;
 - ``n_relevant``, int array (n_users,): how many relevant items the user has, at least 1.
 
-Users without a relevant item have no value, see :func:`per_user`. In the formulas
+Users without a relevant item have no value, see :func:`per_user`, which can also take the mean
+over every order of tied items. In the formulas
 h_r is 1 for a hit at rank r and else 0, n is ``n_relevant``, and k is the length of the list. A
 place that a list leaves empty (item -1) counts as a miss.
 """
@@ -15,6 +16,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
+
+from kpay_lab.evaluate.ties import OVER_TIES, expected_hits
+from kpay_lab.recommend.base import Ties
 
 
 def precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
@@ -159,10 +163,21 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     return lists, relevant_matrix
 
 
-def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> pd.DataFrame:
+def per_user(
+    items: np.ndarray, relevant: csr_array, ks: Sequence[int], *, ties: Ties | None = None
+) -> pd.DataFrame:
     """Compute each of ``METRICS`` at every k for each user who has a relevant item.
 
-    ``items`` and ``relevant`` are as in `find_hits`; ``ks`` are the lengths of the lists.
+    Parameters
+    ----------
+    items, relevant
+        As in `find_hits`.
+    ks : sequence of int
+        Lengths of the lists.
+    ties : Ties, optional
+        Of the lists, from ``top_k(..., ties="mean")``: each value is then the mean over every
+        order of the tied items (`evaluate.ties`). Without it the order is taken as it is,
+        and that of equal scores is by item position, as in most libraries.
 
     Returns
     -------
@@ -174,12 +189,17 @@ def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> pd.Da
         raise ValueError(f"k = {max(ks)}, but lists hold {items.shape[1]}; rank longer lists")
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
-    hits = find_hits(items, relevant)[users]
-    n_relevant = n_relevant[users]
+    hits = find_hits(items, relevant)
+    expected = None if ties is None else expected_hits(hits, ties, relevant)
     parts = []
     for k in ks:
         for name, metric in METRICS.items():
-            values = metric(hits[:, :k], n_relevant)
+            if expected is None:
+                values = metric(hits[users, :k], n_relevant[users])
+            elif name in OVER_TIES:
+                values = OVER_TIES[name](expected.part(users, k), n_relevant[users])
+            else:
+                values = metric(expected.chance[users, :k], n_relevant[users])
             columns = {"metric": name, "k": k, "user": users, "value": values}
             parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
@@ -187,6 +207,8 @@ def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> pd.Da
 
 def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame:
     """Score the same lists by our definitions and by those of other libraries.
+
+    The lists are taken in the order they have: ties stand by position.
 
     Returns
     -------

@@ -56,7 +56,7 @@ def search(
     rows = []
     for setting in ParameterSampler(space, n_trials, random_state=seed):
         trial = {"trial": model(**setting)}
-        measured = compare(trial, validation, [k], on_progress=on_progress)
+        measured = compare(trial, validation, [k], on_progress=on_progress, floor="trial")
         ndcg = measured.values.query("metric == 'ndcg'")
         mean_ndcg = ndcg["value"].mean()
         seconds = measured.seconds["trial"]
