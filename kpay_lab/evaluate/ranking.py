@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab.evaluate.handed import IDS, check_lists, check_positions, check_relevant
 from kpay_lab.evaluate.ties import OVER_TIES, expected_hits
 from kpay_lab.recommend.base import Ties
 
@@ -106,12 +107,20 @@ def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
     -------
     bool array of shape (n, k)
 
+    Raises
+    ------
+    ValueError
+        If a list holds an item twice or one that there is not, or a stored value is not above
+        0; see `handed`.
+
     >>> find_hits(np.array([[2, 0, -1]]), csr_array([[1, 1, 0]]))
     array([[False,  True, False]])
     """
     n_rows, n_items = relevant.shape
     if len(items) != n_rows:
         raise ValueError(f"{len(items)} lists for {n_rows} rows of relevant items; pass equal rows")
+    check_positions(items, n_items)
+    check_relevant(relevant)
     # Each cell of the matrix has a number, row * n_items + column; a hit is a listed cell
     # among the relevant ones. One number beyond the last cell lets every search end inside.
     first_cell_of_row = np.arange(n_rows) * n_items
@@ -140,6 +149,11 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     int array of shape (n_users, longest list) and csr_array of shape (n_users, n_items)
         Rows are the users in order of appearance, those of ``relevant`` first.
 
+    Raises
+    ------
+    ValueError
+        If the tables cannot be judged; see `handed.check_lists`.
+
     Examples
     --------
     >>> lists = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "rank": [2, 1]})
@@ -147,15 +161,15 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     >>> find_hits(items, wanted)
     array([[ True, False]])
     """
-    ids = ["user_id", "item_id"]
-    both = pd.concat([relevant[ids], recommended[ids]])
+    check_lists(recommended, relevant)
+    both = pd.concat([relevant[IDS], recommended[IDS]])
     rows, user_ids = pd.factorize(both["user_id"])
     columns, item_ids = pd.factorize(both["item_id"])
     n_relevant = len(relevant)
     relevant_cells = (rows[:n_relevant], columns[:n_relevant])
     shape = (len(user_ids), len(item_ids))
     relevant_matrix = csr_array((np.ones(n_relevant), relevant_cells), shape=shape)
-    ranks = recommended["rank"].to_numpy()
+    ranks = recommended["rank"].to_numpy(dtype=np.int64)
     longest = ranks.max(initial=0)
     lists = np.full((len(user_ids), longest), -1)
     row_of_list = rows[n_relevant:]

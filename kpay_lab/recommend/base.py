@@ -314,9 +314,12 @@ def top_k(
     Raises
     ------
     ValueError
-        If k is below 1, ``candidates`` does not fit, or a model scores NaN.
+        If k is below 1, ``candidates`` does not fit, ``exclude`` has no such user, or a model
+        scores NaN or infinity.
     """
     users = np.asarray(users, dtype=np.intp)
+    if exclude is not None:
+        _check_users(users, exclude.shape[0])
     if candidates is None and exclude is not None:
         candidates = trained_items(exclude)
     batches = []
@@ -330,6 +333,14 @@ def top_k(
     found = [lists.ties for lists in batches if lists.ties is not None]
     joined = _joined(found) if found else None
     return TopK(users, items, scores, joined)
+
+
+def _check_users(users: np.ndarray, n_users: int) -> None:
+    """Refuse positions that there are not: -1 would be the last user."""
+    is_unknown = (users < 0) | (users >= n_users)
+    if is_unknown.any():
+        unknown = users[is_unknown][0]
+        raise ValueError(f"users holds {unknown}; positions are from 0 to {n_users - 1}")
 
 
 def _joined(batches: list[Ties]) -> Ties:
@@ -360,9 +371,15 @@ def rank(
         raise ValueError(f"ties is {ties!r}; choose one of {', '.join(TIES)}")
     scores = np.array(scores)  # a copy, in which items are struck out
     n_rows, n_items = scores.shape
-    has_nan = np.isnan(scores.max(initial=-np.inf))  # a maximum with NaN is NaN
-    if has_nan:
-        raise ValueError("the model scored NaN; a score must be a number for every item")
+    largest_score = scores.max(initial=-np.inf)  # a maximum with NaN is NaN
+    if np.isnan(largest_score) or np.isposinf(largest_score):
+        is_wrong = np.isnan(scores) | np.isposinf(scores)
+        row, item = np.argwhere(is_wrong)[0]
+        given = "NaN" if np.isnan(scores[row, item]) else "infinity"
+        raise ValueError(
+            f"the model scored {given} for item {item} in row {row}; "
+            "a score must be a number for every item"
+        )
     if candidates is not None:
         if candidates.shape != (n_items,) or candidates.dtype != bool:
             raise ValueError(f"candidates must be {n_items} booleans, one for each item")
