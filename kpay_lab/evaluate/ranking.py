@@ -219,10 +219,13 @@ def per_user(
     return pd.concat(parts, ignore_index=True)
 
 
-def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame:
+def metric_audit(
+    items: np.ndarray, relevant: csr_array, k: int, *, ties: Ties | None = None
+) -> pd.DataFrame:
     """Score the same lists by our definitions and by those of other libraries.
 
-    The lists are taken in the order they have: ties stand by position.
+    ``items``, ``relevant`` and ``ties`` are as in `per_user`. With ties, AP / hits is the mean
+    AP over the mean number of hits.
 
     Returns
     -------
@@ -233,10 +236,15 @@ def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
     n = n_relevant[users]
-    hits = find_hits(items[:, :k], relevant)[users]
-    most_hits = _most_hits(hits, n)
-    found = np.maximum(hits.sum(axis=1), 1)
+    all_hits = find_hits(items, relevant)
+    hits = all_hits[users, :k]
     ap = _precision_sum(hits)
+    most_hits = _most_hits(hits, n)
+    if ties is not None:
+        expected = expected_hits(all_hits, ties, relevant).part(users, k)
+        hits = expected.chance
+        ap = OVER_TIES["map"](expected, n) * most_hits
+    found = np.maximum(hits.sum(axis=1), 1)
     elliot = _precisions(hits).mean(axis=1)
     ranks = _ranks(hits)
     discount = 1.0 / np.log2(ranks + 1)
@@ -244,7 +252,7 @@ def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame
     lenskit_discount = 1.0 / np.maximum(np.log2(ranks), 1.0)
     lenskit = _normalised_gain(hits, lenskit_discount, most_hits)
     definitions = {
-        ("map", "AP / min(n_relevant, k)", "ours"): average_precision(hits, n),
+        ("map", "AP / min(n_relevant, k)", "ours"): ap / most_hits,
         ("map", "AP / n_relevant (map_trec)", "trec_eval, ranx, RecTools"): ap / n,
         ("map", "AP / k", "RecTools divide_by_k"): ap / k,
         ("map", "mean of precision at 1..k", "Elliot"): elliot,

@@ -236,6 +236,14 @@ def make_split(
     )
 
 
+def with_users(split: Split, users: np.ndarray) -> Split:
+    """Return the split with these users alone to be evaluated; all are still learned from."""
+    is_kept = np.zeros(split.test.shape[0], dtype=bool)
+    is_kept[users] = True
+    everything = np.ones(split.test.shape[1], dtype=bool)
+    return replace(split, test=_masked(split.test, users=is_kept, items=everything))
+
+
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
     """Draw a share of the candidates that the test part names: bool (n_items,), at least one."""
     n_items = len(split.candidates)

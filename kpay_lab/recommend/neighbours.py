@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 
 from kpay_lab.recommend.base import Training, gram, largest, product
 from kpay_lab.recommend.linear import ItemToItemModel
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 KINDS = ("cosine", "jaccard")
 TIES = ("all", "position")
@@ -108,6 +108,7 @@ class ItemNeighbours(ItemToItemModel):
     """
 
     ranges: ClassVar[Ranges] = RANGES
+    space: ClassVar[Space] = {"n_neighbors": (20, 50, 100, 200, None), "similarity": KINDS}
     n_neighbors: int | None = 200
     similarity: str = "cosine"
     ties: str = "all"
@@ -143,6 +144,7 @@ class UserNeighbours:
     """
 
     ranges: ClassVar[Ranges] = RANGES
+    space: ClassVar[Space] = {"n_neighbors": (20, 50, 100, 200, 400), "similarity": KINDS}
     n_neighbors: int | None = 100
     similarity: str = "cosine"
     ties: str = "all"

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from kpay_lab.interest.matrix import positions_of
 from kpay_lab.recommend.base import LARGEST_SEED, Recommender, Training, scoring_newcomers
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 
 @dataclass(kw_only=True)
@@ -90,6 +90,7 @@ class Baseline:
     """
 
     ranges: ClassVar[Ranges] = {"reg": (0.0, 1e9)}
+    space: ClassVar[Space] = {"reg": (1.0, 3.0, 10.0, 30.0, 100.0)}
     reg: float = 10.0
 
     def __post_init__(self) -> None:

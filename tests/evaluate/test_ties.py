@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.compare import compare
 from kpay_lab.evaluate.groups import recall_by_item_popularity
-from kpay_lab.evaluate.ranking import METRICS, ndcg, per_user
+from kpay_lab.evaluate.ranking import METRICS, metric_audit, ndcg, per_user
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.evaluate.value import revenue, true_regret
 from kpay_lab.interest.weighting import interest_matrix
@@ -52,6 +52,20 @@ def test_metrics_are_the_mean_over_every_order(name, relevant, k):
     found = per_user(top.items, csr_array(marks), [k], ties=top.ties).set_index("metric")
     for metric in METRICS:
         assert found.loc[metric, "value"] == pytest.approx(expected[metric], abs=1e-12), metric
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_the_audit_is_the_mean_over_every_order(name):
+    marks = np.zeros((1, N_ITEMS))
+    marks[0, [1, 2, 4]] = 1
+    orders = every_order(SCORES[name])
+    same_user = csr_array(np.repeat(marks, len(orders), axis=0))
+    expected = metric_audit(orders[:, :4], same_user, 3).set_index("definition")["value"]
+    top = rank(np.array([SCORES[name]], dtype=float), 4, ties="mean")
+    found = metric_audit(top.items, csr_array(marks), 3, ties=top.ties)
+    found = found.set_index("definition")["value"]
+    ratio_of_means = ["AP / hits"]
+    pd.testing.assert_series_equal(found.drop(ratio_of_means), expected.drop(ratio_of_means))
 
 
 @pytest.mark.parametrize("name", SCORES)
