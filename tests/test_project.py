@@ -46,7 +46,7 @@ DENSITY = {
     ".": Figures(7, 13, 0.0, 0, 0),
     "customers": Figures(9, 14, 0.2, 0, 0),
     "data": Figures(8, 14, 0.2, 1, 0),
-    "evaluate": Figures(7, 12, 0.3, 0, 0),
+    "evaluate": Figures(8, 12, 0.3, 0, 0),
     "experiments": Figures(8, 14, 0.4, 0, 0),
     "interest": Figures(8, 14, 0.0, 0, 4),
     "plots": Figures(8, 14, 0.0, 0, 0),
