@@ -1,7 +1,9 @@
 """Settings of a dataclass, checked when an instance is made.
 
 The class declares ``ranges`` beside its fields. For each setting they give the lowest and the
-highest number, both of which are allowed, or the texts to choose from.
+highest number, both of which are allowed, or the texts to choose from. A ``space``, where there
+is one, has the values that a search tries (`evaluate.search.tune`), and ``most_trials`` holds a
+slow model to fewer of them than the others.
 
 >>> from dataclasses import dataclass
 >>> from typing import ClassVar
@@ -18,7 +20,7 @@ ValueError: Ridge: reg is -5; it must be a number from 0 to 100
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -27,6 +29,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 Range = tuple[float, float] | tuple[str, ...]
 Ranges = Mapping[str, Range]
+Space = Mapping[str, Sequence[Any]]  # setting → the values that a search may try
 
 ANY_NUMBER = (-math.inf, math.inf)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest, spearmanr
+from scipy.stats import t as student_t
 
 _NUMBERS_A_BLOCK = 4_000_000  # random numbers held at once: 32 MB, whatever the sample size
 
@@ -49,6 +50,36 @@ def bootstrap_means(
     values = _columns(values)
     resampled = _resampled_sums(values, n_resamples, rng) / len(values)
     return _percentile_intervals(values.mean(axis=0), resampled, level)
+
+
+def t_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
+    """Return the mean of a sample (n,) with Student's interval; NaN ends where it has no width.
+
+    For small samples with many zeros it covers where the percentile bootstrap does not,
+    as long as ten values or so are not 0 (held to 92 % by a simulation in the tests).
+
+    Raises
+    ------
+    ValueError
+        If there is no value, or one is not finite.
+
+    References
+    ----------
+    Student (1908), The probable error of a mean.
+
+    >>> round(t_interval(np.array([0.0, 1.0, 2.0])).high, 3)  # 1 + 4.303 / sqrt(3)
+    3.484
+    >>> t_interval(np.ones(5))
+    Interval(estimate=1.0, low=nan, high=nan)
+    """
+    values = _columns(values)[:, 0]
+    n = len(values)
+    mean = float(values.mean())
+    if np.ptp(values) == 0:
+        return Interval(mean, float("nan"), float("nan"))
+    standard_error = values.std(ddof=1) / np.sqrt(n)
+    half_width = float(student_t.ppf((1 + level) / 2, n - 1) * standard_error)
+    return Interval(mean, mean - half_width, mean + half_width)
 
 
 def bootstrap_ratio(

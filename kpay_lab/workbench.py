@@ -414,7 +414,8 @@ class Comparison(evaluation.Comparison):
     sentences : tuple of str
         Which model beats which, in NDCG at the largest k.
     left_out : mapping of str to str
-        Each model that was asked for and could not learn from this log, with the reason.
+        Each model that was asked for and could not learn from this log, or could not order
+        anything by what it learned, with the reason.
     """
 
     split: Split
@@ -506,6 +507,9 @@ def compare(
 ) -> Comparison:
     """Fit models to the training part of a log and measure their lists on the test part.
 
+    Items that a model scores alike have no order of their own: every metric is the mean over
+    all orders of them, and a model that scores everything alike is left out.
+
     Parameters
     ----------
     log : Log
@@ -563,10 +567,11 @@ def compare(
         values=measured.values,
         lists=measured.lists,
         seconds=measured.seconds,
+        unranked=measured.unranked,
         split=train_and_test,
         summary=summary,
         sentences=tuple(sentences),
-        left_out=left_out,
+        left_out={**left_out, **measured.unranked},
     )
 
 
@@ -614,7 +619,6 @@ def evaluate_lists(
     np.float64(0.5)
     """
     _check_lengths(ks)
-    _check_lists(lists, relevant)
     item_positions, relevant_matrix = from_ids(lists, relevant)
     measured = per_user(item_positions, relevant_matrix, ks)
     values = measured.rename(columns={"user": "user_id"}).assign(model="lists")
@@ -686,61 +690,3 @@ def _message_unknown(what: str, given: str, known: pd.Index) -> str:
     near = get_close_matches(given, known, 1)
     remedy = f"did you mean {near[0]!r}?" if near else f"{what} ids look like {known[0]!r}"
     return f"the log has no {what} {given!r}; {remedy}"
-
-
-def _check_lists(lists: pd.DataFrame, relevant: pd.DataFrame) -> None:
-    """Refuse frames whose metrics would be meaningless."""
-    _check_frame("lists", lists, ["user_id", "item_id", "rank"])
-    _check_frame("relevant", relevant, ["user_id", "item_id"])
-    for column in ("user_id", "item_id"):
-        _check_same_ids(column, lists[column], relevant[column])
-    _check_ranks(lists)
-
-
-def _check_frame(name: str, frame: Any, required: list[str]) -> None:
-    """Refuse what is no DataFrame, has no rows, or lacks a required column or value."""
-    if not isinstance(frame, pd.DataFrame):
-        given = type(frame).__name__
-        raise ValueError(f"{name} is a {given}; it must be a frame with {', '.join(required)}")
-    missing = [column for column in required if column not in frame]
-    if missing:
-        raise ValueError(f"{name} has no column {missing[0]}; it has {', '.join(frame)}")
-    if frame.empty:
-        raise ValueError(f"{name} has no rows")
-    has_gap = frame[required].isna().any(axis=1)
-    if has_gap.any():
-        raise ValueError(f"{name} has a missing value in row {has_gap.idxmax()}")
-
-
-def _check_same_ids(column: str, listed: pd.Series, relevant: pd.Series) -> None:
-    """Refuse ids that cannot be equal: numbers against text, or no user in common."""
-    listed_are_numbers = pd.api.types.is_numeric_dtype(listed)
-    relevant_are_numbers = pd.api.types.is_numeric_dtype(relevant)
-    if listed_are_numbers != relevant_are_numbers:
-        raise ValueError(
-            f"{column} is {_first(listed)!r} in lists and {_first(relevant)!r} in relevant: "
-            "numbers and text are never equal; make both text, .astype(str)"
-        )
-    if column == "user_id" and not relevant.isin(listed).any():
-        raise ValueError(
-            f"no user of relevant has a list: user ids are {_first(listed)!r} in lists and "
-            f"{_first(relevant)!r} in relevant"
-        )
-
-
-def _check_ranks(lists: pd.DataFrame) -> None:
-    """Refuse ranks that are not whole numbers from 1 on, and a rank or an item twice in a list."""
-    ranks = lists["rank"]
-    if not pd.api.types.is_integer_dtype(ranks) or ranks.min() < 1:
-        raise ValueError("rank must be a whole number from 1 on: 1 is the best place of a list")
-    for column in ("rank", "item_id"):
-        repeated = lists[lists.duplicated(["user_id", column])]
-        if len(repeated):
-            user = _first(repeated["user_id"])
-            value = _first(repeated[column])
-            raise ValueError(f"the list of user {user!r} has {column} {value!r} twice")
-
-
-def _first(values: pd.Series) -> Any:
-    """Return the first value as a plain Python object: ``1`` rather than ``np.int64(1)``."""
-    return values.head(1).item()

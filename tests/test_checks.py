@@ -59,6 +59,7 @@ REFUSED = [
     ("01_data_exploration", "catalogue_dir", "/nowhere", "catalogue_dir: /nowhere lacks udemy"),
     ("02_interest_matrix", "weights", {"wacth": 1}, "no setting 'wacth'; did you mean 'watch'?"),
     ("02_interest_matrix", "weights", {"watch": -1}, "weights: watch is -1; it must be a number"),
+    ("04_model_comparison", "weights", {"half_watch": 0}, "weights: half_watch is 0; it must be a"),
     ("02_interest_matrix", "engine", "polars", "engine polars reads Parquet: set dataset"),
     ("04_model_comparison", "models", {"esae": {}}, "did you mean 'ease'?"),
     ("04_model_comparison", "models", {"als": {"n_factors": 0}}, "n_factors is 0"),

@@ -189,6 +189,14 @@ def test_a_model_without_its_data_is_left_out_with_the_reason(log):
     assert "markov was left out: the log has no times" in repr(found)
 
 
+def test_a_model_that_orders_nothing_is_left_out_with_the_reason(log):
+    ids_and_times = log.tables.events[["user_id", "item_id", "timestamp"]]
+    found = kp.compare(kp.open_log(ids_and_times), ["baseline", "ease"], n_resamples=100)
+    assert "orders nothing" in found.left_out["baseline"]
+    assert set(found.table()["model"]) == {"popularity", "ease"}
+    assert "baseline was left out: it gives every candidate" in repr(found)
+
+
 def test_settings_reach_the_models_and_a_seed_the_intervals(log):
     def table(seed, reg=1000):
         settings = {"ease": {"reg": reg}, "popularity": {}}

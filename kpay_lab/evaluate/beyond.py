@@ -2,7 +2,8 @@
 
 ``items`` is an int array (n, k) of item positions, best first, -1 where a list ran short;
 ``popularity`` (n_items,) counts the users who met each item in training. Measures of a
-user return (n,); a user with an empty list has NaN there, to be left out of means.
+user return (n,); a user with an empty list has NaN there, to be left out of means. They
+describe the lists as shown, in which the position decides between items scored alike.
 """
 
 import numpy as np

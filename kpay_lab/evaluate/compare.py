@@ -6,8 +6,8 @@ user. `summarise` and `verdict` compute means, intervals and tests from this tab
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,16 @@ from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import InterestOf, Split, make_split
 from kpay_lab.evaluate.value import revenue
+from kpay_lab.recommend import SIMPLEST_FIRST
 from kpay_lab.recommend.base import Recommender, TopK, top_k
 from kpay_lab.stats import bootstrap_means, holm, sign_flip_test
 
 OnProgress = Callable[[str], None]
+
+SIGNIFICANT = 0.05
+DECISION = ["question", "model", "other", "difference", "low", "high", "p", "p_holm", "is_smallest"]
+VALUES = ["model", "metric", "k", "user_id", "value"]  # columns of a comparison's long table
+ORDERS_NOTHING = "it gives every candidate of a user the same score, so it orders nothing"
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,15 @@ class Comparison:
         They are as long as the largest k.
     seconds : Series
         By model, the seconds to fit it and to rank.
+    unranked : mapping of model to str
+        Each model that gives all candidates of a user one score, with this reason: it cannot
+        order anything, and is left out of the rest.
     """
 
     values: pd.DataFrame
     lists: Mapping[str, TopK]
     seconds: pd.Series
+    unranked: Mapping[str, str]
 
     def table(self, *, k: int | None = None) -> pd.DataFrame:
         """Return one row a model, the best mean NDCG first.
@@ -73,8 +83,14 @@ def compare(
     *,
     paid: csr_array | None = None,
     on_progress: OnProgress | None = None,
+    ties: str = "mean",
+    floor: str = "popularity",
 ) -> Comparison:
     """Fit each model, rank items for every user who has a relevant one, measure each list.
+
+    Items that a model scores alike have no order of their own, and every metric is the mean
+    over all orders. So the rows of the log may stand in any order, and a model that scores
+    everything alike would get what chance gets; it is not ranked at all.
 
     Parameters
     ----------
@@ -88,24 +104,39 @@ def compare(
         With it the metric ``revenue`` is measured too.
     on_progress : callable, optional
         Called with one line before each model.
+    ties : {"mean", "position"}
+        See `top_k`; ``position`` is for reference numbers of other libraries.
+    floor : str
+        The model that others must beat. It is measured even where it orders nothing: its
+        metrics are then those of chance.
     """
     lists: dict[str, TopK] = {}
     seconds = {}
     measured = []
+    unranked = {}
     longest = max(ks)
-    for name, model in models.items():
+    for number, (name, model) in enumerate(models.items(), start=1):
         if on_progress is not None:
-            number = len(lists) + 1
             on_progress(f"{name}: learning and ranking ({number} of {len(models)})")
         start = perf_counter()
         fitted = model.fit(split.train)
-        top = top_k(fitted, split.users, longest, exclude=split.seen, candidates=split.candidates)
+        top = top_k(
+            fitted,
+            split.users,
+            longest,
+            exclude=split.seen,
+            candidates=split.candidates,
+            ties=ties,
+        )
+        if name != floor and top.ties is not None and top.ties.orders_nothing:
+            unranked[name] = ORDERS_NOTHING
+            continue
         seconds[name] = perf_counter() - start
         lists[name] = top
         values_of_model = measure_lists(top, split, ks, paid=paid, model=name)
         measured.append(values_of_model)
-    values = pd.concat(measured, ignore_index=True)
-    return Comparison(values, lists, pd.Series(seconds, name="seconds"))
+    values = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame(columns=VALUES)
+    return Comparison(values, lists, pd.Series(seconds, name="seconds"), unranked)
 
 
 def measure_lists(
@@ -119,19 +150,19 @@ def measure_lists(
         ``model, metric, k, user_id, value``, as in `Comparison`; ``model`` is the name given.
     """
     relevant = split.test[top.users]
-    parts = [per_user(top.items, relevant, ks)]
+    parts = [per_user(top.items, relevant, ks, ties=top.ties)]
     if paid is not None:
         bought = paid[top.users]
         users = np.arange(len(top.users))
         for k in ks:
-            value = revenue(top.items[:, :k], bought)
+            value = revenue(top.items, bought, ties=top.ties, k=k)
             columns = {"metric": "revenue", "k": k, "user": users, "value": value}
             parts.append(pd.DataFrame(columns))
     measured = pd.concat(parts, ignore_index=True)
     user_ids = split.train.interest.users[top.users]
     measured["model"] = model
     measured["user_id"] = user_ids[measured["user"]]
-    return measured[["model", "metric", "k", "user_id", "value"]]
+    return measured[VALUES]
 
 
 def summarise(
@@ -153,9 +184,10 @@ def summarise(
     -------
     DataFrame
         ``metric, k, model, mean, low, high, difference, difference_low, difference_high, p,
-        p_holm``. Differences are paired by user. ``p`` is that of a sign-flip permutation
-        test, and ``p_holm`` is adjusted over the models of one metric and k. For the reference
-        itself the columns from ``difference`` on are missing.
+        p_holm, is_smallest``. Differences are paired by user. ``p`` is that of a sign-flip
+        permutation test, and ``p_holm`` is adjusted over the models of one metric and k;
+        ``is_smallest`` says whether p is the smallest that so many flips can give. For the
+        reference itself the columns from ``difference`` on are missing.
     """
     parts = {}
     for metric_and_k, group in values.groupby(["metric", "k"], sort=False):
@@ -176,30 +208,93 @@ def summarise(
     return summary.reset_index(["metric", "k"]).reset_index(drop=True)
 
 
-def verdict(values: pd.DataFrame, *, rng: np.random.Generator, k: int = 10) -> list[str]:
-    """Say in plain sentences whether each model beats the next best one in NDCG.
+def decide(
+    values: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    k: int = 10,
+    metric: str = "ndcg",
+    floor: str = "popularity",
+) -> pd.DataFrame:
+    """Test what a decision rests on: the best model by NDCG against each of the others.
 
-    It does if the p-value of the paired permutation test is below 0.05, Holm-adjusted over all
-    pairs of models. A sentence gives the 95 % bootstrap interval of the difference: "ease beats
-    popularity by 0.030 to 0.050 NDCG@10 (p = 0.0012)".
+    The first row is the best against the floor; the second, where the floor is beaten, the best
+    against the simplest model that cannot be told from it, if one is simpler; then come the
+    others, best first. The p-values are those of
+    paired sign-flip tests, Holm-adjusted over these rows, which are all that is reported.
+
+    Parameters
+    ----------
+    values : DataFrame
+        ``model, metric, k, user_id, value``, as in `Comparison`.
+    metric : str
+        In what the models are compared; the best is the best by NDCG whatever it says. It is
+        ``ndcg``, or ``revenue`` where orders are known.
+    floor : str
+        The model that others must beat.
+
+    Returns
+    -------
+    DataFrame
+        ``question`` (``floor, simplest, other``), ``model`` (the best), ``other``,
+        ``difference`` with its 95 % interval ``low, high``, ``p, p_holm``, and ``is_smallest``:
+        whether no flip came out as far, so that p is at most what is given.
     """
-    ndcg = values.query("metric == 'ndcg' and k == @k")
-    wide = _wide(ndcg)
-    best_first = wide.mean().sort_values(ascending=False, kind="stable")
-    ranking = list(best_first.index)
-    pairs = list(combinations(ranking, 2))
-    differences = _differences(wide, pairs, rng)
-    tested = differences.set_index(["model", "other"])
-    lines = []
-    for better, worse in pairwise(ranking):
-        difference = tested.loc[(better, worse)]
-        p = difference["p_holm"]
-        if p < 0.05:
-            by = f"by {difference['low']:.3f} to {difference['high']:.3f} NDCG@{k}"
-            lines.append(f"{better} beats {worse} {by} (p = {p:.2g})")
-        else:
-            lines.append(f"{better} cannot be told from {worse} in NDCG@{k}")
-    return lines
+    at_k = values[values["k"] == k]
+    ndcg = _wide(at_k[at_k["metric"] == "ndcg"])
+    best_first = ndcg.mean().sort_values(ascending=False, kind="stable")
+    best, *others = best_first.index
+    wide = ndcg if metric == "ndcg" else _wide(at_k[at_k["metric"] == metric])
+    pairs = [(best, other) for other in others]
+    table = _differences(wide, pairs, rng)
+    table["question"] = "other"
+    table.loc[table["other"] == floor, "question"] = "floor"
+    simplicity = pd.Series(range(len(SIMPLEST_FIRST)), SIMPLEST_FIRST)
+    is_tied = table["p_holm"] >= SIGNIFICANT
+    is_floor_tied = (is_tied & (table["question"] == "floor")).any()
+    complexity = table.loc[is_tied, "other"].map(simplicity)
+    simpler = complexity[complexity < simplicity.get(best, np.inf)]
+    if len(simpler) and not is_floor_tied:
+        table.loc[simpler.idxmin(), "question"] = "simplest"
+    order = table["question"].map({"floor": 0, "simplest": 1, "other": 2})
+    table = table.loc[order.sort_values(kind="stable").index]
+    return table[DECISION].reset_index(drop=True)
+
+
+def verdict(
+    values: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    k: int = 10,
+    metric: str = "ndcg",
+    floor: str = "popularity",
+) -> list[str]:
+    """Say in plain sentences what `decide` has tested, a line each.
+
+    A sentence gives the 95 % bootstrap interval of the difference: "ease beats popularity by
+    0.030 to 0.050 NDCG@10 (p ≤ 0.0012)". Where no flip of the signs came out as far, the test
+    can say no more than ``p ≤``.
+    """
+    unit = "revenue a user" if metric == "revenue" else metric.upper()
+    unit = f"{unit}@{k}"
+    decided = decide(values, rng=rng, k=k, metric=metric, floor=floor)
+    return [_sentence(row, unit) for row in decided.itertuples()]
+
+
+def _sentence(row: Any, unit: str) -> str:
+    """Say what one row of `decide` found."""
+    if row.p_holm >= SIGNIFICANT:
+        said = f"{row.model} cannot be told from {row.other} in {unit}"
+        said += f" ({row.low:+.3f} to {row.high:+.3f}, p = {row.p_holm:.2g})"
+        if row.question in ("floor", "simplest"):
+            said += f": {row.other} is simpler and does as well, as far as these users tell"
+        return said
+    sign = "≤" if row.is_smallest else "="
+    if row.difference > 0:
+        by = f"by {row.low:.3f} to {row.high:.3f} {unit}"
+        return f"{row.model} beats {row.other} {by} (p {sign} {row.p_holm:.2g})"
+    by = f"by {-row.high:.3f} to {-row.low:.3f} {unit}"
+    return f"{row.other} beats {row.model} {by} (p {sign} {row.p_holm:.2g})"
 
 
 def protocol_gap(
@@ -272,15 +367,29 @@ def _differences(
     Returns
     -------
     DataFrame
-        ``model, other, difference`` (mean), its 95 % interval ``low, high``, ``p, p_holm``.
+        ``model, other, difference`` (mean), its 95 % interval ``low, high``, ``p, p_holm``, and
+        ``is_smallest``, whether p is the smallest that so many flips can give.
     """
     if not pairs:
-        columns = ["model", "other", "difference", "low", "high", "p", "p_holm"]
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=[*DECISION[1:]])
     table = pd.DataFrame(pairs, columns=["model", "other"])
     differences = [wide[model] - wide[other] for model, other in pairs]
     by_user = np.column_stack(differences)
     intervals = bootstrap_means(by_user, rng=rng, n_resamples=n_resamples)
-    p = sign_flip_test(by_user, rng=rng)
+    n_flips = flips_for(len(pairs))
+    p = sign_flip_test(by_user, rng=rng, n_permutations=n_flips)
+    smallest_p = 1 / (1 + n_flips)
     means = pd.DataFrame(intervals).rename(columns={"estimate": "difference"})
-    return table.join(means).assign(p=p, p_holm=holm(p))
+    return table.join(means).assign(p=p, p_holm=holm(p), is_smallest=p <= smallest_p)
+
+
+def flips_for(n_tests: int) -> int:
+    """Return how many flips of the signs a family of tests needs.
+
+    Holm multiplies the smallest p by the number of tests. With 1,000 flips a test, and 5,000 at
+    least, that product can still be as small as 0.001.
+
+    >>> flips_for(1), flips_for(22)
+    (5000, 22000)
+    """
+    return max(5000, 1000 * n_tests)

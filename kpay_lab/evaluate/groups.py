@@ -6,36 +6,47 @@ import pandas as pd
 from kpay_lab.data.derived import age_band
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.evaluate.compare import Comparison
-from kpay_lab.evaluate.ranking import find_hits
 from kpay_lab.evaluate.split import Split
-from kpay_lab.stats import bootstrap_means
+from kpay_lab.evaluate.ties import inclusion
+from kpay_lab.stats import Interval, t_interval
 
 THIRDS = (0, 1 / 3, 2 / 3, 1)
+FEWEST_FOUND = 10  # users with a value other than 0 behind an interval
 
 IN_ORDER = ("cold", "low", "middle", "high", "under 18")  # labels that have an order
 
 
 def breakdown(
-    values: pd.DataFrame,
-    groups: pd.Series,
-    *,
-    rng: np.random.Generator,
-    k: int = 10,
-    min_users: int = 10,
+    values: pd.DataFrame, groups: pd.Series, *, k: int = 10, min_users: int = 10
 ) -> pd.DataFrame:
-    """Mean NDCG by model and group of users, with intervals; small groups hidden.
+    """Mean NDCG by model and group of users, small groups hidden.
 
-    ``groups`` maps user_id to a label, such as a column of `user_groups`. Columns:
-    ``group, users, model, mean, low, high, suppressed``.
+    An interval is `stats.t_interval`, and stands only where `FEWEST_FOUND` users of the group
+    have a value other than 0: with fewer no interval covers what it promises. There the mean
+    and the count stand alone.
+
+    Parameters
+    ----------
+    values : DataFrame
+        ``model, metric, k, user_id, value``, as in `Comparison`.
+    groups : Series
+        Maps user_id to a label, such as a column of `user_groups`.
+    min_users : int
+        Smallest group that is shown at all.
+
+    Returns
+    -------
+    DataFrame
+        ``group, users, model, mean, low, high, suppressed``.
     """
     ndcg = values.query("metric == 'ndcg' and k == @k")
     by_model = ndcg.pivot(index="user_id", columns="model", values="value")
     users = ndcg["user_id"].unique()
-    by_model = by_model.loc[users]  # in order of the log: pseudonyms change no interval
+    by_model = by_model.loc[users]
     label = groups.reindex(users).fillna("unknown")
     parts = []
     for group, scores in by_model.groupby(label, sort=True):
-        intervals = bootstrap_means(scores.to_numpy(), rng=rng)
+        intervals = [_interval(scores[model].to_numpy()) for model in scores]
         part = pd.DataFrame(intervals).rename(columns={"estimate": "mean"})
         part.insert(0, "group", group)
         part.insert(1, "users", len(scores))
@@ -43,6 +54,15 @@ def breakdown(
         parts.append(part)
     table = pd.concat(parts, ignore_index=True)
     return suppress_small_groups(table, "users", min_users, within="model")
+
+
+def _interval(scores: np.ndarray) -> Interval:
+    """Return the mean of scores, from 0 up, and its interval where enough are not 0."""
+    interval = t_interval(scores)
+    if np.count_nonzero(scores) < FEWEST_FOUND:
+        return Interval(interval.estimate, np.nan, np.nan)
+    low = np.maximum(interval.low, 0.0)  # NaN stays
+    return Interval(interval.estimate, float(low), interval.high)
 
 
 def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -85,8 +105,9 @@ def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10)
     """Share of the relevant pairs found in the first k places, by popularity of the item.
 
     Items met in training are ranked by users: ``head`` are the most popular that gather half
-    all training pairs, ``tail`` the rest, ``cold`` those without a training event. Columns:
-    ``model, items, pairs, recall``.
+    all training pairs, ``tail`` the rest, ``cold`` those without a training event. It is the
+    mean over every order of tied items where the lists carry their ties. Columns: ``model,
+    items, pairs, recall``.
     """
     n_items = len(split.candidates)
     popularity = np.bincount(split.seen.indices, minlength=n_items)
@@ -102,11 +123,10 @@ def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10)
     n_relevant = relevant_bands.value_counts()
     parts = []
     for name, lists in comparison.lists.items():
-        items = lists.items[:, :k]
         relevant = split.test[lists.users]
-        hits = find_hits(items, relevant)
-        found_bands = pd.Series(band[items[hits]])
-        n_found = found_bands.value_counts().reindex(n_relevant.index, fill_value=0)
+        shown = inclusion(lists.items, lists.ties, k, n_items)
+        times_found = np.asarray(relevant.multiply(shown).sum(axis=0)).ravel()
+        n_found = pd.Series(times_found).groupby(band).sum().reindex(n_relevant.index)
         part = pd.DataFrame({"pairs": n_relevant, "recall": n_found / n_relevant})
         part.insert(0, "model", name)
         parts.append(part.rename_axis("items").reset_index())

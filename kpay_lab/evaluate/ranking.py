@@ -5,7 +5,8 @@ Every metric has the same two arguments:
 - ``hits``, bool array (n_users, k): whether the item at each rank is relevant;
 - ``n_relevant``, int array (n_users,): how many relevant items the user has, at least 1.
 
-Users without a relevant item have no value, see :func:`per_user`. In the formulas
+Users without a relevant item have no value, see :func:`per_user`, which can also take the mean
+over every order of tied items. In the formulas
 h_r is 1 for a hit at rank r and else 0, n is ``n_relevant``, and k is the length of the list. A
 place that a list leaves empty (item -1) counts as a miss.
 """
@@ -15,6 +16,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
+
+from kpay_lab.evaluate.handed import IDS, check_lists, check_positions, check_relevant
+from kpay_lab.evaluate.ties import OVER_TIES, expected_hits
+from kpay_lab.recommend.base import Ties
 
 
 def precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
@@ -102,12 +107,20 @@ def find_hits(items: np.ndarray, relevant: csr_array) -> np.ndarray:
     -------
     bool array of shape (n, k)
 
+    Raises
+    ------
+    ValueError
+        If a list holds an item twice or one that there is not, or a stored value is not above
+        0; see `handed`.
+
     >>> find_hits(np.array([[2, 0, -1]]), csr_array([[1, 1, 0]]))
     array([[False,  True, False]])
     """
     n_rows, n_items = relevant.shape
     if len(items) != n_rows:
         raise ValueError(f"{len(items)} lists for {n_rows} rows of relevant items; pass equal rows")
+    check_positions(items, n_items)
+    check_relevant(relevant)
     # Each cell of the matrix has a number, row * n_items + column; a hit is a listed cell
     # among the relevant ones. One number beyond the last cell lets every search end inside.
     first_cell_of_row = np.arange(n_rows) * n_items
@@ -136,6 +149,11 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     int array of shape (n_users, longest list) and csr_array of shape (n_users, n_items)
         Rows are the users in order of appearance, those of ``relevant`` first.
 
+    Raises
+    ------
+    ValueError
+        If the tables cannot be judged; see `handed.check_lists`.
+
     Examples
     --------
     >>> lists = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "rank": [2, 1]})
@@ -143,15 +161,15 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     >>> find_hits(items, wanted)
     array([[ True, False]])
     """
-    ids = ["user_id", "item_id"]
-    both = pd.concat([relevant[ids], recommended[ids]])
+    check_lists(recommended, relevant)
+    both = pd.concat([relevant[IDS], recommended[IDS]])
     rows, user_ids = pd.factorize(both["user_id"])
     columns, item_ids = pd.factorize(both["item_id"])
     n_relevant = len(relevant)
     relevant_cells = (rows[:n_relevant], columns[:n_relevant])
     shape = (len(user_ids), len(item_ids))
     relevant_matrix = csr_array((np.ones(n_relevant), relevant_cells), shape=shape)
-    ranks = recommended["rank"].to_numpy()
+    ranks = recommended["rank"].to_numpy(dtype=np.int64)
     longest = ranks.max(initial=0)
     lists = np.full((len(user_ids), longest), -1)
     row_of_list = rows[n_relevant:]
@@ -159,10 +177,21 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     return lists, relevant_matrix
 
 
-def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> pd.DataFrame:
+def per_user(
+    items: np.ndarray, relevant: csr_array, ks: Sequence[int], *, ties: Ties | None = None
+) -> pd.DataFrame:
     """Compute each of ``METRICS`` at every k for each user who has a relevant item.
 
-    ``items`` and ``relevant`` are as in `find_hits`; ``ks`` are the lengths of the lists.
+    Parameters
+    ----------
+    items, relevant
+        As in `find_hits`.
+    ks : sequence of int
+        Lengths of the lists.
+    ties : Ties, optional
+        Of the lists, from ``top_k(..., ties="mean")``: each value is then the mean over every
+        order of the tied items (`evaluate.ties`). Without it the order is taken as it is,
+        and that of equal scores is by item position, as in most libraries.
 
     Returns
     -------
@@ -174,19 +203,29 @@ def per_user(items: np.ndarray, relevant: csr_array, ks: Sequence[int]) -> pd.Da
         raise ValueError(f"k = {max(ks)}, but lists hold {items.shape[1]}; rank longer lists")
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
-    hits = find_hits(items, relevant)[users]
-    n_relevant = n_relevant[users]
+    hits = find_hits(items, relevant)
+    expected = None if ties is None else expected_hits(hits, ties, relevant)
     parts = []
     for k in ks:
         for name, metric in METRICS.items():
-            values = metric(hits[:, :k], n_relevant)
+            if expected is None:
+                values = metric(hits[users, :k], n_relevant[users])
+            elif name in OVER_TIES:
+                values = OVER_TIES[name](expected.part(users, k), n_relevant[users])
+            else:
+                values = metric(expected.chance[users, :k], n_relevant[users])
             columns = {"metric": name, "k": k, "user": users, "value": values}
             parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
 
 
-def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame:
+def metric_audit(
+    items: np.ndarray, relevant: csr_array, k: int, *, ties: Ties | None = None
+) -> pd.DataFrame:
     """Score the same lists by our definitions and by those of other libraries.
+
+    ``items``, ``relevant`` and ``ties`` are as in `per_user`. With ties, AP / hits is the mean
+    AP over the mean number of hits.
 
     Returns
     -------
@@ -197,10 +236,15 @@ def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame
     n_relevant = np.diff(relevant.indptr)
     users = np.flatnonzero(n_relevant)
     n = n_relevant[users]
-    hits = find_hits(items[:, :k], relevant)[users]
+    all_hits = find_hits(items, relevant)
+    hits = all_hits[users, :k]
     most_hits = _most_hits(hits, n)
-    n_hits = np.maximum(hits.sum(axis=1), 1)  # without a hit the sum above it is 0 anyway
     precision_sum = _precision_sum(hits)
+    if ties is not None:
+        expected = expected_hits(all_hits, ties, relevant).part(users, k)
+        hits = expected.chance
+        precision_sum = OVER_TIES["map"](expected, n) * most_hits
+    n_hits = np.maximum(hits.sum(axis=1), 1)  # without a hit the sum above it is 0 anyway
     mean_precision = _precisions(hits).mean(axis=1)
     ranks = _ranks(hits)
     discount = 1.0 / np.log2(ranks + 1)
@@ -208,7 +252,7 @@ def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame
     lenskit_discount = 1.0 / np.maximum(np.log2(ranks), 1.0)
     lenskit_ndcg = _normalised_gain(hits, lenskit_discount, most_hits)
     definitions = {
-        ("map", "AP / min(n_relevant, k)", "ours"): average_precision(hits, n),
+        ("map", "AP / min(n_relevant, k)", "ours"): precision_sum / most_hits,
         ("map", "AP / n_relevant (map_trec)", "trec_eval, ranx, RecTools"): precision_sum / n,
         ("map", "AP / k", "RecTools divide_by_k"): precision_sum / k,
         ("map", "mean of precision at 1..k", "Elliot"): mean_precision,

@@ -1,6 +1,8 @@
 """Choose hyperparameters on a validation slice of training; the test part is never read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,153 @@ from sklearn.model_selection import ParameterSampler
 from kpay_lab.data.tables import TooLittleError
 from kpay_lab.evaluate.compare import OnProgress, compare
 from kpay_lab.evaluate.parts import default_split
-from kpay_lab.evaluate.split import InterestOf, Split, make_split
+from kpay_lab.evaluate.split import InterestOf, Split, make_split, with_users
 from kpay_lab.recommend.base import Recommender
+from kpay_lab.settings import Space
+from kpay_lab.stats import random_state, sample_rows
+
+MOST_USERS = 500  # of a validation slice: more would cost time and change no choice
+
+AS_CONFIGURED = "as configured"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Models with the settings that did best on the validation slice.
+
+    Parameters
+    ----------
+    models : mapping of name to Recommender
+        With the chosen settings, not fitted.
+    trials : mapping of name to DataFrame
+        Of each model that was searched, as from `search`.
+    table : DataFrame
+        A row a model: ``model, trials`` (their number), ``settings`` (those chosen, or *as
+        configured*), ``value`` (mean validation NDCG, missing where there was no trial).
+    users : int
+        Users of the validation slice, over whom the mean is taken.
+    """
+
+    models: Mapping[str, Recommender]
+    trials: Mapping[str, pd.DataFrame]
+    table: pd.DataFrame
+    users: int
+
+
+def tune(
+    models: Mapping[str, Recommender],
+    split: Split,
+    interest_of: InterestOf,
+    *,
+    n_trials: int,
+    rng: np.random.Generator,
+    k: int = 10,
+    given: Mapping[str, Mapping[str, Any] | None] | None = None,
+    spaces: Mapping[str, Space] | None = None,
+    on_progress: OnProgress | None = None,
+) -> Tuning:
+    """Search every model that has a ``space`` with the same number of trials.
+
+    A comparison in which one model was tuned and another was not compares the tuning. The
+    first trial of a model is the model as it was given; the others are drawn from its space.
+    A model's ``most_trials`` holds it to fewer, and a space may be smaller than ``n_trials``:
+    the table has the number that each got.
+
+    Parameters
+    ----------
+    models : mapping of name to Recommender
+        As configured, not fitted.
+    interest_of : callable, Tables -> InterestMatrix
+    n_trials : int
+        Settings to try for each model; with 0 all stay as configured.
+    given : mapping of name to settings, optional
+        Settings that somebody has chosen: they are not searched.
+    spaces : mapping of name to space, optional
+        In the place of the model's own.
+    """
+    validation = validation_slice(split, interest_of, rng=rng) if n_trials else None
+    chosen = dict(models)
+    trials = {}
+    rngs = rng.spawn(len(models))  # so that no model's draws depend on the others
+    for (name, model), own_rng in zip(models.items(), rngs, strict=True):
+        space = _open_space(name, model, given or {}, spaces or {})
+        if validation is None or not space:
+            continue
+        if on_progress is not None:
+            on_progress(f"{name}: trying settings")
+        most_trials = getattr(model, "most_trials", n_trials)
+        as_given = {setting: getattr(model, setting) for setting in space}
+        drawn = _draw_settings(space, n_trials, own_rng)
+        others = [setting for setting in drawn if setting != as_given]
+        settings = [as_given, *others][: min(n_trials, most_trials)]
+        trials[name] = _try_settings(partial(_with_settings, model), settings, validation, k)
+        best = settings[trials[name].index[0]]
+        chosen[name] = _with_settings(model, **best)
+    table = _table_of(chosen, trials)
+    return Tuning(chosen, trials, table, 0 if validation is None else len(validation.users))
+
+
+def validation_slice(
+    split: Split, interest_of: InterestOf, *, rng: np.random.Generator
+) -> Split | None:
+    """Split the training part again, and keep at most `MOST_USERS` of those with something to find.
+
+    Returns None where nobody has; ``split.test`` is never read.
+    """
+    tables = split.train.tables
+    if tables is None:
+        raise ValueError("search needs the training tables; make the split with make_split")
+    try:
+        validation = make_split(
+            tables,
+            interest_of,
+            how=default_split(tables),
+            candidate_kinds=split.candidate_kinds,
+        )
+    except TooLittleError:
+        return None
+    rows = sample_rows(len(validation.users), MOST_USERS, rng=rng)
+    return with_users(validation, validation.users[rows])
+
+
+def _open_space(
+    name: str,
+    model: Recommender,
+    given: Mapping[str, Mapping[str, Any] | None],
+    spaces: Mapping[str, Space],
+) -> Space:
+    """Return the settings of a model that are to be searched."""
+    space = spaces.get(name, getattr(model, "space", {}))
+    settled = given.get(name) or {}
+    return {setting: values for setting, values in space.items() if setting not in settled}
+
+
+def _with_settings(model: Any, **settings: Any) -> Recommender:
+    """Return the model, a dataclass, with some settings changed, not fitted."""
+    return replace(model, **settings)
+
+
+def _table_of(
+    models: Mapping[str, Recommender], trials: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Return the ``table`` of a `Tuning`."""
+    rows = []
+    for name, model in models.items():
+        row = {"model": name, "trials": 0, "settings": AS_CONFIGURED, "value": np.nan}
+        if name in trials:
+            tried = trials[name]
+            searched = tried.columns.drop(["value", "seconds"])
+            settings = [f"{setting}={getattr(model, setting)}" for setting in searched]
+            row["trials"] = len(tried)
+            row["settings"] = ", ".join(settings)
+            row["value"] = tried["value"].iloc[0]
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def search(
     model: Callable[..., Recommender],
-    space: Mapping[str, Any],
+    space: Space | Mapping[str, Any],
     split: Split,
     interest_of: InterestOf,
     *,
@@ -25,9 +167,7 @@ def search(
     k: int = 10,
     on_progress: OnProgress | None = None,
 ) -> pd.DataFrame:
-    """Try settings drawn from the space on the last fifth of the training events.
-
-    They are split again, by time or else at random per user; ``split.test`` is never read.
+    """Try settings of one model drawn from the space, on the `validation_slice`.
 
     Parameters
     ----------
@@ -43,31 +183,41 @@ def search(
         validation users) and ``seconds``; no row where nobody has anything to find in the
         validation slice. Source: Bergstra & Bengio (2012).
     """
-    tables = split.train.tables
-    if tables is None:
-        raise ValueError("search needs the training tables; make the split with make_split")
-    try:
-        validation = make_split(
-            tables,
-            interest_of,
-            how=default_split(tables),
-            candidate_kinds=split.candidate_kinds,
-        )
-    except TooLittleError:
+    validation = validation_slice(split, interest_of, rng=rng)
+    if validation is None:
         return pd.DataFrame(columns=[*space, "value", "seconds"])
-    n_settings = _count_settings(space)
-    n_trials = int(min(n_trials, n_settings))
-    seed = int(rng.integers(2**32))
+    settings = _draw_settings(space, n_trials, rng)
+    trials = _try_settings(model, settings, validation, k, on_progress)
+    return trials.reset_index(drop=True)
+
+
+def _draw_settings(
+    space: Mapping[str, Any], n_trials: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Draw settings without repeating one; a finite space smaller than that is drawn whole."""
+    n_drawn = int(min(n_trials, _count_settings(space)))
+    sampler = ParameterSampler(space, n_drawn, random_state=random_state(rng))
+    return list(sampler)
+
+
+def _try_settings(
+    model: Callable[..., Recommender],
+    settings: Sequence[Mapping[str, Any]],
+    validation: Split,
+    k: int,
+    on_progress: OnProgress | None = None,
+) -> pd.DataFrame:
+    """Measure the model with each of the settings, best first; the index numbers the settings."""
     rows = []
-    for setting in ParameterSampler(space, n_trials, random_state=seed):
+    for setting in settings:
         trial = {"trial": model(**setting)}
-        measured = compare(trial, validation, [k], on_progress=on_progress)
+        measured = compare(trial, validation, [k], on_progress=on_progress, floor="trial")
         ndcg = measured.values.query("metric == 'ndcg'")
         mean_ndcg = ndcg["value"].mean()
         seconds = measured.seconds["trial"]
         rows.append({**setting, "value": mean_ndcg, "seconds": seconds})
     trials = pd.DataFrame(rows)
-    return trials.sort_values("value", ascending=False, ignore_index=True)
+    return trials.sort_values("value", ascending=False, kind="stable")
 
 
 def _count_settings(space: Mapping[str, Any]) -> float:

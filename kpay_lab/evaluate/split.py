@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, csr_array, dia_array, diags_array
 from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.parts import global_leakage, split_tables
-from kpay_lab.interest.matrix import InterestMatrix
+from kpay_lab.interest.matrix import InterestMatrix, positions_of
 from kpay_lab.recommend.base import Training, trained_items
 from kpay_lab.recommend.candidates import candidate_items, recommended_kinds, rule_on_kinds
 
@@ -260,6 +260,14 @@ def _remedy(train: Tables, test_events: pd.DataFrame, candidate_kinds: Sequence[
     return "use a larger log or another split"
 
 
+def with_users(split: Split, users: np.ndarray) -> Split:
+    """Return the split with these users alone to be evaluated; all are still learned from."""
+    is_kept = np.zeros(split.test.shape[0], dtype=bool)
+    is_kept[users] = True
+    everything = np.ones(split.test.shape[1], dtype=bool)
+    return replace(split, test=_masked(split.test, users=is_kept, items=everything))
+
+
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
     """Draw a share of the candidates that the test part names: bool (n_items,), at least one."""
     n_items = len(split.candidates)
@@ -342,8 +350,8 @@ def _canonical(matrix: csr_array) -> csr_array:
 
 def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     """Return 1 for each (user, item) of the frame, however often it occurs."""
-    user = users.get_indexer(frame["user_id"])
-    item = items.get_indexer(frame["item_id"])
+    user = positions_of(frame["user_id"], users, "user_id")
+    item = positions_of(frame["item_id"], items, "item_id")
     shape = (len(users), len(items))
     events = coo_array((np.ones(len(frame)), (user, item)), shape=shape)
     pairs = events.tocsr()
@@ -354,8 +362,10 @@ def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
 def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> InterestMatrix:
     """Return the same values under the indexes of the full tables."""
     cells = matrix.values.tocoo()
-    user = users.get_indexer(matrix.users)[cells.row]
-    item = items.get_indexer(matrix.items)[cells.col]
+    position_of_user = positions_of(matrix.users, users, "user_id")
+    position_of_item = positions_of(matrix.items, items, "item_id")
+    user = position_of_user[cells.row]
+    item = position_of_item[cells.col]
     shape = (len(users), len(items))
     values = coo_array((cells.data, (user, item)), shape=shape)
     return InterestMatrix(values.tocsr(), users, items)

@@ -8,8 +8,9 @@ from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.split import Split
+from kpay_lab.evaluate.ties import inclusion
 from kpay_lab.interest.matrix import InterestMatrix
-from kpay_lab.recommend.base import largest
+from kpay_lab.recommend.base import Ties, largest
 
 
 def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
@@ -42,24 +43,36 @@ def held_back_revenue(tables: Tables, split: Split) -> csr_array:
     return net_revenue(later, train.interest.users, train.interest.items)
 
 
-def revenue(items: np.ndarray, paid: csr_array) -> np.ndarray:
-    """Sum over each list (n, k) what the user paid for the items: ``paid`` (n, n_items).
+def revenue(
+    items: np.ndarray, paid: csr_array, *, ties: Ties | None = None, k: int | None = None
+) -> np.ndarray:
+    """Sum over each list (n, length) what the user paid for the items: ``paid`` (n, n_items).
 
     It credits a model with sales that would have happened anyway; only an experiment shows
     what the model causes.
 
+    Parameters
+    ----------
+    ties : Ties, optional
+        Of the lists: the sum is then the mean over every order of tied items.
+    k : int, optional
+        Places that count, by default all.
+
     >>> revenue(np.array([[1, 0], [1, -1]]), csr_array([[0.0, 99.0, 5.0], [10.0, 0.0, 7.0]]))
     array([99.,  0.])
     """
-    row_numbers = np.arange(len(items))[:, None]
-    rows = np.broadcast_to(row_numbers, items.shape)
-    amounts = paid[rows, items].toarray()
-    amounts[items < 0] = 0.0
-    return amounts.sum(axis=1)
+    n_places = items.shape[1] if k is None else k
+    shown = inclusion(items, ties, n_places, paid.shape[1])
+    return np.asarray(paid.multiply(shown).sum(axis=1)).ravel()
 
 
 def true_regret(
-    items: np.ndarray, interest: np.ndarray, seen: csr_array, candidates: np.ndarray
+    items: np.ndarray,
+    interest: np.ndarray,
+    seen: csr_array,
+    candidates: np.ndarray,
+    *,
+    ties: Ties | None = None,
 ) -> np.ndarray:
     r"""True interest that the best possible list would have had beyond this one, a place.
 
@@ -78,6 +91,8 @@ def true_regret(
     seen : csr_array of shape (n, n_items)
         What was withheld from each list.
     candidates : bool array of shape (n_items,)
+    ties : Ties, optional
+        Of the lists: the regret is then the mean over every order of tied items.
 
     Returns
     -------
@@ -95,7 +110,7 @@ def true_regret(
     k = items.shape[1]
     best_items = largest(available, min(k, n_items))
     best = np.take_along_axis(available, best_items, axis=1)
-    listed = np.take_along_axis(available, items, axis=1)
-    listed[items < 0] = 0.0
-    lost = best.sum(axis=1) - listed.sum(axis=1)
+    shown = inclusion(items, ties, k, n_items)
+    interest_shown = np.asarray(shown.multiply(available).sum(axis=1)).ravel()
+    lost = best.sum(axis=1) - interest_shown
     return lost / k

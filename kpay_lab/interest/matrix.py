@@ -31,7 +31,8 @@ class InterestMatrix:
     Raises
     ------
     ValueError
-        If the shape and the indexes disagree, or an id occurs twice.
+        If the shape and the indexes disagree, an id occurs twice, or a value is NaN or
+        infinite.
 
     Examples
     --------
@@ -56,6 +57,19 @@ class InterestMatrix:
             if not index.is_unique:
                 twice = index[index.duplicated()][0]
                 raise ValueError(f"{name}: {twice!r} occurs twice; ids must be unique")
+        is_number = np.isfinite(self.values.data)
+        if not is_number.all():
+            self._refuse_degree(np.argmin(is_number))
+
+    def _refuse_degree(self, place: np.intp) -> None:
+        """Name the pair whose stored value, at this place, is no number."""
+        row = np.searchsorted(self.values.indptr, place, side="right") - 1
+        user = self.users[row]
+        item = self.items[self.values.indices[place]]
+        degree = self.values.data[place]
+        raise ValueError(
+            f"the interest of user {user!r} in item {item!r} is {degree}; it must be a number"
+        )
 
     @classmethod
     def from_pairs(
@@ -80,10 +94,8 @@ class InterestMatrix:
             users = pd.Index(user_ids, name="user_id").unique()
         if items is None:
             items = pd.Index(item_ids, name="item_id").unique()
-        rows = users.get_indexer(user_ids)
-        columns = items.get_indexer(item_ids)
-        if (rows < 0).any() or (columns < 0).any():
-            raise ValueError("a pair names a user or item that is not in the index given")
+        rows = positions_of(user_ids, users, "user_id")
+        columns = positions_of(item_ids, items, "item_id")
         degrees = np.asarray(values, dtype=np.float64)
         shape = (len(users), len(items))
         matrix = coo_array((degrees, (rows, columns)), shape=shape).tocsr()
@@ -161,6 +173,42 @@ class InterestMatrix:
             xlabel="items, busiest first",
             ylabel="users, busiest first",
         )
+
+
+def positions_of(ids: pd.Series | pd.Index | list[str], index: pd.Index, column: str) -> np.ndarray:
+    """Return the position of each id in an index: int array of the length of ``ids``.
+
+    An id that is not there is refused. Its position would be -1, which reads as the last one.
+
+    Parameters
+    ----------
+    ids : sequence
+    index : pandas.Index
+        Distinct ids, such as `Tables.ids`.
+    column : str
+        What the ids are called in a message.
+
+    Raises
+    ------
+    ValueError
+        Naming the first id that the index lacks.
+
+    Examples
+    --------
+    >>> positions_of(["b", "a"], pd.Index(["a", "b"]), "item_id")
+    array([1, 0])
+    """
+    positions = index.get_indexer(ids)
+    is_unknown = positions < 0
+    if is_unknown.any():
+        first_unknown = np.argmax(is_unknown)
+        unknown = pd.Index(ids).to_list()[first_unknown]
+        are_text = len(index) > 0 and isinstance(index[0], str)
+        remedy = "pass tables.ids()"
+        if are_text and not isinstance(unknown, str):
+            remedy = "ids there are text: make these text too, .astype(str)"
+        raise ValueError(f"{column} {unknown!r} is not in the index given; {remedy}")
+    return positions
 
 
 def _blocks(counts: np.ndarray, n_blocks: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.columns import LARGEST, SUMMED
+from kpay_lab.interest.matrix import positions_of
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,15 @@ def _encode(ids: pd.Series, index: pd.Index | None) -> tuple[np.ndarray, pd.Inde
     Only the distinct ids are looked up in the index: they are far fewer than the events.
     """
     codes, distinct = pd.factorize(ids)
+    if codes.min(initial=0) < 0:
+        row = ids.index[np.argmin(codes)]
+        raise ValueError(
+            f"{ids.name} is missing in row {row}; every event names a user and an item"
+        )
     distinct = pd.Index(distinct, dtype="str", name=ids.name)  # ids may come as categories
     if index is None:
         return codes, distinct
-    positions = index.get_indexer(distinct)
-    is_unknown = positions < 0
-    if is_unknown.any():
-        unknown = distinct[is_unknown][0]
-        raise ValueError(f"{ids.name} {unknown!r} is not in the index given; pass tables.ids()")
+    positions = positions_of(distinct, index, str(ids.name))
     return positions[codes], index
 
 

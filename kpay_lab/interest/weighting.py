@@ -37,8 +37,11 @@ class InterestWeights:
         Weights, 0 or more.
     half_like, half_comment : float
         The number of likes or comments for which the sign is 0.5.
-    rating_scale : float
-        The best rating there is.
+    half_watch : float, optional
+        The seconds of watching for which the sign is 0.5, used where a log has no durations; by
+        default the mean over the pairs of the log.
+    rating_scale : float, optional
+        The best rating there is; by default the largest of the log.
 
     Raises
     ------
@@ -48,7 +51,7 @@ class InterestWeights:
 
     ranges: ClassVar[Ranges] = {
         **dict.fromkeys(SIGNS, (0.0, 1e9)),
-        **dict.fromkeys(("half_like", "half_comment", "rating_scale"), (1e-6, 1e9)),
+        **dict.fromkeys(("half_like", "half_comment", "half_watch", "rating_scale"), (1e-6, 1e9)),
     }
     watch: float = 0.5
     like: float = 0.2
@@ -58,7 +61,8 @@ class InterestWeights:
     purchase: float = 0.0
     half_like: float = 1.0
     half_comment: float = 1.0
-    rating_scale: float = 5.0
+    half_watch: float | None = None
+    rating_scale: float | None = None
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -76,18 +80,21 @@ def interest_signs(
         \text{rating} = \min(1, \bar r / r_{max})
 
     with watch time w and duration d (seconds), n likes, the half h = ``half_like``, the mean
-    rating :math:`\bar r` and the best rating :math:`r_{max}` = ``rating_scale``. A second like
-    adds less than the first. ``comment`` follows the formula of ``like``, ``progress`` is the
-    largest progress, and ``purchase`` is 1 where the user bought the item, else 0.
+    rating :math:`\bar r` and the best rating :math:`r_{max}` = ``rating_scale``, by default the
+    largest mean rating of a pair. A second like adds less than the first. ``comment`` follows
+    the formula of ``like``, ``progress`` is the largest progress, and ``purchase`` is 1 where the
+    user bought the item, else 0.
 
-    If the log has no duration at all, watch is w divided by the user's total watch time. NaN
-    means that the log holds no value of this sign for this pair.
+    If the log has no duration at all, watch follows the formula of ``like``: w / (w + h) with
+    h = ``half_watch``, by default the mean watch time of a pair. NaN means that the log holds no
+    value of this sign for this pair.
 
     Parameters
     ----------
     totals : PairTotals
     weights : InterestWeights
-        Only the halves and the rating scale are used here.
+        Only the halves and the rating scale are used here; those that are None are taken
+        from the totals.
     bought : csr_array of shape (n_users, n_items), optional
         Non-zero where the user bought the item.
 
@@ -97,9 +104,14 @@ def interest_signs(
         One row a pair; only the signs that the log has columns for.
     """
     pairs = totals.pairs
+    scales = _scales_of(pairs)
     signs = pd.DataFrame(index=pairs.index)
-    if "watch_time" in pairs:
-        signs["watch"] = _sign_of_watching(pairs)
+    if "half_watch" in scales:
+        half_watch = weights.half_watch or scales["half_watch"]
+        signs["watch"] = _sign_of_count(pairs["watch_time"], half_watch)
+    elif "watch_time" in pairs:
+        # A replay says no more than watching whole.
+        signs["watch"] = watched_share(pairs).clip(upper=1.0)
     if "like_count" in pairs:
         signs["like"] = _sign_of_count(pairs["like_count"], weights.half_like)
     if "comment_count" in pairs:
@@ -107,9 +119,9 @@ def interest_signs(
     if "progress" in pairs:
         signs["progress"] = pairs["progress"].clip(upper=1.0)
     if "rating" in pairs:
-        n_ratings = pairs["n_ratings"].where(pairs["n_ratings"] > 0)  # NaN instead of 0
-        mean_rating = pairs["rating"] / n_ratings
-        signs["rating"] = (mean_rating / weights.rating_scale).clip(upper=1.0)
+        best_rating = weights.rating_scale or scales["rating_scale"]
+        share_of_best = _mean_ratings(pairs) / best_rating
+        signs["rating"] = share_of_best.clip(upper=1.0)
     if bought is not None:
         is_bought = bought[pairs["user"], pairs["item"]] > 0
         signs["purchase"] = is_bought.astype(np.float64)
@@ -120,13 +132,42 @@ def _sign_of_count(count: pd.Series, half: float) -> pd.Series:
     return count / (count + half)
 
 
-def _sign_of_watching(pairs: pd.DataFrame) -> pd.Series:
-    """Return the watched share of each item, or else each item's share of the user's time."""
-    if "duration" in pairs and pairs["duration"].max() > 0:
-        return watched_share(pairs).clip(upper=1.0)  # a replay says no more than watching whole
-    total_of_user = pairs.groupby("user")["watch_time"].transform("sum")
-    known_total = total_of_user.where(total_of_user > 0)
-    return pairs["watch_time"] / known_total
+def _mean_ratings(pairs: pd.DataFrame) -> pd.Series:
+    n_ratings = pairs["n_ratings"].where(pairs["n_ratings"] > 0)  # NaN instead of 0
+    return pairs["rating"] / n_ratings
+
+
+def _scales_of(pairs: pd.DataFrame) -> dict[str, float]:
+    """Return the scales of `InterestWeights` that this log needs, as its pairs have them.
+
+    ``half_watch`` is needed where there is watch time and no duration. A scale of 0, where all
+    is 0, becomes 1.
+    """
+    scales = {}
+    has_durations = "duration" in pairs and pairs["duration"].max() > 0
+    if "watch_time" in pairs and not has_durations:
+        scales["half_watch"] = pairs["watch_time"].mean()
+    if "rating" in pairs:
+        scales["rating_scale"] = _mean_ratings(pairs).max()
+    return {name: scale if scale > 0 else 1.0 for name, scale in scales.items()}
+
+
+def describe_scales(totals: PairTotals, weights: InterestWeights | None = None) -> list[str]:
+    """Say in plain sentences which scales the log itself has set, and how to set them."""
+    weights = weights or InterestWeights()
+    scales = _scales_of(totals.pairs)
+    sentences = []
+    if "half_watch" in scales and weights.half_watch is None:
+        sentences.append(
+            f"The log has no durations: {scales['half_watch']:,.3g} seconds of watching count "
+            "half, its mean (weights: half_watch)."
+        )
+    if "rating_scale" in scales and weights.rating_scale is None:
+        sentences.append(
+            f"A rating of {scales['rating_scale']:,.3g} counts whole, the largest of the log "
+            "(weights: rating_scale)."
+        )
+    return sentences
 
 
 def interest_degree(
@@ -188,8 +229,8 @@ def interest_matrix(
     ----------
     weighting : {"auto", "interest", "binary", "counts", "rating", "bm25"}
         ``interest`` is `interest_degree`; ``binary`` is 1 for every pair; ``counts`` is the
-        number of events; ``rating`` is the sum of ratings; ``bm25`` is the BM25 weight of the
-        number of events (Robertson and Zaragoza, 2009). ``auto`` is `default_weighting`.
+        number of events; ``rating`` is the sum of ratings; ``bm25`` is `bm25_weight` of the
+        number of events. ``auto`` is `default_weighting`.
     weights : InterestWeights, optional
         Used by ``interest``.
     half_life_days : float, optional
@@ -211,9 +252,7 @@ def interest_matrix(
     degrees = _weigh(totals, weighting, weights or InterestWeights(), bought)
     matrix = _sparse(totals.pairs, degrees, (len(users), len(items)))
     if weighting == "bm25":
-        from implicit.nearest_neighbours import bm25_weight
-
-        matrix = csr_array(bm25_weight(matrix.astype(np.float64)))
+        matrix = bm25_weight(matrix)
     return InterestMatrix(matrix, users, items)
 
 
@@ -237,6 +276,48 @@ def default_weighting(log: pd.DataFrame) -> str:
     """
     is_graded = any(column in log and log[column].notna().any() for column in GRADED)
     return "interest" if is_graded else "binary"
+
+
+def bm25_weight(
+    counts: csr_array, *, saturation: float = 100.0, by_length: float = 0.8
+) -> csr_array:
+    r"""Weigh numbers of events as text search weighs words: rare items and short histories more.
+
+    .. math:: \ln\left(1 + \frac{N - n_i + 1/2}{n_i + 1/2}\right)
+        \frac{c_{ui} (K + 1)}{c_{ui} + K (1 - B + B\, l_u / \bar l)}
+
+    with the count :math:`c_{ui}`, N users of whom :math:`n_i` met the item, and the user's number
+    of events :math:`l_u` with its mean :math:`\bar l`. The logarithm is above 0 for every item,
+    also for one that everybody met; the older :math:`\ln(N / (n_i + 1))` is not.
+
+    Parameters
+    ----------
+    counts : csr_array of shape (n_users, n_items)
+    saturation : float
+        K: the larger, the more a repeated event still adds.
+    by_length : float
+        B, from 0 to 1: how much a long history takes from its items.
+
+    References
+    ----------
+    Robertson and Zaragoza (2009), The probabilistic relevance framework: BM25 and beyond.
+
+    Examples
+    --------
+    >>> bool(bm25_weight(csr_array([[1.0, 1.0], [1.0, 0.0]])).data.min() > 0)
+    True
+    """
+    n_users, n_items = counts.shape
+    n_met = np.bincount(counts.indices, minlength=n_items)
+    rarity = np.log1p((n_users - n_met + 0.5) / (n_met + 0.5))
+    lengths = counts.sum(axis=1)
+    relative_length = ratio(lengths, lengths.mean())
+    slowness = saturation * (1 - by_length + by_length * relative_length)
+    n_stored = np.diff(counts.indptr)
+    slowness_of_cell = np.repeat(slowness, n_stored)
+    saturated = counts.data * (saturation + 1) / (counts.data + slowness_of_cell)
+    weights = saturated * rarity[counts.indices]
+    return csr_array((weights, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def _with_cold_ids(event_ids: pd.Index, tables: Tables) -> pd.Index:

@@ -22,3 +22,19 @@ MODELS = {
     "als": ALS,
     "markov": Markov,
 }
+
+# By what a model takes to build, explain and keep running.
+SIMPLEST_FIRST = (
+    "random",
+    "popularity",
+    "baseline",
+    "content",
+    "item_neighbours",
+    "user_neighbours",
+    "markov",
+    "ease",
+    "als",
+    "spark_als",
+    "blend",
+    "forest",
+)

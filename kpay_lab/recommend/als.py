@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kpay_lab.recommend.base import LARGEST_SEED, Training
 from kpay_lab.recommend.linear import FactorModel
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 
 @dataclass(kw_only=True)
@@ -31,6 +31,11 @@ class ALS(FactorModel):
         "alpha": (1e-6, 1e9),
         "n_iterations": (1, 10_000),
         "seed": (0, LARGEST_SEED),
+    }
+    space: ClassVar[Space] = {
+        "n_factors": (8, 16, 32, 64),
+        "reg": (5.0, 20.0, 80.0),
+        "alpha": (1.0, 5.0, 25.0),
     }
     n_factors: int = 16
     reg: float = 20.0

@@ -10,7 +10,7 @@ from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
@@ -19,6 +19,11 @@ LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Spark all accept seeds up to
 BATCH = 512  # users scored at once: their scores should still be in the CPU's cache when ranked
 
 N_STRIPS = 16  # of a Gram matrix
+
+TIES = ("position", "mean")
+# Scores that lie closer than this share of a row's largest one are tied: they are equal but for
+# the order in which their parts were added up.
+ROUNDING = {"float32": 1e-5, "float64": 1e-10}
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,33 @@ def scoring_newcomers(model: Recommender) -> ScoresNewcomers:
 
 
 @dataclass(frozen=True)
+class Ties:
+    """Which candidates a model scored alike, so that nothing but their position orders them.
+
+    Parameters
+    ----------
+    first_place : int array of shape (n_lists, k)
+        The first place, from 0, of those that are tied with the place.
+    beyond : csr_array of shape (n_lists, n_items)
+        Marks the candidates that are tied with the last place and are not in the list.
+    is_constant : bool array of shape (n_lists,)
+        Whether a list had two candidates or more, all tied.
+    is_choice : bool array of shape (n_lists,)
+        Whether a list had two candidates or more.
+    """
+
+    first_place: np.ndarray
+    beyond: csr_array
+    is_constant: np.ndarray
+    is_choice: np.ndarray
+
+    @property
+    def orders_nothing(self) -> bool:
+        """Whether every list that had a choice was one tie."""
+        return bool(self.is_choice.any() and self.is_constant[self.is_choice].all())
+
+
+@dataclass(frozen=True)
 class TopK:
     """One ranked list for each user.
 
@@ -132,11 +164,14 @@ class TopK:
         user has fewer than k candidates, −1 fills the end of the list.
     scores : float array of shape (n_lists, k)
         The items' scores; −inf beside −1.
+    ties : Ties, optional
+        Where the order of the lists is that of positions alone.
     """
 
     users: np.ndarray
     items: np.ndarray
     scores: np.ndarray
+    ties: Ties | None = None
 
 
 def trained_items(values: csr_array) -> np.ndarray:
@@ -249,8 +284,15 @@ def top_k(
     *,
     exclude: csr_array | None = None,
     candidates: np.ndarray | None = None,
+    ties: str = "position",
 ) -> TopK:
     """Rank the k best items for each user.
+
+    A list always has an order, and that of equal scores is the order of positions. It is
+    enough for lists that are shown, and what reference numbers of other libraries rest on. A
+    judgement must not rest on it, because positions are those of rows in a file: with
+    ``ties="mean"`` the lists carry their ties, and metrics are the mean over every order of
+    them (`evaluate.ties`).
 
     Parameters
     ----------
@@ -265,24 +307,49 @@ def top_k(
     candidates : bool array of shape (n_items,), optional
         Items that may be recommended. By default those that some user has in ``exclude``;
         without ``exclude``, all items.
+    ties : {"position", "mean"}
+        Whether metrics of the lists take the order of equal scores as it is, or the mean over
+        all orders.
 
     Raises
     ------
     ValueError
-        If k is below 1, ``candidates`` does not fit, or a model scores NaN.
+        If k is below 1, ``candidates`` does not fit, ``exclude`` has no such user, or a model
+        scores NaN or infinity.
     """
     users = np.asarray(users, dtype=np.intp)
+    if exclude is not None:
+        _check_users(users, exclude.shape[0])
     if candidates is None and exclude is not None:
         candidates = trained_items(exclude)
-    items = []
-    scores = []
+    batches = []
     for start in range(0, max(len(users), 1), BATCH):  # no users are one empty batch
         batch = users[start : start + BATCH]
         seen = None if exclude is None else exclude[batch]
-        best = rank(model.score(batch), k, exclude=seen, candidates=candidates)
-        items.append(best.items)
-        scores.append(best.scores)
-    return TopK(users, np.concatenate(items), np.concatenate(scores))
+        lists = rank(model.score(batch), k, exclude=seen, candidates=candidates, ties=ties)
+        batches.append(lists)
+    items = np.concatenate([lists.items for lists in batches])
+    scores = np.concatenate([lists.scores for lists in batches])
+    found = [lists.ties for lists in batches if lists.ties is not None]
+    joined = _joined(found) if found else None
+    return TopK(users, items, scores, joined)
+
+
+def _check_users(users: np.ndarray, n_users: int) -> None:
+    """Refuse positions that there are not: -1 would be the last user."""
+    is_unknown = (users < 0) | (users >= n_users)
+    if is_unknown.any():
+        unknown = users[is_unknown][0]
+        raise ValueError(f"users holds {unknown}; positions are from 0 to {n_users - 1}")
+
+
+def _joined(batches: list[Ties]) -> Ties:
+    """Join the ties of batches of lists."""
+    first_place = np.concatenate([ties.first_place for ties in batches])
+    beyond = vstack([ties.beyond for ties in batches], format="csr")
+    is_constant = np.concatenate([ties.is_constant for ties in batches])
+    is_choice = np.concatenate([ties.is_choice for ties in batches])
+    return Ties(first_place, csr_array(beyond), is_constant, is_choice)
 
 
 def rank(
@@ -291,6 +358,7 @@ def rank(
     *,
     exclude: csr_array | None = None,
     candidates: np.ndarray | None = None,
+    ties: str = "position",
 ) -> TopK:
     """Rank the k best items of each row of scores, (n_rows, n_items).
 
@@ -299,11 +367,19 @@ def rank(
     """
     if k < 1:
         raise ValueError(f"k is {k}; a list needs at least 1 place")
+    if ties not in TIES:
+        raise ValueError(f"ties is {ties!r}; choose one of {', '.join(TIES)}")
     scores = np.array(scores)  # a copy, in which items are struck out
     n_rows, n_items = scores.shape
-    has_nan = np.isnan(scores.max(initial=-np.inf))  # a maximum with NaN is NaN
-    if has_nan:
-        raise ValueError("the model scored NaN; a score must be a number for every item")
+    largest_score = scores.max(initial=-np.inf)  # a maximum with NaN is NaN
+    if np.isnan(largest_score) or np.isposinf(largest_score):
+        is_wrong = np.isnan(scores) | np.isposinf(scores)
+        row, item = np.argwhere(is_wrong)[0]
+        given = "NaN" if np.isnan(scores[row, item]) else "infinity"
+        raise ValueError(
+            f"the model scored {given} for item {item} in row {row}; "
+            "a score must be a number for every item"
+        )
     if candidates is not None:
         if candidates.shape != (n_items,) or candidates.dtype != bool:
             raise ValueError(f"candidates must be {n_items} booleans, one for each item")
@@ -318,4 +394,62 @@ def rank(
     padding = ((0, 0), (0, k - width))  # on the right only
     padded_items = np.pad(items, padding, constant_values=-1)
     padded_scores = np.pad(best, padding, constant_values=-np.inf)
-    return TopK(np.arange(n_rows), padded_items, padded_scores)
+    found = find_ties(scores, padded_items, padded_scores) if ties == "mean" else None
+    return TopK(np.arange(n_rows), padded_items, padded_scores, found)
+
+
+def find_ties(scores: np.ndarray, items: np.ndarray, best: np.ndarray) -> Ties:
+    """Find which places of ranked lists are tied, and with which candidates beyond them.
+
+    Parameters
+    ----------
+    scores : array of shape (n_rows, n_items)
+        −inf where an item is no candidate.
+    items, best : arrays of shape (n_rows, k)
+        The lists and their scores, as in `TopK`.
+
+    Examples
+    --------
+    >>> scores = np.array([[3.0, 1.0, 1.0, 1.0]])
+    >>> ties = find_ties(scores, np.array([[0, 1]]), np.array([[3.0, 1.0]]))
+    >>> ties.first_place, ties.beyond.indices
+    (array([[0, 1]]), array([2, 3], dtype=int32))
+    """
+    is_candidate = np.isfinite(scores)
+    n_candidates = is_candidate.sum(axis=1)
+    is_choice = n_candidates > 1
+    candidate_scores = np.where(is_candidate, scores, 0.0)
+    largest_size = np.abs(candidate_scores).max(axis=1, initial=0.0)
+    slack = largest_size * ROUNDING[_precision(scores)]
+    highest = np.max(scores, axis=1, where=is_candidate, initial=-np.inf)
+    lowest = np.min(scores, axis=1, where=is_candidate, initial=np.inf)
+    is_constant = is_choice & (lowest >= highest - slack)
+    beyond = _tied_beyond(scores, items, best[:, -1] - slack)
+    return Ties(_first_places(items, best, slack), beyond, is_constant, is_choice)
+
+
+def _first_places(items: np.ndarray, best: np.ndarray, slack: np.ndarray) -> np.ndarray:
+    """Return the first place of each place's group, (n_rows, k); an empty place is its own."""
+    is_listed = items >= 0
+    listed_scores = np.where(is_listed, best, 0.0)
+    fall = listed_scores[:, :-1] - listed_scores[:, 1:]
+    opens_group = np.ones(items.shape, dtype=bool)
+    opens_group[:, 1:] = (fall > slack[:, None]) | ~is_listed[:, 1:]
+    places = np.arange(items.shape[1])
+    opening_places = np.where(opens_group, places, 0)
+    return np.maximum.accumulate(opening_places, axis=1)
+
+
+def _precision(scores: np.ndarray) -> str:
+    return "float32" if scores.dtype == np.float32 else "float64"
+
+
+def _tied_beyond(scores: np.ndarray, items: np.ndarray, bound: np.ndarray) -> csr_array:
+    """Mark the candidates that reach the bound of their row and are not in its list."""
+    is_full = items[:, -1] >= 0
+    is_beyond = scores >= bound[:, None]
+    is_beyond[~is_full] = False
+    row, place = np.nonzero(items >= 0)
+    listed = items[row, place]
+    is_beyond[row, listed] = False
+    return csr_array(is_beyond)

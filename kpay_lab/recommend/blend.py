@@ -15,7 +15,7 @@ from kpay_lab.recommend.base import (
 from kpay_lab.recommend.content import ContentBased, is_described
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.markov import Markov
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 
 @dataclass(kw_only=True)
@@ -30,6 +30,10 @@ class Blend:
     """
 
     ranges: ClassVar[Ranges] = {"weights": (0.0, 1e6)}
+    space: ClassVar[Space] = {
+        "weights": ((0.5, 0.3, 0.2), (0.2, 0.6, 0.2), (0.2, 0.3, 0.5), (0.1, 0.8, 0.1))
+    }
+    most_trials: ClassVar[int] = 2
     weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
     content: Recommender = field(default_factory=ContentBased)
     interest: Recommender = field(default_factory=EASE)

@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 
 from kpay_lab.recommend.base import TopK, Training, gram, rank
 from kpay_lab.recommend.linear import ItemToItemModel
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 DESCRIPTION = ("category", "brand", "price", "title", "description")
 
@@ -34,6 +34,10 @@ class ContentBased(ItemToItemModel):
     """
 
     ranges: ClassVar[Ranges] = {"ngrams": (1, 20), "max_ngrams": (1, 100_000_000)}
+    space: ClassVar[Space] = {
+        "ngrams": ((1, 2), (2, 3), (2, 4), (3, 5)),
+        "max_ngrams": (5_000, 20_000),
+    }
     ngrams: tuple[int, int] = (2, 3)
     max_ngrams: int = 20_000
 

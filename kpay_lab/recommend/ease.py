@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from kpay_lab.recommend.base import Training, gram, product
 from kpay_lab.recommend.linear import ItemToItemModel
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 STRIP = 256  # rows mirrored at once: they fit the CPU's cache
 
@@ -35,6 +35,7 @@ class EASE(ItemToItemModel):
     """
 
     ranges: ClassVar[Ranges] = {"reg": (0.0, 1e9), "dtype": ("float32", "float64")}
+    space: ClassVar[Space] = {"reg": (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)}
     reg: float = 400.0
     dtype: str = "float32"
 

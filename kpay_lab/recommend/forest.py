@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.ensemble import RandomForestClassifier
 
 from kpay_lab.recommend.base import LARGEST_SEED, Training, trained_items
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 from kpay_lab.stats import random_state
 
 PAIRS_AT_ONCE = 200_000
@@ -36,6 +36,8 @@ class RandomForest:
         "max_pairs": (1, 1_000_000_000),
         "seed": (0, LARGEST_SEED),
     }
+    space: ClassVar[Space] = {"max_depth": (4, 8, 12), "min_leaf": (5, 20, 80)}
+    most_trials: ClassVar[int] = 2
     n_trees: int = 40
     max_depth: int = 8
     min_leaf: int = 20

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from kpay_lab.interest.sequences import behaviour_sequences
 from kpay_lab.recommend.base import Training
 from kpay_lab.recommend.linear import ItemToItemModel
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 
 @dataclass(kw_only=True)
@@ -27,6 +27,11 @@ class Markov(ItemToItemModel):
         "n_last": (1, 1_000_000),
         "decay": (0.0, 1.0),
         "smoothing": (0.0, 1e9),
+    }
+    space: ClassVar[Space] = {
+        "n_last": (1, 3, 10, 30),
+        "decay": (0.5, 0.8, 0.95),
+        "smoothing": (1.0, 5.0, 20.0),
     }
     n_last: int = 10
     decay: float = 0.8

@@ -10,10 +10,16 @@ from sklearn.preprocessing import normalize
 
 from kpay_lab.recommend.base import Training, gram, largest, product
 from kpay_lab.recommend.linear import ItemToItemModel
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 KINDS = ("cosine", "jaccard")
-RANGES: Ranges = {"n_neighbors": (1, 10_000_000), "similarity": KINDS}  # of both models
+TIES = ("all", "position")
+RANGES: Ranges = {  # of both models
+    "n_neighbors": (1, 10_000_000),
+    "similarity": KINDS,
+    "ties": TIES,
+}
+DECIMALS = 12  # of similarities that are compared: the rest is rounding
 TIE_BREAK = 1e-9  # too little to reorder anything but equal similarities
 
 
@@ -60,18 +66,34 @@ def _marks(matrix: csr_array) -> csr_array:
 
 
 def nearest(
-    similar: np.ndarray, n_neighbors: int | None, evidence: np.ndarray | float = 1.0
+    similar: np.ndarray,
+    n_neighbors: int | None,
+    evidence: np.ndarray | float = 1.0,
+    *,
+    ties: str = "all",
 ) -> csr_array | np.ndarray:
     """Keep the n largest similarities of each row, or all for None.
 
-    ``evidence``, a factor a hair below 1 for each column, decides between equal ones.
+    ``evidence``, a factor a hair below 1 for each column, decides between equal ones. Of those
+    still tied with the n-th, ``all`` keeps every one, and ``position`` the first: a choice that
+    the order of rows in the file has made.
+
+    >>> nearest(np.array([[0.5, 0.9, 0.5, 0.1]]), 2).toarray()
+    array([[0.5, 0.9, 0.5, 0. ]])
     """
     if n_neighbors is None or n_neighbors >= similar.shape[1]:
         return similar
-    columns = largest(similar * evidence, n_neighbors)
-    values = np.take_along_axis(similar, columns, axis=1)
-    row_starts = np.arange(len(similar) + 1) * n_neighbors
-    return csr_array((values.ravel(), columns.ravel(), row_starts), shape=similar.shape)
+    if ties == "position":
+        columns = largest(similar * evidence, n_neighbors)
+        values = np.take_along_axis(similar, columns, axis=1)
+        row_starts = np.arange(len(similar) + 1) * n_neighbors
+        return csr_array((values.ravel(), columns.ravel(), row_starts), shape=similar.shape)
+    without_rounding = np.round(similar, DECIMALS)
+    ranked = without_rounding * evidence
+    columns = largest(ranked, n_neighbors)
+    bound = np.take_along_axis(ranked, columns[:, -1:], axis=1)
+    kept = np.where(ranked >= bound, similar, 0.0)
+    return csr_array(kept)
 
 
 @dataclass(kw_only=True)
@@ -79,14 +101,17 @@ class ItemNeighbours(ItemToItemModel):
     """Score an item by its similarity to what the user already likes.
 
     score_ui = Σ_j a_uj s_ij over the nearest neighbours j of i; of equally similar ones
-    those that more users met, then those that come first. With Jaccard, all neighbours
-    (``n_neighbors=None``) and decayed ratings as interest this is Microsoft's SAR. A cold
-    user and a cold item score 0. Memory: n_items² similarities.
+    those that more users met, and of these ``ties`` keeps all, or the first by position, as
+    reference numbers have it. With Jaccard, all neighbours (``n_neighbors=None``) and decayed
+    ratings as interest this is Microsoft's SAR. A cold user and a cold item score 0. Memory:
+    n_items² similarities.
     """
 
     ranges: ClassVar[Ranges] = RANGES
+    space: ClassVar[Space] = {"n_neighbors": (20, 50, 100, 200, None), "similarity": KINDS}
     n_neighbors: int | None = 200
     similarity: str = "cosine"
+    ties: str = "all"
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -99,7 +124,7 @@ class ItemNeighbours(ItemToItemModel):
         if self.n_neighbors is not None:
             np.fill_diagonal(similar, 0)
         evidence = 1 - TIE_BREAK / (1 + np.diff(columns.indptr))
-        neighbours = nearest(similar, self.n_neighbors, evidence)
+        neighbours = nearest(similar, self.n_neighbors, evidence, ties=self.ties)
         is_dense = isinstance(neighbours, np.ndarray)
         self.item_weights_ = neighbours if is_dense else csr_array(neighbours.T)
         return self
@@ -113,13 +138,16 @@ class ItemNeighbours(ItemToItemModel):
 class UserNeighbours:
     """Score an item by how much the most similar users like it.
 
-    score_ui = Σ_v s_uv a_vi over the nearest neighbours v of u, u apart (None: over all).
+    score_ui = Σ_v s_uv a_vi over the nearest neighbours v of u, u apart (None: over all); of
+    equally similar ones ``ties`` keeps all, or the first by position.
     A cold user and a cold item score 0. Similarities are made for the users asked alone.
     """
 
     ranges: ClassVar[Ranges] = RANGES
+    space: ClassVar[Space] = {"n_neighbors": (20, 50, 100, 200, 400), "similarity": KINDS}
     n_neighbors: int | None = 100
     similarity: str = "cosine"
+    ties: str = "all"
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -133,9 +161,9 @@ class UserNeighbours:
         """Return the similarities times the neighbours' interest: (len(users), n_items)."""
         similar = similarity(self.history_[users], self.history_, self.similarity)
         similar[np.arange(len(users)), users] = 0
-        return product(nearest(similar, self.n_neighbors), self.history_)
+        return product(nearest(similar, self.n_neighbors, ties=self.ties), self.history_)
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Return the same for newcomers among the training users: (n_newcomers, n_items)."""
         similar = similarity(histories, self.history_, self.similarity)
-        return product(nearest(similar, self.n_neighbors), self.history_)
+        return product(nearest(similar, self.n_neighbors, ties=self.ties), self.history_)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab.interest.matrix import positions_of
 from kpay_lab.recommend.base import LARGEST_SEED, Recommender, Training, scoring_newcomers
-from kpay_lab.settings import Ranges, check_settings
+from kpay_lab.settings import Ranges, Space, check_settings
 
 
 @dataclass(kw_only=True)
@@ -61,7 +62,7 @@ class Popularity:
         age = (times.max() - times) / pd.Timedelta(days=1)
         weight = 0.5 ** (age / self.half_life)
         known_weight = weight.fillna(0).to_numpy()  # an event without a time counts nothing
-        positions = train.interest.items.get_indexer(events["item_id"])
+        positions = positions_of(events["item_id"], train.interest.items, "item_id")
         self.popularity_ = np.bincount(positions, known_weight, minlength=n_items)
         return self
 
@@ -89,6 +90,7 @@ class Baseline:
     """
 
     ranges: ClassVar[Ranges] = {"reg": (0.0, 1e9)}
+    space: ClassVar[Space] = {"reg": (1.0, 3.0, 10.0, 30.0, 100.0)}
     reg: float = 10.0
 
     def __post_init__(self) -> None:

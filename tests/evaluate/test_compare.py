@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.evaluate.compare import compare, protocol_gap, summarise, verdict
+from kpay_lab.evaluate.compare import compare, decide, protocol_gap, summarise, verdict
 from kpay_lab.evaluate.groups import breakdown, recall_by_item_popularity, shown_rows, user_groups
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import make_split
@@ -125,7 +125,7 @@ def test_intervals_do_not_depend_on_how_ids_sort(compared):
     plain, hidden = (
         (
             summarise(values, reference="ease", rng=rng()),
-            breakdown(values, labels, rng=rng()),
+            breakdown(values, labels),
             verdict(values, rng=rng()),
         )
         for values, labels in (
@@ -140,11 +140,44 @@ def test_intervals_do_not_depend_on_how_ids_sort(compared):
 
 def test_verdict_tells_the_beaten_from_the_equal():
     base = rng().random(300)
-    values = made_up(base=base, better=base + rng().normal(0.1, 0.05, 300), same=base[::-1])
+    better = base + rng().normal(0.1, 0.05, 300)
+    values = made_up(popularity=base, als=better, ease=better + rng().normal(0, 0.01, 300) - 0.0002)
     first, second = verdict(values, rng=rng())
-    assert first.startswith("better beats ")
-    assert " by 0.0" in first
-    assert "cannot be told from" in second
+    assert first.startswith("als beats popularity by 0.0")
+    assert first.endswith("NDCG@10 (p ≤ 0.0004)")  # 2 / 5001: no flip came out as far
+    assert second.startswith("als cannot be told from ease in NDCG@10 (-0.00")
+    assert second.endswith("ease is simpler and does as well, as far as these users tell")
+    table = decide(values, rng=rng())
+    assert table["question"].tolist() == ["floor", "simplest"]
+    assert table["is_smallest"].tolist() == [True, False]
+    np.testing.assert_allclose(table["p_holm"], np.maximum.accumulate(table["p"] * [2, 1]))
+
+
+def test_among_23_models_the_best_can_win():
+    noise = rng().normal(0, 0.05, (300, 23))
+    base = rng().random(300)
+    values = made_up(**{f"m{n:02d}": base + noise[:, n] for n in range(23)} | {"best": base + 0.1})
+    table = decide(values, rng=rng(), floor="m00")
+    assert len(table) == 23
+    assert (table["p_holm"] < 0.05).all()
+    assert table["other"].iloc[0] == "m00"
+
+
+def test_where_the_floor_is_tied_the_simplest_is_the_floor():
+    base = rng().random(60)
+    found = decide(made_up(popularity=base, ease=base[::-1] + 0.001), rng=rng())
+    assert found["question"].tolist() == ["floor"]
+    (said,) = verdict(made_up(popularity=base, ease=base[::-1] + 0.001), rng=rng())
+    assert "popularity is simpler and does as well" in said
+
+
+def test_the_decision_in_money_is_of_the_best_by_ndcg():
+    base = rng().random(200)
+    ndcg = made_up(popularity=base, ease=base + 0.1)
+    earned = made_up(popularity=base * 9 + 3, ease=base * 9).assign(metric="revenue")
+    values = pd.concat([ndcg, earned], ignore_index=True)
+    (said,) = verdict(values, rng=rng(), metric="revenue")
+    assert said == "popularity beats ease by 3.000 to 3.000 revenue a user@10 (p ≤ 0.0002)"
 
 
 def test_shown_groups_stand_in_the_order_of_their_labels():
@@ -159,9 +192,39 @@ def test_breakdown_suppresses_small_groups():
     zeros = np.r_[np.zeros(30), np.ones(23)]
     values = made_up(ease=zeros, popularity=zeros)
     groups = pd.Series(["most"] * 30 + ["some"] * 20 + ["few"] * 3, index=map(str, range(53)))
-    found = breakdown(values, groups, rng=rng(), min_users=5).set_index("group")
+    found = breakdown(values, groups, min_users=5).set_index("group")
     assert found.loc["most", ["mean", "users"]].to_numpy().tolist() == [[0, 30]] * 2
     assert found.loc[["few", "some"], ["users", "mean", "low", "high"]].isna().all(axis=None)
+
+
+def test_an_interval_stands_on_ten_users_with_a_value():
+    few, ten = np.zeros(50), np.zeros(50)
+    few[:9] = 0.5
+    ten[:10] = np.linspace(0.1, 1, 10)
+    groups = pd.Series("all", index=map(str, range(50)))
+    found = breakdown(made_up(few=few, ten=ten, alike=np.ones(50)), groups).set_index("model")
+    assert found["mean"].to_dict() == pytest.approx({"few": 0.09, "ten": 0.11, "alike": 1.0})
+    assert found.loc[["few", "alike"], ["low", "high"]].isna().all(axis=None)
+    assert 0 <= found.loc["ten", "low"] < 0.11 < found.loc["ten", "high"]
+    assert (found["users"] == 50).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [50, 200])
+@pytest.mark.parametrize("share", [0.06, 0.1, 0.2, 0.3, 0.6, 0.9])
+def test_intervals_that_are_shown_cover(n, share):
+    """Of 1,000 groups of n users, share of them with a value, those with an interval."""
+    draw = np.random.default_rng(1)
+    has_value = draw.random(1000 * n) < share
+    scores = np.where(has_value, draw.beta(1.2, 2.5, 1000 * n), 0.0)
+    groups = pd.Series(np.repeat(np.arange(1000), n), index=map(str, range(1000 * n)))
+    found = breakdown(made_up(model=scores), groups).dropna(subset="low")
+    mean = share * 1.2 / 3.7
+    if n * share < 10:  # a group is shown by luck, which is no sample of groups
+        assert len(found) < 500
+    else:
+        assert len(found) > 400
+        assert found["low"].le(mean).mul(found["high"].ge(mean)).mean() >= 0.92
 
 
 def test_user_groups_know_the_cold_and_the_busy(small_world):

@@ -9,6 +9,7 @@ from kpay_lab.interest.sensitivity import weight_sensitivity
 from kpay_lab.interest.totals import pair_totals
 from kpay_lab.interest.weighting import (
     InterestWeights,
+    describe_scales,
     interest_degree,
     interest_matrix,
     interest_signs,
@@ -26,10 +27,65 @@ def test_degree_by_hand(tiny):
     assert A.values[3].sum() == 0  # dan is cold
 
 
-def test_without_durations_watching_is_a_share_of_ones_own(tiny):
+def test_without_durations_watching_is_measured_by_the_logs_mean(tiny):
+    """Watch times are 90, 30, 120, 15, 60 and 60 seconds: 62.5 on average, which counts half."""
     events = tiny.events.drop(columns="duration")
     signs = interest_signs(pair_totals(events), InterestWeights())
-    assert signs["watch"].tolist()[:2] == [90 / 120, 30 / 120]
+    assert signs["watch"].tolist()[:2] == [90 / (90 + 62.5), 30 / (30 + 62.5)]
+    chosen = interest_signs(pair_totals(events), InterestWeights(half_watch=30.0))
+    assert chosen["watch"].tolist()[:2] == [90 / 120, 30 / 60]
+
+
+def test_without_durations_degrees_do_not_depend_on_unit_or_activity(small_world):
+    events = small_world[0].events[["user_id", "item_id", "timestamp", "watch_time"]]
+    degrees = interest_matrix(Tables(events)).values.data
+    in_minutes = events.assign(watch_time=events["watch_time"] / 60)
+    np.testing.assert_allclose(interest_matrix(Tables(in_minutes)).values.data, degrees)
+    assert 0.2 < np.median(degrees) < 0.6  # it was 0.01: less than what was never seen
+
+
+def test_the_best_rating_is_the_largest_of_the_log():
+    events = pd.DataFrame({"user_id": "u", "item_id": list("abc"), "rating": [10.0, 5.0, 1.0]})
+    degrees = interest_matrix(Tables(events)).values.data
+    assert degrees == pytest.approx([1.0, 0.5, 0.1])
+    out_of_20 = InterestWeights(rating_scale=20.0)
+    degrees = interest_matrix(Tables(events), weights=out_of_20).values.data
+    assert degrees == pytest.approx([0.5, 0.25, 0.05])
+
+
+def test_a_log_of_zeros_has_scales_that_divide():
+    events = pd.DataFrame({"user_id": "u", "item_id": list("ab"), "watch_time": 0.0, "rating": 0.0})
+    assert interest_matrix(Tables(events)).values.data.tolist() == [0.0, 0.0]
+
+
+def test_scales_that_the_log_has_set_are_said():
+    events = pd.DataFrame(
+        {"user_id": "u", "item_id": list("ab"), "watch_time": [60.0, 30.0], "rating": [10.0, 5.0]}
+    )
+    totals = pair_totals(events)
+    assert describe_scales(totals, InterestWeights()) == [
+        "The log has no durations: 45 seconds of watching count half, its mean "
+        "(weights: half_watch).",
+        "A rating of 10 counts whole, the largest of the log (weights: rating_scale).",
+    ]
+    chosen = InterestWeights(half_watch=9.0, rating_scale=5.0)
+    assert describe_scales(totals, chosen) == []
+    with_durations = pair_totals(events.assign(duration=60.0).drop(columns="rating"))
+    assert describe_scales(with_durations, InterestWeights()) == []
+
+
+def test_bm25_of_what_everybody_met_stays_above_0():
+    users = [f"u{n}" for n in range(20)]
+    met = [(user, "everybody") for user in users] + [(user, "most") for user in users[1:]]
+    events = pd.DataFrame([*met, ("u0", "few"), ("u1", "few")], columns=["user_id", "item_id"])
+    weights = interest_matrix(Tables(events), weighting="bm25").values
+    assert weights.data.min() > 0
+    of_everybody, of_most, of_few = weights[[1]].toarray()[0]
+    assert of_everybody < of_most < of_few
+    n_met, n_mean = 3, 41 / 20
+    idf = np.log(1 + (20 - 2 + 0.5) / (2 + 0.5))
+    length = 1 - 0.8 + 0.8 * n_met / n_mean
+    assert of_few == pytest.approx(idf * (100 + 1) / (1 + 100 * length))
 
 
 def test_an_unknown_sign_is_left_out_not_zero():

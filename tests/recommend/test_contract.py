@@ -31,7 +31,7 @@ DRAWS_BY_POSITION = {
     "forest": "pairs are drawn by position",
 }
 LINEAR = ("popularity", "baseline", "content", "item_neighbours", "ease")  # in a user's history
-OTHERS_FOR_NEWCOMERS = {"als", "user_neighbours"}
+OTHERS_FOR_NEWCOMERS = ("als", "user_neighbours")
 NOT_FOR_NEWCOMERS = {
     "random": "draws by position",
     "markov": "degrees do not say what came last",

@@ -1,0 +1,110 @@
+"""Every model that has settings gets the same search, on users of the training part alone."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+
+from kpay_lab.evaluate import search
+from kpay_lab.evaluate.search import tune, validation_slice
+from kpay_lab.evaluate.split import make_split
+from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.recommend import MODELS
+from kpay_lab.recommend.choose import build_model
+from kpay_lab.recommend.ease import EASE
+from kpay_lab.settings import setting_faults
+
+binary = partial(interest_matrix, weighting="binary")
+WITH_SPACE = [name for name in MODELS if hasattr(MODELS[name], "space")]
+
+
+@pytest.fixture(scope="module")
+def split(small_world):
+    return make_split(small_world[0], binary)
+
+
+def tuned(split, names=("popularity", "ease", "item_neighbours", "blend"), n_trials=3, **more):
+    models = {name: build_model(name) for name in names}
+    return tune(models, split, binary, n_trials=n_trials, rng=np.random.default_rng(0), **more)
+
+
+@pytest.mark.parametrize("name", WITH_SPACE)
+def test_every_value_of_a_space_makes_a_model(name):
+    for setting, values in MODELS[name].space.items():
+        assert len(values) > 1
+        for value in values:
+            assert setting_faults(MODELS[name], {setting: value}, name) == []
+
+
+def test_every_model_with_settings_that_matter_has_a_space():
+    assert set(MODELS) - set(WITH_SPACE) == {"random", "popularity"}
+
+
+def test_each_gets_the_same_trials_and_slow_ones_two(split):
+    table = tuned(split).table.set_index("model")
+    assert table["trials"].to_dict() == {
+        "popularity": 0,
+        "ease": 3,
+        "item_neighbours": 3,
+        "blend": 2,
+    }
+    assert table.loc["popularity", "settings"] == "as configured"
+    assert table.loc["ease", "settings"].startswith("reg=")
+    assert table["value"].isna().tolist() == [True, False, False, False]
+
+
+def test_the_first_trial_is_the_model_as_configured_and_the_best_is_taken(split):
+    found = tuned(split, ["ease"], 6)
+    trials = found.trials["ease"]
+    assert EASE().reg in trials["reg"].tolist()
+    assert trials["reg"].is_unique
+    assert found.models["ease"].reg == trials["reg"].iloc[0]
+    assert trials["value"].is_monotonic_decreasing
+    (alone,) = tuned(split, ["ease"], 1).trials["ease"]["reg"]
+    assert alone == EASE().reg
+
+
+def test_zero_trials_mean_as_configured_and_the_table_says_so(split):
+    found = tuned(split, n_trials=0)
+    assert (found.table["settings"] == "as configured").all()
+    assert (found.table["trials"] == 0).all()
+    assert found.models["ease"] == EASE()
+
+
+def test_what_somebody_has_set_is_not_searched(split):
+    found = tuned(split, ["ease", "als"], given={"ease": {"reg": 7.0}, "als": {"reg": 1.0}})
+    table = found.table.set_index("model")
+    assert table.loc["ease", "settings"] == "as configured"
+    assert "n_factors=" in table.loc["als", "settings"]
+    assert not table.loc["als", "settings"].startswith("reg=")
+
+
+def test_a_models_draws_do_not_depend_on_the_others(split):
+    names = ["als", "markov"]
+    found = tuned(split, names).trials["als"]["reg"]
+    assert found.tolist() == tuned(split, [names[0], "ease"]).trials["als"]["reg"].tolist()
+
+
+def test_the_slice_is_of_training_and_of_few_users(split, monkeypatch):
+    monkeypatch.setattr(search, "MOST_USERS", 20)
+    found = validation_slice(split, binary, rng=np.random.default_rng(0))
+    assert len(found.users) == 20
+    assert found.cut < split.cut
+    stamps = []
+
+    @dataclass(kw_only=True)
+    class Watched(EASE):
+        def fit(self, train):
+            stamps.append(train.tables.events["timestamp"].max())
+            return super().fit(train)
+
+    shut = replace(split, test=csr_array(split.test.shape), seen=csr_array(split.seen.shape))
+    tables = [
+        tune({"w": Watched()}, part, binary, n_trials=2, rng=np.random.default_rng(0)).table
+        for part in (split, shut)
+    ]
+    pd.testing.assert_frame_equal(*tables)
+    assert max(stamps) < split.cut
