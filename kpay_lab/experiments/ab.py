@@ -11,11 +11,12 @@ from tea_tasting import RatioOfMeans
 from tea_tasting.aggr import Aggregates
 
 from kpay_lab.experiments.arms import ABData, Metric, SampleRatio, sample_ratio, varies
-from kpay_lab.stats import Interval, holm
+from kpay_lab.stats import Interval, correlation, holm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEAST_SHARE_LEFT = 1e-9  # of a metric's variance, by a covariate that is no copy of it
 MIN_UNITS_PER_ARM = 30  # of a segment; with fewer its standard error is too uncertain
 COLUMNS = ["control", "treatment", "difference", "low", "high", "pvalue"]
 
@@ -34,12 +35,15 @@ def estimate_effect(data: ABData, metric: Metric, *, level: float = 0.95) -> pd.
     Raises
     ------
     ValueError
-        If the metric does not vary inside the arms.
+        If the metric does not vary inside the arms, the covariate leaves none of its variance,
+        or its numbers are too large for an interval.
     """
     if not varies(data, metric):
         raise ValueError(f"{metric.name} does not vary inside the arms; no test is possible")
     values = metric.values(data.frame)
     control_rows, treatment_rows = data.arms
+    if metric.covariate:
+        _refuse_copy(values, metric, data.arms)
     lift = _lift(values, metric, data.arms)
     denominator = values[1] if metric.per else 1.0
     values[0] += lift * denominator
@@ -62,7 +66,23 @@ def estimate_effect(data: ABData, metric: Metric, *, level: float = 0.95) -> pd.
         found.effect_size_ci_upper,
         found.pvalue,
     ]
+    if not np.isfinite(numbers).all():
+        largest = np.abs(values).max()
+        raise ValueError(f"{metric.name} has no interval: its values reach {largest:g}; scale them")
     return pd.Series(numbers, COLUMNS, dtype=np.float64, name=metric.name)
+
+
+def _refuse_copy(values: np.ndarray, metric: Metric, arms: tuple[np.ndarray, np.ndarray]) -> None:
+    """Raise ValueError if the covariate explains the metric to the last digit in both arms."""
+    outcome = values[0]
+    covariate = values[-1]
+    correlations = np.array([correlation(outcome[rows], covariate[rows]) for rows in arms])
+    shares_left = 1 - correlations[np.isfinite(correlations)] ** 2
+    if len(shares_left) and shares_left.max() < LEAST_SHARE_LEFT:
+        raise ValueError(
+            f"{metric.covariate} explains all of {metric.column}; a covariate is measured before "
+            "the assignment and leaves something to test"
+        )
 
 
 def _lift(values: np.ndarray, metric: Metric, arms: tuple[np.ndarray, np.ndarray]) -> float:
@@ -81,7 +101,8 @@ def _lift(values: np.ndarray, metric: Metric, arms: tuple[np.ndarray, np.ndarray
 def _aggregates(values: np.ndarray, metric: Metric) -> Aggregates:
     """Sum up the metric's columns over the units of an arm; ``values`` has a row a column."""
     names = metric.columns
-    covariance = np.atleast_2d(np.cov(values))
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows has no interval: refused
+        covariance = np.atleast_2d(np.cov(values))
     means = dict(zip(names, values.mean(axis=1), strict=True))
     variances = dict(zip(names, np.diag(covariance), strict=True))
     covariances = {}

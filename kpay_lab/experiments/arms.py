@@ -21,11 +21,25 @@ class Metric:
     covariate : str, optional
         Measured *before* the assignment. CUPED compares Y − θ(X − X̄), θ = cov(X, Y) / var(X),
         which leaves (1 − ρ²) of the variance (Deng, Xu, Kohavi & Walker, 2013).
+
+    Raises
+    ------
+    ValueError
+        If a metric is its own denominator or covariate.
     """
 
     column: str
     per: str | None = None
     covariate: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.per == self.column:
+            raise ValueError(f"{self.column} is its own denominator, and so always 1")
+        if self.covariate == self.column:
+            raise ValueError(
+                f"{self.column} is its own covariate; CUPED needs a column that was measured "
+                "before the assignment"
+            )
 
     @property
     def name(self) -> str:
@@ -132,9 +146,20 @@ class ABData:
 
 
 def varies(data: ABData, metric: Metric) -> bool:
-    """Return whether the metric's column differs between units of the same arm."""
-    values = metric.values(data.frame)[0]
-    return any(np.ptp(values[rows]) > 0 for rows in data.arms)
+    """Return whether the metric differs between units of the same arm."""
+    values = metric.values(data.frame)
+    return any(_differs(values[:, rows], metric) for rows in data.arms)
+
+
+def _differs(values: np.ndarray, metric: Metric) -> bool:
+    """Whether the units of an arm differ; of a ratio, whether their own ratios do."""
+    numerator = values[0]
+    if metric.per is None:
+        return bool(np.ptp(numerator) > 0)
+    denominator = values[1]
+    expected = numerator.sum() / denominator.sum() * denominator
+    rounding_error = 1e-12 * np.abs(numerator).max()
+    return bool(np.abs(numerator - expected).max() > rounding_error)
 
 
 def per_unit(frame: pd.DataFrame, unit: str, arm: str, columns: list[str]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 from kpay_lab.data.money import net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
+from kpay_lab.experiments.checking import check_finite, check_marks
 
 METRICS = (
     Metric("revenue"),
@@ -32,6 +33,8 @@ def randomised_users(tables: Tables) -> ABData:
     TooLittleError
         If exposures lack ``treatment``, a user was given both arms, an arm has fewer than two
         users, or nothing that is measured varies.
+    ValueError
+        If a treatment is neither 0 nor 1.
     """
     exposures = tables.exposures
     if exposures is None or not _has_treatment(exposures):
@@ -72,6 +75,7 @@ def _summed(counts: pd.DataFrame) -> list[str]:
 
 def _sums_in_test(in_test: pd.DataFrame) -> pd.DataFrame:
     """Sum up the test's exposures by user and name each user's arm; indexed by user_id."""
+    check_marks("exposures.treatment", in_test["treatment"])
     treatments = in_test.groupby("user_id")["treatment"].nunique()
     crossed = int((treatments > 1).sum())
     if crossed:
@@ -134,6 +138,8 @@ def aa_rejections(
     by_exposure, by_user : float
         Shares of the tests that reject.
     """
+    check_finite("sums", sums)
+    check_finite("counts", counts)
     treated = rng.random((n_tests, len(sums))) < 0.5
     rate, variances = _rates(treated, sums, counts)
     control_rate, control_variances = _rates(~treated, sums, counts)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.experiments.arms import ABData, Metric
+from kpay_lab.experiments.checking import check_marks, check_positions, check_propensity
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy, position_policy
 from kpay_lab.stats import Interval, wilson
 
@@ -77,6 +78,14 @@ def open_bandit(folder: str | Path, policy: str, campaign: str) -> BanditLog:
     context = _read(log_folder / "item_context.csv").set_index("item_id").sort_index()
     items = context.filter(like="item_feature")
     propensity = "propensity_score" if "propensity_score" in log else "action_prob"
+    file = f"{campaign}.csv"
+    for name in ("item_id", "position", "click", propensity):
+        if name not in log:
+            raise ValueError(f"{file} has no column {name}; it has: {', '.join(log)}")
+    check_positions("item_id", log["item_id"], 0, len(items) - 1, file=file)
+    check_positions("position", log["position"], 1, file=file)
+    check_marks("click", log["click"], file=file)
+    check_propensity(propensity, log[propensity], file=file)
     return BanditLog(
         action=log["item_id"].to_numpy(np.int64),
         position=log["position"].to_numpy(np.int64),
@@ -97,6 +106,12 @@ def off_policy(
     target's own `BanditLog.click_rate`.
     """
     by_position, _ = target.policy()
+    never_filled = np.setdiff1d(log.position, target.position)
+    if never_filled.size:
+        raise ValueError(
+            f"position holds {never_filled[0]}, which the target's log never fills; its policy "
+            "is not known there: leave such rows out"
+        )
     row = log.position - 1
     indicators = np.eye(len(by_position))[row]
     predicted = cross_fit(indicators, log.action, log.reward, log.n_actions, rng=rng)

@@ -224,3 +224,36 @@ def test_small_and_constant_segments_are_left_out_by_name():
     assert result.index[result["difference"].isna()].tolist() == ["flat", "tiny"]
     alone = effects_by_segment(data(frame.query("segment == 'flat'")), Metric("sales"), "segment")
     assert alone.isna().all(axis=None) and np.isnan(interaction_pvalue(alone))
+
+
+def test_a_copy_of_the_metric_is_no_covariate():
+    """What explains everything was not measured before: no variance is left to test with."""
+    frame = world(shift=1.0)
+    frame["copy"] = 2 * frame["sales"] + 1
+    with pytest.raises(ValueError, match=r"copy explains all of sales; .* before the assignment"):
+        estimate_effect(data(frame), Metric("sales", covariate="copy"))
+    only_new = frame.assign(sales=frame["sales"].where(frame["arm"] == "new", 0.0))
+    with pytest.raises(ValueError, match="copy explains all of sales"):
+        estimate_effect(data(only_new), Metric("sales", covariate="copy"))
+
+
+def test_a_ratio_that_is_the_same_for_all_is_refused():
+    frame = world().assign(clicks=lambda known: 3 * known["visits"])
+    with pytest.raises(ValueError, match="clicks / visits does not vary"):
+        estimate_effect(data(frame), Metric("clicks", per="visits"))
+
+
+def test_one_buyer_in_sixty_gives_numbers_without_a_warning(recwarn):
+    frame = world(60).assign(sales=0.0, none_before=0.0)
+    frame.loc[7, "sales"] = 5.0
+    metrics = [Metric("sales"), Metric("sales", covariate="none_before"), Metric("sales", "visits")]
+    result = analyse(data(frame, *metrics))
+    assert np.isfinite(result.effects[["low", "high", "pvalue", "p_holm"]]).all(axis=None)
+    assert [str(one.message) for one in recwarn] == []
+
+
+def test_numbers_too_large_to_square_are_refused():
+    frame = world()
+    frame["sales"] *= 1e200
+    with pytest.raises(ValueError, match="sales has no interval"):
+        estimate_effect(data(frame), Metric("sales"))

@@ -93,3 +93,10 @@ def test_sample_ratio_follows_the_planned_share():
 
 def test_small_samples_are_checked_exactly():
     assert sample_ratio(0, 10).pvalue == pytest.approx(2 / 2**10)
+
+
+def test_a_metric_is_not_its_own_covariate():
+    with pytest.raises(ValueError, match="sales is its own covariate; CUPED needs a column"):
+        Metric("sales", covariate="sales")
+    with pytest.raises(ValueError, match="sales is its own denominator"):
+        Metric("sales", per="sales")

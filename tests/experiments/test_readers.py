@@ -97,3 +97,30 @@ def test_a_cell_that_a_log_never_shows_is_unsupported():
     position = np.array([1, 1, 2])
     log = BanditLog(action, position, np.zeros(3), np.full(3, 0.5), 3, pd.DataFrame())
     assert log.unsupported_share() == 3 / 6  # of 2 positions and 3 items
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("7,1,0,0.5", r"item_id holds 7 in row 2 of men\.csv; .* from 0 to 1"),
+        ("0,0,0,0.5", r"position holds 0 in row 2 of men\.csv"),
+        ("0,1,,0.5", r"click holds nan in row 2 of men\.csv; it must be 0 or 1"),
+        ("0,1,0,1.5", r"action_prob holds 1\.5 in row 2 of men\.csv; it must be above 0"),
+    ],
+)
+def test_a_bandit_log_with_a_value_that_cannot_be_is_refused(tmp_path, row, message):
+    room = tmp_path / "random" / "men"
+    room.mkdir(parents=True)
+    (room / "men.csv").write_text(f"item_id,position,click,action_prob\n1,3,1,0.25\n{row}\n")
+    (room / "item_context.csv").write_text("item_id,item_feature_0\n1,0.5\n0,0.1\n")
+    with pytest.raises(ValueError, match=message):
+        open_bandit(tmp_path, "random", "men")
+
+
+def test_a_bandit_log_that_lacks_a_column_is_refused(tmp_path):
+    room = tmp_path / "bts" / "women"
+    room.mkdir(parents=True)
+    (room / "women.csv").write_text("item_id,click,action_prob\n1,1,0.25\n")
+    (room / "item_context.csv").write_text("item_id,item_feature_0\n1,0.5\n0,0.1\n")
+    with pytest.raises(ValueError, match=r"women\.csv has no column position; it has: item_id"):
+        open_bandit(tmp_path, "bts", "women")
