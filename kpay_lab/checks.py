@@ -104,6 +104,7 @@ def domain_faults(values: Mapping[str, Any]) -> list[str]:
         *_list_faults(values),
         *_model_faults(values),
         *_search_faults(values),
+        *_experiment_faults(values),
         *_data_faults(values),
     ]
 
@@ -239,6 +240,16 @@ def _search_faults(values: Mapping[str, Any]) -> list[str]:
         for choice in choices:
             faults += setting_faults(MODELS[name], {setting: choice}, f"search_space: {name}")
     return list(dict.fromkeys(faults))
+
+
+def _experiment_faults(values: Mapping[str, Any]) -> list[str]:
+    """Check the planned shares of an A/B test's arms; its arms are known from the data only."""
+    faults = []
+    for arm, share in values.get("planned_shares", {}).items():
+        is_number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not is_number or share <= 0:
+            faults.append(f"planned_shares gives {arm} {share!r}; a share is a number above 0")
+    return faults
 
 
 def _call_faults(

@@ -56,6 +56,8 @@ REFUSED = [
     ("02_interest_matrix", "weights", {"wacth": 1}, "no setting 'wacth'; did you mean 'watch'?"),
     ("02_interest_matrix", "weights", {"watch": -1}, "weights: watch is -1; it must be a number"),
     ("02_interest_matrix", "engine", "polars", "engine polars reads Parquet: set dataset"),
+    ("06_experiments", "planned_shares", {"control": 0}, "planned_shares gives control 0; a share"),
+    ("06_experiments", "planned_shares", {"new": "half"}, "gives new 'half'; a share is a number"),
     ("04_model_comparison", "models", {"esae": {}}, "did you mean 'ease'?"),
     ("04_model_comparison", "models", {"als": {"n_factors": 0}}, "n_factors is 0"),
     ("04_model_comparison", "models", {"popularity": {"half_life": -3}}, "half_life is -3"),

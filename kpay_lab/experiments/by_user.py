@@ -111,7 +111,7 @@ def _favourite_kinds(tables: Tables, start: pd.Timestamp) -> pd.Series:
 def _ab_data(users: pd.DataFrame) -> ABData:
     """Keep the metrics that have their columns and differ between users of an arm."""
     available = tuple(metric for metric in METRICS if set(metric.columns) <= set(users))
-    data = ABData(users.reset_index(), "user_id", "arm", "control", "treated", available)
+    data = ABData(users.reset_index(), "user_id", "arm", "control", ("treated",), available)
     varying = tuple(metric for metric in available if varies(data, metric))
     if not varying:
         raise TooLittleError("no money, click or purchase differs between users of an arm")

@@ -40,7 +40,7 @@ def cookie_cats(folder: str | Path) -> ABData:
     frame["rounds_capped_at_3000"] = frame["sum_gamerounds"].clip(upper=3000)
     names = ("retention_1", "retention_7", "sum_gamerounds", "rounds_capped_at_3000")
     metrics = tuple(Metric(name) for name in names)
-    return ABData(frame, "userid", "version", "gate_30", "gate_40", metrics)
+    return ABData(frame, "userid", "version", "gate_30", ("gate_40",), metrics)
 
 
 @dataclass(frozen=True)

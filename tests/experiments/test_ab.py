@@ -10,6 +10,7 @@ from kpay_lab.experiments.ab import (
     effects_by_segment,
     estimate_effect,
     interaction_pvalue,
+    permutation_test,
 )
 from kpay_lab.experiments.arms import ABData, Metric
 
@@ -33,7 +34,7 @@ def world(n=400, shift=0.0, seed=0):
 
 
 def data(frame, *metrics):
-    return ABData(frame, "user_id", "arm", "old", "new", metrics)
+    return ABData(frame, "user_id", "arm", "old", ("new",), metrics)
 
 
 def arms(frame, column):
@@ -174,7 +175,7 @@ def test_significance_is_judged_after_holm():
     alone_effect = alone.effects.loc["sales (CUPED)"]
     assert alone_effect.p_holm < 0.05
     assert alone.verdict("sales (CUPED)", value_per_unit=1, n_units=1).endswith("Ship it.")
-    noise = [Metric(name) for name in ("visits", "clicks", "before", "sales")]
+    noise = [Metric("visits"), Metric("clicks"), Metric("before"), Metric("clicks", per="visits")]
     crowd = analyse(data(frame, Metric("sales", covariate="before"), *noise))
     crowd_effect = crowd.effects.loc["sales (CUPED)"]
     assert crowd_effect.p_holm == pytest.approx(5 * alone_effect.pvalue)
@@ -189,6 +190,75 @@ def test_a_failed_sample_ratio_blocks_the_verdict():
     stake = {"value_per_unit": 1, "n_units": 1}
     assert not result.check.passed and result.worth("sales", **stake) is None
     assert result.verdict("sales", **stake).startswith("No verdict. Sample ratio")
+
+
+def test_a_planned_share_is_not_taken_for_missing_units():
+    frame = world(4000, shift=1.0)
+    treated = (frame["arm"] == "new").to_numpy()
+    frame = frame[~treated | (np.cumsum(treated) % 9 == 0)]
+    assert not analyse(data(frame, Metric("sales"))).check.passed
+    result = analyse(data(frame, Metric("sales")), planned_shares={"old": 0.9, "new": 0.1})
+    assert result.check.passed
+    said = result.verdict("sales", value_per_unit=1, n_units=1)
+    assert said.startswith("The treatment raises sales")
+
+
+def three_arms():
+    frame = world(3000)
+    frame["arm"] = np.array(["old", "a", "b"])[np.arange(3000) % 3]
+    frame["sales"] += 1.0 * (frame["arm"] == "b")
+    metrics = (Metric("sales"), Metric("visits"))
+    return ABData(frame, "user_id", "arm", "old", ("a", "b"), metrics)
+
+
+def test_each_arm_is_compared_with_the_control_and_all_are_one_family():
+    several = three_arms()
+    result = analyse(several)
+    assert result.effects["arm"].tolist() == ["a", "a", "b", "b"]
+    assert result.effects.index.tolist() == ["sales", "visits", "sales", "visits"]
+    for pair in several.pairs():
+        alone = analyse(pair).effects
+        mine = result.effects[result.effects["arm"] == pair.treatment]
+        pd.testing.assert_frame_equal(mine.drop(columns="p_holm"), alone.drop(columns="p_holm"))
+    smallest = result.effects["pvalue"].min()
+    assert result.effects["p_holm"].min() == pytest.approx(4 * smallest)
+    assert result.check.sizes == {"old": 1000, "a": 1000, "b": 1000}
+
+
+def test_a_verdict_names_its_arm():
+    result = analyse(three_arms())
+    stake = {"value_per_unit": 1, "n_units": 10}
+    assert result.verdict("sales", arm="b", **stake).startswith("Arm b raises sales")
+    assert "is not shown to change" in result.verdict("sales", arm="a", **stake)
+    assert result.worth("sales", arm="b", **stake).estimate == pytest.approx(10, rel=0.2)
+    with pytest.raises(ValueError, match="name the arm: a, b"):
+        result.verdict("sales", **stake)
+    with pytest.raises(ValueError, match="no arm 'c' in the result; it has: a, b"):
+        result.worth("sales", arm="c", **stake)
+
+
+def test_a_metric_with_and_without_cuped_counts_once_in_the_family():
+    """They ask one question: whether sales change."""
+    frame = world(shift=0.2)
+    plain, adjusted = Metric("sales"), Metric("sales", covariate="before")
+    others = [Metric("visits"), Metric("clicks", per="visits")]
+    found = analyse(data(frame, plain, adjusted, *others)).effects["p_holm"]
+    without_plain = analyse(data(frame, adjusted, *others)).effects["p_holm"]
+    without_adjusted = analyse(data(frame, plain, *others)).effects["p_holm"]
+    assert found.drop("sales").to_dict() == pytest.approx(without_plain.to_dict(), rel=1e-12)
+    assert found["sales"] == pytest.approx(without_adjusted["sales"], rel=1e-12)
+
+
+def test_shuffled_arms_are_those_of_scipy():
+    frame = world(60, shift=0.5)
+    old, new = arms(frame, "sales")
+    options = {"permutation_type": "independent", "n_resamples": 20_000}
+    theirs = stats.permutation_test(
+        (new, old), lambda a, b: a.mean() - b.mean(), rng=np.random.default_rng(1), **options
+    )
+    rng = np.random.default_rng(0)
+    ours = permutation_test(data(frame), "sales", rng=rng, n_permutations=20_000)
+    assert ours == pytest.approx(theirs.pvalue, abs=3.5 * np.sqrt(theirs.pvalue / 10_000))
 
 
 def test_an_unknown_metric_is_named():

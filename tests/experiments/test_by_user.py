@@ -60,7 +60,7 @@ def test_the_fast_a_a_test_decides_as_welch_on_the_ratio_does():
     for split in splits:
         arm = np.where(split, "a", "b")
         frame = pd.DataFrame({"unit": range(300), "arm": arm, "s": sums, "n": counts})
-        found = estimate_effect(ABData(frame, "unit", "arm", "a", "b", ()), Metric("s", per="n"))
+        found = estimate_effect(ABData(frame, "unit", "arm", "a", ("b",), ()), Metric("s", per="n"))
         rejected.append(found.pvalue < 0.05)
     assert by_user == pytest.approx(np.mean(rejected), abs=0.015)
 

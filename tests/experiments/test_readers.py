@@ -37,7 +37,7 @@ def test_a_small_bandit_log_is_read(tmp_path):
 def test_cookie_cats_fails_the_sample_ratio_and_gets_no_verdict():
     result = analyse(cookie_cats(DATA / "cookie-cats"))
     check = result.check
-    assert (check.n_control, check.n_treatment) == (44_700, 45_489)
+    assert check.sizes == {"gate_30": 44_700, "gate_40": 45_489}
     assert round(check.pvalue, 4) == 0.0086 and not check.passed
     assert result.worth("retention_7", value_per_unit=1, n_units=1) is None
 

@@ -41,7 +41,7 @@ def draw(rng, n=N, shift=0.0):
         "visits": visits,
         "clicks": rng.binomial(visits, taste),
     }
-    return ABData(pd.DataFrame(frame), "user_id", "arm", "old", "new", ())
+    return ABData(pd.DataFrame(frame), "user_id", "arm", "old", ("new",), ())
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +81,10 @@ def test_by_exposure_an_a_a_test_rejects_too_often_and_by_unit_it_does_not():
         units = per_unit(log.assign(shown=1.0), "user", "arm", ["click", "shown"])
         metric = Metric("click", per="shown")
         by_row.append(
-            estimate_effect(ABData(log, "row", "arm", "old", "new", ()), Metric("click")).pvalue
+            estimate_effect(ABData(log, "row", "arm", "old", ("new",), ()), Metric("click")).pvalue
         )
         by_unit.append(
-            estimate_effect(ABData(units, "user", "arm", "old", "new", ()), metric).pvalue
+            estimate_effect(ABData(units, "user", "arm", "old", ("new",), ()), metric).pvalue
         )
     rates = [np.mean(np.array(p) < 0.05) for p in (by_row, by_unit)]
     print(f"A/A by exposure {rates[0]:.4f}, by user {rates[1]:.4f}")
@@ -94,7 +94,9 @@ def test_by_exposure_an_a_a_test_rejects_too_often_and_by_unit_it_does_not():
 
 def test_the_sample_ratio_check_rejects_one_percent_of_fair_splits():
     sizes = np.random.default_rng(0).binomial(50_000, 0.5, 10_000)
-    failed = np.mean([not sample_ratio(50_000 - k, k).passed for k in sizes.tolist()])
+    failed = np.mean(
+        [not sample_ratio({"old": 50_000 - k, "new": k}).passed for k in sizes.tolist()]
+    )
     print(f"SRM false alarms {failed:.4f}")
     assert failed == pytest.approx(0.01, abs=slack(0.01, 10_000))
 
