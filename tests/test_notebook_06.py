@@ -1,10 +1,14 @@
 """Notebooks 06 and 07 (case B) by running them: what their metrics say must fit together."""
 
+import json
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.running import kpay_run
+from tests.warm import run_warm
 
 NAME = "06_experiments"
 POLICIES = ("uniform", "popularity", "content", "ease")
@@ -73,6 +77,67 @@ def test_no_user_is_on_a_page(smoke, case):
     for folder, name in ((smoke[0], NAME), (case[0], "07_case_study")):
         page = (folder / f"{name}.html").read_text(encoding="utf-8")
         assert not re.search(r"\bu0\d{4}\b", page)
+
+
+def three_arms(folder, planned):
+    """Write a test of three arms; arm b sells more, to those in the north."""
+    rng = np.random.default_rng(0)
+    n = 3000
+    arm = rng.choice(list(planned), n, p=list(planned.values()))
+    north = rng.random(n) < 0.5
+    before = rng.exponential(20, n)
+    units = {
+        "player": [f"p{number}" for number in range(n)],
+        "group": arm,
+        "sales": before + rng.exponential(10, n) + 15 * ((arm == "b") & north),
+        "sales_before": before,
+        "region": np.where(north, "north", "south"),
+        "comment": "text",
+    }
+    path = folder / "my_test.csv"
+    pd.DataFrame(units).to_csv(path, index=False)
+    return path
+
+
+FILE = {
+    "dataset": "ab_test",
+    "unit_column": "player",
+    "arm_column": "group",
+    "control_arm": "old",
+    "segment_columns": ["region"],
+}
+
+
+def test_a_file_of_three_arms_is_analysed_with_its_planned_shares(tmp_path):
+    planned = {"old": 0.8, "a": 0.1, "b": 0.1}
+    path = three_arms(tmp_path, planned)
+    asked = FILE | {"data_dir": str(path), "planned_shares": planned}
+    run = run_warm(NAME, tmp_path / "out", **asked)
+    assert run.warned == [] and "nan" not in run.printed
+    assert "columns that are not used: comment" in run.printed
+    found = run.metrics
+    assert found["ab/units"] == 3000 and found["srm/passed"] is True
+    assert found["effect/b/sales (CUPED)/low"] > 0
+    assert found["effect/a/sales (CUPED)/low"] < 0 < found["effect/a/sales (CUPED)/high"]
+    assert found["verdict/a"].startswith("Arm a is not shown to change sales")
+    assert found["verdict/b"].startswith("Arm b raises sales")
+    assert found["segments/b/interaction_pvalue"] < 1e-3 < found["segments/a/interaction_pvalue"]
+    assert found["placebo/b/pvalue"] < 0.05 < found["placebo/a/pvalue"]
+    unplanned = run_warm(NAME, tmp_path / "unplanned", **(FILE | {"data_dir": str(path)}))
+    assert unplanned.metrics["srm/passed"] is False
+    assert unplanned.metrics["verdict/b"].startswith("No verdict.")
+
+
+def test_a_file_is_given_by_the_command_line(tmp_path):
+    path = three_arms(tmp_path, {"old": 0.5, "new": 0.5})
+    columns = {key: value for key, value in FILE.items() if key.endswith(("_column", "_arm"))}
+    settings = [f"--set={key}={value}" for key, value in columns.items()]
+    given = ["--profile", "ab-test", "--data", str(path), *settings]
+    folder, metrics = kpay_run(tmp_path / "runs", *given)
+    found = metrics[NAME]
+    assert found["effect/sales/low"] < found["effect/sales"] < found["effect/sales/high"]
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert str(path) in json.dumps(manifest)
 
 
 @pytest.mark.slow

@@ -1,11 +1,12 @@
 """Readers of two public data sets: an A/B test of a game, and the logs of a shop's policies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.experiments.ab_files import read_ab_test
 from kpay_lab.experiments.arms import ABData, Metric
 from kpay_lab.experiments.checking import check_marks, check_positions, check_propensity
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy, position_policy
@@ -36,11 +37,17 @@ def cookie_cats(folder: str | Path) -> ABData:
     Rounds are compared as they are and, beside it, capped at 3,000: one player of the control
     arm has 49,854, the next 2,961. The arms, 44,700 and 45,489, fail the sample-ratio check.
     """
-    frame = _read(Path(folder) / "cookie_cats.csv").astype({"userid": str})
-    frame["rounds_capped_at_3000"] = frame["sum_gamerounds"].clip(upper=3000)
-    names = ("retention_1", "retention_7", "sum_gamerounds", "rounds_capped_at_3000")
-    metrics = tuple(Metric(name) for name in names)
-    return ABData(frame, "userid", "version", "gate_30", ("gate_40",), metrics)
+    data = read_ab_test(
+        Path(folder) / "cookie_cats.csv",
+        unit="userid",
+        arm="version",
+        control="gate_30",
+        metrics=["retention_1", "retention_7", "sum_gamerounds"],
+    )
+    capped = data.frame["sum_gamerounds"].clip(upper=3000)
+    frame = data.frame.assign(rounds_capped_at_3000=capped)
+    metrics = (*data.metrics, Metric("rounds_capped_at_3000"))
+    return replace(data, frame=frame, metrics=metrics)
 
 
 @dataclass(frozen=True)
