@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.running import kpay_run
+from kpay_lab.data.money import MARGIN
+from kpay_lab.report.params import read_notebooks
+from tests.running import ROOT, kpay_run
 from tests.warm import run_warm
 
 NAME = "06_experiments"
@@ -39,9 +41,10 @@ def test_by_user_an_a_a_test_keeps_its_promise(metrics):
 
 def test_the_verdict_is_worth_the_effect_times_the_customers(metrics):
     assert metrics["srm/passed"] is True
-    effect = metrics["effect/revenue (CUPED)"]
+    effect = metrics["effect/profit (CUPED)"]
+    assert "a profit of" in metrics["verdict"] and "in 20 days" in metrics["verdict"]
     assert metrics["verdict/worth"] == pytest.approx(2000 * effect)
-    assert 0 < metrics["cuped/revenue/variance_left"] < 1.1
+    assert 0 < metrics["cuped/profit/variance_left"] < 1.1
 
 
 def test_three_ways_agree_in_the_simulated_world(metrics):
@@ -71,6 +74,20 @@ def test_case_b_is_played_to_its_end(case):
     assert low < found["case_b/coupon"] < high
     assert found["case_b/coupon/covered"] is (low <= found["case_b/coupon/truth"] <= high)
     assert found["case_b/order/expected revenue"] > 0
+
+
+def test_one_margin_is_the_default_wherever_money_decides():
+    notebooks = read_notebooks(ROOT / "notebooks")
+    deciding = ("05_sales_conversion", NAME, "07_case_study")
+    margins = {notebooks[name].defaults["margin"] for name in deciding}
+    assert margins == {MARGIN}
+
+
+def test_the_coupon_sells_more_and_costs_its_price(smoke, metrics):
+    """A fifth off a price, of which 0.6 is margin, leaves a profit of 0.4 of the price."""
+    means = pd.read_csv(smoke[0] / NAME / "tables" / "naive_means.csv").set_index("arm")
+    assert means.loc["control", "profit"] == pytest.approx(0.6 * means.loc["control", "revenue"])
+    assert means.loc["treated", "profit"] == pytest.approx(0.5 * means.loc["treated", "revenue"])
 
 
 def test_no_user_is_on_a_page(smoke, case):

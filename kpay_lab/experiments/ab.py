@@ -183,45 +183,62 @@ class ABResult:
         return fig
 
     def worth(
-        self, name: str, *, value_per_unit: float, n_units: int, arm: str | None = None
+        self, name: str, *, value_per_unit: float | None, n_units: int, arm: str | None = None
     ) -> Interval | None:
-        """Return the money that a metric's change brings: d · value per unit · units.
+        """Return the profit that a metric's change brings: d · value per unit · units.
 
-        ``value_per_unit`` is the money that one more of the metric is worth (1 if it is money),
+        ``value_per_unit`` is the profit that one more of the metric brings (1 if it is profit),
         ``n_units`` how many units the decision reaches; ``arm`` is needed where several were
-        treated. None after a failed sample ratio.
+        treated. None after a failed sample ratio, or where the value is None: not known.
         """
         effect = self._effect(name, arm)
-        if not self.check.passed:
+        if not self.check.passed or value_per_unit is None:
             return None
         scale = value_per_unit * n_units
         low, high = sorted((effect["low"] * scale, effect["high"] * scale))
         return Interval(effect["difference"] * scale, low, high)
 
     def verdict(
-        self, name: str, *, value_per_unit: float, n_units: int, arm: str | None = None
+        self,
+        name: str,
+        *,
+        value_per_unit: float | None,
+        n_units: int,
+        arm: str | None = None,
+        currency: str = "in the account's currency",
+        period: str = "the time of the test",
     ) -> str:
-        """Say what to do about a metric, and what it is `worth`.
+        """Say what to do about a metric, and what it is `worth`, in which currency and time.
 
-        A failed sample ratio blocks the verdict.
+        A failed sample ratio blocks the verdict; without a value per unit it has no advice.
         """
-        worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units, arm=arm)
-        if worth is None:
-            return f"No verdict. {self.check.sentence()}"
         effect = self._effect(name, arm)
+        if not self.check.passed:
+            return f"No verdict. {self.check.sentence()}"
+        worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units, arm=arm)
         who = "The treatment" if len(self.treatments) == 1 else f"Arm {effect['arm']}"
-        if effect["p_holm"] >= 1 - self.level:
+        is_shown = effect["p_holm"] < 1 - self.level
+        if not is_shown:
             conclusion = "is not shown to change"
-            advice = "Keep testing, or stop."
         else:
             conclusion = "raises" if effect["difference"] > 0 else "lowers"
-            advice = "Ship it." if worth.estimate > 0 else "Keep the control."
-        return (
+        sentences = [
             f"{who} {conclusion} {name}: difference {effect['difference']:+.4g}, "
             f"{self.level:.0%} interval {effect['low']:+.4g} to {effect['high']:+.4g}, "
-            f"Holm p = {effect['p_holm']:.2g}. For {n_units:,} units that is worth "
-            f"{worth.estimate:+,.0f} ({worth.low:+,.0f} to {worth.high:+,.0f}). {advice}"
-        )
+            f"Holm p = {effect['p_holm']:.2g}."
+        ]
+        if worth is not None:
+            sentences.append(
+                f"For {n_units:,} units that is a profit of {worth.estimate:+,.0f} {currency} "
+                f"({worth.low:+,.0f} to {worth.high:+,.0f}) in {period}."
+            )
+        if not is_shown:
+            sentences.append("Keep testing, or stop.")
+        elif worth is None:
+            sentences.append("What one more is worth is not said, so there is no advice.")
+        else:
+            sentences.append("Ship it." if worth.estimate > 0 else "Keep the control.")
+        return " ".join(sentences)
 
     def _effect(self, name: str, arm: str | None) -> pd.Series:
         """Return the effect on a metric of an arm, which may go unsaid where there is one."""

@@ -9,6 +9,10 @@ import tea_tasting
 from scipy.stats import chisquare
 from tea_tasting.aggr import Aggregates
 
+from kpay_lab.data.money import gross_profit
+
+PROFIT = "profit"  # the column of what a unit earns us
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -178,6 +182,37 @@ class ABData:
         control = (arm == self.control).to_numpy(bool)
         treatment = (arm == self.treatment).to_numpy(bool)
         return control, treatment
+
+
+def with_profit(data: ABData, revenue: str, *, margin: float, coupon_price: float = 1.0) -> ABData:
+    """Compare what a unit earns us in place of what it paid.
+
+    The column ``profit`` is the `gross_profit` of the revenue, in which every treated unit pays
+    ``coupon_price`` of a price; metrics of the revenue become metrics of the profit. Covariates
+    stay: what a unit paid before tells as much of its profit.
+
+    Raises
+    ------
+    ValueError
+        If no metric is made of the revenue, or there is a column of this name already.
+    """
+    columns = [metric.column for metric in data.metrics]
+    if revenue not in columns:
+        made_of = ", ".join(dict.fromkeys(columns))
+        raise ValueError(f"no metric is made of {revenue!r}; they are made of: {made_of}")
+    if PROFIT in data.frame:
+        raise ValueError(
+            f"there is a column {PROFIT} already; leave it out, or compare it as it is"
+        )
+    is_treated = (data.frame[data.arm] != data.control).to_numpy()
+    paid = data.frame[revenue].to_numpy(np.float64)
+    profit = gross_profit(paid, margin, has_coupon=is_treated, coupon_price=coupon_price)
+    metrics = []
+    for metric in data.metrics:
+        is_money = metric.column == revenue
+        metrics.append(replace(metric, column=PROFIT) if is_money else metric)
+    frame = data.frame.assign(**{PROFIT: profit})
+    return replace(data, frame=frame, metrics=tuple(metrics))
 
 
 def varies(data: ABData, metric: Metric) -> bool:

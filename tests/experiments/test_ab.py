@@ -153,6 +153,27 @@ def test_the_verdict_is_worth_difference_times_value_times_units():
     assert "raises sales" in said and said.endswith("Ship it.")
 
 
+def test_a_verdict_names_currency_and_period():
+    result = analyse(data(world(shift=1.0), Metric("sales")))
+    stake = {"value_per_unit": 1.0, "n_units": 1000}
+    worth = result.worth("sales", **stake)
+    said = result.verdict("sales", **stake, currency="yuan", period="60 days")
+    interval = f"({worth.low:+,.0f} to {worth.high:+,.0f})"
+    assert f"a profit of {worth.estimate:+,.0f} yuan {interval} in 60 days." in said
+    unsaid = result.verdict("sales", **stake)
+    assert "in the account's currency" in unsaid and "in the time of the test" in unsaid
+
+
+def test_without_a_value_a_change_is_told_and_no_money():
+    result = analyse(data(world(shift=1.0), Metric("visits"), Metric("sales")))
+    said = result.verdict("sales", value_per_unit=None, n_units=1000)
+    assert said.startswith("The treatment raises sales") and "profit of" not in said
+    assert said.endswith("What one more is worth is not said, so there is no advice.")
+    assert result.worth("sales", value_per_unit=None, n_units=1000) is None
+    unshown = result.verdict("visits", value_per_unit=None, n_units=1000)
+    assert unshown.endswith("Keep testing, or stop.")
+
+
 def test_a_cost_that_rises_keeps_the_control_and_swaps_the_ends():
     result = analyse(data(world(shift=1.0), Metric("sales")))
     worth = result.worth("sales", value_per_unit=-1.0, n_units=10)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kpay_lab.experiments.arms import ABData, Metric, per_unit, sample_ratio
+from kpay_lab.experiments.arms import ABData, Metric, per_unit, sample_ratio, with_profit
 
 
 def frame():
@@ -43,6 +43,20 @@ def test_the_arms_are_told_apart():
 def test_data_that_cannot_be_compared_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         data(frame().assign(**change))
+
+
+def test_profit_takes_the_place_of_revenue():
+    """At a margin of 0.6 and with a fifth off, 8 paid leave 4, and 10 without a coupon 6."""
+    table = frame().assign(sales=[10.0, 8.0, 0.0, 16.0], before=[1.0, 2.0, 3.0, 5.0])
+    metrics = (Metric("sales"), Metric("sales", covariate="before"), Metric("visits"))
+    found = with_profit(data(table, *metrics), "sales", margin=0.6, coupon_price=0.8)
+    assert [metric.name for metric in found.metrics] == ["profit", "profit (CUPED)", "visits"]
+    assert found.frame["profit"].tolist() == pytest.approx([6.0, 4.0, 0.0, 8.0])
+    assert found.frame["sales"].tolist() == table["sales"].tolist()
+    with pytest.raises(ValueError, match="no metric is made of 'revenue'; they are made of: sales"):
+        with_profit(data(table, *metrics), "revenue", margin=0.6)
+    with pytest.raises(ValueError, match="there is a column profit already"):
+        with_profit(found, "visits", margin=0.6)
 
 
 def test_one_arm_named_twice_is_refused():
