@@ -63,6 +63,7 @@ def test_bandits_and_the_loop_leave_their_traces(smoke, metrics):
     chance = "ease, 10% by chance"
     assert metrics[f"feedback/{chance}/coverage"] > metrics["feedback/popularity/coverage"]
     assert metrics["feedback/popularity/gini"] > metrics[f"feedback/{chance}/gini"]
+    assert metrics["sequential/users"] < metrics["ab/units"]  # the last comers are not known yet
     pictures = {path.stem for path in (smoke[0] / NAME / "figures").glob("*.png")}
     assert {"aa", "effects", "power", "regret", "three_ways", "feedback"} <= pictures
 
