@@ -1,7 +1,7 @@
 """Estimate what a treatment changes, what the change is worth, and in which segments."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEAST_SHARE_LEFT = 1e-9  # of a metric's variance, by a covariate that is no copy of it
+MOST_SKEWNESS = 0.3  # of a difference; beyond it Welch's test at 5 % rejects 7 % or more
 MIN_UNITS_PER_ARM = 30  # of a segment; with fewer its standard error is too uncertain
 COLUMNS = ["control", "treatment", "difference", "low", "high", "pvalue"]
 
@@ -147,11 +148,19 @@ class ABResult:
         adjusted for all of them; a metric with and without CUPED counts once.
     level : float
         Confidence level of the intervals.
+    skewed : mapping of metric to warning
+        Metrics too skewed for arms of such unequal size; their p-values and intervals mislead.
     """
 
     check: SampleRatio
     effects: pd.DataFrame
     level: float
+    skewed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes p-values and intervals doubtful, in words."""
+        return tuple(dict.fromkeys(self.skewed.values()))
 
     def table(self) -> pd.DataFrame:
         """Return the effects, a row a metric and treated arm."""
@@ -232,6 +241,8 @@ class ABResult:
                 f"For {n_units:,} units that is a profit of {worth.estimate:+,.0f} {currency} "
                 f"({worth.low:+,.0f} to {worth.high:+,.0f}) in {period}."
             )
+        if name in self.skewed:
+            sentences.append(self.skewed[name])
         if not is_shown:
             sentences.append("Keep testing, or stop.")
         elif worth is None:
@@ -283,7 +294,38 @@ def analyse(
             has_less_noise.append(metric.covariate is not None)
     table = _with_holm(effects, questions, has_less_noise)
     table.insert(0, "arm", np.repeat(data.treatments, len(data.metrics)))
-    return ABResult(check, table, level)
+    return ABResult(check, table, level, _skewness_warnings(data))
+
+
+def _skewness_warnings(data: ABData) -> dict[str, str]:
+    """Return a warning for each mean whose difference is too skewed for a t-test in some pair.
+
+    With m₂ and m₃ the moments of all units around the means of their arms, the skewness of a
+    difference of means is m₃ (1/n₁² − 1/n₀²) / (m₂ (1/n₁ + 1/n₀))^1.5. It is 0 for arms of equal
+    size, however skewed the metric.
+    """
+    warnings = {}
+    for pair in data.pairs():
+        n_control, n_treated = pair.sizes.values()
+        for metric in pair.metrics:
+            if metric.per is None and _skewness(pair, metric.column) > MOST_SKEWNESS:
+                warnings[metric.name] = (
+                    f"{metric.column} is skewed and the arms are {n_control:,} : {n_treated:,}: "
+                    "Welch's p-value and interval mislead. Hold them against shuffled arms "
+                    "(permutation_test), or compare its logarithm."
+                )
+    return warnings
+
+
+def _skewness(pair: ABData, column: str) -> float:
+    """Return the absolute skewness of the difference of an arm's mean from the control's."""
+    values = pair.frame[column].to_numpy(np.float64)
+    residuals = np.concatenate([values[rows] - values[rows].mean() for rows in pair.arms])
+    n_control, n_treated = pair.sizes.values()
+    second_moment = np.mean(residuals**2)
+    third_moment = np.mean(residuals**3)
+    scale = (second_moment * (1 / n_treated + 1 / n_control)) ** 1.5
+    return float(abs(third_moment * (1 / n_treated**2 - 1 / n_control**2)) / scale)
 
 
 def permutation_test(

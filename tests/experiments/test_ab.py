@@ -282,6 +282,27 @@ def test_shuffled_arms_are_those_of_scipy():
     assert ours == pytest.approx(theirs.pvalue, abs=3.5 * np.sqrt(theirs.pvalue / 10_000))
 
 
+def skewed(share, n=1000):
+    """Revenue of which a twentieth of the units have any, and a few very much."""
+    rng = np.random.default_rng(0)
+    frame = world(n)
+    frame["arm"] = np.where(np.arange(n) < share * n, "new", "old")
+    frame["sales"] = (rng.random(n) < 0.05) * rng.lognormal(3, 1, n)
+    return data(frame, Metric("sales"), Metric("visits"))
+
+
+def test_skewed_money_in_unequal_arms_gets_a_warning():
+    planned = {"old": 0.9, "new": 0.1}
+    result = analyse(skewed(0.1), planned_shares=planned)
+    (warning,) = result.warnings
+    assert warning.startswith("sales is skewed and the arms are 900 : 100")
+    assert "permutation_test" in warning and "logarithm" in warning
+    stake = {"value_per_unit": 1, "n_units": 1}
+    assert warning in result.verdict("sales", **stake)
+    assert warning not in result.verdict("visits", **stake)
+    assert analyse(skewed(0.5)).warnings == ()
+
+
 def test_an_unknown_metric_is_named():
     result = analyse(data(world(), Metric("sales")))
     with pytest.raises(ValueError, match="no metric 'revenue' in the result; it has: sales"):
