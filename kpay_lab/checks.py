@@ -11,9 +11,11 @@ because importing them takes a second.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from kpay_lab.report.files import project_root
@@ -26,6 +28,11 @@ from kpay_lab.report.params import (
     read_notebook,
 )
 from kpay_lab.report.profile import Domain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kpay_lab.data.mapping import LogMapping
 
 INJECTED_HEADING = "# Parameters\n"  # first line of the cell that papermill injects
 ASSIGNMENT = re.compile(r"^(\w+) = ", re.MULTILINE)
@@ -105,6 +112,7 @@ def domain_faults(values: Mapping[str, Any]) -> list[str]:
         *_model_faults(values),
         *_search_faults(values),
         *_experiment_faults(values),
+        *_mapping_faults(values),
         *_data_faults(values),
     ]
 
@@ -113,17 +121,52 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     """Return the tables that a notebook with these parameters will find."""
     from kpay_lab.data import sources
 
-    return sources.tables_of(values.get("dataset", "simulated"), values.get("data_dir"))
+    dataset = values.get("dataset", "simulated")
+    mapping = _mapping(values)
+    folder = values.get("data_dir")
+    tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types)
+    if dataset == "tables" and folder is not None:
+        from kpay_lab.data.reading import tables_by_type
+
+        tables |= tables_by_type(folder, mapping)
+    return tables
 
 
 def files_of(values: Mapping[str, Any]) -> list[Path]:
     """Return the data files that a notebook with these parameters will read, if that is known."""
     from kpay_lab.data import sources
 
-    return sources.files_of(values.get("dataset", "simulated"), values.get("data_dir"))
+    dataset = values.get("dataset", "simulated")
+    mapping = _mapping(values)
+    return sources.files_of(dataset, values.get("data_dir"), mapping.files, mapping.event_types)
+
+
+def _mapping(values: Mapping[str, Any]) -> "LogMapping":
+    """Return what is said of the meaning of files; the empty mapping where nonsense is said."""
+    from kpay_lab.data.mapping import LogMapping
+
+    return LogMapping() if _mapping_faults(values) else LogMapping.of(values.get("mapping"))
+
+
+def _mapping_faults(values: Mapping[str, Any]) -> list[str]:
+    """Check what is said of the meaning of files, and that there are files to say it of."""
+    said = values.get("mapping")
+    if not said:
+        return []
+    from kpay_lab.data.mapping import LogMapping
+
+    try:
+        LogMapping.of(said)
+    except ValueError as error:
+        return str(error).splitlines()
+    dataset = values.get("dataset", "tables")
+    if dataset != "tables":
+        return [f"mapping says what your own files mean, but dataset is {dataset}; use --data"]
+    return []
 
 
 def _time_faults(values: Mapping[str, Any]) -> list[str]:
+    """Check the time zone, the window, and the shares into which time is divided."""
     faults = []
     zone = values.get("time_zone", "UTC")
     zones = available_timezones()
@@ -190,6 +233,7 @@ def _model_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def _weight_faults(weights: Mapping[str, Any]) -> list[str]:
+    """Check each weight of interest, and only if all are valid what they make together."""
     from kpay_lab.interest.weighting import InterestWeights
     from kpay_lab.settings import setting_faults
 
@@ -284,7 +328,13 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
     if engine != "memory" and {"dataset", "data_dir", "duplicates"} <= values.keys():
         from kpay_lab.interest.engines import engine_faults
 
-        faults += engine_faults(engine, dataset, values["data_dir"], values["duplicates"])
+        faults += engine_faults(
+            engine,
+            dataset,
+            values["data_dir"],
+            values["duplicates"],
+            has_mapping=bool(values.get("mapping")),
+        )
     if dataset == "simulated" or "data_dir" not in values:
         return faults
     if not values["data_dir"]:
@@ -331,9 +381,13 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
     """Check the headers, and that they have what the other parameters need."""
     from kpay_lab.data.reading import read_headers
 
-    columns, faults = read_headers(folder)
+    if _mapping_faults(values):  # said already; headers cannot be understood without it
+        return []
+    columns, faults = read_headers(folder, _mapping(values))
     if faults:
-        return [f"data_dir: {fault}" for fault in faults]
+        *others, last = faults
+        check = f"kpay check {shlex.quote(str(folder))} shows more, and proposes a mapping"
+        return [f"data_dir: {fault}" for fault in (*others, f"{last}; {check}")]
     engine = values.get("engine", "memory")
     if engine != "memory":
         from kpay_lab.interest.engines import event_files
@@ -355,6 +409,77 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
         choices = hint(outcome, user_columns)
         faults.append(f"outcome is {outcome!r}; choose next tag or a column of the users{choices}")
     return faults
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A log that no report can rest on.
+
+    Parameters
+    ----------
+    source : str
+    message : str
+        Why, and what to do.
+    rows : DataFrame, optional
+        What was set aside, for whoever must mend the data.
+    """
+
+    source: str
+    message: str
+    rows: "pd.DataFrame | None" = None
+
+
+def look_first(parameters: Mapping[str, Mapping[str, Any]]) -> list[str] | Refused:
+    """Read the logs that notebooks will read, before any of them starts.
+
+    Parameters
+    ----------
+    parameters : mapping of notebook to its parameters
+        Those that read files of the user's own into memory count.
+
+    Returns
+    -------
+    list of str, or Refused
+        Two lines of what was understood of each log; or the refusal that a notebook would end
+        with.
+    """
+    asked: dict[str, list[Mapping[str, Any]]] = {}
+    for values in parameters.values():
+        is_read = values.get("dataset") == "tables" and values.get("data_dir")
+        if is_read and values.get("engine", "memory") == "memory":
+            key = repr((values["data_dir"], values.get("mapping")))
+            asked.setdefault(key, []).append(values)
+    lines = []
+    for group in asked.values():
+        answer = _look_at_log(group)
+        if isinstance(answer, Refused):
+            return answer
+        lines += answer
+    return lines
+
+
+def _look_at_log(group: Sequence[Mapping[str, Any]]) -> list[str] | Refused:
+    """Read one log, and ask the gate of each notebook."""
+    from kpay_lab.data.door import BrokenLogError, Gate, read_log
+    from kpay_lab.data.understanding import understood_of
+
+    folder = group[0]["data_dir"]
+    mapping = _mapping(group[0])
+    settings = ("since", "until", "ids", "duplicates", "max_rejected", "min_events")
+    gates = []
+    for values in group:
+        gate = Gate(**{name: values[name] for name in settings if name in values})
+        if gate not in gates:
+            gates.append(gate)
+    try:
+        log = read_log(folder, mapping=mapping)
+        for gate in gates:
+            gate.admit(log)
+    except BrokenLogError as error:
+        return Refused(folder, str(error), error.rejected.evidence())
+    except ValueError as error:
+        return Refused(folder, str(error))
+    return understood_of(folder, mapping, log.tables, log.rejected).brief()
 
 
 DOMAIN = Domain(tables_of=tables_of, files_of=files_of, faults_of=domain_faults)

@@ -7,16 +7,16 @@ REQUIRED = {
     "events": "user_id item_id",
     "items": "item_id",
     "users": "user_id",
-    "orders": "user_id item_id timestamp amount",
+    "orders": "user_id timestamp",
     "exposures": "user_id item_id timestamp",
 }
 OPTIONAL = {
     "events": "timestamp watch_time duration like_count comment_count share_count question_count "
-    "progress rating source_item_id session_id part",
+    "progress rating source_item_id session_id part comment_text",
     "items": "kind title description category brand host price duration published_at promotes "
     "reviewed author_verified",
     "users": "age gender occupation consent",  # any further column is kept
-    "orders": "refund_amount refunded_at",
+    "orders": "item_id amount refund_amount refunded_at status source_item_id",
     "exposures": "position propensity treatment policy clicked purchased",
 }
 
@@ -27,14 +27,90 @@ LARGEST = ("duration", "progress")
 
 ITEM_KINDS = ("course", "report", "book", "live", "short_video", "other")
 
-_OTHER_NAMES = {
-    "item_id": "content_id course_id video_id 内容 课程",
-    "user_id": "uid 用户",
-    "timestamp": "时间 time datetime",
-    "watch_time": "观看时长 play_time",
-    "like_count": "点赞 likes",
-    "comment_count": "评论 comments",
-    "purchased": "purchase",
+# Other names for our columns. A bar parts ranks: where a file has names of several ranks for one
+# column, the earliest wins; two of one rank are refused. Case, spaces, signs and a unit in brackets
+# count for nothing (`data.headers`), so that `user_id` stands for `User ID` and `userId` too.
+OTHER_NAMES = {
+    "user_id": "uid visitor_id customer_id member_id buyer_id account_id viewer_id student_id "
+    "learner_id 用户id 用户编号 会员id 会员编号 客户id 客户编号 买家id 学员id 学员编号 学生id "
+    "观众id 账号id 访客id 粉丝id | openid open_id distinct_id | unionid | user visitor customer "
+    "member buyer viewer student learner 用户 会员 客户 买家 顾客 学员 学生 观众 账号 访客",
+    "item_id": "content_id course_id video_id product_id goods_id movie_id book_id live_id "
+    "room_id stream_id lesson_id article_id report_id iid 内容id 课程id 视频id 商品id 直播间id "
+    "直播id 物品id 作品id 图书id 产品id 报告id 内容编号 课程编号 视频编号 商品编号 产品编号 | "
+    "item content course video product goods movie book lesson article 内容 课程 视频 商品 直播间 "
+    "直播 物品 作品 图书 产品 sku sku_id | title item_name course_name course_title product_name "
+    "课程名称 内容名称 商品名称 商品标题 视频标题 课程标题 内容标题",
+    "timestamp": "ts event_time event_timestamp time_stamp action_time occurred_at viewed_at "
+    "watched_at 时间戳 行为时间 发生时间 事件时间 操作时间 | time datetime date event_date "
+    "date_watched created_at create_time 时间 日期 访问时间 浏览时间 创建时间",
+    "watch_time": "watch_duration watching_time watched_time watch_seconds seconds_watched "
+    "watch_minutes minutes_watched play_time play_duration dwell_time 观看时长 播放时长 收看时长 "
+    "观看秒数 观看分钟数 播放秒数 | 学习时长 停留时长",
+    "duration": "length video_duration video_length course_duration item_duration "
+    "content_duration 时长 总时长 视频时长 课程时长 内容时长 片长",
+    "like_count": "like likes liked is_like is_liked thumbs_up 点赞 点赞数 点赞量 点赞次数 "
+    "是否点赞 赞 喜欢 | favorite favourite favorites favourites fav favs is_favorite collect "
+    "collected is_collect 收藏 收藏数 收藏量 是否收藏",
+    "comment_count": "comment comments commented is_comment 评论 评论数 评论量 评论次数 是否评论 | "
+    "弹幕 弹幕数 弹幕量 danmaku danmu 留言 留言数",
+    "comment_text": "comment_content comment_body 评论内容 评论文本 留言内容 弹幕内容",
+    "share_count": "share shares shared is_share forward forwards forwarded is_forward repost "
+    "reposts 分享 分享数 分享量 转发 转发数 转发量 是否分享 是否转发",
+    "question_count": "question questions asked is_question 提问 提问数 提问次数 问题数 是否提问",
+    "progress": "completion completion_rate progress_rate percent_watched watched_percent 进度 "
+    "观看进度 学习进度 完成度 完播率 完成率",
+    "rating": "ratings score stars star rate user_rating course_rating 评分 打分 星级 分数",
+    "source_item_id": "source_id source_item from_item_id referrer_item_id 来源id 来源内容id "
+    "来源视频id 来源商品id",
+    "session_id": "session visit_id 会话 会话id",
+    "kind": "type item_type content_type product_type 类型 内容类型 商品类型 课程类型",
+    "title": "标题 课程标题 内容标题 商品标题 视频标题 course_title movie_title video_title | name "
+    "item_name course_name product_name 名称 课程名称 内容名称 商品名称 视频名称 产品名称 书名",
+    "description": "desc summary intro introduction 描述 简介 介绍 详情 课程简介 商品描述 内容简介",
+    "category": "category_name 类目 分类 类别 品类 课程分类 商品类目 | genre genres subject topic "
+    "学科 科目 频道 category_id 类目id",
+    "brand": "brand_name 品牌 品牌名称",
+    "host": "instructor teacher lecturer author anchor streamer presenter host_name 主播 讲师 老师 "
+    "教师 作者 导师 主讲 主讲人 主播名称 讲师姓名 up主",
+    "price": "价格 售价 现价 课程价格 商品价格 sale_price course_price | 单价 定价 原价 list_price "
+    "unit_price",
+    "published_at": "publish_time publish_date published release_date release_time upload_time "
+    "发布时间 发布日期 上架时间 上线时间 上传时间 | created_at create_time 创建时间",
+    "promotes": "promoted_item_id 推广商品id 带货商品id 推广课程id",
+    "reviewed": "approved is_reviewed 审核 已审核 是否审核",
+    "author_verified": "verified is_verified 作者认证 是否认证",
+    "age": "年龄",
+    "gender": "sex 性别",
+    "occupation": "job profession 职业",
+    "consent": "consented opt_in agreed 同意 授权 是否同意 是否授权",
+    "amount": "paid paid_amount amount_paid pay_amount payment payment_amount 实付金额 实付款 实付 "
+    "支付金额 付款金额 实收金额 | order_amount total total_amount total_price revenue sales 金额 "
+    "总金额 总价 订单金额 成交金额 交易金额 | price 价格 单价 售价",
+    "refund_amount": "refund refunded refund_fee refunded_amount 退款 退款金额 已退金额 退货金额",
+    "refunded_at": "refund_time refund_date 退款时间 退款日期",
+    "status": "order_status 订单状态 交易状态 | state pay_status payment_status trade_status 状态 "
+    "支付状态",
+    "currency": "currency_code 币种 货币",
+    "position": "pos rank slot 位置 曝光位置 排名",
+    "propensity": "pscore probability 概率",
+    "treatment": "treated is_treated 实验组 是否实验组",
+    "policy": "strategy 策略",
+    "clicked": "click clicks is_click 点击 是否点击",
+    "purchased": "purchase bought is_buy is_purchase 购买 是否购买 是否成交",
 }
-# from a name that a file may use to ours
-ALIASES = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}
+# Where a table gives a column other names than the rest do.
+OTHER_NAMES_IN = {
+    "users": {"user_id": f"{OTHER_NAMES['user_id']} | id 编号"},
+    "items": {"item_id": f"{OTHER_NAMES['item_id'].rpartition(' | ')[0]} | id 编号"},
+    "orders": {
+        "timestamp": "order_time ordered_at order_date purchase_time purchase_date purchased_at "
+        "date_purchased 下单时间 下单日期 订单时间 订单创建时间 购买时间 购买日期 交易时间 | "
+        "paid_at pay_time payment_time 支付时间 付款时间 成交时间 | ts time datetime date "
+        "created_at create_time 时间 日期 时间戳 创建时间",
+    },
+    "exposures": {
+        "timestamp": f"shown_at exposed_at exposure_time 曝光时间 展示时间 "
+        f"{OTHER_NAMES['timestamp']}",
+    },
+}

@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral, Number, Real
@@ -23,6 +23,7 @@ from scipy.sparse import csr_array
 
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
+from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.sources import Source
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate import compare as evaluation
@@ -30,7 +31,7 @@ from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
-from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.interest.weighting import MARKS, default_weighting, interest_matrix
 from kpay_lab.recommend.base import Explains, Recommender, Training
 from kpay_lab.recommend.choose import build_model, choose_models
 from kpay_lab.recommend.lists import (
@@ -56,6 +57,7 @@ def open_log(
     source: Source | Tables | WorldSpec | None = None,
     *,
     dataset: str = "tables",
+    mapping: LogMapping | Mapping[str, Any] | str | Path | None = None,
     since: str = "",
     until: str = "",
     ids: str = "keep",
@@ -74,6 +76,9 @@ def open_log(
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad", "simulated"}
         How the files of a folder are understood: your own ``tables``, or a public data set.
         ``simulated`` says that the source is a simulated shop.
+    mapping : LogMapping, mapping, str or Path, optional
+        What your own files mean where they do not say it themselves: names of columns, types
+        of behaviour, units, zones; a path leads to a YAML file. See `data.mapping.LogMapping`.
     since, until, ids, duplicates, max_rejected, min_events
         Which rows are used, and when a log is refused; see `data.door.Gate`.
     engine : {"memory", "polars", "spark"}, or an engine of `interest.engines`
@@ -98,6 +103,13 @@ def open_log(
     >>> open_log(clicks)
     Log: 2 users met 2 items, at times not known
       events               3 rows   2 columns
+
+    A column that goes by another name:
+
+    >>> renamed = clicks.rename(columns={"uid": "wer"})
+    >>> log = open_log(renamed, mapping={"columns": {"events": {"wer": "user_id"}}})
+    >>> log.tables.events["user_id"].tolist()
+    ['ann', 'ann', 'bob']
     """
     refuse_mistaken_source(source, dataset)
     gate = Gate(
@@ -108,19 +120,35 @@ def open_log(
         max_rejected=max_rejected,
         min_events=min_events,
     )
+    meant = LogMapping.of(mapping)
     beyond_memory = open_engine(engine) if isinstance(engine, str) else engine
     if beyond_memory is not None:
-        faults = engine_faults(beyond_memory.name, dataset, source, duplicates)
+        faults = engine_faults(
+            beyond_memory.name, dataset, source, duplicates, has_mapping=bool(meant)
+        )
         if faults or not isinstance(source, str | Path):  # a source without a path is a fault too
             raise ValueError("\n".join(faults))
         totals = read_totals(source, beyond_memory, gate)
-        return gate.admit(totals)
+        return _with_word_on_marks(gate.admit(totals))
     if source is None and dataset in ("tables", "simulated"):
         source = WorldSpec()
     data = simulate(source).tables if isinstance(source, WorldSpec) else source
     file_format = "tables" if dataset == "simulated" else dataset
-    log = read_log(data, file_format)
-    return gate.admit(log)
+    log = read_log(data, file_format, meant)
+    return _with_word_on_marks(gate.admit(log))
+
+
+def _with_word_on_marks(log: Log) -> Log:
+    """Note where marks are the only signs of interest, so that no view counts more than another."""
+    events = log.tables.events
+    marks = [column for column in MARKS if column in events]
+    if not marks or default_weighting(events) != "binary":
+        return log
+    note = (
+        f"the only signs of interest are marks ({', '.join(marks)}), which most views lack; "
+        "every pair that met counts alike (weighting binary) unless another weighting is asked for"
+    )
+    return replace(log, notes=(*log.notes, note))
 
 
 def refuse_mistaken_source(source: Any, dataset: str) -> None:
@@ -315,6 +343,7 @@ class Fitted:
         return similar_items(self._item_position(item), self.model, self.train, k)
 
     def _item_position(self, item: str) -> int:
+        """Return the position of an item named by its id, or by a title that it alone has."""
         if not isinstance(item, str) or item in self.items:
             return int(_positions("item", [item], self.items)[0])
         titles = pd.Index(item_titles(self.train))
@@ -469,6 +498,7 @@ def compare(
     models: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = (),
     *,
     split: str = "auto",
+    candidate_kinds: Sequence[str] = (),
     ks: Sequence[int] = (10,),
     n_resamples: int = 2000,
     seed: int = 0,
@@ -486,6 +516,9 @@ def compare(
     split : str
         How the log is split: ``auto`` takes ``time`` where times are known, else
         ``random_per_user``; see `evaluate.parts.rows_to_train` for the others.
+    candidate_kinds : sequence of str
+        Kinds of items that may be recommended; where none is named, those with a price, else
+        all.
     ks : sequence of int
         Lengths of the lists.
     n_resamples : int
@@ -511,7 +544,13 @@ def compare(
         build_model(name, settings_of_model)
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
-    train_and_test = make_split(log.tables, interest_matrix, how=kind_of_split, cut=cut)
+    train_and_test = make_split(
+        log.tables,
+        interest_matrix,
+        how=kind_of_split,
+        cut=cut,
+        candidate_kinds=candidate_kinds,
+    )
     usable, left_out = choose_models(settings, train_and_test.train)
     measured = evaluation.compare(usable, train_and_test, ks, on_progress=on_progress)
     # Two generators, so that the draws of the one do not depend on how many the other makes.
@@ -608,6 +647,7 @@ def _check_log(call: str, log: Any, models: Any) -> None:
 
 
 def _check_lengths(ks: Any) -> None:
+    """Refuse list lengths that are no list of whole numbers from 1 on."""
     if isinstance(ks, Number | str) or not len(ks):
         raise ValueError(f"ks is {ks!r}; write a list of list lengths, such as [10]")
     for k in ks:
@@ -633,6 +673,7 @@ def _positions(what: str, ids: Sequence[Any], known: pd.Index) -> np.ndarray:
 
 
 def _message_not_text(what: str, given: Any, known: pd.Index) -> str:
+    """Return the error that an id is no text; a number may be meant as one, or as a position."""
     if not isinstance(given, Number):
         return f"{what} is a {type(given).__name__}; ids are text such as {known[0]!r}"
     if str(given) in known:
@@ -641,6 +682,7 @@ def _message_not_text(what: str, given: Any, known: pd.Index) -> str:
 
 
 def _message_unknown(what: str, given: str, known: pd.Index) -> str:
+    """Return the error that an id is unknown, with the nearest known one or an example."""
     near = get_close_matches(given, known, 1)
     remedy = f"did you mean {near[0]!r}?" if near else f"{what} ids look like {known[0]!r}"
     return f"the log has no {what} {given!r}; {remedy}"
@@ -656,6 +698,7 @@ def _check_lists(lists: pd.DataFrame, relevant: pd.DataFrame) -> None:
 
 
 def _check_frame(name: str, frame: Any, required: list[str]) -> None:
+    """Refuse what is no DataFrame, has no rows, or lacks a required column or value."""
     if not isinstance(frame, pd.DataFrame):
         given = type(frame).__name__
         raise ValueError(f"{name} is a {given}; it must be a frame with {', '.join(required)}")
@@ -670,6 +713,7 @@ def _check_frame(name: str, frame: Any, required: list[str]) -> None:
 
 
 def _check_same_ids(column: str, listed: pd.Series, relevant: pd.Series) -> None:
+    """Refuse ids that cannot be equal: numbers against text, or no user in common."""
     listed_are_numbers = pd.api.types.is_numeric_dtype(listed)
     relevant_are_numbers = pd.api.types.is_numeric_dtype(relevant)
     if listed_are_numbers != relevant_are_numbers:
@@ -685,6 +729,7 @@ def _check_same_ids(column: str, listed: pd.Series, relevant: pd.Series) -> None
 
 
 def _check_ranks(lists: pd.DataFrame) -> None:
+    """Refuse ranks that are not whole numbers from 1 on, and a rank or an item twice in a list."""
     ranks = lists["rank"]
     if not pd.api.types.is_integer_dtype(ranks) or ranks.min() < 1:
         raise ValueError("rank must be a whole number from 1 on: 1 is the best place of a list")

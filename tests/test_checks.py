@@ -45,6 +45,10 @@ def log(folder, events="user_id,item_id\nu,i\n", **tables):
     return folder
 
 
+NOT_MEANT = {"colums": {}}
+OPENING = ("01_data_exploration", "02_interest_matrix", "03_user_portraits", "04_model_comparison")
+OPENING += ("05_sales_conversion", "06_experiments")
+
 # notebook, parameter, a value that its line in the cell allows or not, what is said
 REFUSED = [
     ("01_data_exploration", "time_zone", "Asia/Shangai", "did you mean 'Asia/Shanghai'?"),
@@ -80,6 +84,8 @@ REFUSED = [
     ("06_experiments", "min_effect", 0.0, "min_effect is 0.0; it must be a number from 0.001"),
     ("07_case_study", "weights", [0.5, 0.5], "weights holds 2 numbers; it must be three"),
     ("07_case_study", "weights", [0.5, 0.5, 9], "weights is 9; it must be a number from -1 to 1"),
+    *((name, "mapping", NOT_MEANT, "no 'colums'; did you mean columns?") for name in OPENING),
+    ("01_data_exploration", "mapping", {"currency": "CNY"}, "but dataset is simulated; use --data"),
 ]
 
 
@@ -147,7 +153,7 @@ def test_committed_profiles_are_taken(monkeypatch):
 
 
 def test_everything_at_once(kpay, tmp_path):
-    foreign = log(tmp_path / "log", "kunde,artikel\n1,2\n", items="sku\n1\n")
+    foreign = log(tmp_path / "log", "kunde,artikel\n1,2\n", items="farbe\n1\n")
     wrong = {
         "time_zone": "Asia/Shangai",
         "near_duplicate": 5,
@@ -172,7 +178,7 @@ def test_everything_at_once(kpay, tmp_path):
         "unknown parameter 'kk'",
         "since is 2024-02-01 and until 2024-01-01",
         "events.csv: it has no column user_id; it has no column item_id (its columns: kunde",
-        "items.csv: it has no column item_id (its columns: sku)",
+        "items.csv: it has no column item_id (its columns: farbe)",
     ):
         assert said.count(message) == 1, f"{message}\n{said}"
 

@@ -16,8 +16,8 @@ from kpay_lab.customers.encoding import BASE
 from kpay_lab.customers.gains import average_precision_and_auc, cumulative_sums, score_ranks
 from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
-from kpay_lab.data.derived import item_sold
-from kpay_lab.data.money import refunded_amount
+from kpay_lab.data.derived import item_sold, orders_of_items
+from kpay_lab.data.money import has_amounts, refunded_amount
 from kpay_lab.stats import Interval, bootstrap_ratio, sample_rows
 
 
@@ -89,13 +89,13 @@ def judge(
     DataFrame
         Columns model, metric, value, low, high. Log loss, Brier and calibration error:
         lower is better; PR-AUC and ROC-AUC (ties count half): higher; the slope should be
-        1. The last two of calibration carry no interval.
+        1. Calibration slope and calibration error carry no interval.
     """
     need_both_labels(data.y)
     y = data.y.astype(float)
     user, user_ids = pd.factorize(data.rows["user_id"])
     n_users = len(user_ids)
-    drawn = rng.integers(0, n_users, (n_resamples, n_users))
+    drawn = rng.integers(0, n_users, (n_resamples, n_users))  # the same for every model
     row_weights = [np.bincount(draw, minlength=n_users)[user] for draw in drawn]
     rows_of_user = np.bincount(user).astype(float)
     rows = []
@@ -262,7 +262,10 @@ def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:
 
 
 def _refunded_share(sold: pd.Series, orders: pd.DataFrame) -> np.ndarray:
-    """Share of the money that is paid back, for each course in ``sold``."""
+    """Share of the money that is paid back, for each course in ``sold``; 0 without amounts."""
+    if not has_amounts(orders):
+        return np.zeros(len(sold))
+    orders = orders_of_items(orders)
     amounts = pd.DataFrame({"paid": orders["amount"], "refunded": refunded_amount(orders)})
     paid, refunded = amounts.sum()
     if paid == 0:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data.derived import main_label, watched_share
-from kpay_lab.data.money import refunded_amount
+from kpay_lab.data.money import has_amounts, refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import sample_rows
 
@@ -135,7 +135,8 @@ def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
 def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.DataFrame:
     """Log of each user's share of each level over everybody's share, shrunk towards 0.
 
-    Where every level is missing, the frame has no column.
+    The shrinkage adds to each user as many rows as there are levels, spread as everybody's
+    are; see `user_features`. Where every level is missing, the frame has no column.
 
     Examples
     --------
@@ -153,7 +154,7 @@ def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.Data
     overall_share = np.bincount(level[has_level]) / has_level.sum()
     user = users.get_indexer(user_ids)
     counted = (user >= 0) & has_level
-    cell = user[counted] * n_levels + level[counted]
+    cell = user[counted] * n_levels + level[counted]  # numbers the cells row by row
     cell_counts = np.bincount(cell, minlength=len(users) * n_levels)
     counts = cell_counts.reshape(len(users), n_levels)
     totals = counts.sum(axis=1, keepdims=True)
@@ -166,8 +167,10 @@ def _orders(orders: pd.DataFrame, users: pd.Index) -> pd.DataFrame:
     """Describe how often and for how much each user buys, one row a user."""
     by_user = orders.groupby("user_id")
     n_orders = by_user.size().reindex(users, fill_value=0)
-    mean_amount = by_user["amount"].mean().reindex(users)
-    columns = {"log orders": np.log1p(n_orders), "log mean amount": np.log1p(mean_amount)}
+    columns = {"log orders": np.log1p(n_orders)}
+    if has_amounts(orders):
+        mean_amount = by_user["amount"].mean().reindex(users)
+        columns["log mean amount"] = np.log1p(mean_amount)
     if "refund_amount" in orders:
         was_refunded = refunded_amount(orders).gt(0)
         refund_rate = was_refunded.groupby(orders["user_id"]).mean()

@@ -1,10 +1,12 @@
 """The funnel: shown → watched → interacted → ordered → learned → reviewed, refunded."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from kpay_lab.customers.features import INTERACTIONS
-from kpay_lab.data.derived import item_sold
+from kpay_lab.data.derived import item_sold, orders_of_items
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import Interval, bootstrap_ratio
@@ -19,11 +21,23 @@ STEPS = {
     "reviewed": "ordered",
     "refunded": "ordered",
 }
+STEPS_FROM_WATCHING = {step: of for step, of in STEPS.items() if step != "shown"} | {
+    "watched": None  # where nobody logged what was shown
+}
+STEPS_OF_PEOPLE = {
+    "watched": None,
+    "interacted": "watched",
+    "ordered": "watched",
+    "ordered again": "ordered",
+    "refunded": "ordered",
+}
 BY = ("kind", "host", "category", "hour")
 
 
 def funnel_pairs(tables: Tables) -> pd.DataFrame:
     """Follow each (user, item) pair from its first exposure, or first event where none is logged.
+
+    Events without a time are left out.
 
     Returns
     -------
@@ -32,7 +46,8 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
         column a step. ``ordered``, ``learned``, ``reviewed`` and ``refunded`` are about the
         course that the item sells and count from the first contact on, so that an order counts
         for every item that led to it; ``learned`` is
-        progress above 0 and ``reviewed`` a rating, both after the order.
+        progress above 0 and ``reviewed`` a rating, both after the order. A step that the log
+        has no column for is left out, and those from ``ordered`` on where no order names an item.
 
     Raises
     ------
@@ -41,6 +56,7 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
     """
     if "timestamp" not in tables.events:
         raise ValueError("a funnel needs events.timestamp; this log has no times")
+    tables = tables.timed()
     events = tables.events
     contacts = events if tables.exposures is None else tables.exposures
     by_pair = contacts.groupby(["user_id", "item_id"], sort=False)
@@ -53,26 +69,105 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
             if name in items:
                 pairs[name] = pairs["item_id"].map(items[name])
     pairs["hour"] = pairs["first"].dt.hour
-    counts = events[[name for name in INTERACTIONS if name in events]]
-    interacted = counts.fillna(0).sum(axis=1) > 0
     pairs["watched"] = _follows(pairs, "item_id", "first", events)
-    pairs["interacted"] = _follows(pairs, "item_id", "first", events[interacted])
-    if tables.orders is not None:
-        return _after_the_order(pairs, tables.orders, events)
-    return pairs.assign(ordered=False, learned=False, reviewed=False, refunded=False)
+    if _known_interactions(events):
+        pairs["interacted"] = _follows(pairs, "item_id", "first", _interactions(events))
+    if tables.orders is None or orders_of_items(tables.orders).empty:
+        return pairs
+    return _after_the_order(pairs, tables.orders, events)
+
+
+def funnel_people(tables: Tables) -> pd.DataFrame:
+    """Follow each person from the first event on, however many items were watched or bought.
+
+    Events without a time are left out. An order of anything counts, of a subscription too; one
+    before the person's first event does not.
+
+    Returns
+    -------
+    DataFrame
+        One row a person with an event: user_id, first, ordered_at (the first order), hours
+        between the two (NaN without an order), and a boolean column for each of
+        `STEPS_OF_PEOPLE` that the log has columns for; ``ordered again`` is an order at another
+        time.
+    """
+    events = tables.timed().events
+    first = events.groupby("user_id", sort=False)["timestamp"].min().rename("first")
+    people = first.reset_index().assign(watched=True)
+    of_interactions = _interactions(events)["user_id"]
+    if _known_interactions(events):
+        people["interacted"] = people["user_id"].isin(of_interactions)
+    orders = events.head(0) if tables.orders is None else tables.orders
+    was_watching = orders["timestamp"] >= orders["user_id"].map(first)
+    counted = orders[was_watching]
+    by_person = counted.groupby("user_id")["timestamp"].agg(["min", "nunique"])
+    of_person = by_person.reindex(people["user_id"]).reset_index()
+    people["ordered_at"] = of_person["min"]
+    people["hours"] = (people["ordered_at"] - people["first"]) / pd.Timedelta(hours=1)
+    people["ordered"] = people["ordered_at"].notna()
+    people["ordered again"] = of_person["nunique"] > 1
+    if "refund_amount" in counted:
+        was_refunded = refunded_amount(counted) > 0
+        people["refunded"] = people["user_id"].isin(counted.loc[was_refunded, "user_id"])
+    return people
+
+
+def bought_unwatched(tables: Tables) -> pd.DataFrame:
+    """Return the orders of what the buyer has no event with, at any time, nor with what sells it.
+
+    Of an order that names no item, such as a subscription, they are those of buyers without any
+    event. Rows keep their labels.
+
+    Raises
+    ------
+    ValueError
+        If there is no orders table.
+    """
+    orders = tables.orders
+    if orders is None:
+        raise ValueError("what was bought stands in the orders, and this log has none")
+    watched = tables.events[["user_id", "item_id"]]
+    sold_by_watched = watched.assign(item_id=item_sold(watched["item_id"], tables.items))
+    pairs = pd.MultiIndex.from_frame(pd.concat([watched, sold_by_watched]).drop_duplicates())
+    of_items = orders_of_items(orders)
+    bought_pairs = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
+    unwatched_items = of_items.index[~bought_pairs.isin(pairs)]
+    of_anything = orders.drop(index=of_items.index)
+    unwatched_rest = of_anything.index[~of_anything["user_id"].isin(watched["user_id"])]
+    unwatched = unwatched_items.union(unwatched_rest)
+    return orders[orders.index.isin(unwatched)]
+
+
+def _known_interactions(events: pd.DataFrame) -> list[str]:
+    return [name for name in INTERACTIONS if name in events]
+
+
+def _interactions(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the events with a like, comment, share or question."""
+    counts = events[_known_interactions(events)]
+    interacted = counts.fillna(0).sum(axis=1) > 0
+    return events[interacted]
 
 
 def funnel(
-    pairs: pd.DataFrame, by: str | None = None, *, rng: np.random.Generator, n_resamples: int = 500
+    pairs: pd.DataFrame,
+    by: str | None = None,
+    *,
+    steps: Mapping[str, str | None] | None = None,
+    rng: np.random.Generator,
+    n_resamples: int = 500,
 ) -> pd.DataFrame:
     """Count each step and its rate; users are resampled whole for the 95 % intervals.
 
     Parameters
     ----------
     pairs : DataFrame
-        From `funnel_pairs`.
+        From `funnel_pairs` or `funnel_people`.
     by : {"kind", "host", "category", "hour"}, optional
         One funnel a value.
+    steps : mapping, optional
+        Each step, and the step that its rate is a share of; by default `STEPS`, or
+        `STEPS_FROM_WATCHING` where no pair was shown. Steps that ``pairs`` lack are left out.
 
     Returns
     -------
@@ -83,10 +178,13 @@ def funnel(
     if by is not None and (by not in BY or by not in pairs):
         choices = [name for name in BY if name in pairs]
         raise ValueError(f"by is {by!r}; this funnel can be split by {', '.join(choices)}")
+    if steps is None:
+        steps = STEPS if pairs["shown"].any() else STEPS_FROM_WATCHING
+    known_steps = {step: previous for step, previous in steps.items() if step in pairs}
     rows = []
     groups = [("all", pairs)] if by is None else pairs.groupby(by, observed=True)
     for value, group in groups:
-        for step, previous in STEPS.items():
+        for step, previous in known_steps.items():
             in_step = group[step]
             n_users = group.loc[in_step, "user_id"].nunique()
             rate = _rate(group, step, previous, rng, n_resamples)
@@ -112,7 +210,10 @@ def step_rates(breakdown: pd.DataFrame, step: str) -> pd.DataFrame:
 def _rate(
     pairs: pd.DataFrame, step: str, previous: str | None, rng: np.random.Generator, n_resamples: int
 ) -> Interval:
-    """Return the share of the pairs in the step before that are in this one too; else NaN."""
+    """Return the share of the pairs in the step ``previous`` that are in ``step`` too.
+
+    NaN where there is no step before, or no pair in it.
+    """
     if previous is None or not pairs[previous].any():
         return Interval(np.nan, np.nan, np.nan)
     user, user_ids = pd.factorize(pairs["user_id"])
@@ -131,6 +232,8 @@ def time_to_purchase(pairs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         user_id, item_id (the course), hours: one row a course bought after a contact.
     """
+    if "ordered" not in pairs:
+        return pd.DataFrame({"user_id": [], "item_id": [], "hours": []})
     bought = pairs[pairs["ordered"]]
     first = bought.groupby(["user_id", "offer"], sort=False)[["first", "ordered_at"]].min()
     hours = (first["ordered_at"] - first["first"]) / pd.Timedelta(hours=1)
@@ -141,17 +244,18 @@ def retention(tables: Tables, *, days: int = 7) -> pd.DataFrame:
     """Share of each cohort that is active again n periods after its first.
 
     A cohort is the users whose first event lies in the same period of ``days`` days. Periods
-    that the log does not cover whole are NaN.
+    that the log does not cover whole are NaN. Events without a time are left out.
 
     Returns
     -------
     DataFrame
         Index: start of the cohort; column ``users``, then one column a period from 0.
     """
-    times = tables.events["timestamp"]
+    events = tables.timed().events
+    times = events["timestamp"]
     start = times.min().floor("D")
     period = pd.Timedelta(days=days)
-    active = pd.DataFrame({"user_id": tables.events["user_id"]})
+    active = pd.DataFrame({"user_id": events["user_id"]})
     active["period"] = (times - start) // period
     active = active.drop_duplicates()
     active["cohort"] = active.groupby("user_id")["period"].transform("min")
@@ -171,7 +275,10 @@ def retention(tables: Tables, *, days: int = 7) -> pd.DataFrame:
 
 
 def _follows(pairs: pd.DataFrame, item: str, since: str, log: pd.DataFrame) -> np.ndarray:
-    """Whether the log's last row of the pair is not before ``since``."""
+    """Mark the pairs of which the log has a row at or after the time in the column ``since``.
+
+    ``item`` is the column whose ids the log uses: ``item_id`` or ``offer``.
+    """
     last_time = log.groupby(["user_id", "item_id"])["timestamp"].max()
     keys = pd.MultiIndex.from_frame(pairs[["user_id", item]])
     last_of_pair = last_time.reindex(keys).array
@@ -182,7 +289,7 @@ def _after_the_order(
     pairs: pd.DataFrame, orders: pd.DataFrame, events: pd.DataFrame
 ) -> pd.DataFrame:
     """Add the steps from the order on, by each pair's last order of the course."""
-    by_time = orders.sort_values("timestamp")
+    by_time = orders_of_items(orders).sort_values("timestamp")
     last_orders = by_time.drop_duplicates(["user_id", "item_id"], keep="last")
     keys = pd.MultiIndex.from_frame(pairs[["user_id", "offer"]])
     order_of_pair = last_orders.set_index(["user_id", "item_id"]).reindex(keys)
@@ -190,8 +297,10 @@ def _after_the_order(
     pairs["ordered"] = (ordered_at >= pairs["first"]) & pairs["watched"]
     pairs["ordered_at"] = ordered_at.where(pairs["ordered"])
     for step, column in (("learned", "progress"), ("reviewed", "rating")):
-        evidence = events[events[column] > 0] if column in events else events[:0]
-        pairs[step] = _follows(pairs, "offer", "ordered_at", evidence)
-    was_refunded = refunded_amount(order_of_pair).gt(0).to_numpy()
-    pairs["refunded"] = pairs["ordered"] & was_refunded
+        if column in events:
+            evidence = events[events[column] > 0]
+            pairs[step] = _follows(pairs, "offer", "ordered_at", evidence)
+    if "refund_amount" in orders:
+        was_refunded = refunded_amount(order_of_pair).gt(0).to_numpy()
+        pairs["refunded"] = pairs["ordered"] & was_refunded
     return pairs

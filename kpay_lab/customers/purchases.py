@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import item_sold, watched_share
+from kpay_lab.data.derived import item_sold, orders_of_items, watched_share
+from kpay_lab.data.money import has_amounts
 from kpay_lab.data.tables import Tables, TooLittleError
 
 Columns = dict[str, np.ndarray | pd.Series]  # by name, one value a row
@@ -48,6 +49,8 @@ def make_dataset(
 ) -> PurchaseData:
     """Build features from before the cut and labels from (cut + gap, cut + gap + horizon].
 
+    Rows without a time are left out.
+
     Parameters
     ----------
     unit : {"course", "exposure"}
@@ -62,11 +65,13 @@ def make_dataset(
     ValueError
         If the window leaves the log.
     """
+    tables = tables.timed()
     log = _log(tables, unit)
     first, last = tables.span()
     start = cut + gap
     stop = start + horizon
-    if not first < cut < stop <= last + pd.Timedelta(days=1):
+    end_of_log = last + pd.Timedelta(days=1)  # a window in whole days may end with the last day
+    if not first < cut < stop <= end_of_log:
         raise ValueError(f"cut {cut} to {stop} is outside the log; it runs from {first} to {last}")
     in_window = log["timestamp"].between(start, stop, inclusive="right")
     window = log[in_window]
@@ -77,7 +82,8 @@ def make_dataset(
         y = rows["purchased"].to_numpy(dtype=int)
     else:
         past = tables.known_at(cut)
-        rows = _pairs_not_owned(past, _log(past, unit)).assign(moment=cut)
+        past_orders = log[log["timestamp"] < cut]
+        rows = _pairs_not_owned(past, past_orders).assign(moment=cut)
         pairs = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]])
         bought = pd.MultiIndex.from_frame(window[["user_id", "item_id"]])
         y = pairs.isin(bought).astype(int)
@@ -87,10 +93,21 @@ def make_dataset(
     return PurchaseData(_features(rows, tables), y, rows[identifiers])
 
 
+def default_unit(tables: Tables) -> str:
+    """Return ``exposure`` where exposures say whether they led to a purchase, else ``course``."""
+    exposures = tables.exposures
+    if exposures is None or "purchased" not in exposures:
+        return "course"
+    return "exposure" if exposures["purchased"].notna().any() else "course"
+
+
 def train_and_test(
     tables: Tables, *, unit: str, warm_up: float, test_share: float
 ) -> tuple[PurchaseData, PurchaseData, pd.Timestamp]:
     """Return rows to learn from, later rows to judge on, and the moment between them.
+
+    Courses are learned over a horizon as long as the one they are judged over, as far as the
+    warm-up leaves room: a purchase within a longer time is likelier.
 
     Parameters
     ----------
@@ -108,6 +125,8 @@ def train_and_test(
         raise TooLittleError("the events bear no times, or all the same one")
     first = start + warm_up * (end - start)
     cut = end - test_share * (end - start)
+    if unit == "course":
+        first = max(first, cut - (end - cut))
     train = make_dataset(tables, first, cut - first, unit=unit)
     test = make_dataset(tables, cut, end - cut, unit=unit)
     for data in (train, test):
@@ -136,7 +155,14 @@ def _log(tables: Tables, unit: str) -> pd.DataFrame:
         )
     if unit == "exposure" and "purchased" not in log:
         raise TooLittleError("exposures have no column purchased; use unit='course'")
-    return log
+    if unit == "exposure":
+        return log
+    of_items = orders_of_items(log)
+    if of_items.empty:
+        raise TooLittleError(
+            "no order names its item (orders.item_id), so no purchase is one of a course"
+        )
+    return of_items
 
 
 def leaky(data: PurchaseData) -> PurchaseData:
@@ -151,6 +177,9 @@ def leaky(data: PurchaseData) -> PurchaseData:
 
 def history(rows: pd.DataFrame, log: pd.DataFrame, by: list[str], values: list[str]) -> np.ndarray:
     """Sum ``values`` over the log's rows with the same keys, strictly before each row's moment.
+
+    ``by`` names the key columns; both frames have these and ``moment``. Rows and log are sorted
+    together by key and moment, so that a running sum from the start of each key is the answer.
 
     Returns
     -------
@@ -169,7 +198,8 @@ def history(rows: pd.DataFrame, log: pd.DataFrame, by: list[str], values: list[s
     n_all = len(key)
     moment = np.concatenate([rows["moment"].to_numpy(), log["moment"].to_numpy()])
     is_log = np.arange(n_all) >= n_rows
-    order = np.lexsort((is_log, moment, key))  # at one moment a row stands before the log
+    # The last key sorts first. At one moment a row stands before the log, which it must not see.
+    order = np.lexsort((is_log, moment, key))
     amounts = np.zeros((n_all, len(values)))
     amounts[n_rows:] = log[values].to_numpy(dtype=np.float64)
     sums = np.cumsum(amounts[order], axis=0)
@@ -177,9 +207,9 @@ def history(rows: pd.DataFrame, log: pd.DataFrame, by: list[str], values: list[s
     key_lengths = np.diff(np.append(starts, n_all))
     sums_at_start = np.vstack([np.zeros(len(values)), sums[starts[1:] - 1]])
     sums -= np.repeat(sums_at_start, key_lengths, axis=0)
-    in_given_order = np.empty_like(sums)
-    in_given_order[order] = sums
-    return in_given_order[:n_rows]
+    sums_in_given_order = np.empty_like(sums)
+    sums_in_given_order[order] = sums
+    return sums_in_given_order[:n_rows]
 
 
 def _pairs_not_owned(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
@@ -188,7 +218,8 @@ def _pairs_not_owned(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
     contacts = pd.concat(logs, ignore_index=True)
     contacts = contacts.assign(item_id=item_sold(contacts["item_id"], past.items))
     pairs = contacts[["user_id", "item_id"]].drop_duplicates(ignore_index=True)
-    bought = pd.MultiIndex.from_frame(orders[["user_id", "item_id"]])
+    of_items = orders_of_items(orders)
+    bought = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
     is_owned = pd.MultiIndex.from_frame(pairs).isin(bought)
     return pairs[~is_owned].reset_index(drop=True)
 
@@ -212,6 +243,7 @@ def _with_item_columns(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Describe each row by what its tables, as far as there are any, knew before its moment."""
     rows = _with_item_columns(rows, tables)
     events = _with_item_columns(tables.events, tables)
     features: Columns = {name: rows[name] for name in TEXT if name in rows}
@@ -226,7 +258,7 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     features |= _viewing(rows, events)
     features |= _profile(rows, events)
     if tables.orders is not None:
-        features |= _buying(rows, _with_item_columns(tables.orders, tables))
+        features |= _buying(rows, _with_item_columns(_naming_items(tables.orders), tables))
     if tables.exposures is not None and {"clicked", "purchased"} <= set(tables.exposures):
         features |= _reactions(rows, _with_item_columns(tables.exposures, tables))
     if tables.users is not None:
@@ -234,19 +266,33 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(features)
 
 
+def _naming_items(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders with a column of items, missing where none was logged."""
+    if "item_id" in orders:
+        return orders
+    return orders.assign(item_id=pd.Series(pd.NA, orders.index, dtype="str"))
+
+
 def _buying(rows: pd.DataFrame, orders: pd.DataFrame) -> Columns:
-    """How often and for how much this user bought, and whether this course is owned."""
-    orders = orders.assign(log_amount=np.log1p(orders["amount"]))
-    n_orders, log_spent = history(rows, orders, ["user"], ["n", "log_amount"]).T
-    unknown = np.full(len(rows), np.nan)
-    usual_log_amount = np.divide(log_spent, n_orders, out=unknown, where=n_orders > 0)
+    """How often and for how much this user bought, and whether this course is owned.
+
+    Orders of subscriptions name no item and own no course; without amounts there is no usual one.
+    """
+    n_orders = history(rows, orders, ["user"], ["n"])[:, 0]
     n_of_course = history(rows, orders, ["user", "offer"], ["n"])[:, 0]
-    is_owned = n_of_course > 0
-    return {
-        "orders": np.log1p(n_orders),
-        "usual log amount": usual_log_amount,
-        "owned": is_owned.astype(float),
-    }
+    columns: Columns = {"orders": np.log1p(n_orders)}
+    if has_amounts(orders):
+        columns["usual log amount"] = _usual_log_amount(rows, orders)
+    columns["owned"] = (n_of_course > 0).astype(float)
+    return columns
+
+
+def _usual_log_amount(rows: pd.DataFrame, orders: pd.DataFrame) -> np.ndarray:
+    paid = orders[orders["amount"].notna()]
+    paid = paid.assign(log_amount=np.log1p(paid["amount"]))
+    n_paid, log_spent = history(rows, paid, ["user"], ["n", "log_amount"]).T
+    unknown = np.full(len(rows), np.nan)
+    return np.divide(log_spent, n_paid, out=unknown, where=n_paid > 0)
 
 
 def _demographics(rows: pd.DataFrame, users: pd.DataFrame) -> Columns:
@@ -310,8 +356,9 @@ def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
 def _reactions(rows: pd.DataFrame, exposures: pd.DataFrame) -> Columns:
     """Log of clicks and purchases over those expected from the positions of the exposures.
 
-    The expected rates are those of the position so far, shrunk by ten exposures; without
-    positions those of the policy.
+    The expected rates are those of the position so far, shrunk by ten exposures at a click rate
+    of 0.25 and a purchase rate of 0.02; without positions those of the policy. Three clicks and
+    one purchase, added to what happened and to what was expected, shrink the logs towards 0.
     """
     by_position = ["position"] if "position" in exposures else ["policy"]
     past = history(exposures, exposures, by_position, ["clicked", "purchased", "n"])

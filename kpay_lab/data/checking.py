@@ -1,18 +1,41 @@
-"""Check rows of text against the schemas of `tables`: the same rules for every format."""
+"""Check rows against the schemas of `tables`: the same rules for every format."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import pandera.errors
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kpay_lab import columns as c
-from kpay_lab.data.splitting import TEXT, RawRows, printable
+from kpay_lab.data.cells import flat
+from kpay_lab.data.headers import READ_ALONG, name_columns, units_of_columns
+from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.parsing import Parsed, holds_text, parse_column, parse_free
+from kpay_lab.data.rows import TEXT, RawRows, printable
 from kpay_lab.data.tables import KIND_OF, PRIMARY_KEYS, SCHEMAS
-from kpay_lab.data.values import extra_column, typed_column
+
+PROBLEM_COLUMNS = ["row", "column", "reason"]
+# What may stand in these cells was written by a person: no note quotes it.
+WRITTEN_BY_PEOPLE = ("user_id", "session_id", "comment_count", "comment_text", "question_count")
+
+
+@dataclass(frozen=True)
+class KnownIds:
+    """The ids of a table that has them as its key.
+
+    Parameters
+    ----------
+    good : Series
+        Those of its good rows.
+    set_aside : Series
+        Those of its rows that were rejected.
+    """
+
+    good: pd.Series
+    set_aside: pd.Series = field(default_factory=lambda: pd.Series(dtype="str"))
 
 
 @dataclass(frozen=True)
@@ -22,35 +45,60 @@ class Checked:
     Parameters
     ----------
     good : DataFrame
-        The rows without a problem, in the dtypes of the schema.
+        The rows that are kept, in the dtypes of the schema.
     problems : DataFrame
-        ``row, column, value, reason``; the row is its position among all rows, from 0.
+        ``row, column, value, reason`` of the rows that are not kept; the row is its position
+        among all rows, from 0.
+    cells : DataFrame
+        The same of the good rows: optional cells that could not be read and are missing.
+    key_set_aside : Series
+        The ids of the rejected rows, of a table that has ids as its key.
     ignored : tuple of str
-        Columns that the schema does not have.
+        Columns that are not used.
     empty : tuple of str
         Columns without any value.
+    notes : tuple of str
+        What was assumed about a column.
     """
 
     good: pd.DataFrame
     problems: pd.DataFrame
+    cells: pd.DataFrame
+    key_set_aside: pd.Series
     ignored: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check_rows(
-    table: str, partitions: Sequence[RawRows], valid_ids: Mapping[str, pd.Series]
+    table: str,
+    partitions: Sequence[RawRows],
+    known_ids: Mapping[str, KnownIds],
+    mapping: LogMapping | None = None,
+    *,
+    renames: Mapping[str, str] | None = None,
+    foreign: np.ndarray | None = None,
 ) -> Checked:
     """Parse the rows of a table's partitions, and validate them.
+
+    A row is rejected where a required cell cannot be read, an id is not in its own table, a key
+    was there before, or consent is not understood. Any other bad cell is missing, and counted.
 
     Parameters
     ----------
     table : str
         Its name.
     partitions : sequence of RawRows
-        All its rows, as text.
-    valid_ids : mapping
-        ``user_id`` or ``item_id`` → the ids that its own table holds. A column that is not in
-        the mapping may hold any id.
+        All its rows.
+    known_ids : mapping
+        ``user_id`` or ``item_id`` → the ids of its own table. A column that is not in the
+        mapping may hold any id.
+    mapping : LogMapping, optional
+        What was said of units, zones and scales.
+    renames : mapping, optional
+        Their name → ours; by default those of the mapping.
+    foreign : bool array, optional
+        Orders in a currency that does not count: their amounts are missing.
 
     Returns
     -------
@@ -62,104 +110,178 @@ def check_rows(
     ValueError
         If the header of a partition cannot be understood.
     """
-    named = [_name_columns(table, rows) for rows in partitions]
-    texts = _stack([cells for cells, _ in named], [len(rows) for rows in partitions])
+    mapping = mapping or LogMapping()
+    renames = mapping.renames(table) if renames is None else renames
+    parts = [_named_part(table, rows, renames) for rows in partitions]
+    cells = _stack(parts)
     rules = SCHEMAS[table].columns
-    columns: dict[str, Any] = {}
-    problems_by_rule = []
-    for column in dict.fromkeys([*rules, *texts]):
-        if column not in texts:
+    columns: dict[str, pd.Series] = {}
+    problems_by_rule = [pd.DataFrame(columns=PROBLEM_COLUMNS)]
+    notes: list[str] = []
+    for column in dict.fromkeys([*rules, *cells]):
+        if column not in cells:
             continue
         if column not in rules:
-            columns[column] = extra_column(texts[column])
+            columns[column] = parse_free(cells[column]).values
             continue
-        typed = typed_column(texts[column], str(rules[column].dtype), column)
-        columns[column] = typed.values
-        problems_by_rule.append(_problems(typed.bad, column, KIND_OF[column].words))
-    required = {name for name, rule in rules.items() if rule.required}
-    unparsed = set(pd.concat(problems_by_rule)["column"])
-    optional = [name for name in columns if name not in required | unparsed]
-    empty = [name for name in optional if _is_empty(columns[name])]
-    data = pd.DataFrame({name: values for name, values in columns.items() if name not in empty})
+        parsed = _parsed(column, cells[column], parts, mapping)
+        columns[column] = parsed.values
+        problems_by_rule.append(_with_column(parsed.problems, column))
+        notes += [f"{table}: {note}" for note in parsed.notes]
+    if foreign is not None and foreign.any():
+        problems_by_rule += _foreign_amounts(columns, foreign, mapping.currency)
+    if table == "events":
+        _keep_comments(columns, cells)
+    data = pd.DataFrame(columns)
     problems_by_rule += _schema_problems(table, data)
-    problems_by_rule += _unknown_ids(table, data, valid_ids)
-    problems = pd.concat(problems_by_rule).drop_duplicates(["row", "column"])
-    is_good = ~np.isin(np.arange(len(data)), problems["row"])
+    found = pd.concat(problems_by_rule).drop_duplicates(["row", "column"])
+    is_fatal = found["column"].isin(_fatal_columns(table)).to_numpy()
+    for column, rows in found[~is_fatal].groupby("column")["row"]:
+        is_bad = np.isin(np.arange(len(data)), rows)
+        data[column] = data[column].mask(is_bad)
+    fatal = pd.concat([found[is_fatal], *_unknown_ids(table, data, known_ids)])
+    fatal = fatal.drop_duplicates(["row", "column"])
+    is_good = ~np.isin(np.arange(len(data)), fatal["row"])
     if table in PRIMARY_KEYS:
         key = PRIMARY_KEYS[table]
         is_repeated = data[key].where(is_good).duplicated().to_numpy() & is_good
-        repeated = _problems(is_repeated, key, "an earlier row has it already")
-        problems = pd.concat([problems, repeated])
+        fatal = pd.concat([fatal, _problems(is_repeated, key, "an earlier row has it already")])
         is_good &= ~is_repeated
-    problems = problems.sort_values("row", kind="stable")
-    cells = zip(problems["column"], problems["row"], strict=True)
-    problems.insert(2, "value", [texts[column][row].as_py() for column, row in cells])
-    ignored = dict.fromkeys(name for _, names in named for name in names if name)
+    is_of_bad_row = np.isin(found["row"], fatal["row"])
+    problems = pd.concat([fatal, found[~is_fatal & is_of_bad_row]])
+    bad_cells = found[~is_fatal & ~is_of_bad_row]
+    notes += _notes_on_cells(table, bad_cells, cells)
+    notes += _notes_on_form(table, data, fatal, known_ids)
+    unread = set(found["column"])
+    optional = [name for name in data if name not in c.REQUIRED[table].split()]
+    empty = [name for name in optional if len(data) > 0 and bool(data[name].isna().all())]
+    data = data.drop(columns=empty)
     good = data if is_good.all() else data[is_good].reset_index(drop=True)
-    return Checked(good, problems, tuple(ignored), tuple(empty))
+    return Checked(
+        good=good,
+        problems=_with_values(problems, cells),
+        cells=_with_values(bad_cells, cells),
+        key_set_aside=_key_set_aside(table, data, is_good),
+        ignored=tuple(dict.fromkeys(name for part in parts for name in part.ignored)),
+        empty=tuple(name for name in empty if name not in unread),
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
-def _is_empty(values: pd.Series | np.ndarray) -> bool:
-    return len(values) > 0 and bool(pd.isna(values).all())
+@dataclass(frozen=True)
+class _Part:
+    """The columns of one partition by our names, their units, and the names not used."""
+
+    cells: Mapping[str, pa.Array]
+    units: Mapping[str, str]
+    ignored: tuple[str, ...]
+    size: int
 
 
-def _name_columns(table: str, raw: RawRows) -> tuple[dict[str, pa.Array], list[str]]:
-    """Return the columns by their names in the schema, and the names that are not used."""
-    names = name_columns(table, raw.file, raw.header, guessed=raw.guessed)
-    used = _used_columns(table, names)
-    cells = {name: cell for name, cell in zip(names, raw.cells, strict=True) if name in used}
-    return cells, [name for name in names if name not in used]
-
-
-def _used_columns(table: str, names: Sequence[str]) -> list[str]:
-    """Return the names that the table uses; the users table uses every column with a name."""
+def _named_part(table: str, rows: RawRows, renames: Mapping[str, str]) -> _Part:
+    names = name_columns(table, rows.file, rows.header, renames=renames)
     rules = SCHEMAS[table].columns
-    return [name for name in names if name in rules or (table == "users" and name)]
+    read_along = READ_ALONG.get(table, ())
+    cells = {}
+    ignored = []
+    for name, column in zip(names, rows.cells, strict=True):
+        if name in rules or (table == "users" and name):
+            cells[name] = flat(column)
+        elif name and name not in read_along:
+            ignored.append(name)
+    units = units_of_columns(table, rows.header, renames)
+    return _Part(cells, units, tuple(ignored), len(rows))
 
 
-def name_columns(table: str, file: str, header: Sequence[str], *, guessed: bool) -> list[str]:
-    """Replace the names in a header by those of the schema, as `columns.ALIASES` has them.
+def _stack(parts: Sequence[_Part]) -> dict[str, pa.Array]:
+    """Concatenate the columns of a table's partitions; a part that lacks one has nulls there.
 
-    Raises
-    ------
-    ValueError
-        With all problems of the header at once: a required column is missing, a column is
-        there twice, or the encoding was ``guessed`` and a name is unknown.
+    Columns of unlike types are written as text, each as its own type writes it.
     """
-    rules = SCHEMAS[table].columns
-    names = [c.ALIASES.get(name.strip().lower(), name.strip()) for name in header]
-    names = [name.lower() if name.lower() in rules else name for name in names]
-    used = _used_columns(table, names)
-    missing = [name for name, rule in rules.items() if rule.required and name not in names]
-    faults = [f"it has no column {name}" for name in missing]
-    repeated = sorted(name for name in set(used) if used.count(name) > 1)
-    faults += [f"it names {printable(name)} more than once" for name in repeated]
-    if guessed and not rules.keys() >= set(names):
-        unknown = printable(", ".join(name for name in names if name not in rules))
-        faults.append(f"it is not UTF-8 and its columns {unknown} are not known; save it as UTF-8")
-    if faults:
-        columns = printable(", ".join(header), 200)
-        raise ValueError(f"{file}: {'; '.join(faults)} (its columns: {columns})")
-    return names
-
-
-def _stack(
-    partitions: Sequence[Mapping[str, pa.Array]], sizes: Sequence[int]
-) -> dict[str, pa.Array]:
-    """Concatenate the partitions of a table; a column is '' in a partition that lacks it."""
-    names = dict.fromkeys(name for columns in partitions for name in columns)
     stacked = {}
-    for name in names:
+    for name in dict.fromkeys(name for part in parts for name in part.cells):
+        types = {part.cells[name].type for part in parts if name in part.cells}
+        dtype = types.pop() if len(types) == 1 else TEXT
         arrays = []
-        for columns, size in zip(partitions, sizes, strict=True):
-            blank = pa.repeat(pa.scalar("", TEXT), size)
-            arrays.append(columns.get(name, blank))
+        for part in parts:
+            array = part.cells.get(name, pa.nulls(part.size, dtype))
+            arrays.append(array if array.type == dtype else _as_text(array))
         stacked[name] = pa.concat_arrays(arrays)
     return stacked
 
 
+def _as_text(cells: pa.Array) -> pa.Array:
+    """Write typed cells as text; a span of time as the number of its seconds."""
+    if pa.types.is_duration(cells.type):
+        nanoseconds = cells.cast(pa.duration("ns")).cast(pa.int64())
+        cells = pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e9)
+    try:
+        return cells.cast(TEXT)
+    except pa.ArrowException:
+        texts = [None if cell is None else str(cell) for cell in cells.to_pylist()]
+        return pa.array(texts, TEXT)
+
+
+def _parsed(column: str, cells: pa.Array, parts: Sequence[_Part], mapping: LogMapping) -> Parsed:
+    """Parse a column as a whole; where the headers say unlike units, each part in its own."""
+    said = mapping.units.get(column, "")
+    zone = mapping.source_time_zone
+    scale = mapping.rating_scale if column == "rating" else None
+    units = {said or part.units.get(column, "") for part in parts if column in part.cells}
+    if len(units) == 1:
+        return parse_column(cells, column, unit=units.pop(), zone=zone, scale=scale)
+    values: list[pd.Series] = []
+    problems: list[pd.DataFrame] = []
+    notes: list[str] = []
+    start = 0
+    for part in parts:
+        unit = said or part.units.get(column, "")
+        parsed = parse_column(
+            cells.slice(start, part.size), column, unit=unit, zone=zone, scale=scale
+        )
+        values.append(parsed.values)
+        problems.append(parsed.problems.assign(row=parsed.problems["row"] + start))
+        notes += parsed.notes
+        start += part.size
+    return Parsed(pd.concat(values, ignore_index=True), pd.concat(problems), tuple(notes))
+
+
+def _with_column(problems: pd.DataFrame, column: str) -> pd.DataFrame:
+    return problems.assign(column=column)[PROBLEM_COLUMNS]
+
+
 def _problems(bad: np.ndarray, column: str, reason: str) -> pd.DataFrame:
     return pd.DataFrame({"row": np.flatnonzero(bad), "column": column, "reason": reason})
+
+
+def _foreign_amounts(
+    columns: dict[str, pd.Series], foreign: np.ndarray, currency: str
+) -> Iterator[pd.DataFrame]:
+    """Find the amounts in a currency that does not count."""
+    for column in ("amount", "refund_amount"):
+        if column in columns:
+            is_written = columns[column].notna().to_numpy()
+            reason = f"it is in another currency than mapping.currency, {currency}"
+            yield _problems(foreign & is_written, column, reason)
+
+
+def _keep_comments(columns: dict[str, pd.Series], cells: Mapping[str, pa.Array]) -> None:
+    """Keep what people wrote: a column of comments holds their number, or their text.
+
+    Text in the column of numbers is kept as ``comment_text``; where there is only text, one
+    that is written counts as one comment.
+    """
+    if "comment_count" in cells and holds_text(cells["comment_count"]):
+        if "comment_text" not in columns:
+            columns["comment_text"] = parse_column(cells["comment_count"], "comment_text").values
+    elif "comment_text" in columns and "comment_count" not in columns:
+        is_written = columns["comment_text"].notna()
+        columns["comment_count"] = is_written.astype("Int64")
+
+
+def _fatal_columns(table: str) -> list[str]:
+    """Name the columns of which a bad cell rejects its row."""
+    return [*c.REQUIRED[table].split(), "consent"]
 
 
 def _schema_problems(table: str, data: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -175,11 +297,80 @@ def _schema_problems(table: str, data: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _unknown_ids(
-    table: str, data: pd.DataFrame, valid_ids: Mapping[str, pd.Series]
+    table: str, data: pd.DataFrame, known_ids: Mapping[str, KnownIds]
 ) -> Iterator[pd.DataFrame]:
-    """Find rows with a user or an item that is missing from its own table."""
-    for column, ids in valid_ids.items():
-        if column in data and PRIMARY_KEYS.get(table) != column:
-            unknown = (data[column].notna() & ~data[column].isin(ids)).to_numpy()
-            reason = f"the {column.removesuffix('_id')}s table has no such {column}"
-            yield _problems(unknown, column, reason)
+    """Find rows with a user or an item that is missing from its own table, and say why."""
+    for column, known in known_ids.items():
+        if column not in data or PRIMARY_KEYS.get(table) == column:
+            continue
+        home = f"{column.removesuffix('_id')}s"
+        unknown = (data[column].notna() & ~data[column].isin(known.good)).to_numpy()
+        if not unknown.any():
+            continue
+        is_set_aside = unknown & data[column].isin(known.set_aside).to_numpy()
+        yield _problems(is_set_aside, column, f"its row of the {home} table was set aside")
+        has_like = unknown & _form(data[column]).isin(_form(known.good)).to_numpy()
+        reason = f"the {home} table has no such {column}"
+        differs = "; one there differs only in leading zeros, case or width"
+        yield _problems(unknown & ~is_set_aside & has_like, column, reason + differs)
+        yield _problems(unknown & ~is_set_aside & ~has_like, column, reason)
+
+
+def _form(ids: pd.Series) -> pd.Series:
+    """Return ids without what may differ by accident: leading zeros, case and width."""
+    folded = ids.str.normalize("NFKC").str.casefold()
+    return folded.str.replace(r"^0+(?=.)", "", regex=True)
+
+
+def _notes_on_form(
+    table: str, data: pd.DataFrame, fatal: pd.DataFrame, known_ids: Mapping[str, KnownIds]
+) -> Iterator[str]:
+    """Show an unknown item beside the one that it may be; ids of users stand in no note."""
+    unlike = fatal[fatal["reason"].str.contains("differs only in").astype(bool)]
+    for column, rows in unlike.groupby("column")["row"]:
+        words = f"{table}: {len(rows):,} rows name a {column} that differs only in leading zeros, "
+        words += f"case or width from one of the {str(column).removesuffix('_id')}s table"
+        if column in WRITTEN_BY_PEOPLE:
+            yield words
+            continue
+        given = str(data[column].iloc[int(rows.iloc[0])])
+        good = known_ids[str(column)].good
+        form = _form(pd.Series([given], dtype="str"))
+        near = good[_form(good).isin(form)].iloc[0]
+        yield f"{words}: {printable(given)} for {printable(near)}"
+
+
+def _notes_on_cells(
+    table: str, bad_cells: pd.DataFrame, cells: Mapping[str, pa.Array]
+) -> Iterator[str]:
+    """Count the bad cells of each column, with an example."""
+    in_order = bad_cells.sort_values("row", kind="stable")
+    for column, found in in_order.groupby("column", sort=False):
+        row = int(found["row"].iloc[0])
+        reason = found["reason"].iloc[0]
+        n = len(found)
+        values = "1 value was" if n == 1 else f"{n:,} values were"
+        given = "" if column in WRITTEN_BY_PEOPLE else f", such as {_shown(cells, column, row)}"
+        yield f"{table}: {column}: {values} not understood and count as missing{given} ({reason})"
+
+
+def _shown(cells: Mapping[str, pa.Array], column: str, row: int) -> str:
+    text = _as_text(cells[column].slice(row, 1))[0].as_py()
+    return printable(text or "")
+
+
+def _with_values(problems: pd.DataFrame, cells: Mapping[str, pa.Array]) -> pd.DataFrame:
+    """Add what is written in each bad cell, and put the problems in order of their rows."""
+    problems = problems.reset_index(drop=True)
+    values = pd.Series("", index=problems.index, dtype=object)
+    for column, rows in problems.groupby("column", sort=False)["row"]:
+        chosen = cells[column].take(pa.array(rows.to_numpy(dtype=np.int64)))
+        values[rows.index] = _as_text(chosen).fill_null("").to_pylist()
+    problems.insert(2, "value", values)
+    return problems.sort_values("row", kind="stable")
+
+
+def _key_set_aside(table: str, data: pd.DataFrame, is_good: np.ndarray) -> pd.Series:
+    if table not in PRIMARY_KEYS:
+        return pd.Series(dtype="str")
+    return data.loc[~is_good, PRIMARY_KEYS[table]].dropna()

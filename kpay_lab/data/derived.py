@@ -1,4 +1,4 @@
-"""Columns derived from others: the watched share, the item sold, the main label, the age band."""
+"""Derived from columns: the share watched, the item sold, orders of items, labels, bands of age."""
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,20 @@ def item_sold(item_ids: pd.Series, items: pd.DataFrame | None) -> pd.Series:
     promoted_by_item = items.set_index("item_id")["promotes"]
     promoted = item_ids.map(promoted_by_item)
     return promoted.fillna(item_ids)
+
+
+def orders_of_items(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders that name their item; a subscription, which sells everything, names none.
+
+    The frame has the column ``item_id`` even where the orders lack it; rows keep their labels.
+
+    >>> orders = pd.DataFrame({"user_id": ["u", "w"], "item_id": ["a", None]})
+    >>> orders_of_items(orders)["user_id"].tolist()
+    ['u']
+    """
+    if "item_id" not in orders:
+        return orders.head(0).assign(item_id=pd.Series(dtype="str"))
+    return orders[orders["item_id"].notna()]
 
 
 def main_label(labels: pd.Series) -> pd.Series:

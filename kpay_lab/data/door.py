@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data import public
+from kpay_lab.data.derived import watched_share
 from kpay_lab.data.log import Log
-from kpay_lab.data.privacy import PERSONAL, pseudonymise, pseudonyms, with_consent
+from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.privacy import OWN_WORDS, PERSONAL, pseudonymise, pseudonyms, with_consent
 from kpay_lab.data.reading import Rejected, read_tables
+from kpay_lab.data.rows import printable
 from kpay_lab.data.sources import Source, find_files
-from kpay_lab.data.splitting import printable
 from kpay_lab.data.tables import Tables, moment, window
 from kpay_lab.settings import Ranges, setting_faults
 
@@ -24,9 +26,12 @@ READERS = {
     "oulad": public.oulad,
 }
 DATASETS = ("tables", *READERS)
+MOSTLY = 0.5  # share of events watched longer than they last from which the unit is in doubt
 
 
-def read_log(source: Source | Tables, dataset: str = "tables") -> Log:
+def read_log(
+    source: Source | Tables, dataset: str = "tables", mapping: LogMapping | None = None
+) -> Log:
     """Read a whole source, check every row, and set aside the rows that break the schema.
 
     Parameters
@@ -35,21 +40,27 @@ def read_log(source: Source | Tables, dataset: str = "tables") -> Log:
         As in `reading.read_tables`; finished ``Tables`` are taken as they are.
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad"}
         How the files of a folder are understood: your own ``tables``, or a public data set.
+    mapping : LogMapping, optional
+        What your own tables mean.
 
     Raises
     ------
     ValueError
-        If the data set is unknown, or the source lacks what it needs.
+        If the data set is unknown, the source lacks what it needs, or a mapping is given for
+        what needs none.
     """
     if dataset not in DATASETS:
         raise ValueError(f"dataset is {dataset!r}; it must be one of {', '.join(DATASETS)}")
+    if mapping and (dataset in READERS or isinstance(source, Tables)):
+        what = f"data set {dataset}" if dataset in READERS else "checked tables"
+        raise ValueError(f"mapping says what your own files mean; leave it empty for {what}")
     if dataset in READERS:
         return _read_public(source, dataset)
     if isinstance(source, Tables):
         return Log(source)
     if isinstance(source, str | Path):
-        return _read_path(source)
-    tables, rejected = read_tables(source)
+        return _read_path(source, mapping)
+    tables, rejected = read_tables(source, mapping=mapping)
     return Log(tables, rejected, notes=rejected.notes)
 
 
@@ -60,12 +71,14 @@ def _read_public(source: Source | Tables, dataset: str) -> Log:
     return Log(data.tables, notes=data.notes, files=data.files)
 
 
-def _read_path(path: str | Path) -> Log:
+def _read_path(path: str | Path, mapping: LogMapping | None) -> Log:
     """Read one file of events, or a folder of tables."""
     if not str(path):
         raise ValueError("dataset tables needs a file or a folder of tables (data_dir, --data)")
-    tables, rejected = read_tables(path)
-    files = tuple(chain.from_iterable(find_files(path).values()))
+    tables, rejected = read_tables(path, mapping=mapping)
+    meant = mapping or LogMapping()
+    found = find_files(path, meant.files, meant.event_types)
+    files = tuple(dict.fromkeys(chain.from_iterable(found.values())))
     return Log(tables, rejected, notes=rejected.notes, files=files)
 
 
@@ -139,18 +152,21 @@ class Gate:
         Raises
         ------
         BrokenLogError
-            If too many rows were rejected; it carries them, under pseudonyms where asked.
+            If too many rows were rejected, or too many times of events could not be read; it
+            carries them, under pseudonyms where asked.
         ValueError
             If the log is too small to report on.
         """
+        unread_times = _share_of_unread_times(log)
         log = _with_duplicates(log, self.duplicates)
         if self.ids == "pseudonymise":
             log = _with_pseudonyms(log)
         self._refuse_broken(log)
+        self._refuse_timeless(log, unread_times)
         log = _with_consent(log)
         log = self._inside_window(log)
         self._refuse_small(log)
-        return _with_durations(log)
+        return _with_word_on_units(_with_durations(_with_word_on_times(log)))
 
     def _refuse_broken(self, log: Log) -> None:
         for count in log.rejected.counts.itertuples():  # one row a table
@@ -162,6 +178,20 @@ class Gate:
                     "data (`kpay check` names the rows of files), or raise the limit"
                 )
                 raise BrokenLogError(problem, log.rejected)
+
+    def _refuse_timeless(self, log: Log, unread: float) -> None:
+        if unread <= self.max_rejected:
+            return
+        cells = log.rejected.cells
+        is_time = (cells["table"] == "events") & (cells["column"] == "timestamp")
+        first = cells[is_time].iloc[0]
+        raise BrokenLogError(
+            f"events: {unread:.1%} of the times that are written were not understood, more than "
+            f"max_rejected = {self.max_rejected:.1%}; such as {printable(first['value'])} in "
+            f"{first['file']} row {first['line']} ({first['reason']}); mend them, name another "
+            "column of times with mapping.columns, or leave this one out there (ignore)",
+            log.rejected,
+        )
 
     def _inside_window(self, log: Log) -> Log:
         if not self.since and not self.until:
@@ -176,6 +206,15 @@ class Gate:
             problem = f"{n:,} events remain, fewer than min_events = {self.min_events:,}"
             remedy = f"widen the window, or look all the same with --set min_events={max(n, 1)}"
             raise ValueError(f"{problem}; {remedy}")
+
+
+def _share_of_unread_times(log: Log) -> float:
+    """Return the share of the events' times that are written and could not be read."""
+    cells = log.rejected.cells
+    n_unread = int(((cells["table"] == "events") & (cells["column"] == "timestamp")).sum())
+    events = log.tables.events
+    n_read = int(events["timestamp"].notna().sum()) if "timestamp" in events else 0
+    return n_unread / (n_unread + n_read) if n_unread else 0.0
 
 
 def _with_note(log: Log, tables: Tables, note: str) -> Log:
@@ -203,12 +242,11 @@ def _with_pseudonyms(log: Log) -> Log:
 
     Columns that are in no schema and may name somebody are left out.
     """
-    rows = log.rejected.rows
-    is_id = rows["column"].isin(PERSONAL) & (rows["value"] != "")
-    with_pseudonyms = rows["value"].mask(is_id, pseudonyms(rows["value"]))
-    is_whole_line = rows["column"] == ""  # it could not be parsed: an id may be anywhere in it
-    value = with_pseudonyms.mask(is_whole_line, "")
-    rejected = replace(log.rejected, rows=rows.assign(value=value))
+    rejected = replace(
+        log.rejected,
+        rows=_without_people(log.rejected.rows),
+        cells=_without_people(log.rejected.cells),
+    )
     tables, left_out = pseudonymise(log.tables)
     note = "ids of users and sessions were replaced by pseudonyms"
     if left_out:
@@ -216,6 +254,16 @@ def _with_pseudonyms(log: Log) -> Log:
             f"; columns that may name somebody were left out: {printable(', '.join(left_out), 300)}"
         )
     return _with_note(replace(log, rejected=rejected), tables, note)
+
+
+def _without_people(problems: pd.DataFrame) -> pd.DataFrame:
+    """Replace ids in the values of problems, and leave out what people wrote."""
+    value = problems["value"]
+    is_id = problems["column"].isin(PERSONAL) & (value != "")
+    value = value.mask(is_id, pseudonyms(value))
+    is_whole_line = problems["column"] == ""  # not parsed: an id may be anywhere in it
+    is_own_words = problems["column"].isin(OWN_WORDS)
+    return problems.assign(value=value.mask(is_whole_line | is_own_words, ""))
 
 
 def _with_consent(log: Log) -> Log:
@@ -242,3 +290,32 @@ def _with_durations(log: Log) -> Log:
     filled = events.assign(duration=of_event.fillna(of_item))
     note = f"{n_filled:,} events without a duration have that of their item"
     return _with_note(log, log.tables.with_events(filled), note)
+
+
+def _with_word_on_times(log: Log) -> Log:
+    """Note how many events have no time, where others have one."""
+    events = log.tables.events
+    if "timestamp" not in events:
+        return log
+    n_untimed = int(events["timestamp"].isna().sum())
+    if n_untimed in (0, len(events)):
+        return log
+    note = (
+        f"{n_untimed:,} of {len(events):,} events have no time; they stay out of what needs one "
+        "(the split in time, funnel, sessions, retention)"
+    )
+    return _with_note(log, log.tables, note)
+
+
+def _with_word_on_units(log: Log) -> Log:
+    """Note where most events were watched longer than they last: the unit may be another."""
+    share = watched_share(log.tables.events).dropna()
+    is_longer = share > 1
+    if not len(share) or is_longer.mean() <= MOSTLY:
+        return log
+    note = (
+        f"{is_longer.mean():.0%} of the {len(share):,} events with a duration were watched longer "
+        f"than they last, at the median {share.median():,.4g} times; if watch_time is not in "
+        "seconds, write mapping: {units: {watch_time: ms}}, and likewise for duration"
+    )
+    return _with_note(log, log.tables, note)

@@ -24,12 +24,23 @@ def refunded_amount(orders: pd.DataFrame) -> pd.Series:
     return orders["refund_amount"].fillna(0.0)
 
 
+def has_amounts(orders: pd.DataFrame | None) -> bool:
+    """Whether the orders say what was paid; where nobody logged a price there is no money to sum.
+
+    >>> has_amounts(pd.DataFrame({"user_id": ["u"], "amount": [9.0]})), has_amounts(None)
+    (True, False)
+    """
+    return orders is not None and "amount" in orders and bool(orders["amount"].notna().any())
+
+
 def net_amount(orders: pd.DataFrame) -> pd.Series:
-    """Return the amount of each order less its refund.
+    """Return the amount of each order less its refund; missing where no amount is known.
 
     >>> net_amount(pd.DataFrame({"amount": [9.0, 5.0], "refund_amount": [None, 2.0]})).tolist()
     [9.0, 3.0]
     """
+    if "amount" not in orders:
+        return pd.Series(np.nan, index=orders.index)
     return orders["amount"] - refunded_amount(orders)
 
 

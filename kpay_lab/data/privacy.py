@@ -15,6 +15,7 @@ from kpay_lab.data.tables import SCHEMAS, Tables
 KEY_VARIABLE = "KPAY_PRIVACY_KEY"
 SHORTEST_KEY = 16
 PERSONAL = ("user_id", "session_id")  # the id of a session often contains that of its user
+OWN_WORDS = ("comment_text", "comment_count", "question_count")  # cells that hold what people wrote
 
 
 @cache
@@ -50,7 +51,7 @@ def pseudonymise(tables: Tables) -> tuple[Tables, list[str]]:
     -------
     tables : Tables
         The users without any column that is not in their schema, such as ``email``; the other
-        tables without any such column of text.
+        tables without any such column of text, and without what people wrote.
     dropped : list of str
         The names of the dropped columns, such as ``users.email``.
     """
@@ -69,7 +70,8 @@ def _unsafe_columns(table: str, frame: pd.DataFrame) -> list[str]:
     extra = [column for column in frame if column not in SCHEMAS[table].columns]
     if table == "users":
         return extra
-    return [column for column in extra if not _is_number_or_time(frame[column])]
+    written = [column for column in frame if column == "comment_text"]
+    return written + [column for column in extra if not _is_number_or_time(frame[column])]
 
 
 def _is_number_or_time(values: pd.Series) -> bool:

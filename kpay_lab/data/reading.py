@@ -1,41 +1,62 @@
-"""Read files of CSV, Parquet or JSON lines, or frames, as tables; list every rejected row."""
+"""Read files or frames as tables, as a mapping says what they mean; list every rejected row."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from kpay_lab.data.checking import Checked, check_rows, name_columns
-from kpay_lab.data.sources import Partition, Source, find_files, find_partitions
-from kpay_lab.data.splitting import RawRows, printable, read_header, split_file, split_frame
-from kpay_lab.data.tables import PRIMARY_KEYS, Tables
+from kpay_lab.data.checking import Checked, KnownIds, check_rows
+from kpay_lab.data.event_types import Parted, has_types, part_by_type
+from kpay_lab.data.headers import IGNORE, columns_of, fold, name_columns, without_brackets
+from kpay_lab.data.mapping import LogMapping, did_you_mean, names_file
+from kpay_lab.data.orders import (
+    currencies,
+    foreign_rows,
+    price_notes,
+    with_prices,
+    without_called_off,
+)
+from kpay_lab.data.rows import TEXT, RawRows, printable
+from kpay_lab.data.sources import Source, find_partitions
+from kpay_lab.data.splitting import Partition, read_header, split_file, split_frame
+from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
-COUNT_COLUMNS = ["table", "read", "good", "rejected"]
+COUNT_COLUMNS = ["table", "read", "good", "rejected", "cells"]
 READING_ORDER = ("users", "items", "events", "orders", "exposures")  # ids before their use
+
+
+def _no_rows() -> pd.DataFrame:
+    return pd.DataFrame(columns=ROW_COLUMNS)
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """The rejected rows, and how many rows were read, good and rejected.
+    """The rejected rows, the cells that count as missing, and how many of all there were.
 
     Parameters
     ----------
     rows : DataFrame
-        One row for each problem: ``table, file, line, column, value, reason``. A rejected row
-        may have several problems. The column is '' where a line is not a row at all. In Parquet
-        and in frames the line is the number of the row, from 1. The file of a frame is the name
-        of its table.
+        One row for each problem of a rejected row: ``table, file, line, column, value,
+        reason``. A rejected row may have several problems. The column is '' where a line is not
+        a row at all. In Parquet and in frames the line is the number of the row, from 1. The
+        file of a frame is the name of its table.
+    cells : DataFrame
+        The same of good rows: optional cells that could not be read and count as missing.
     counts : DataFrame
-        One row a table: table, read, good, rejected; good + rejected = read.
+        One row a table: table, read, good, rejected, cells; good + rejected = read. An order
+        or exposure that came in the log of events is counted in its own table.
     notes : tuple of str
-        What else a reader should know, such as columns that are not used.
+        What was assumed, and what else a reader should know.
     """
 
-    rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ROW_COLUMNS))
+    rows: pd.DataFrame = field(default_factory=_no_rows)
+    cells: pd.DataFrame = field(default_factory=_no_rows)
     counts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COUNT_COLUMNS))
     notes: tuple[str, ...] = ()
 
@@ -48,8 +69,19 @@ class Rejected:
             messages.append(f"{row.file} row {row.line}: {problem}")
         return messages
 
+    def evidence(self) -> pd.DataFrame:
+        """Return rejected rows and missing cells in one frame; ``outcome`` says which is which."""
+        rows = self.rows.assign(outcome="row set aside")
+        cells = self.cells.assign(outcome="cell taken as missing")
+        return pd.concat([rows, cells], ignore_index=True)
 
-def read_tables(source: Source, *, events: pd.DataFrame | None = None) -> tuple[Tables, Rejected]:
+
+def read_tables(
+    source: Source,
+    *,
+    events: pd.DataFrame | None = None,
+    mapping: LogMapping | None = None,
+) -> tuple[Tables, Rejected]:
     """Read the tables of a file, a folder or frames; reject the rows that break the schema.
 
     Parameters
@@ -58,6 +90,8 @@ def read_tables(source: Source, *, events: pd.DataFrame | None = None) -> tuple[
         A single file or frame is the events; a mapping names the table of each frame.
     events : DataFrame, optional
         Used in place of the source's events, whose files are then not read.
+    mapping : LogMapping, optional
+        What the files mean where they do not say it themselves.
 
     Returns
     -------
@@ -71,42 +105,137 @@ def read_tables(source: Source, *, events: pd.DataFrame | None = None) -> tuple[
     ValueError
         If the source or the events are missing, or a table cannot be understood as a whole.
     """
+    mapping = mapping or LogMapping()
     frames = {} if events is None else {"events": events}
-    problems = [pd.DataFrame(columns=ROW_COLUMNS)]
+    rejected = [_no_rows()]
+    missing_cells = [_no_rows()]
     counts = []
-    notes: list[str] = []
-    partitions = find_partitions(source)
+    known_ids: dict[str, KnownIds] = {}
+    found = find_partitions(source, mapping.files, mapping.event_types)
+    partitions = found.partitions
+    notes = [*found.notes]
+    _refuse_unused(mapping, partitions)
+    parted = Parted(())
     for table in READING_ORDER:
-        if table not in partitions or table in frames:
+        moved = {"orders": parted.orders, "exposures": parted.exposures}.get(table, ())
+        if table in frames or not (table in partitions or moved):
             continue
-        valid_ids = {key: frames[name][key] for name, key in PRIMARY_KEYS.items() if name in frames}
-        checked, problems_of_table, n_read = _read_table(table, partitions[table], valid_ids)
-        n_good = len(checked.good)
-        n_rejected = len(problems_of_table.drop_duplicates(["file", "line"]))
-        if n_good + n_rejected != n_read:
+        raw = [_read_rows(table, one, mapping) for one in partitions.get(table, ())]
+        if table == "events":
+            parted = part_by_type(raw, mapping.event_types, mapping.renames(table))
+            raw = list(parted.events)
+            notes += parted.notes
+        raw += moved
+        checked, notes_of_table = _checked(table, raw, known_ids, mapping)
+        n_broken = sum(len(rows.broken) for rows in raw)
+        n_read = sum(len(rows) for rows in raw) + n_broken
+        n_rejected = checked.problems["row"].nunique() + n_broken
+        if len(checked.good) + n_rejected != n_read:
             raise RuntimeError(f"{table}: a row was lost in reading; please report this fault")
+        counts.append((table, n_read, len(checked.good), n_rejected, len(checked.cells)))
         frames[table] = checked.good
-        problems.append(problems_of_table)
-        counts.append((table, n_read, n_good, n_rejected))
-        notes += _notes_on_columns(table, checked)
-    rows = pd.concat(problems, ignore_index=True)
-    count_table = pd.DataFrame(counts, columns=COUNT_COLUMNS)
-    return Tables(**frames), Rejected(rows, count_table, tuple(notes))
+        rejected.append(_located(table, raw, checked.problems, with_broken=True))
+        missing_cells.append(_located(table, raw, checked.cells))
+        notes += notes_of_table
+        if table in PRIMARY_KEYS:
+            key = PRIMARY_KEYS[table]
+            if table == "items":
+                frames[table], joined = _with_named_items(checked.good, mapping)
+                notes += joined
+            known_ids[key] = KnownIds(frames[table][key], checked.key_set_aside)
+    if "orders" in frames:
+        frames["orders"], notes_on_status = without_called_off(frames["orders"])
+        notes += notes_on_status
+    return Tables(**frames), Rejected(
+        rows=pd.concat(rejected, ignore_index=True),
+        cells=pd.concat(missing_cells, ignore_index=True),
+        counts=pd.DataFrame(counts, columns=COUNT_COLUMNS),
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
-def _notes_on_columns(table: str, checked: Checked) -> list[str]:
+def _read_rows(table: str, partition: Partition | pd.DataFrame, mapping: LogMapping) -> RawRows:
+    """Split a file or a frame into rows, and add the columns that are the same in all of them."""
+    names = mapping.names_said()
+    if isinstance(partition, pd.DataFrame):
+        rows = split_frame(partition, table, names)
+    else:
+        rows = split_file(_with_header(partition, mapping), names)
+    constants = mapping.constants_of(rows.file)
+    added = [pa.repeat(pa.scalar(value, TEXT), len(rows)) for value in constants.values()]
+    return replace(rows, header=[*rows.header, *constants], cells=[*rows.cells, *added])
+
+
+def _with_header(partition: Partition, mapping: LogMapping) -> Partition:
+    """Give a file the names of its columns, where a mapping has them because it has no header."""
+    return replace(partition, names=mapping.header_of(partition.name))
+
+
+def _checked(
+    table: str, raw: list[RawRows], known_ids: Mapping[str, KnownIds], mapping: LogMapping
+) -> tuple[Checked, list[str]]:
+    """Check a table's rows; return also what should be said of it."""
+    notes = [note for rows in raw for note in rows.notes]
+    renames = _renames(table, mapping)
+    faults = _absent_names(mapping, {table: [name for rows in raw for name in rows.header]})
+    if faults:
+        raise ValueError("\n".join(faults))
+    foreign = None
+    if table == "orders":
+        counts: Counter[str] = Counter()
+        for position, rows in enumerate(raw):
+            raw[position], filled = with_prices(rows, mapping.price_of, renames)
+            counts += filled
+        notes += price_notes(counts)
+        found = [currencies(rows, renames) for rows in raw]
+        foreign = foreign_rows(found, mapping.currency)
+    checked = check_rows(table, raw, known_ids, mapping, renames=renames, foreign=foreign)
+    priced = {fold(name) for name in mapping.price_of} if table == "orders" else set()
+    ignored = [name for name in checked.ignored if fold(name) not in priced]
+    return checked, [*notes, *checked.notes, *_notes_on_columns(table, ignored, checked.empty)]
+
+
+def _renames(table: str, mapping: LogMapping) -> dict[str, str]:
+    """Return what is said of a table's columns.
+
+    Orders and exposures may come in the log of events, so they follow what is said of that too.
+    """
+    own = mapping.renames(table)
+    if table not in ("orders", "exposures"):
+        return own
+    ours = SCHEMAS[table].columns
+    of_events = mapping.renames("events").items()
+    return {theirs: column for theirs, column in of_events if column in ours} | own
+
+
+def _with_named_items(items: pd.DataFrame, mapping: LogMapping) -> tuple[pd.DataFrame, list[str]]:
+    """Add the items that a mapping names as constants to the catalogue, unless they are there."""
+    named = [values["item_id"] for values in mapping.constants.values() if "item_id" in values]
+    new = [one for one in dict.fromkeys(named) if one not in set(items["item_id"])]
+    if not new:
+        return items, []
+    added = pd.DataFrame({"item_id": pd.array(new, dtype="str")})
+    joined = pd.concat([items, added.reindex(columns=items.columns)], ignore_index=True)
+    joined = joined.astype(items.dtypes.to_dict())
+    shown = ", ".join(map(printable, new))
+    return joined, [f"items: {shown} joined the catalogue (mapping.constants)"]
+
+
+def _notes_on_columns(table: str, ignored: Sequence[str], empty: Sequence[str]) -> list[str]:
     """Name the columns of a table that are not used, and those without a value."""
     notes = []
-    if checked.ignored:
-        names = ", ".join(map(printable, checked.ignored))
+    if ignored:
+        names = ", ".join(map(printable, ignored))
         notes.append(f"{table}: the columns {names} are not used")
-    if checked.empty:
-        names = ", ".join(map(printable, checked.empty))
+    if empty:
+        names = ", ".join(map(printable, empty))
         notes.append(f"{table}: the columns {names} hold no value")
     return notes
 
 
-def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
+def read_headers(
+    folder: str | Path, mapping: LogMapping | None = None
+) -> tuple[dict[str, set[str]], list[str]]:
     """Read the headers of a folder's tables, and no rows.
 
     Returns
@@ -116,51 +245,111 @@ def read_headers(folder: str | Path) -> tuple[dict[str, set[str]], list[str]]:
     faults : list of str
         What `read_tables` would refuse as a whole: no events, or one line a file.
     """
+    mapping = mapping or LogMapping()
     columns: dict[str, set[str]] = {}
+    headers: dict[str, list[str]] = {}
     faults = []
     try:
-        sources = find_files(folder)
+        partitions = find_partitions(folder, mapping.files, mapping.event_types).partitions
+        _refuse_unused(mapping, partitions)
     except ValueError as error:
         return columns, [str(error)]
-    for table, paths in sources.items():
-        for path in paths:
+    for table, parts in partitions.items():
+        for partition in parts:
             try:
-                header, guessed = read_header(path)
-                names = name_columns(table, path.name, header, guessed=guessed)
+                given = _with_header(partition, mapping)
+                header = read_header(given, mapping.names_said())
+                header += mapping.constants_of(partition.name)
+                headers.setdefault(table, []).extend(header)
+                renames = _renames(table, mapping)
+                names = name_columns(table, partition.name, header, renames=renames)
             except ValueError as error:
                 faults.append(str(error))
                 continue
             columns.setdefault(table, set()).update(names)
+            if table == "events" and has_types(header, mapping.event_types, renames):
+                for moved in ("orders", "exposures"):
+                    known = columns_of(moved, header, _renames(moved, mapping))
+                    columns.setdefault(moved, set()).update(known)
+    if not faults:
+        faults = _absent_names(mapping, headers)
     return columns, faults
 
 
-def _read_table(
-    table: str, partitions: Sequence[Partition], valid_ids: dict[str, pd.Series]
-) -> tuple[Checked, pd.DataFrame, int]:
-    """Return a table's checked rows, its problems with file and line, and how many rows were read.
+def tables_by_type(folder: str | Path, mapping: LogMapping) -> set[str]:
+    """Return the tables, beside the events, that rows of the log of events belong to.
 
-    The fast reader does not know on which line of a file a row stands. Where it meets any
-    problem, the whole table is read again exactly. Both ways apply the same rules to the same
-    texts.
+    Only a log that tells types of behaviour apart is read for this, and none of its cells is
+    checked. One that cannot be read has none; reading it will say why.
     """
-    for exactly in (False, True):
-        results = [_read_rows(table, partition, exactly) for partition in partitions]
-        raw = [rows for rows in results if rows is not None]
-        if len(raw) == len(partitions):
-            checked = check_rows(table, raw, valid_ids)
-            if exactly or checked.problems.empty:
-                break
-    n_read = sum(len(rows) + len(rows.broken) for rows in raw)
-    return checked, _locate(table, raw, checked.problems), n_read
+    renames = mapping.renames("events")
+    types = mapping.event_types
+    try:
+        partitions = find_partitions(folder, mapping.files, types).partitions["events"]
+        given = [_with_header(one, mapping) for one in partitions]
+        headers = [read_header(one, mapping.names_said()) for one in given]
+        are_typed = [has_types(header, types, renames) for header in headers]
+        if not any(are_typed) and not types.files:
+            return set()
+        raw = [_read_rows("events", one, mapping) for one in partitions]
+        parted = part_by_type(raw, types, renames)
+    except ValueError:
+        return set()
+    moved = {"orders": parted.orders, "exposures": parted.exposures}
+    return {table for table, rows in moved.items() if rows}
 
 
-def _read_rows(table: str, partition: Partition, exactly: bool) -> RawRows | None:
-    if isinstance(partition, pd.DataFrame):
-        return split_frame(partition, table)
-    return split_file(partition, exactly=exactly)
+def _refuse_unused(
+    mapping: LogMapping, partitions: Mapping[str, Sequence[Partition | pd.DataFrame]]
+) -> None:
+    """Refuse what is said of files that are not there.
+
+    Raises
+    ------
+    ValueError
+        With one line for each.
+    """
+    files = [
+        table if isinstance(partition, pd.DataFrame) else partition.name
+        for table, parts in partitions.items()
+        for partition in parts
+    ]
+    faults = []
+    said = {
+        "mapping.headers": mapping.headers,
+        "mapping.constants": mapping.constants,
+        "mapping.event_types.files": mapping.event_types.files,
+    }
+    for place, patterns in said.items():
+        for pattern in patterns:
+            if not any(names_file(pattern, file) for file in files):
+                remedy = did_you_mean(pattern, files)
+                faults.append(f"{place} names {pattern}, which feeds no table; {remedy}")
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
-def _locate(table: str, partitions: Sequence[RawRows], problems: pd.DataFrame) -> pd.DataFrame:
+def _absent_names(mapping: LogMapping, headers: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say of which names a mapping gives a meaning, though no file of their table has them."""
+    faults = []
+    for table, header in headers.items():
+        written = {fold(name) for name in header}
+        for theirs, ours in mapping.renames(table).items():
+            without_unit = {fold(without_brackets(name)) for name in header}
+            if ours != IGNORE and fold(theirs) not in written | without_unit:
+                place = f"mapping.columns.{table} names {printable(theirs)!r}"
+                remedy = did_you_mean(theirs, [printable(name) for name in dict.fromkeys(header)])
+                faults.append(f"{place}, which no file of {table} has; {remedy}")
+    return faults
+
+
+def _located(
+    table: str,
+    partitions: Sequence[RawRows],
+    problems: pd.DataFrame,
+    *,
+    with_broken: bool = False,
+) -> pd.DataFrame:
     """Give each problem its file and line, and add the lines that are not rows."""
     located = []
     start = 0
@@ -171,8 +360,9 @@ def _locate(table: str, partitions: Sequence[RawRows], problems: pd.DataFrame) -
         problems_here = []
         for row, column, value, reason in problems[is_here].itertuples(index=False):
             problems_here.append((lines[row - start], column, value, reason))
-        for line, text, reason in rows.broken:
-            problems_here.append((line, "", text, reason))
+        if with_broken:
+            for line, text, reason in rows.broken:
+                problems_here.append((line, "", text, reason))
         problems_here.sort(key=itemgetter(0))
         located += [(table, rows.file, *problem) for problem in problems_here]
         start = end

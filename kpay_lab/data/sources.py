@@ -1,43 +1,114 @@
-"""Find the tables of a source, and the files or frames that hold them.
+"""Find the tables of a source, and the files, sheets or frames that hold them.
 
-A table is a file named after it (``events.csv``), a folder of partitions (``events/``,
-``events.parquet/``), or a frame. A folder with a single data file, which is not named after a
-table, holds the events.
+A table is a file or a sheet named after it (``events.csv``, ``订单``), several such files that
+differ only in numbers (``events_2023-01.csv``), a folder of files (``events/``,
+``events.parquet/``, ``events/dt=2023-01-05/``), or a frame. Files that no table is named after hold
+the events if there is nothing else that does, and no doubt which.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
 
 from kpay_lab.data import public
-from kpay_lab.data.splitting import SUFFIXES
+from kpay_lab.data.event_types import MEANINGS, EventTypes, meaning_of_word
+from kpay_lab.data.headers import name_columns
+from kpay_lab.data.rows import NotUnderstoodError, listed, printable
+from kpay_lab.data.splitting import Partition, read_header, suffix_of
+from kpay_lab.data.spreadsheets import WORKBOOKS, sheet_names
 from kpay_lab.data.tables import SCHEMAS
 
 Source: TypeAlias = str | Path | pd.DataFrame | Mapping[str, pd.DataFrame]
-Partition: TypeAlias = Path | pd.DataFrame
+Files: TypeAlias = Mapping[str, Sequence[str]]
+
+# what a file or a sheet may be called, besides the table's own name
+TABLE_WORDS = {
+    "events": "event log logs behavior behaviors behaviour behaviours interaction interactions "
+    "行为 事件 日志 行为日志 用户行为 用户行为日志 观看 互动",
+    "items": "item course courses content contents product products goods 课程 内容 商品 产品",
+    "users": "user customer customers student students member members 用户 会员 学员 客户",
+    "orders": "order purchase purchases transaction transactions 订单 购买 交易",
+    "exposures": "exposure impression impressions 曝光",
+}
+TABLE_OF_WORD = {word: table for table, words in TABLE_WORDS.items() for word in words.split()}
+TABLE_OF_WORD |= {table: table for table in SCHEMAS}
+PACKED = (".zip", ".rar", ".7z", ".tar", ".tgz")
+RECBOLE_TABLES = {".inter": "events", ".item": "items", ".user": "users"}
+END_OF_NAME = re.compile(r"(表|数据|信息|明细|记录|列表|导出)$")
+COPY_OF_FILE = re.compile(r" \(\d+\)$")  # what a browser adds to a second download
+ID_OF_WRITER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # Spark, one a write
+NO_LETTERS = re.compile(r"[\W\d_]+")
+HIVE_FOLDER = re.compile(r"([^=]+)=(.*)")
 
 
-def find_partitions(source: Source) -> dict[str, list[Partition]]:
-    """Find the partitions of each table: its files, as in `find_files`, or its frame.
+@dataclass(frozen=True)
+class Found:
+    """What a source holds.
+
+    Parameters
+    ----------
+    partitions : dict of table to list of Partition or DataFrame
+        The files of one table are in order of their names.
+    notes : tuple of str
+        Which files were taken together, and which are not used.
+    """
+
+    partitions: dict[str, list[Partition | pd.DataFrame]]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file, a sheet, or a folder of files, that is one candidate for a table.
+
+    ``title`` is its name in messages, ``stem`` the name that may be a table's, and ``table``
+    the table that it is named after, or ''; ``is_of_one_type`` where all its rows are one type of
+    behaviour.
+    """
+
+    title: str
+    stem: str
+    table: str
+    partitions: list[Partition] = field(default_factory=list)
+    is_of_one_type: bool = False
+
+
+def find_partitions(
+    source: Source, files: Files | None = None, types: EventTypes | None = None
+) -> Found:
+    """Find the partitions of each table: its files and sheets, or its frame.
 
     Parameters
     ----------
     source : str, Path, DataFrame, or mapping of str to DataFrame
         A frame is the events; a mapping names the table of each frame.
+    files : mapping of table to names, optional
+        The files of each table, as paths inside the folder or patterns (``2023-*.csv``); a sheet
+        is ``book.xlsx/sheet``. Other files are then not used.
+    types : EventTypes, optional
+        Files that hold one type of behaviour each are events.
 
     Raises
     ------
     ValueError
-        If the source is none of these, names an unknown table, or has no events.
+        If the source is none of these, names an unknown table, or has no events; if ``files``
+        names what is not there, or one file for two tables.
     """
-    if isinstance(source, pd.DataFrame):
-        return {"events": [source]}
-    if isinstance(source, Mapping):
-        return {name: [frame] for name, frame in _checked_frames(source).items()}
     if isinstance(source, str | Path):
-        return {name: [*paths] for name, paths in find_files(source).items()}
+        return _find(Path(source), files, types or EventTypes())
+    if files:
+        raise ValueError("mapping.files names files, but the source is frames; leave it out")
+    if isinstance(source, pd.DataFrame):
+        return Found({"events": [source]})
+    if isinstance(source, Mapping):
+        frames = _checked_frames(source)
+        return Found({name: [frame] for name, frame in frames.items()})
     raise ValueError(
         f"the source is of type {type(source).__name__}; give a file, a folder, a DataFrame of "
         "events, or a mapping of tables' names to DataFrames"
@@ -56,62 +127,360 @@ def _checked_frames(frames: Mapping[str, pd.DataFrame]) -> Mapping[str, pd.DataF
     return frames
 
 
-def find_files(folder: str | Path) -> dict[str, list[Path]]:
-    """Find the files of each table; the files of one table are in order of their names.
+def find_files(
+    folder: str | Path, files: Files | None = None, types: EventTypes | None = None
+) -> dict[str, list[Path]]:
+    """Find the files of each table, as `find_partitions` does.
 
     Raises
     ------
     ValueError
-        If there is no such folder, no events, or a table in two places.
+        If there is no such file or folder, no events, or a table in two places.
     """
-    folder = Path(folder)
-    if folder.is_file() and folder.suffix.lower() in SUFFIXES:
-        return {"events": [folder]}
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder; name a folder that holds events.csv")
-    files_by_path = {path: _data_files(path) for path in sorted(folder.iterdir())}
-    paths = [path for path, files in files_by_path.items() if files]
-    files_by_table = {}
-    for table in SCHEMAS:
-        named = [path for path in paths if path.stem.lower() == table]
-        if len(named) > 1:
-            names = " and ".join(path.name for path in named)
-            raise ValueError(f"{folder}: {table} is there twice, as {names}; keep one")
-        if named:
-            files_by_table[table] = files_by_path[named[0]]
-    if not files_by_table and len(paths) == 1:
-        files_by_table["events"] = files_by_path[paths[0]]
-    if "events" not in files_by_table:
+    paths_by_table = {}
+    for table, partitions in _find(Path(folder), files, types or EventTypes()).partitions.items():
+        paths = [partition.path for partition in partitions if isinstance(partition, Partition)]
+        paths_by_table[table] = list(dict.fromkeys(paths))
+    return paths_by_table
+
+
+def _find(place: Path, files: Files | None, types: EventTypes) -> Found:
+    if not place.exists():
+        raise ValueError(f"{place} is no folder and no file; name a folder that holds events.csv")
+    if place.suffix.lower() in PACKED:
+        raise ValueError(f"{place.name} is packed; unpack it, and name the folder that results")
+    if place.is_file() and not suffix_of(place):
         raise ValueError(
-            f"{folder} holds no events; add events.csv, events.parquet or events.jsonl "
-            "(a single file may have any name)"
+            f"{place.name} is of a kind that cannot be read; save it as .csv, .xlsx, .json or "
+            ".parquet"
         )
-    return files_by_table
+    if files:
+        return _find_named(place, files)
+    if place.is_dir():
+        return _assign(place, [_typed(entry, types) for entry in _folder_entries(place)])
+    entries = _file_entries(place)
+    if len(entries) == 1:  # whatever its name: it was asked for
+        return Found({"events": [*entries[0].partitions]})
+    return _assign(place, [_typed(entry, types) for entry in entries])
 
 
-def _data_files(path: Path) -> list[Path]:
-    """Return the data files at a path: the file itself, or the files of a folder."""
-    candidates = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [candidate for candidate in candidates if _is_data_file(candidate)]
+def _typed(entry: _Entry, types: EventTypes) -> _Entry:
+    """Take a candidate as events if it was said which type of behaviour it holds."""
+    if any(types.meaning_of_file(partition.name) for partition in entry.partitions):
+        return replace(entry, table="events", is_of_one_type=True)
+    return entry
 
 
-def _is_data_file(path: Path) -> bool:
-    is_hidden = path.name[0] in "._"
-    return path.is_file() and path.suffix.lower() in SUFFIXES and not is_hidden
+def table_of_name(stem: str) -> str:
+    """Return the table that a file, folder or sheet is named after; '' where there is none.
+
+    >>> table_of_name("events_2023-01-05"), table_of_name("订单明细"), table_of_name("report")
+    ('events', 'orders', '')
+    """
+    word = _letters(stem)
+    return TABLE_OF_WORD.get(word) or TABLE_OF_WORD.get(END_OF_NAME.sub("", word), "")
 
 
-def tables_of(dataset: str, folder: str | Path | None) -> set[str]:
+def _letters(stem: str) -> str:
+    """Return the letters of a name in lower case; the rest tells parts of one table apart."""
+    without_id = ID_OF_WRITER.sub("", stem.lower())
+    return NO_LETTERS.sub("", without_id)
+
+
+def _stem(path: Path) -> str:
+    name = path.name.removesuffix(".gz")
+    return name[: -len(suffix_of(path))] if suffix_of(path) else name
+
+
+def _is_visible(path: Path) -> bool:
+    return path.name[0] not in "._~"
+
+
+def _folder_entries(folder: Path) -> list[_Entry]:
+    """List the candidates in a folder; a folder that holds one folder alone is looked into."""
+    paths = [path for path in sorted(folder.iterdir()) if _is_visible(path)]
+    folders = [path for path in paths if path.is_dir()]
+    if any(HIVE_FOLDER.fullmatch(path.name) for path in folders):
+        return [_Entry(folder.name, folder.name, "events", list(_files_below(folder)))]
+    entries = []
+    for path in paths:
+        if path.is_dir():
+            entries += _subfolder_entries(path)
+        elif suffix_of(path):
+            entries += _file_entries(path)
+    if len(paths) == len(folders) == 1 and not any(entry.table for entry in entries):
+        inner = _folder_entries(folders[0])
+        if not entries or any(entry.table for entry in inner):
+            return inner
+    return entries
+
+
+def _subfolder_entries(folder: Path) -> list[_Entry]:
+    """Take a folder as one table; only one that is named after a table is searched to its end."""
+    table = table_of_name(_stem(folder))
+    is_deep = bool(table) or any(HIVE_FOLDER.fullmatch(path.name) for path in folder.iterdir())
+    partitions = list(_files_below(folder) if is_deep else _files_in(folder))
+    return [_Entry(f"{folder.name}/", _stem(folder), table, partitions)] if partitions else []
+
+
+def _files_in(folder: Path) -> Iterator[Partition]:
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and _is_visible(path) and suffix_of(path):
+            yield Partition(path, path.name)
+
+
+def _files_below(folder: Path, inside: str = "") -> Iterator[Partition]:
+    """Yield the data files of a folder and its folders, with the columns that their names give."""
+    for path in sorted(folder.iterdir()):
+        if not _is_visible(path):
+            continue
+        name = f"{inside}{path.name}"
+        if path.is_dir():
+            yield from _files_below(path, f"{name}/")
+        elif suffix_of(path):
+            parts = [HIVE_FOLDER.fullmatch(part) for part in inside.split("/")]
+            columns = {match.group(1): match.group(2) for match in parts if match}
+            yield Partition(path, name, folder_columns=columns)
+
+
+def _file_entries(path: Path) -> list[_Entry]:
+    """Take a file as one candidate, a workbook with several sheets as several."""
+    stem = _stem(path)
+    table = table_of_name(stem) or RECBOLE_TABLES.get(suffix_of(path), "")
+    whole = _Entry(path.name, stem, table, [Partition(path, path.name)])
+    if suffix_of(path) not in WORKBOOKS:
+        return [whole]
+    sheets = _sheets(path)
+    if len(sheets) < 2:
+        named = table or "".join(table_of_name(sheet) for sheet in sheets)
+        return [_Entry(whole.title, stem, named, whole.partitions)]
+    entries = []
+    for sheet in sheets:
+        partition = Partition(path, f"{path.name}/{sheet}", sheet)
+        entries.append(_Entry(partition.name, sheet, table_of_name(sheet), [partition]))
+    if any(entry.table for entry in entries) or not table:
+        return entries
+    fitting = [entry for entry in entries if _fits(entry, table)] or entries
+    return [_Entry(entry.title, entry.stem, table, entry.partitions) for entry in fitting]
+
+
+def _sheets(path: Path) -> list[str]:
+    """Return the names of a workbook's sheets; none where reading it will say what is wrong."""
+    try:
+        return sheet_names(path)
+    except ValueError:
+        return []
+
+
+def _assign(place: Path, entries: Sequence[_Entry]) -> Found:
+    """Give each table its candidates; those without a table's name may be the events."""
+    notes: list[str] = []
+    partitions: dict[str, list[Partition | pd.DataFrame]] = {}
+    for table in SCHEMAS:
+        named = [entry for entry in entries if entry.table == table]
+        if named:
+            partitions[table] = _parts(place, table, named, notes)
+    unnamed = [entry for entry in entries if not entry.table]
+    if "events" not in partitions:
+        events = _events_among(place, unnamed, is_alone=not partitions)
+        partitions["events"] = _parts(place, "events", events, notes)
+        taken = {entry.title for entry in events}
+        unnamed = [entry for entry in unnamed if entry.title not in taken]
+        if partitions.keys() - {"events"}:
+            notes.append(
+                f"events: {listed(entry.title for entry in events)} are taken as the events"
+            )
+    if unnamed:
+        titles = listed(entry.title for entry in unnamed)
+        notes.append(
+            f"not used: {titles}; no table has such a name (mapping.files says which file is which)"
+        )
+    in_order = {table: partitions[table] for table in SCHEMAS if table in partitions}
+    return Found(in_order, tuple(notes))
+
+
+def _parts(
+    place: Path, table: str, entries: Sequence[_Entry], notes: list[str]
+) -> list[Partition | pd.DataFrame]:
+    """Take the candidates of a table together where they are its parts, and note that."""
+    titles = [entry.title for entry in entries]
+    if len(entries) > 1 and not all(entry.is_of_one_type for entry in entries):
+        if not _are_numbered(entries):
+            raise ValueError(
+                f"{place}: {table} is there twice, as {listed(titles)}; keep one, or say which to "
+                f"read with mapping.files, such as {{{table}: [{titles[0]}]}}"
+            )
+        _refuse_other_headers(place, table, entries)
+        notes.append(f"{table}: {listed(titles)} are read as parts of one table")
+    return [partition for entry in entries for partition in entry.partitions]
+
+
+def _are_numbered(entries: Sequence[_Entry]) -> bool:
+    """Whether names differ in numbers alone, as the days of a log do."""
+    stems = {COPY_OF_FILE.sub("", entry.stem.lower()) for entry in entries}
+    letters = {_letters(entry.stem) for entry in entries}
+    return len(stems) == len(entries) and len(letters) == 1
+
+
+def _refuse_other_headers(place: Path, table: str, entries: Sequence[_Entry]) -> None:
+    first = read_header(entries[0].partitions[0])
+    for entry in entries[1:]:
+        header = read_header(entry.partitions[0])
+        if {*header} != {*first}:
+            raise ValueError(
+                f"{place}: {entries[0].title} and {entry.title} look like parts of {table}, but "
+                f"their columns differ ({listed(first)}; {listed(header)}); say which to read "
+                f"with mapping.files, such as {{{table}: [{entries[0].title}]}}"
+            )
+
+
+def _fits(entry: _Entry, table: str) -> bool:
+    """Whether the header of a candidate has what the table requires."""
+    partition = entry.partitions[0]
+    try:
+        name_columns(table, partition.name, read_header(partition))
+    except ValueError:
+        return False
+    return True
+
+
+def _events_among(place: Path, entries: Sequence[_Entry], *, is_alone: bool) -> list[_Entry]:
+    """Choose the events among candidates that are named after no table.
+
+    Where no table is named either, a single candidate, or numbered ones, need not fit: reading
+    them says what their header lacks.
+    """
+    fitting = [entry for entry in entries if _fits(entry, "events")]
+    candidates = fitting or [*entries]
+    if len(fitting) > 1 and all(meaning_of_word(entry.stem) for entry in fitting):
+        return [replace(entry, is_of_one_type=True) for entry in fitting]
+    is_clear = len(candidates) == 1 or (len(candidates) > 1 and _are_numbered(candidates))
+    if is_clear and (fitting or is_alone):
+        return candidates
+    raise _without_events(place, entries, fitting)
+
+
+def _without_events(
+    place: Path, entries: Sequence[_Entry], fitting: Sequence[_Entry]
+) -> ValueError:
+    """Say what was found where the events are not clear, and what to do."""
+    if not entries:
+        return ValueError(
+            f"{place} holds no events; add events.csv, events.xlsx, events.parquet or "
+            "events.jsonl (a single file may have any name)"
+        )
+    titles = [entry.title for entry in entries]
+    if len(fitting) < 2:
+        largest = max(entries, key=_size).title
+        return NotUnderstoodError(
+            f"{place} holds no events; found {listed(titles)}",
+            f"name the behaviour log events{Path(largest).suffix}, or set mapping.files, such as "
+            f"{{events: [{largest}]}}",
+        )
+    names = [entry.title for entry in fitting]
+    types = ", ".join(f"{name}: view" for name in names)
+    meanings = ", ".join(MEANINGS)
+    return NotUnderstoodError(
+        f"{place} holds no events, but {listed(names)} could be",
+        f"to read several as one log set mapping.files to {{events: [{listed(names)}]}}, or where "
+        f"each holds one type of behaviour mapping.event_types to {{files: "
+        f"{{{printable(types, 200)}}}}}, each with what it means: {meanings}",
+    )
+
+
+def _size(entry: _Entry) -> int:
+    return sum(partition.path.stat().st_size for partition in entry.partitions)
+
+
+def _find_named(place: Path, files: Files) -> Found:
+    """Give each table the files and sheets that ``files`` names; note the others."""
+    unknown = [table for table in files if table not in SCHEMAS]
+    if unknown:
+        raise ValueError(
+            f"mapping.files: table {unknown[0]!r} is unknown; choose among {', '.join(SCHEMAS)}"
+        )
+    if "events" not in files:
+        raise ValueError("mapping.files names no events; add {events: [your behaviour log]}")
+    available = list_partitions(place)
+    table_of: dict[str, str] = {}
+    partitions: dict[str, list[Partition | pd.DataFrame]] = {}
+    for table in SCHEMAS:
+        for pattern in files.get(table, ()):
+            for partition in _matching(pattern, available, place):
+                earlier = table_of.setdefault(partition.name, table)
+                if earlier != table:
+                    raise ValueError(
+                        f"mapping.files: {partition.name} is named for {earlier} and for {table}; "
+                        "keep one"
+                    )
+                so_far = partitions.setdefault(table, [])
+                if partition not in so_far:
+                    so_far.append(partition)
+    unused = [partition.name for partition in available if partition.name not in table_of]
+    notes = (f"not used: {listed(unused)}; mapping.files does not name them",) if unused else ()
+    return Found(partitions, notes)
+
+
+def list_partitions(place: Path) -> list[Partition]:
+    """List every file below a place, and every sheet of a workbook with several."""
+    files: Iterable[Partition] = [Partition(place, place.name)]
+    if place.is_dir():
+        files = _files_below(place)
+    partitions = []
+    for partition in files:
+        sheets = _sheets(partition.path) if suffix_of(partition.path) in WORKBOOKS else []
+        if len(sheets) < 2:
+            partitions.append(partition)
+            continue
+        for sheet in sheets:
+            partitions.append(Partition(partition.path, f"{partition.name}/{sheet}", sheet))
+    return partitions
+
+
+def _matching(pattern: str, available: Sequence[Partition], place: Path) -> list[Partition]:
+    """Return the files and sheets that a name, a folder or a pattern means; none is an error."""
+    wanted = pattern.strip("/")
+    below = f"{wanted}/"
+    matches = []
+    for partition in available:
+        is_named = fnmatchcase(partition.name, wanted) or partition.name == wanted
+        if is_named or partition.name.startswith(below):
+            matches.append(partition)
+    names = [partition.name for partition in available]
+    if not matches:
+        near = get_close_matches(wanted, names, 3) or names
+        remedy = f"it holds {listed(near)}" if near else "it holds no file that can be read"
+        raise ValueError(f"mapping.files: {printable(pattern)} is not in {place}; {remedy}")
+    if len(matches) > 1 and all(match.name == f"{wanted}/{match.sheet}" for match in matches):
+        raise ValueError(
+            f"mapping.files: {wanted} has several sheets; name one, such as {matches[0].name}"
+        )
+    return matches
+
+
+def tables_of(
+    dataset: str,
+    folder: str | Path | None,
+    files: Files | None = None,
+    types: EventTypes | None = None,
+) -> set[str]:
     """Return the tables that a data set has, or without a folder those that it may have.
 
     A data set that is not among the public ones of this package may have every table.
     """
     if dataset == "tables" and folder is not None:
-        return set(find_files(folder))
+        return set(find_files(folder, files, types))
     return public.TABLES.get(dataset, set(SCHEMAS))
 
 
-def files_of(dataset: str, folder: str | Path | None) -> list[Path]:
+def files_of(
+    dataset: str,
+    folder: str | Path | None,
+    files: Files | None = None,
+    types: EventTypes | None = None,
+) -> list[Path]:
     """Return the files of the user's own tables; none of a public data set or an absent folder."""
     if dataset != "tables" or not folder or not Path(folder).exists():
         return []
-    return [path for paths in find_files(folder).values() for path in paths]
+    found = find_files(folder, files, types)
+    return list(dict.fromkeys(path for paths in found.values() for path in paths))

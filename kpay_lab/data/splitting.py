@@ -1,332 +1,258 @@
-"""Read a file or a frame as rows of text, so that all formats pass the same checks.
+"""Split a file, a sheet or a frame into rows, whatever its format.
 
-Every cell becomes text, '' where it is empty. A clean CSV file is read by a fast reader; any other
-CSV file is read exactly, with the line of each row.
+All formats pass the same checks afterwards. Text formats give text, '' where nothing is written;
+formats with types keep them.
 """
 
-import codecs
-import csv
-import io
-import json
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import gzip
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from urllib.parse import unquote
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
-import pyarrow.parquet as pq
 
-TEXT = pa.large_string()
-SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
-BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-# A whole cell in quotes, without a quote or a line end inside.
-SIMPLE_QUOTES = re.compile(r'(?<![^,\r\n])"[^"\r\n]*"(?![^,\r\n])')
-ROWS_A_BLOCK = 50_000
+from kpay_lab.data.arrow_rows import (
+    as_text,
+    parquet_beginning,
+    parquet_header,
+    split_frame,
+    split_parquet,
+)
+from kpay_lab.data.decoding import decode
+from kpay_lab.data.delimited import split_text, text_layout
+from kpay_lab.data.headers import known_names, may_mean_the_same
+from kpay_lab.data.json_rows import split_json
+from kpay_lab.data.rows import TEXT, RawRows, printable
+from kpay_lab.data.spreadsheets import WORKBOOKS, sheet_header, split_sheet
+
+__all__ = [
+    "Partition",
+    "RawRows",
+    "as_text",
+    "printable",
+    "read_header",
+    "split_file",
+    "split_frame",
+]
+
+DELIMITED = (".csv", ".tsv", ".txt", ".inter", ".item", ".user")  # the last three are RecBole's
+JSON = (".json", ".jsonl", ".ndjson")
+SUFFIXES = (*DELIMITED, *JSON, ".parquet", *WORKBOOKS)
+UNPACKED = (".parquet", *WORKBOOKS)  # never inside .gz
 HEADER_BYTES = 2**20  # the beginning of a file, which must hold its header
-BrokenLine = tuple[int, str, str]  # line, text, reason
+WORKBOOK_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
-class RawRows:
-    """The rows of one file or frame as text.
+class Partition:
+    """One file of a table, or one sheet of a workbook.
 
     Parameters
     ----------
-    file : str
-        The name that messages give it.
-    header : list of str
-        The names of the columns, as written.
-    cells : list of Array
-        The texts of each column.
-    lines : int array or None
-        The line of the file on which each row begins; in Parquet and in frames the number of
-        the row, from 1. None from the fast reader, which does not know it.
-    broken : tuple of (line, text, reason)
-        Lines that are not rows.
-    guessed : bool
-        Whether the encoding of the file was guessed.
-    """
-
-    file: str
-    header: list[str]
-    cells: list[pa.Array]
-    lines: np.ndarray | None
-    broken: tuple[BrokenLine, ...] = ()
-    guessed: bool = False
-
-    def __len__(self) -> int:
-        return len(self.cells[0]) if self.cells else 0
-
-
-def split_file(path: Path, *, exactly: bool) -> RawRows | None:
-    """Split a .csv, .parquet, .jsonl or .ndjson file into rows of text.
-
-    Without ``exactly`` a CSV file is read by the fast reader. It returns None where it meets
-    anything that it might read differently from the exact reader.
-
-    Raises
-    ------
-    ValueError
-        If the file has no header, is not text, or is not Parquet.
-    """
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        return _split_parquet(path)
-    text, guessed = decode(path.read_bytes(), path.name)
-    if not text.strip():
-        raise ValueError(f"{path.name} is empty; its first line must name the columns")
-    if suffix != ".csv":
-        return _split_json_lines(text, path.name)
-    split = _split_csv_exactly if exactly else _split_csv_quickly
-    return split(text, path.name, guessed)
-
-
-def split_frame(frame: pd.DataFrame, name: str) -> RawRows:
-    """Write every value of a frame as text, as if it had been read from a file.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Its columns are those of the table; its index is ignored.
+    path : Path
     name : str
         The name that messages give it.
+    sheet : str
+        The name of the sheet where a workbook has several; else ''.
+    folder_columns : mapping of str to str
+        Columns that the names of its folders give, as in ``dt=2023-01-05``.
+    names : tuple of str
+        The names of its columns, where a mapping gives them because the file has no header.
+    """
+
+    path: Path
+    name: str
+    sheet: str = ""
+    folder_columns: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix that tells the format of a data file; '' where it is none.
+
+    >>> suffix_of(Path("events.csv.gz")), suffix_of(Path("log.XLSX")), suffix_of(Path("a.docx"))
+    ('.csv', '.xlsx', '')
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffix = suffixes[-2] if len(suffixes) > 1 else ""
+        return suffix if suffix in SUFFIXES and suffix not in UNPACKED else ""
+    suffix = suffixes[-1] if suffixes else ""
+    return suffix if suffix in SUFFIXES else ""
+
+
+def split_file(partition: Partition | Path, renames: Collection[str] = ()) -> RawRows:
+    """Split a file or a sheet into rows; every row knows its line, and none is lost.
+
+    Parameters
+    ----------
+    partition : Partition or Path
+    renames : collection of str
+        Names of columns that a mapping renames; they count as known where the header, the
+        separator and the encoding are looked for.
 
     Raises
     ------
     ValueError
-        If a column holds values that are not plain, such as lists.
-
-    Examples
-    --------
-    >>> rows = split_frame(pd.DataFrame({"uid": [7, 8], "likes": [1.0, None]}), "events")
-    >>> rows.header, [cells.to_pylist() for cells in rows.cells]
-    (['uid', 'likes'], [['7', '8'], ['1', '']])
+        If the file has no header, is not text, or is not what its suffix says.
     """
-    header = [str(column) for column in frame.columns]
-    cells = []
-    for position, column in enumerate(header):
-        try:
-            cells.append(_frame_column(frame.iloc[:, position]))
-        except (pa.ArrowException, TypeError) as error:
-            reason = printable(str(error), 200)
-            raise ValueError(
-                f"{name}: {printable(column)} must hold plain values: {reason}"
-            ) from None
-    return RawRows(name, header, cells, np.arange(1, len(frame) + 1))
+    if isinstance(partition, Path):
+        partition = Partition(partition, partition.name)
+    rows = _split(partition, renames)
+    return _with_folder_columns(rows, partition, renames)
 
 
-def _frame_column(values: pd.Series) -> pa.Array:
-    """Write a column as text; of several types, such as 7 and "u8", each value for itself."""
-    try:
-        cells = pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        if not values.map(pd.api.types.is_scalar).all():
-            raise
-        cells = pa.array(values.astype("str"), from_pandas=True)
-    chunks = cells.chunks if isinstance(cells, pa.ChunkedArray) else [cells]
-    return pa.concat_arrays([pa.array([], TEXT), *map(_as_text, chunks)])
+def _split(partition: Partition, renames: Collection[str]) -> RawRows:
+    path = partition.path
+    file = partition.name
+    kind = _kind(path)
+    if kind == "parquet":
+        return split_parquet(path, file, renames)
+    if kind == "workbook":
+        return split_sheet(path, partition.sheet, file, renames)
+    raw = _read_bytes(path, file)
+    text, notes = decode(raw, file, renames=renames)
+    _refuse_pages(text, file)
+    if not text or text.isspace():
+        raise ValueError(f"{file} is empty; its first line must name the columns")
+    if kind == "json":
+        rows = split_json(text, file, renames)
+    else:
+        rows = split_text(text, file, renames, partition.names)
+    return replace(rows, notes=(*notes, *rows.notes))
 
 
-def read_header(path: Path) -> tuple[list[str], bool]:
-    """Read the names of a file's columns, and whether its encoding was guessed.
+def read_header(partition: Partition | Path, renames: Collection[str] = ()) -> list[str]:
+    """Read the names of a file's columns from its beginning.
 
-    Only the beginning of the file is read; in JSON lines the names are those in the rows there.
+    In JSON the names are those in the rows there.
 
     Raises
     ------
     ValueError
-        If the file has no header, is not text, or is not Parquet.
+        If the file has no header, is not text, or is not what its suffix says.
     """
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        return _parquet(pq.read_schema, path).names, False
-    with path.open("rb") as stream:
-        raw = stream.read(HEADER_BYTES)
+    if isinstance(partition, Path):
+        partition = Partition(partition, partition.name)
+    header = _header(partition, renames)
+    usable = _usable_folder_columns(header, partition.folder_columns, renames)
+    return [*header, *usable]
+
+
+def read_beginning(partition: Partition, renames: Collection[str] = ()) -> RawRows:
+    """Read the first rows of a file, to see what they look like; of a workbook all rows.
+
+    Raises
+    ------
+    ValueError
+        As `split_file` does.
+    """
+    path = partition.path
+    file = partition.name
+    kind = _kind(path)
+    if kind == "workbook":
+        return split_file(partition, renames)
+    if kind == "parquet":
+        return _with_folder_columns(parquet_beginning(path, file, renames), partition, renames)
+    raw = _read_bytes(path, file, HEADER_BYTES)
+    if len(raw) < HEADER_BYTES:
+        return split_file(partition, renames)
+    text, _ = decode(raw, file, renames=renames, whole=False)
+    _refuse_pages(text, file)
+    whole_lines = text.rpartition("\n")[0]
+    if kind == "json":
+        rows = split_json(whole_lines, file, renames)
+    else:
+        rows = split_text(whole_lines, file, renames, partition.names)
+    return _with_folder_columns(rows, partition, renames)
+
+
+def _header(partition: Partition, renames: Collection[str]) -> list[str]:
+    path = partition.path
+    file = partition.name
+    kind = _kind(path)
+    if kind == "parquet":
+        return parquet_header(path, file)
+    if kind == "workbook":
+        return sheet_header(path, partition.sheet, file, renames)
+    raw = _read_bytes(path, file, HEADER_BYTES)
     is_whole = len(raw) < HEADER_BYTES
-    text, guessed = decode(raw, path.name, whole=is_whole)
-    if not text.strip():
-        raise ValueError(f"{path.name} is empty; its first line must name the columns")
-    if suffix != ".csv":
-        whole_lines = text if is_whole else text.rpartition("\n")[0]
-        return _split_json_lines(whole_lines, path.name).header, guessed
-    lines = list(io.StringIO(text, newline=""))
-    return _csv_header(_records(lines), path.name), guessed
+    text, _ = decode(raw, file, renames=renames, whole=is_whole)
+    _refuse_pages(text, file)
+    if not text or text.isspace():
+        raise ValueError(f"{file} is empty; its first line must name the columns")
+    if kind == "text":
+        return list(text_layout(text, file, renames, partition.names).names)
+    if not is_whole and not text.lstrip().startswith("["):
+        whole_lines = text.rpartition("\n")[0]
+        return split_json(whole_lines, file, renames).header
+    return _split(partition, renames).header
 
 
-def decode(raw: bytes, file: str, *, whole: bool = True) -> tuple[str, bool]:
-    """Decode bytes: by their byte-order mark, or else as UTF-8, or else as GB18030.
+def _kind(path: Path) -> str:
+    """Return parquet, json, workbook or text; a workbook is known by its first bytes too.
 
-    The second value says whether GB18030 was guessed; almost any bytes are valid in it. Without
-    ``whole`` the bytes may end inside a character.
-
-    >>> decode("用户,内容".encode("gb18030"), "events.csv")
-    ('用户,内容', True)
+    Shops' systems write text or a web page into files that they name .xls.
     """
-    encodings = [name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)]
-    for encoding in encodings or ["utf-8", "gb18030"]:
-        try:
-            decoder = codecs.getincrementaldecoder(encoding)()
-            return decoder.decode(raw, final=whole), encoding == "gb18030"
-        except UnicodeDecodeError:
-            continue
-    raise ValueError(f"{file} is neither UTF-8 nor GB18030 text; save it as UTF-8")
+    suffix = suffix_of(path)
+    if suffix == ".parquet":
+        return "parquet"
+    if suffix in JSON:
+        return "json"
+    with path.open("rb") as stream:
+        is_workbook = stream.read(4) in WORKBOOK_STARTS
+    if is_workbook or (suffix in WORKBOOKS and suffix != ".xls"):
+        return "workbook"
+    return "text"
 
 
-def printable(text: str, length: int = 60) -> str:
-    r"""Return a text for a message: short, on one line, without control characters.
-
-    >>> printable("red\x1b[31m\n"), printable("x" * 99, 5)
-    ('red\\x1b[31m\\n', 'xxxxx… (99 letters)')
-    """
-    characters = [one if one.isprintable() else repr(one)[1:-1] for one in text[:length]]
-    excerpt = "".join(characters)
-    return excerpt if len(text) <= length else f"{excerpt}… ({len(text):,} letters)"
-
-
-def _split_csv_quickly(text: str, file: str, guessed: bool) -> RawRows | None:
-    """Split clean CSV with Arrow; None where Arrow and the exact reader could differ."""
-    if text[0] in "\r\n":
-        return None
-    n_quotes = text.count('"')
-    if n_quotes and n_quotes != 2 * len(SIMPLE_QUOTES.findall(text)):
-        return None
-    header = next(csv.reader(io.StringIO(text, newline="")))
-    names = [str(position) for position in range(len(header))]
+def _read_bytes(path: Path, file: str, most: int = -1) -> bytes:
+    """Read a file or its beginning, unpacked."""
+    if path.suffix.lower() != ".gz":
+        with path.open("rb") as stream:
+            return stream.read(most)
     try:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(text.encode()),
-            read_options=arrow_csv.ReadOptions(column_names=names, skip_rows=1),
-            convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, TEXT)),
+        with gzip.open(path) as unpacked:
+            return unpacked.read(most)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{file} cannot be unpacked: {error}") from None
+
+
+def _refuse_pages(text: str, file: str) -> None:
+    if text[:200].lstrip().lower().startswith(("<html", "<!doctype", "<table", "<?xml", "<meta")):
+        raise ValueError(
+            f"{file} is a web page, not a table; open it in a spreadsheet program and save it "
+            "as .xlsx or .csv"
         )
-    except pa.ArrowInvalid:
-        return None
-    cells = [pa.concat_arrays(column.chunks) for column in table.columns]
-    return RawRows(file, header, cells, None, guessed=guessed)
 
 
-def _split_csv_exactly(text: str, file: str, guessed: bool) -> RawRows:
-    """Split any CSV; keep the line on which each record begins, and every broken line."""
-    csv.field_size_limit(2**31 - 1)
-    records = _records(list(io.StringIO(text, newline="")))
-    header = _csv_header(records, file)
-    blocks = [[pa.array([], TEXT) for _ in header]]
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    broken: list[BrokenLine] = []
-    for line, fields, fault in records:
-        if fault or len(fields) != len(header):
-            wrong_length = f"the line has {len(fields)} fields, but the header has {len(header)}"
-            broken.append((line, ",".join(fields), fault or wrong_length))
-            continue
-        rows.append(fields)
-        lines.append(line)
-        if len(rows) == ROWS_A_BLOCK:
-            blocks.append([pa.array(cells, TEXT) for cells in zip(*rows, strict=True)])
-            rows.clear()
-    if rows:
-        blocks.append([pa.array(cells, TEXT) for cells in zip(*rows, strict=True)])
-    cells = [pa.concat_arrays(column) for column in zip(*blocks, strict=True)]
-    return RawRows(file, header, cells, np.array(lines, dtype=np.int64), tuple(broken), guessed)
+def _with_folder_columns(rows: RawRows, partition: Partition, renames: Collection[str]) -> RawRows:
+    """Add the columns that the names of folders give, where they are known and not there yet."""
+    values = partition.folder_columns
+    usable = _usable_folder_columns(rows.header, values, renames)
+    header = [*rows.header, *usable]
+    cells = list(rows.cells)
+    for name in usable:
+        value = "" if values[name] == HIVE_NULL else unquote(values[name])
+        cells.append(pa.repeat(pa.scalar(value, TEXT), len(rows)))
+    notes = list(rows.notes)
+    unused = [name for name in values if name not in usable]
+    if unused:
+        example = ", ".join(f"{name}={values[name]}" for name in unused)
+        notes.append(f"{rows.file}: its folder says {printable(example)}, which is not used")
+    return replace(rows, header=header, cells=cells, notes=tuple(notes))
 
 
-def _csv_header(records: Iterator[tuple[int, list[str], str]], file: str) -> list[str]:
-    """Take the first record as the names of the columns."""
-    _, header, problem = next(records)
-    if problem:
-        raise ValueError(f"{file} row 1: {problem}; the first line must name the columns")
-    return header
-
-
-def _records(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
-    """Yield (first line, fields, problem) of each record; blank lines are skipped.
-
-    Where a quote is never closed, or closed inside a field, only its own line is broken.
-    """
-    start = 0
-    while start < len(lines):
-        reader = csv.reader((lines[n] for n in range(start, len(lines))), strict=True)
-        first = start + 1
-        try:
-            for fields in reader:
-                if fields:
-                    yield first, fields, ""
-                first = start + reader.line_num + 1
-            return
-        except csv.Error as error:
-            yield first, [lines[first - 1].rstrip("\r\n")], f"its quotes are broken: {error}"
-            start = first
-
-
-def _split_json_lines(text: str, file: str) -> RawRows:
-    """Split JSON lines; numbers stay as they are written, and null becomes ''."""
-    rows: dict[int, dict[str, str]] = {}
-    broken: list[BrokenLine] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            rows[number] = _json_row(line)
-        except (ValueError, RecursionError) as error:
-            broken.append((number, line.strip(), f"not a JSON row: {error}"))
-    header = list(dict.fromkeys(name for row in rows.values() for name in row))
-    cells = []
-    for name in header:
-        texts = [row.get(name, "") for row in rows.values()]
-        cells.append(pa.array(texts, TEXT))
-    return RawRows(file, header, cells, np.array([*rows], dtype=np.int64), tuple(broken))
-
-
-def _json_row(line: str) -> dict[str, str]:
-    """Read a JSON object of plain values as texts."""
-    row = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
-    if not isinstance(row, dict):
-        raise ValueError("it must be an object of names and values")
-    return {_json_text(name, name): _json_text(name, value) for name, value in row.items()}
-
-
-def _json_text(name: str, value: Any) -> str:
-    if isinstance(value, list | dict):
-        raise ValueError(f"{printable(name)} must be a text, a number, true, false or null")
-    text = {None: "", True: "true", False: "false"}.get(value, value)
-    text.encode()  # refuses half a surrogate pair: UnicodeEncodeError is a ValueError
-    return text
-
-
-def _split_parquet(path: Path) -> RawRows:
-    """Read Parquet and write every value as text; null becomes ''."""
-    table, columns = _parquet(_read_as_text, path)
-    cells = [pa.concat_arrays(column.chunks or [pa.array([], TEXT)]) for column in columns]
-    return RawRows(path.name, table.column_names, cells, np.arange(1, table.num_rows + 1))
-
-
-def _read_as_text(path: Path) -> tuple[pa.Table, list[pa.ChunkedArray]]:
-    table = pq.read_table(path, partitioning=None)
-    return table, [_as_text(column) for column in table.columns]
-
-
-def _as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Write typed values as text; null becomes '', a duration the number of its seconds."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_duration(column.type):
-        nanoseconds = column.cast(pa.duration("ns")).cast(pa.int64())
-        column = pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e9)
-    return column.cast(TEXT).fill_null("")
-
-
-def _parquet(read: Callable[[Path], Any], path: Path) -> Any:
-    """Call a reader of a Parquet file; what Arrow refuses becomes one ValueError."""
-    try:
-        return read(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = f"cannot be read as Parquet of plain values: {printable(str(error), 200)}"
-        raise ValueError(f"{path.name} {reason}") from None
+def _usable_folder_columns(
+    header: Collection[str], values: Mapping[str, str], renames: Collection[str]
+) -> list[str]:
+    """Return the names in the folders that are known and that the file does not have itself."""
+    usable = []
+    for name in known_names([*values], renames):
+        is_in_the_file = any(may_mean_the_same(name, own) for own in header)
+        if not is_in_the_file:
+            usable.append(name)
+    return usable

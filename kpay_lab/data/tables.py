@@ -37,7 +37,7 @@ class Kind(NamedTuple):
 COLUMN_KINDS = (
     Kind(str, None, "it must not be empty", "user_id item_id source_item_id session_id promotes"),
     Kind(str, None, "it must be text", "title description category brand host policy"),
-    Kind(str, None, "it must be text", "gender occupation"),
+    Kind(str, None, "it must be text", "gender occupation status comment_text"),
     Kind(str, pa.Check.isin(c.ITEM_KINDS), f"it must be one of {', '.join(c.ITEM_KINDS)}", "kind"),
     Kind(str, pa.Check.isin(("train", "test")), "it must be one of train, test", "part"),
     Kind(
@@ -72,12 +72,12 @@ def _column(table: str, name: str) -> pa.Column:
     return pa.Column(kind.dtype, rule, nullable=not required, required=required, unique=unique)
 
 
-SCHEMAS = {
-    table: pa.DataFrameSchema(
-        {name: _column(table, name) for name in f"{c.REQUIRED[table]} {c.OPTIONAL[table]}".split()}
-    )
-    for table in c.REQUIRED
-}
+def _schema(table: str) -> pa.DataFrameSchema:
+    names = [*c.REQUIRED[table].split(), *c.OPTIONAL[table].split()]
+    return pa.DataFrameSchema({name: _column(table, name) for name in names})
+
+
+SCHEMAS = {table: _schema(table) for table in c.REQUIRED}
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,23 @@ class Tables:
         }
         return replace(self, **later)
 
+    def timed(self) -> "Tables":
+        """Return the tables without the rows of which nobody knows when; rows keep their labels.
+
+        Users and items stay whole. What orders a log in time looks at these tables alone.
+
+        >>> moments = pd.to_datetime(["2026-01-01", None], utc=True)
+        >>> log = pd.DataFrame({"user_id": "u", "item_id": list("ab"), "timestamp": moments})
+        >>> Tables(log).timed().events["item_id"].tolist()
+        ['a']
+        """
+        timed = {
+            name: frame[frame["timestamp"].notna()]
+            for name, frame in self.present().items()
+            if "timestamp" in frame
+        }
+        return replace(self, **timed)
+
     def span(self) -> tuple[pd.Timestamp, pd.Timestamp]:
         """Return the first and the last moment of the events; without times a ValueError."""
         self._need_times()
@@ -177,7 +194,8 @@ class Tables:
         """
         tables = [frame for frame in self.present().values() if column in frame]
         ids = pd.concat([frame[column].drop_duplicates() for frame in tables])
-        return pd.Index(ids.unique(), name=column)
+        known = ids.dropna()  # an order of a subscription names no item
+        return pd.Index(known.unique(), name=column)
 
 
 def _without_later_refunds(orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:

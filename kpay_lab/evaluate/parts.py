@@ -5,29 +5,37 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
+NEED_TIMES = ("time", "leave_last_out")
 SPLITS = ("time", "leave_last_out", "random_rows", *BY_KEY, "given")
 LEGACY_SEED = 42  # of NumPy's legacy generator, which drew the splits of Microsoft Recommenders
 
 
-def default_split(tables: Tables) -> str:
-    """Return ``time`` where every event has a time stamp and not all the same, else by chance.
+def default_split(tables: Tables, most_untimed: float = 0.05) -> str:
+    """Return ``time`` where events have times and not all the same, else ``random_per_user``.
 
-    By chance is ``random_per_user``.
+    Parameters
+    ----------
+    most_untimed : float
+        Largest share of events without a time, 0 to 1, with which the split is still ``time``;
+        these events then stay out of it.
     """
-    events = tables.events
-    if not _all_timed(events):
+    if "timestamp" not in tables.events:
         return "random_per_user"
-    times = events["timestamp"]
-    return "time" if times.min() < times.max() else "random_per_user"
+    times = tables.events["timestamp"]
+    mostly_timed = times.isna().mean() <= most_untimed
+    return "time" if mostly_timed and times.min() < times.max() else "random_per_user"
 
 
 def split_tables(
     tables: Tables, how: str, train_share: float | None = None, cut: pd.Timestamp | None = None
 ) -> tuple[Tables, pd.DataFrame, pd.Timestamp | None]:
     """Split the tables by `rows_to_train`, their events numbered from 0; raise on a leak.
+
+    An event without a time is in neither part of a split that needs times.
 
     Returns
     -------
@@ -41,6 +49,9 @@ def split_tables(
     """
     events = tables.events.reset_index(drop=True)
     tables = tables.with_events(events)
+    if how in NEED_TIMES:
+        tables = tables.timed()
+        events = tables.events
     in_train, cut = rows_to_train(events, how, train_share, cut)
     test_events = events[~in_train]
     if cut is None:
@@ -88,7 +99,7 @@ def rows_to_train(
     if how == "leave_last_out":
         return _all_but_the_last(events), None
     if how == "given":
-        return _given(events), None
+        return _marked_as_train(events), None
     legacy = np.random.RandomState(LEGACY_SEED)
     n = len(events)
     if how == "random_rows":
@@ -111,6 +122,7 @@ def _before_the_cut(
     times = event_times(events)
     if cut is None:
         stamps = np.sort(times)
+        # Training needs an event before the cut, so the cut is never at the first stamp.
         row_of_second_stamp = np.searchsorted(stamps, stamps[0], side="right")
         first_test_row = max(int(share * len(stamps)), row_of_second_stamp)
         last_row = len(stamps) - 1
@@ -134,8 +146,10 @@ def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
     for name in ("orders", "exposures"):
         frame = getattr(tables, name)
         if frame is not None:
-            is_held_back = _user_item_pairs(frame).isin(pairs_held_back)
-            reduced[name] = frame[~is_held_back]
+            of_items = orders_of_items(frame)
+            is_held_back = _user_item_pairs(of_items).isin(pairs_held_back)
+            leaking = of_items.index[is_held_back]
+            reduced[name] = frame[~frame.index.isin(leaking)]
     return replace(tables, **reduced)
 
 
@@ -175,10 +189,13 @@ def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | N
 def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> float | None:
     """Share of training events later than a test event, mean over test events.
 
-    0 for a split by time; None without time stamps. A model trained on the future of what
-    it must predict scores better than it ever will in use (Ji et al. 2023).
+    0 for a split by time; None without time stamps. Events without one are left out. A model
+    trained on the future of what it must predict scores better than it ever will in use
+    (Ji et al. 2023).
     """
-    if not _all_timed(train_events):
+    train_events = Tables(train_events).timed().events
+    test_events = Tables(test_events).timed().events
+    if "timestamp" not in train_events or train_events.empty or test_events.empty:
         return None
     train_times = np.sort(event_times(train_events))
     test_times = event_times(test_events)
@@ -187,16 +204,13 @@ def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> flo
     return float(1 - share_not_later.mean())
 
 
-def _all_timed(events: pd.DataFrame) -> bool:
-    """Whether every event has a time stamp."""
-    return "timestamp" in events and bool(events["timestamp"].notna().all())
-
-
 def event_times(events: pd.DataFrame) -> np.ndarray:
     """Return the events' times as datetime64[us] in UTC; raise where one is missing."""
     if "timestamp" not in events:
         raise ValueError("events have no timestamp; choose how='random_per_user'")
     times = events["timestamp"]
+    if times.isna().all():
+        raise ValueError("no event has a time; choose how='random_per_user'")
     missing = times.isna().sum()
     if missing:
         raise ValueError(f"{missing} events have no timestamp; drop them or split at random")
@@ -204,7 +218,7 @@ def event_times(events: pd.DataFrame) -> np.ndarray:
 
 
 def _first_of_each(ids: pd.Series, draws: np.ndarray, share: float) -> np.ndarray:
-    """Mark the rows with the smallest draws of each id, ``share`` of its rows."""
+    """Mark ``share`` of the rows of each id: those with its smallest draws."""
     key, _ = pd.factorize(ids)
     n_rows = np.bincount(key)
     n_train = np.round(share * n_rows)  # half to even
@@ -213,7 +227,8 @@ def _first_of_each(ids: pd.Series, draws: np.ndarray, share: float) -> np.ndarra
     return is_first.to_numpy()
 
 
-def _given(events: pd.DataFrame) -> np.ndarray:
+def _marked_as_train(events: pd.DataFrame) -> np.ndarray:
+    """Mark the rows whose column ``part`` says train."""
     if "part" not in events:
         raise ValueError("events have no column 'part'; how='given' needs train or test in it")
     part = events["part"]

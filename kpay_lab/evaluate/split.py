@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array, dia_array, diags_array
 
+from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.parts import global_leakage, split_tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training, trained_items
-from kpay_lab.recommend.candidates import candidate_items
+from kpay_lab.recommend.candidates import candidate_items, recommended_kinds, rule_on_kinds
 
 InterestOf = Callable[[Tables], InterestMatrix]
 CHOICES = {
@@ -49,7 +50,7 @@ class Split:
         withheld from the lists.
     test_events : DataFrame
         The events held back.
-    how, relevant : str
+    how, relevant, candidate_kinds
         As they were given to `make_split`.
     cut : Timestamp or None
         The moment between the two parts, where there is one.
@@ -65,6 +66,7 @@ class Split:
     test_events: pd.DataFrame
     how: str
     relevant: str
+    candidate_kinds: Sequence[str]
     cut: pd.Timestamp | None
     already_seen: int
     unreachable: int
@@ -135,6 +137,10 @@ class Split:
             f"The test part names {count['cold_users']:,} cold users and "
             f"{count['cold_items']:,} cold items.",
         ]
+        tables = self.train.tables
+        rule = "" if tables is None else rule_on_kinds(tables, self.candidate_kinds)
+        if rule:
+            lines.append(f"{rule.capitalize()}.")
         if self.cut is not None:
             lines.append(f"Nothing at or after {self.cut:%Y-%m-%d %H:%M} UTC was learned from.")
             return lines
@@ -156,7 +162,7 @@ def make_split(
     cut: pd.Timestamp | None = None,
     relevant: str = "any",
     threshold: float = 0.5,
-    candidate_kinds: Sequence[str] | None = None,
+    candidate_kinds: Sequence[str] = (),
     cold_users: bool = False,
     cold_items: str = "drop",
 ) -> Split:
@@ -170,8 +176,8 @@ def make_split(
         See `parts.rows_to_train`.
     relevant : {"any", "interest", "purchase"}
         Any test event; test-part interest above ``threshold``; an order after the cut.
-    candidate_kinds : sequence of str, optional
-        Kinds that may be recommended; by default those with a price, else all.
+    candidate_kinds : sequence of str
+        Kinds that may be recommended; where none is named, those with a price, else all.
     cold_users : bool
         Keep the relevant pairs of users without a training event.
     cold_items : {"drop", "count", "recommend"}
@@ -197,9 +203,13 @@ def make_split(
     if relevant == "purchase":
         if tables.orders is None or train_tables.orders is None or cut is None:
             raise ValueError("relevant='purchase' needs an orders table and how='time'")
-        is_later = tables.orders["timestamp"] >= cut
-        relevant_pairs = _pairs(tables.orders[is_later], users, items)
-        seen = _pairs(train_tables.orders, users, items)
+        of_items = orders_of_items(tables.orders)
+        if of_items.empty:
+            raise TooLittleError("relevant='purchase' needs orders that name their item; none does")
+        is_later = of_items["timestamp"] >= cut
+        known_of_items = orders_of_items(train_tables.orders)
+        relevant_pairs = _pairs(of_items[is_later], users, items)
+        seen = _pairs(known_of_items, users, items)
     elif relevant == "interest":
         test_interest = interest_of(tables.with_events(test_events))
         degrees = _aligned(test_interest, users, items).values
@@ -216,10 +226,10 @@ def make_split(
     already_seen = relevant_pairs.nnz - unseen.nnz
     unreachable = unseen.nnz - test.nnz
     if test.nnz == 0:
+        remedy = _remedy(train_tables, test_events, candidate_kinds)
         raise TooLittleError(
             f"nobody has anything to find: {already_seen} relevant pairs were seen in training, "
-            f"{unreachable} are of cold users or of no candidates; use a larger log or another "
-            "split"
+            f"{unreachable} are of cold users or of no candidates; {remedy}"
         )
     train_interest = _aligned(interest_of(train_tables), users, items)
     return Split(
@@ -230,10 +240,24 @@ def make_split(
         test_events=test_events,
         how=how,
         relevant=relevant,
+        candidate_kinds=candidate_kinds,
         cut=cut,
         already_seen=already_seen,
         unreachable=unreachable,
     )
+
+
+def _remedy(train: Tables, test_events: pd.DataFrame, candidate_kinds: Sequence[str]) -> str:
+    """Say what could give somebody something to find: other kinds of items, or more events."""
+    rule = rule_on_kinds(train, candidate_kinds)
+    if rule and train.items is not None:
+        kind_of_item = train.items.set_index("item_id")["kind"]
+        kinds_met = test_events["item_id"].map(kind_of_item).dropna()
+        allowed = recommended_kinds(train, candidate_kinds)
+        others = sorted(set(kinds_met) - set(allowed))
+        if others:
+            return f"{rule}; set candidate_kinds=[{', '.join(others)}]"
+    return "use a larger log or another split"
 
 
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
@@ -282,13 +306,15 @@ def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
     """Drop the events, orders and exposures of the items; their descriptions stay."""
     visible = {}
     for name, frame in tables.present().items():
-        if name not in ("items", "users"):
+        names_items = "item_id" in frame  # orders of subscriptions name none
+        if name not in ("items", "users") and names_items:
             is_hidden = frame["item_id"].isin(items)
             visible[name] = frame[~is_hidden]
     return replace(tables, **visible)
 
 
 def _check(**given: str) -> None:
+    """Refuse a choice that `CHOICES` does not name."""
     for name, value in given.items():
         if value not in CHOICES[name]:
             raise ValueError(f"{name} is {value!r}; choose one of {', '.join(CHOICES[name])}")

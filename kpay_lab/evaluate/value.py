@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from kpay_lab.data.money import net_amount
+from kpay_lab.data.derived import orders_of_items
+from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.split import Split
 from kpay_lab.interest.matrix import InterestMatrix
@@ -12,12 +13,21 @@ from kpay_lab.recommend.base import largest
 
 
 def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
-    """Money paid for each (user, item), less what was paid back: (n_users, n_items)."""
-    net = net_amount(orders).to_numpy()
-    buyers = orders["user_id"]
-    bought = orders["item_id"]
+    """Money paid for each (user, item), less what was paid back: (n_users, n_items).
+
+    An order without an item or an amount is no revenue of an item.
+    """
+    of_items = orders_of_items(orders)
+    net = net_amount(of_items).fillna(0.0).to_numpy()
+    buyers = of_items["user_id"]
+    bought = of_items["item_id"]
     matrix = InterestMatrix.from_pairs(buyers, bought, net, users=users, items=items)
     return matrix.values
+
+
+def has_revenue(tables: Tables) -> bool:
+    """Whether some order names its item and says what was paid for it."""
+    return tables.orders is not None and has_amounts(orders_of_items(tables.orders))
 
 
 def held_back_revenue(tables: Tables, split: Split) -> csr_array:
@@ -26,6 +36,8 @@ def held_back_revenue(tables: Tables, split: Split) -> csr_array:
     known_orders = train.tables.orders if train.tables is not None else None
     if tables.orders is None or known_orders is None:
         raise ValueError("revenue needs an orders table, and these tables have none")
+    if not has_revenue(tables):
+        raise ValueError("revenue needs orders with an item and an amount; these have none")
     later = tables.orders.drop(index=known_orders.index)
     return net_revenue(later, train.interest.users, train.interest.items)
 

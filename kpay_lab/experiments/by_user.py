@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.money import net_amount
+from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
 from kpay_lab.experiments.checking import check_finite, check_marks
@@ -39,7 +39,7 @@ def randomised_users(tables: Tables) -> ABData:
     in_test = _counts(running_exposures(tables))
     start = in_test["timestamp"].min()
     users = _sums_in_test(in_test)
-    if tables.orders is not None:
+    if tables.orders is not None and has_amounts(tables.orders):
         early = tables.orders["timestamp"] < start
         users["revenue"] = _net_revenue(tables.orders[~early], users.index)
         users["revenue_before"] = _net_revenue(tables.orders[early], users.index)
@@ -80,7 +80,7 @@ def _has_treatment(exposures: pd.DataFrame) -> bool:
 
 
 def _counts(exposures: pd.DataFrame) -> pd.DataFrame:
-    """Return what each exposure adds to its user's sums: 1 to ``shown``, and 0 or 1 answers."""
+    """Return what each exposure adds to its user's sums: 1 shown, 0 or 1 clicked or purchased."""
     counts = exposures[["user_id", "timestamp", "treatment"]].assign(shown=1)
     for answer in ("clicked", "purchased"):
         if answer in exposures:
@@ -89,6 +89,7 @@ def _counts(exposures: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summed(counts: pd.DataFrame) -> list[str]:
+    """Name the columns of `_counts` that are summed up by user."""
     return [name for name in ("shown", "clicked", "purchased") if name in counts]
 
 
@@ -176,6 +177,7 @@ def _rates(
     sum_of_squares = arm @ sums**2
     sum_of_products = arm @ (sums * counts)
     sum_of_squared_counts = arm @ counts**2
+    # Σ (s_u − p n_u)², multiplied out, so that one product of matrices serves all tests.
     squared_residuals = sum_of_squares - 2 * p * sum_of_products + p**2 * sum_of_squared_counts
     by_user = squared_residuals / n**2
     return p, np.array([by_exposure, by_user])

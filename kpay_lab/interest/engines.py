@@ -100,9 +100,16 @@ def open_engine(
     return None
 
 
-def engine_faults(engine: str, dataset: str, source: object, duplicates: str) -> list[str]:
+def engine_faults(
+    engine: str, dataset: str, source: object, duplicates: str, *, has_mapping: bool = False
+) -> list[str]:
     """Say, a line each, why an engine other than memory cannot serve; no file is looked at."""
     faults = []
+    if has_mapping:
+        faults.append(
+            f"engine {engine} reads tables whose columns say what they mean, and follows no "
+            "mapping; leave mapping empty, or set engine to memory"
+        )
     if duplicates != "keep":
         faults.append(f"engine {engine} cannot compare whole events; set duplicates to keep")
     if engine == "spark" and find_spec("pyspark") is None:
@@ -182,7 +189,7 @@ def _of_known_ids(events: EventLog, tables: Tables) -> EventLog:
 
 
 def _with_events_counted(rejected: Rejected, n_read: int, n_known: int) -> Rejected:
-    row = pd.DataFrame([("events", n_read, n_known, n_read - n_known)])
+    row = pd.DataFrame([("events", n_read, n_known, n_read - n_known, 0)])
     counts = pd.concat([row.set_axis(rejected.counts.columns, axis=1), rejected.counts])
     return replace(rejected, counts=counts.reset_index(drop=True))
 

@@ -13,6 +13,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from kpay_lab import columns as c
+from kpay_lab.data.event_types import EventTypes, has_types
+from kpay_lab.data.headers import columns_of, units_of_columns
+from kpay_lab.data.parsing import parse_ids
 
 BATCH = 4_000_000  # events added up at once: under a gigabyte
 WANTED = {
@@ -29,12 +32,7 @@ def known_columns(header: Sequence[str]) -> dict[str, list[str]]:
     >>> known_columns(["uid", "内容", "play_time", "colour"])
     {'user_id': ['uid'], 'item_id': ['内容'], 'watch_time': ['play_time']}
     """
-    found: dict[str, list[str]] = {}
-    for name in header:
-        known = c.ALIASES.get(name.strip().lower(), name.strip().lower())
-        if known in WANTED:
-            found.setdefault(known, []).append(name)
-    return found
+    return {name: given for name, given in columns_of("events", header).items() if name in WANTED}
 
 
 def schema_faults(file: str, kinds: Mapping[str, str]) -> list[str]:
@@ -57,6 +55,11 @@ def schema_faults(file: str, kinds: Mapping[str, str]) -> list[str]:
         if kind not in (*WANTED[name], "nothing"):
             wanted = " or ".join(WANTED[name])
             faults.append(f"{file}: {given[0]} is of type {kind}; it must hold {wanted}")
+    for name, unit in units_of_columns("events", list(kinds)).items():
+        if unit not in ("seconds", "share"):
+            faults.append(f"{file}: {name} is in {unit}, which only engine memory converts")
+    if has_types(list(kinds), EventTypes()):
+        faults.append(f"{file} has a column of types of behaviour, which only engine memory reads")
     return faults
 
 
@@ -167,7 +170,8 @@ def _kind(dtype: pl.DataType) -> str:
 
 def _columns(schema: Mapping[str, pl.DataType], held: set[str]) -> list[pl.Expr]:
     """Write each column held by any file in its one type, null where this file lacks it."""
-    given = {name: pl.col(names[0]) for name, names in known_columns(list(schema)).items()}
+    names = {name: given[0] for name, given in known_columns(list(schema)).items()}
+    given = {name: pl.col(theirs) for name, theirs in names.items()}
     forms = []
     for name in (name for name in WANTED if name in held):
         column = given.get(name, pl.lit(None))
@@ -175,7 +179,20 @@ def _columns(schema: Mapping[str, pl.DataType], held: set[str]) -> list[pl.Expr]
             moments = column if name in given else column.cast(pl.Datetime("us"))
             forms.append(moments.dt.epoch("us").alias("time"))
         elif name in ("user_id", "item_id"):
-            forms.append(column.cast(pl.String).replace("", None).alias(name))
+            forms.append(_ids(column, schema[names[name]]).alias(name))
         else:
             forms.append(column.cast(pl.Float64).fill_nan(None).alias(name))
     return forms
+
+
+def _ids(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Write ids as memory writes them; one that can no longer be told apart is null."""
+    if dtype.is_integer():
+        return column.cast(pl.String)
+    plain = column if dtype.is_numeric() else column.cast(pl.String)
+    return plain.map_batches(_parsed_ids, return_dtype=pl.String, is_elementwise=True)
+
+
+def _parsed_ids(ids: pl.Series) -> pl.Series:
+    texts = pa.array(parse_ids(ids.to_arrow()).values, pa.large_string(), from_pandas=True)
+    return pl.Series(ids.name, texts)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, get_index_dtype
 
-from kpay_lab.data.derived import watched_share
+from kpay_lab.data.derived import orders_of_items, watched_share
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.totals import PairTotals, pair_totals
@@ -19,7 +19,9 @@ from kpay_lab.settings import Ranges, check_settings
 from kpay_lab.stats import ratio
 
 SIGNS = ("watch", "like", "comment", "progress", "rating", "purchase")
-SIGN_COLUMNS = ("watch_time", "like_count", "comment_count", "progress", "rating")  # of events
+MARKS = ("like_count", "comment_count")  # columns that say little where they are 0
+GRADED = ("watch_time", "progress", "rating")  # columns that tell more interest from less
+SIGN_COLUMNS = (*GRADED, *MARKS)
 WEIGHTINGS = ("auto", "interest", "binary", "counts", "rating", "bm25")
 
 
@@ -119,6 +121,7 @@ def _sign_of_count(count: pd.Series, half: float) -> pd.Series:
 
 
 def _sign_of_watching(pairs: pd.DataFrame) -> pd.Series:
+    """Return the watched share of each item, or else each item's share of the user's time."""
     if "duration" in pairs and pairs["duration"].max() > 0:
         return watched_share(pairs).clip(upper=1.0)  # a replay says no more than watching whole
     total_of_user = pairs.groupby("user")["watch_time"].transform("sum")
@@ -186,8 +189,7 @@ def interest_matrix(
     weighting : {"auto", "interest", "binary", "counts", "rating", "bm25"}
         ``interest`` is `interest_degree`; ``binary`` is 1 for every pair; ``counts`` is the
         number of events; ``rating`` is the sum of ratings; ``bm25`` is the BM25 weight of the
-        number of events (Robertson and Zaragoza, 2009). ``auto`` is ``interest`` where the log
-        has a sign of interest, else ``binary``.
+        number of events (Robertson and Zaragoza, 2009). ``auto`` is `default_weighting`.
     weights : InterestWeights, optional
         Used by ``interest``.
     half_life_days : float, optional
@@ -215,6 +217,28 @@ def interest_matrix(
     return InterestMatrix(matrix, users, items)
 
 
+def default_weighting(log: pd.DataFrame) -> str:
+    """Return ``interest`` where a sign tells more interest from less, else ``binary``.
+
+    Marks alone (likes, comments) tell no such thing: nearly every view has none, and would be
+    an interest of 0.
+
+    Parameters
+    ----------
+    log : DataFrame
+        Events or their totals.
+
+    Examples
+    --------
+    >>> default_weighting(pd.DataFrame({"watch_time": [60.0, 5.0], "like_count": [0, 1]}))
+    'interest'
+    >>> default_weighting(pd.DataFrame({"like_count": [0, 1]}))
+    'binary'
+    """
+    is_graded = any(column in log and log[column].notna().any() for column in GRADED)
+    return "interest" if is_graded else "binary"
+
+
 def _with_cold_ids(event_ids: pd.Index, tables: Tables) -> pd.Index:
     """Append the ids that only the other tables have: the same index as `Tables.ids`.
 
@@ -227,9 +251,10 @@ def _with_cold_ids(event_ids: pd.Index, tables: Tables) -> pd.Index:
 
 
 def _bought(tables: Tables, users: pd.Index, items: pd.Index) -> csr_array | None:
-    if tables.orders is None:
+    """Return how often each user ordered each item; None where no order names its item."""
+    if tables.orders is None or "item_id" not in tables.orders:
         return None
-    orders = tables.orders
+    orders = orders_of_items(tables.orders)
     ones = np.ones(len(orders))
     bought = InterestMatrix.from_pairs(
         orders["user_id"], orders["item_id"], ones, users=users, items=items
@@ -243,8 +268,7 @@ def _weigh(
     """Return one value a pair: float array of shape (n_pairs,)."""
     pairs = totals.pairs
     if weighting == "auto":
-        has_sign = any(column in pairs for column in SIGN_COLUMNS)
-        weighting = "interest" if has_sign else "binary"
+        weighting = default_weighting(pairs)
     if weighting == "interest":
         return interest_degree(totals, weights, bought)
     if weighting == "binary":

@@ -2,7 +2,9 @@
 
 import os
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -38,6 +40,33 @@ def silence(stream: TextIO) -> None:
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, stream.fileno())
         os.close(sink)
+
+
+@contextmanager
+def told_if_slow(doing: str, patience: float = 2.0) -> Iterator[None]:
+    """Count on the terminal the seconds of what takes longer than ``patience`` (seconds).
+
+    The line is taken away at the end. Where nobody watches (no terminal) nothing is said.
+    """
+    done = threading.Event()
+    teller = threading.Thread(target=_tell, args=(doing, patience, done), daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+def _tell(doing: str, patience: float, done: threading.Event) -> None:
+    if not sys.stderr.isatty() or done.wait(patience):
+        return
+    seconds = patience
+    while not done.is_set():
+        say(f"\r\x1b[K{doing} … {seconds:.0f} s", sys.stderr)
+        done.wait(1.0)
+        seconds += 1.0
+    say("\r\x1b[K", sys.stderr)
 
 
 def _open_missing_handles() -> None:

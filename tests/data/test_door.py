@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data import Log, Tables
+from kpay_lab.data.door import BrokenLogError
 from kpay_lab.data.reading import read_tables
 from kpay_lab.data.writing import write_tables
 from kpay_lab.workbench import open_log
@@ -38,13 +39,16 @@ def test_a_frame_meets_the_checks_of_a_file(tmp_path):
     from_file, rejected_of_file = read_tables(path)
     from_frame, rejected = read_tables(frame)
     pd.testing.assert_frame_equal(from_frame.events, from_file.events)
-    assert from_frame.events["item_id"].tolist() == ["7"]
+    assert from_frame.events["item_id"].tolist() == ["7", "8", "10"]
+    assert from_frame.events["watch_time"].fillna(-9).tolist() == [5, -9, -9]
     same = ["column", "reason"]
     pd.testing.assert_frame_equal(rejected.rows[same], rejected_of_file.rows[same])
-    assert rejected.rows["line"].tolist() == [2, 3, 4]
-    assert rejected.counts.iloc[0].tolist() == ["events", 4, 1, 3]
-    assert rejected.notes == rejected_of_file.notes
-    assert rejected.messages()[0].startswith("events row 2: watch_time is -1")
+    pd.testing.assert_frame_equal(rejected.cells[same], rejected_of_file.cells[same])
+    assert rejected.rows["line"].tolist() == [3]
+    assert rejected.cells["line"].tolist() == [2, 4]
+    assert rejected.counts.iloc[0].tolist() == ["events", 4, 3, 1, 2]
+    assert rejected.messages() == ["events row 3: user_id is empty; it must not be empty"]
+    assert "events: watch_time: 2 values were not understood" in rejected.notes[0]
 
 
 def test_frames_and_files_of_a_whole_shop_open_alike(shop, tmp_path):
@@ -107,9 +111,12 @@ IDS = pd.DataFrame({"user_id": ["u"], "item_id": ["i"]})
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (IDS.drop(columns="item_id"), r"events: it has no column item_id \(its columns: user_id\)"),
+        (
+            IDS.drop(columns="item_id"),
+            r"events: it has no column item_id \(its columns: user_id\); understood as",
+        ),
         (IDS.assign(item_id=[["a", "b"]]), "events: item_id must hold plain values"),
-        (IDS.assign(uid="x"), "it names user_id more than once"),
+        (IDS.assign(uid="x"), "user_id and uid both mean user_id"),
         ({"users": IDS}, "the frames hold no events; name the behaviour log 'events'"),
         ({"events": IDS, "clicks": IDS}, "table 'clicks' is unknown; choose among events, items"),
         ({"events": [1, 2]}, "table events is of type list; it must be a DataFrame"),
@@ -164,6 +171,33 @@ def test_own_files_duplicates_and_notes(tmp_path):
         open_log(tmp_path)
     with pytest.raises(ValueError, match=r"lacks u\.data, u\.user"):
         open_log(tmp_path, dataset="movielens")
+
+
+TIMES = ["2026-01-01", "2026-01-02", "2026-01-03", ""]
+
+
+def test_a_log_whose_times_are_not_understood_is_refused_with_the_remedy():
+    """An empty time is none that was misread."""
+    frame = pd.DataFrame({"user_id": "u", "item_id": "i", "timestamp": [*TIMES, "soon"]})
+    with pytest.raises(BrokenLogError) as refused:
+        open_log(frame)
+    assert "25.0% of the times that are written were not understood" in str(refused.value)
+    assert "such as soon in events row 5" in str(refused.value)
+    assert "mapping.columns" in str(refused.value)
+    assert refused.value.rejected.evidence()["value"].tolist() == ["soon"]
+    log = open_log(frame, max_rejected=0.25)
+    assert log.tables.events["timestamp"].notna().tolist() == [True, True, True, False, False]
+    assert any("timestamp: 1 value was not understood" in note for note in log.notes)
+
+
+def test_watching_longer_than_the_items_last_is_noted():
+    frame = IDS.loc[[0, 0, 0]].assign(watch_time=[30_000.0, 60_000.0, 5.0], duration=60.0)
+    log = open_log(frame)
+    assert "67% of the 3 events with a duration were watched longer than they last" in log.notes[-1]
+    assert "mapping: {units: {watch_time: ms}}" in log.notes[-1]
+    said = open_log(frame, mapping={"units": {"watch_time": "ms"}})
+    assert said.tables.events["watch_time"].tolist() == [30.0, 60.0, 0.005]
+    assert not any("longer than" in note for note in said.notes)
 
 
 def test_too_few_events_are_refused():
@@ -250,3 +284,14 @@ def test_another_shop_has_another_truth(shop):
         shop.truth.of(other)
     with pytest.raises(ValueError, match="users whom this simulation does not"):
         shop.truth.of(Log(Tables(IDS)))
+
+
+def test_events_without_a_time_are_counted_in_a_note(shop):
+    """They stay in the log, for what a person met; only what needs a time does without them."""
+    events = shop.tables.events
+    holes = events.assign(timestamp=events["timestamp"].where(events.index >= 3))
+    log = open_log(Tables(holes))
+    assert len(log.tables.events) == len(events)
+    assert any(note.startswith(f"3 of {len(events):,} events have no time") for note in log.notes)
+    for others in (events, events.drop(columns="timestamp")):
+        assert not any("no time" in note for note in open_log(Tables(others)).notes)

@@ -110,11 +110,27 @@ def test_rows_set_aside_keep_no_id(tmp_path):
     (tmp_path / "events.csv").write_text(
         "user_id,item_id,watch_time\nann,i,1\nbob,i,1\nann,i,-3\nbob,i\n"
     )
-    found = open_log(tmp_path, ids="pseudonymise", max_rejected=1.0).rejected.rows
-    assert found["column"].tolist() == ["user_id", "watch_time", ""]
-    assert found["value"][0].startswith("p") and found["value"].tolist()[1:] == ["-3", ""]
+    rejected = open_log(tmp_path, ids="pseudonymise", max_rejected=1.0).rejected
+    found = rejected.rows
+    assert found["column"].tolist() == ["user_id", ""]
+    assert found["value"][0].startswith("p") and found["value"][1] == ""
+    assert rejected.cells[["column", "value"]].values.tolist() == [["watch_time", "-3"]]
     with pytest.raises(ValueError, match="ids is 'hide'; it must be one of keep, pseudonymise"):
         open_log(tmp_path, ids="hide")
+
+
+def test_what_people_wrote_stays_out_under_pseudonyms(tmp_path):
+    (tmp_path / "events.csv").write_text("user_id,item_id,评论\nann,i,I am ann\nbob,i,\n")
+    assert "comment_text" in open_log(tmp_path).tables.events
+    masked = open_log(tmp_path, ids="pseudonymise")
+    assert [*masked.tables.events] == ["user_id", "item_id", "comment_count"]
+    assert masked.notes[-1].endswith("left out: events.comment_text")
+    assert not any("I am" in note for note in masked.notes)
+    counts = "user_id,item_id,评论\n" + "ann,i,1\n" * 20 + "ann,i,I am ann\n"
+    (tmp_path / "events.csv").write_text(counts)
+    rejected = open_log(tmp_path, ids="pseudonymise").rejected
+    assert rejected.cells["value"].tolist() == [""]
+    assert not any("I am" in note for note in rejected.notes)
 
 
 def test_columns_that_no_schema_knows_are_left_out(tmp_path):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kpay_lab.evaluate.split import make_split
@@ -148,3 +150,53 @@ def test_an_engine_carries_its_settings(folder):
     assert "faded" in " ".join(faded.notes)
     ours = faded.tables.events["watch_time"].sum()
     assert 0 < ours < whole.tables.events["watch_time"].sum()
+
+
+# What exports write for the ids 7 and 8 and for a, and what each engine reads.
+WRITTEN_IDS = {
+    "text": (["\t7", "7 ", '="8"', "7.0", "`8", "\u200ba"], ["7", "7", "8", "7", "8", "a"]),
+    "float": ([7.0, 7.0, 8.0, 7.0, 8.0, 1.0], ["7", "7", "8", "7", "8", "1"]),
+    "whole": ([7, 7, 8, 7, 8, 1], ["7", "7", "8", "7", "8", "1"]),
+}
+
+
+def parquet_of_ids(folder, written):
+    """Write six events of one item, the last without a watch time, as NaN and not as null."""
+    watched = pa.array([1.0, 1.0, 1.0, 1.0, 1.0, float("nan")])
+    table = pa.table({"user_id": written, "item_id": ["i"] * 6, "watch_time": watched})
+    pq.write_table(table, folder / "events.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("kind", WRITTEN_IDS)
+def test_engines_agree_on_ids_and_missing_values(tmp_path, kind):
+    written, expected = WRITTEN_IDS[kind]
+    folder = parquet_of_ids(tmp_path, written)
+    whole = open_log(folder).tables.events
+    assert whole["user_id"].tolist() == expected
+    streamed = open_log(folder, engine="polars").tables.events
+    totals = whole.groupby("user_id", sort=False)["watch_time"].sum(min_count=1)
+    assert streamed["user_id"].tolist() == totals.index.tolist()
+    np.testing.assert_array_equal(streamed["watch_time"], totals)
+
+
+def test_ids_that_were_rounded_are_refused_by_every_engine(tmp_path):
+    folder = parquet_of_ids(tmp_path, [2.0**60, 7.0, 7.0, 7.0, 7.0, 7.0])
+    with pytest.raises(ValueError, match="1 of 6 rows were rejected"):
+        open_log(folder)
+    with pytest.raises(ValueError, match="1 have no user_id"):
+        open_log(folder, engine="polars")
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("behavior_type", "a column of types of behaviour, which only engine memory reads"),
+        ("观看时长(分钟)", "watch_time is in minutes, which only engine memory converts"),
+    ],
+)
+def test_what_only_memory_understands_is_refused(tmp_path, column, words):
+    table = pa.table({"user_id": ["u"], "item_id": ["i"], column: [1.0]})
+    pq.write_table(table, tmp_path / "events.parquet")
+    with pytest.raises(ValueError, match=words):
+        open_log(tmp_path, engine="polars")

@@ -19,6 +19,7 @@ from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.als import ALS
 from kpay_lab.recommend.base import top_k
 from kpay_lab.workbench import open_log
+from tests.interest.test_engines import WRITTEN_IDS, parquet_of_ids
 
 pytestmark = pytest.mark.spark
 
@@ -94,6 +95,16 @@ def test_the_log_of_a_notebook_equals_the_one_of_polars(cluster, log, events):
     theirs = open_log(folder, engine="polars")
     assert ours.cut == theirs.cut
     pd.testing.assert_frame_equal(ours.tables.events, theirs.tables.events, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("kind", WRITTEN_IDS)
+def test_ids_are_read_as_memory_reads_them(session, tmp_path, kind):
+    from kpay_lab.spark import SparkLog
+
+    written, expected = WRITTEN_IDS[kind]
+    folder = parquet_of_ids(tmp_path, written)
+    found = SparkLog.open(session, [str(folder / "events.parquet")])
+    assert found.frame.toPandas()["user_id"].tolist() == expected
 
 
 def test_faults_of_the_schema_are_told_at_once(session, tmp_path):

@@ -1,0 +1,345 @@
+"""Name the columns of a file: what a header says, whatever its case, signs and language.
+
+>>> name_columns("events", "log.csv", ["User ID", "课程ID", "观看时长(分钟)", "colour"])
+['user_id', 'item_id', 'watch_time', 'colour']
+>>> units_of_columns("events", ["User ID", "课程ID", "观看时长(分钟)", "colour"])
+{'watch_time': 'minutes'}
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+
+from kpay_lab import columns as c
+from kpay_lab.data.rows import NotUnderstoodError, printable
+from kpay_lab.data.tables import SCHEMAS
+
+IGNORE = "ignore"  # what a mapping says of a column that is to be left out
+# What is understood beside the columns of a schema, and not kept as a column.
+READ_ALONG = {"orders": ("currency",)}
+UNIT_WORDS = {
+    "seconds": "s sec secs second seconds 秒 秒钟",
+    "minutes": "min mins minute minutes 分 分钟",
+    "hours": "h hr hrs hour hours 小时",
+    "ms": "ms msec millis millisecond milliseconds 毫秒",
+    "percent": "% percent pct 百分比",
+}
+UNIT_OF_WORD = {word: unit for unit, words in UNIT_WORDS.items() for word in words.split()}
+HAS_UNIT = {
+    "watch_time": ("seconds", "minutes", "hours", "ms"),
+    "duration": ("seconds", "minutes", "hours", "ms"),
+    "progress": ("percent",),
+}
+# The names that say a unit of their own, without brackets.
+UNIT_OF_NAME = {
+    "watchminutes": "minutes",
+    "minuteswatched": "minutes",
+    "观看分钟数": "minutes",
+    "percentwatched": "percent",
+    "watchedpercent": "percent",
+}
+BRACKETS = re.compile(r"\s*[\[(【{]([^\])】}]*)[\])】}]\s*$")
+TYPE_SUFFIX = re.compile(r":(token|float)(_seq)?$")  # RecBole writes user_id:token
+LAST_WORD = re.compile(r"(?:[\s_-]+([a-z%]+)|(毫秒|秒|分钟|小时)数?)$")
+INNER_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+SIGNS = re.compile(r"[\s_\-./]+")
+EXPLICIT = -1  # rank of a name that a mapping gives
+SHOWN_NAMES = 8  # how many of the names understood an error lists
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the name of a column means in a table.
+
+    Parameters
+    ----------
+    column : str
+        Our name of it.
+    rank : int
+        Of several names for one column in a file the lowest rank wins.
+    unit : str
+        The unit that the name says, such as ``minutes``; '' where it says none.
+    """
+
+    column: str
+    rank: int
+    unit: str = ""
+
+
+def fold(name: str) -> str:
+    """Return a name without what nobody means by it: case, width, spaces and signs.
+
+    >>> fold("User ID") == fold("userId") == fold("user_id") == fold("ｕｓｅｒ－ｉｄ") == "userid"
+    True
+    """
+    plain = unicodedata.normalize("NFKC", name).casefold().strip()
+    return SIGNS.sub("", TYPE_SUFFIX.sub("", plain))
+
+
+@cache
+def _meanings(table: str) -> dict[str, Meaning]:
+    """Return what each folded name means in a table."""
+    own = c.OTHER_NAMES_IN.get(table, {})
+    found: dict[str, Meaning] = {}
+    for column in (*SCHEMAS[table].columns, *READ_ALONG.get(table, ())):
+        ranks = own.get(column, c.OTHER_NAMES.get(column, "")).split("|")
+        for rank, names in enumerate(ranks):
+            for name in names.split():
+                unit = UNIT_OF_NAME.get(fold(name), "")
+                found.setdefault(fold(name), Meaning(column, rank, unit))
+    for column in (*SCHEMAS[table].columns, *READ_ALONG.get(table, ())):
+        found[fold(column)] = Meaning(column, 0)
+    return found
+
+
+def _meaning(table: str, name: str, renames: Mapping[str, str]) -> Meaning | None:
+    """Return what a name means in a table: as a mapping has it, or else by the names we know."""
+    unit = _unit_in_brackets(name)
+    said = {fold(theirs): ours for theirs, ours in renames.items()}
+    for spelling in (fold(name), fold(without_brackets(name))):
+        if spelling in said:
+            return Meaning(said[spelling], EXPLICIT, _allowed(unit, said[spelling]))
+    known = _meanings(table)
+    if fold(name) in known:
+        return known[fold(name)]
+    stem = without_brackets(name)
+    if stem == _plain(name):
+        last_word = LAST_WORD.search(stem)
+        word = last_word.group(1) or last_word.group(2) if last_word else ""
+        unit = UNIT_OF_WORD.get(word, "")
+        stem = LAST_WORD.sub("", stem) if unit else stem
+    found = known.get(fold(stem))
+    if found is None:
+        return None
+    return Meaning(found.column, found.rank, _allowed(unit, found.column) or found.unit)
+
+
+def without_brackets(name: str) -> str:
+    """Return a name without the brackets at its end, in lower case.
+
+    >>> without_brackets("观看时长（秒）")
+    '观看时长'
+    """
+    return BRACKETS.sub("", _plain(name))
+
+
+def _plain(name: str) -> str:
+    words = INNER_CAPITAL.sub("_", name)
+    return unicodedata.normalize("NFKC", words).casefold().strip()
+
+
+def _unit_in_brackets(name: str) -> str:
+    inside = BRACKETS.search(_plain(name))
+    return UNIT_OF_WORD.get(inside.group(1).strip(), "") if inside else ""
+
+
+def _allowed(unit: str, column: str) -> str:
+    """Return the unit if a column can be in it: of a price (元) says nothing that is used here."""
+    return unit if unit in HAS_UNIT.get(column, ()) else ""
+
+
+def _understood(
+    table: str, header: Sequence[str], renames: Mapping[str, str]
+) -> list[Meaning | None]:
+    """Return the meaning of each column; None where it has none, or an earlier rank has it."""
+    meanings = [_meaning(table, name, renames) for name in header]
+    best: dict[str, int] = {}
+    for meaning in meanings:
+        if meaning is not None:
+            best[meaning.column] = min(meaning.rank, best.get(meaning.column, meaning.rank))
+    return [
+        meaning if meaning is not None and meaning.rank == best[meaning.column] else None
+        for meaning in meanings
+    ]
+
+
+def name_columns(
+    table: str,
+    file: str,
+    header: Sequence[str],
+    *,
+    renames: Mapping[str, str] | None = None,
+    guessed: bool = False,
+) -> list[str]:
+    """Replace the names in a header by ours; a name without a meaning stays as it is.
+
+    Parameters
+    ----------
+    table : str
+    file : str
+        The name that messages give it.
+    header : sequence of str
+        The names of the columns, as written.
+    renames : mapping, optional
+        What a mapping says of this table: their name → ours, or ``ignore``; '' comes back for
+        a column that is ignored.
+    guessed : bool
+        Whether the encoding was guessed. Letters beyond ASCII of which no name is known do not
+        prove the guess, and are refused.
+
+    Raises
+    ------
+    ValueError
+        With all problems of the header at once: a required column is missing, two columns
+        mean the same, or a guessed encoding makes no sense.
+    """
+    renames = renames or {}
+    meanings = _understood(table, header, renames)
+    names = []
+    for written, meaning in zip(header, meanings, strict=True):
+        if meaning is None:
+            names.append(written.strip())
+        else:
+            names.append("" if meaning.column == IGNORE else meaning.column)
+    missing = _missing(table, names)
+    faults = [f"it has no column {column}" for column in missing]
+    faults += _repeated(table, header, meanings)
+    if table == "users":
+        faults += _repeated_extra(names, meanings)
+    if guessed and not known_names([name for name in header if not name.isascii()], renames):
+        unknown = ", ".join(name for name in header if not name.isascii())
+        if unknown:
+            shown = printable(unknown)
+            faults.append(
+                f"it is not UTF-8 and its columns {shown} are not known; save it as UTF-8"
+            )
+    if faults:
+        columns = printable(", ".join(header), 200)
+        remedy = _remedy(table, header, meanings, missing) if missing else ""
+        problem = f"{file}: {'; '.join(faults)} (its columns: {columns})"
+        raise NotUnderstoodError(problem, remedy)
+    return names
+
+
+def units_of_columns(
+    table: str, header: Sequence[str], renames: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the units that the names of a header say: our column → unit."""
+    meanings = _understood(table, header, renames or {})
+    return {found.column: found.unit for found in meanings if found is not None and found.unit}
+
+
+def columns_of(
+    table: str, header: Sequence[str], renames: Mapping[str, str] | None = None
+) -> dict[str, list[str]]:
+    """Return our columns that a header has, each with the names that mean it there.
+
+    >>> columns_of("events", ["uid", "内容", "play_time", "colour"])
+    {'user_id': ['uid'], 'item_id': ['内容'], 'watch_time': ['play_time']}
+    """
+    found: dict[str, list[str]] = {}
+    for written, meaning in zip(header, _understood(table, header, renames or {}), strict=True):
+        if meaning is not None and meaning.column != IGNORE:
+            found.setdefault(meaning.column, []).append(written)
+    return found
+
+
+def known_names(header: Sequence[str], renames: Collection[str] = ()) -> list[str]:
+    """Return the names of a header that some table understands, or that a mapping names.
+
+    >>> known_names(["用户", "备注", "User ID", "观看时长(秒)"])
+    ['用户', 'User ID', '观看时长(秒)']
+    """
+    said = {fold(name) for name in renames}
+    return [name for name in header if fold(name) in said or _has_a_meaning(name)]
+
+
+def _has_a_meaning(name: str) -> bool:
+    return any(_meaning(table, name, {}) for table in SCHEMAS)
+
+
+def may_mean_the_same(first: str, second: str) -> bool:
+    """Return whether two names mean one column in some table.
+
+    >>> may_mean_the_same("timestamp", "时间"), may_mean_the_same("user", "item")
+    (True, False)
+    """
+    for table in SCHEMAS:
+        one = _meaning(table, first, {})
+        other = _meaning(table, second, {})
+        if one is not None and other is not None and one.column == other.column:
+            return True
+    return fold(first) == fold(second)
+
+
+def _missing(table: str, names: Sequence[str]) -> list[str]:
+    return [column for column in c.REQUIRED[table].split() if column not in names]
+
+
+def _remedy(
+    table: str, header: Sequence[str], meanings: Sequence[Meaning | None], missing: Sequence[str]
+) -> str:
+    """Say which names are understood for what is missing, and the line for any other name."""
+    unnamed = [name for name, one in zip(header, meanings, strict=True) if one is None]
+    renames = {}
+    sentences = []
+    for column in missing:
+        nearest = _nearest(unnamed, table, column)
+        if nearest:
+            unnamed.remove(nearest)
+        renames[nearest or f"YOUR NAME OF {column}"] = column
+        listed = ", ".join(_names_shown(table, column))
+        sentences.append(f"understood as {column} are {listed} and the like")
+    sentences.append(f"for other names write {profile_line(table, renames)}")
+    return "; ".join(sentences)
+
+
+def _nearest(unnamed: Sequence[str], table: str, column: str) -> str:
+    """Return the name without a meaning that is most like one that means the column."""
+    understood = [name for name, one in _meanings(table).items() if one.column == column]
+    by_fold = {fold(name): name for name in reversed(unnamed)}
+    for cutoff in (0.8, 0.65):
+        for folded in reversed(by_fold):
+            if get_close_matches(folded, understood, 1, cutoff):
+                return by_fold[folded]
+    return ""
+
+
+def _names_shown(table: str, column: str) -> list[str]:
+    """Return our name of a column and a few others, English and Chinese."""
+    own = c.OTHER_NAMES_IN.get(table, {})
+    others = own.get(column, c.OTHER_NAMES.get(column, "")).replace("|", " ").split()
+    english = [name for name in others if name.isascii()]
+    chinese = [name for name in others if not name.isascii()]
+    half = SHOWN_NAMES // 2
+    return [column, *english[: half - 1], *chinese[:half]]
+
+
+def profile_line(table: str, renames: Mapping[str, str]) -> str:
+    """Return what to write into a profile so that columns are understood.
+
+    >>> profile_line("events", {"visitor": "user_id"})
+    'mapping: {columns: {events: {"visitor": user_id}}}'
+    """
+    said = ", ".join(f'"{printable(theirs)}": {ours}' for theirs, ours in renames.items())
+    return f"mapping: {{columns: {{{table}: {{{said}}}}}}}"
+
+
+def _repeated(table: str, header: Sequence[str], meanings: Sequence[Meaning | None]) -> list[str]:
+    """Refuse two names of one rank for a column, and say which to rename or to leave out."""
+    names_of: dict[str, list[str]] = {}
+    for written, meaning in zip(header, meanings, strict=True):
+        if meaning is not None and meaning.column != IGNORE:
+            names_of.setdefault(meaning.column, []).append(written)
+    faults = []
+    for column, spelled in names_of.items():
+        if len(spelled) == 1:
+            continue
+        others = [name for name in spelled if fold(name) != fold(column)]
+        if len(set(spelled)) == 1 or not others:
+            faults.append(f"it names {printable(spelled[0])} more than once; rename one")
+            continue
+        both = " and ".join(map(printable, spelled))
+        line = profile_line(table, {others[-1]: IGNORE})
+        faults.append(f"{both} both mean {column}; rename one, or write {line}")
+    return faults
+
+
+def _repeated_extra(names: Sequence[str], meanings: Sequence[Meaning | None]) -> list[str]:
+    """Refuse two further columns of one name; the users table keeps every column."""
+    extra = [name for name, one in zip(names, meanings, strict=True) if one is None and name]
+    repeated = sorted({name for name in extra if extra.count(name) > 1})
+    return [f"it names {printable(name)} more than once" for name in repeated]

@@ -1,0 +1,83 @@
+"""Orders that name no item (a subscription) or no amount: what needs them is absent, not wrong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpay_lab.customers.conversion import net_prices
+from kpay_lab.customers.features import user_features
+from kpay_lab.customers.funnel import funnel_pairs
+from kpay_lab.customers.purchases import make_dataset
+from kpay_lab.data.money import has_amounts, net_amount
+from kpay_lab.data.tables import SCHEMAS, TooLittleError
+from kpay_lab.evaluate.split import make_split
+from kpay_lab.evaluate.value import has_revenue, held_back_revenue, net_revenue
+from kpay_lab.experiments.by_user import randomised_users
+from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.world import WorldSpec
+from kpay_lab.world.simulate import simulate
+
+ABSENT = [("item_id",), ("amount",), ("item_id", "amount", "refund_amount")]
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """A small shop whose orders say everything."""
+    return simulate(WorldSpec(n_users=120, n_items=30, n_days=30, seed=1)).tables
+
+
+@pytest.fixture(params=ABSENT, ids="-".join)
+def lacking(shop, request):
+    """The same shop without some columns of its orders, and their names."""
+    orders = shop.orders.drop(columns=list(request.param))
+    SCHEMAS["orders"].validate(orders)
+    return replace(shop, orders=orders), request.param
+
+
+def test_everything_that_reads_orders_runs_without_their_items_and_amounts(shop, lacking):
+    tables, absent = lacking
+    assert not tables.ids("item_id").isna().any()
+    features = user_features(tables)
+    assert ("log mean amount" in features) == ("amount" not in absent)
+    np.testing.assert_array_equal(features["log orders"], user_features(shop)["log orders"])
+    pairs = funnel_pairs(tables)
+    ordered = funnel_pairs(shop)["ordered"]
+    assert ("ordered" in pairs) == ("item_id" not in absent)  # not known, rather than none
+    if "ordered" in pairs:
+        assert pairs["ordered"].equals(ordered)
+    start, end = tables.span()
+    middle = start + (end - start) / 2
+    data = make_dataset(tables, middle, end - middle, unit="exposure")
+    assert ("usual log amount" in data.X) == ("amount" not in absent)
+    assert (data.X["owned"].sum() > 0) == ("item_id" not in absent)
+    price = net_prices(tables.items, tables.orders)
+    assert price.notna().sum() == net_prices(shop.items, shop.orders).notna().sum()
+    assert has_amounts(tables.orders) == net_amount(tables.orders).notna().any()
+    assert interest_matrix(tables).values.nnz == interest_matrix(shop).values.nnz
+    revenue = [
+        metric.name for metric in randomised_users(tables).metrics if "revenue" in metric.name
+    ]
+    assert bool(revenue) == ("amount" not in absent)
+
+
+def test_what_cannot_be_without_them_says_so(lacking):
+    tables, absent = lacking
+    split = make_split(tables, interest_matrix, how="time")
+    assert not has_revenue(tables)
+    assert net_revenue(tables.orders, tables.ids("user_id"), tables.ids("item_id")).sum() == 0
+    with pytest.raises(ValueError, match="revenue needs orders with an item and an amount"):
+        held_back_revenue(tables, split)
+    if "item_id" not in absent:
+        return
+    with pytest.raises(TooLittleError, match="needs orders that name their item; none does"):
+        make_split(tables, interest_matrix, how="time", relevant="purchase")
+    with pytest.raises(TooLittleError, match="no order names its item"):
+        make_dataset(tables, tables.span()[0] + pd.Timedelta(days=9), pd.Timedelta(days=9))
+
+
+def test_pairs_and_items_are_held_back_from_orders_without_items_too(lacking):
+    tables, _ = lacking
+    parts = make_split(tables, interest_matrix, how="random_per_user")
+    assert parts.train.tables.orders is not None

@@ -1,0 +1,186 @@
+"""What the files mean, said in one object: checked at once, and followed by reading."""
+
+import pandas as pd
+import pytest
+
+from kpay_lab.data.event_types import EventTypes
+from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.reading import read_tables
+from kpay_lab.workbench import open_log
+
+SAID = {
+    "files": {"events": ["watching*.csv", "ratings.csv"], "orders": "sales.csv"},
+    "columns": {"events": {"wer": "user_id", "was": "item_id"}},
+    "event_types": {"column": "art", "types": {1: "view", "kauf": "order"}},
+    "source_time_zone": "Asia/Shanghai",
+    "units": {"watch_time": "minutes"},
+    "currency": "cny",
+    "rating_scale": [1, 5],
+    "price_of": {"plan": {"Monthly": 29}},
+    "constants": {"ratings.csv": {"item_id": 7}},
+}
+
+
+def test_what_is_said_is_kept_as_text_and_numbers():
+    mapping = LogMapping.of(SAID)
+    assert mapping.files == {"events": ("watching*.csv", "ratings.csv"), "orders": ("sales.csv",)}
+    assert mapping.event_types == EventTypes(column="art", types={"1": "view", "kauf": "order"})
+    assert mapping.currency == "CNY" and mapping.rating_scale == (1.0, 5.0)
+    assert mapping.constants_of("ratings.csv") == {"item_id": "7"}
+    assert mapping and not LogMapping() and LogMapping.of(mapping) is mapping
+    assert LogMapping.of({"columns": {}, "units": None}) == LogMapping.of(None) == LogMapping()
+
+
+def test_a_file_of_yaml_says_the_same(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("shared: {seed: 1}\nmapping:\n  columns: {events: {wer: user_id}}\n")
+    alone = tmp_path / "alone.yaml"
+    alone.write_text("columns: {events: {wer: user_id}}\n")
+    expected = LogMapping.of({"columns": {"events": {"wer": "user_id"}}})
+    assert LogMapping.of(path) == LogMapping.of(str(alone)) == expected
+    alone.write_text("columns: [")
+    with pytest.raises(ValueError, match=r"alone.yaml cannot be read as YAML"):
+        LogMapping.of(alone)
+    with pytest.raises(ValueError, match="there is no such file"):
+        LogMapping.of(tmp_path / "absent.yaml")
+
+
+WRONG = [
+    ({"colums": {}}, "mapping has no 'colums'; did you mean columns?"),
+    (
+        {"columns": {"events": {"visitor": "user"}}},
+        "mapping.columns.events: 'visitor' → 'user'; there is no column user; did you mean user_id",
+    ),
+    ({"columns": {"event": {"a": "user_id"}}}, "there is no table 'event'; did you mean events?"),
+    ({"columns": {"events": ["a"]}}, "mapping.columns.events is ['a']; write {\"visitor\""),
+    ({"files": {"events": [1]}}, "mapping.files.events is [1]; write names of files"),
+    ({"event_types": {"types": {"pv": "viev"}}}, "'pv' → 'viev'; did you mean view?"),
+    ({"event_types": {"colum": "a"}}, "mapping.event_types has no 'colum'; did you mean column?"),
+    ({"headers": {"log.csv": "user_id"}}, "mapping.headers.log.csv is 'user_id'; write a name for"),
+    ({"source_time_zone": "Asia/Shangai"}, "no time zone; did you mean Asia/Shanghai?"),
+    ({"units": {"watch_time": "weeks"}}, "it must be one of seconds, minutes, hours, ms"),
+    ({"units": {"rating": "stars"}}, "mapping.units: 'rating' has no unit"),
+    ({"currency": "yuan"}, "write a code of three letters, such as CNY"),
+    ({"rating_scale": [5, 1]}, "mapping.rating_scale is [5, 1]; write its lowest and highest"),
+    ({"price_of": {"plan": {"Monthly": "29"}}}, "Monthly costs '29'; it must be a number"),
+    ({"constants": {"a.csv": {"item": 1}}}, "there is no column item; did you mean item_id?"),
+    ({"constants": {"a.csv": {"item_id": [1]}}}, "item_id is [1]; it must be one value"),
+    (["events"], "mapping is of type list; write a mapping"),
+]
+
+
+@pytest.mark.parametrize(("said", "words"), WRONG)
+def test_what_cannot_be_meant_is_refused_with_a_near_name(said, words):
+    with pytest.raises(ValueError) as refused:
+        LogMapping.of(said)
+    assert words in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_all_faults_are_said_at_once():
+    said = {"colums": 1, "currency": "yuan", "units": {"rating": "x", "watch_time": "weeks"}}
+    with pytest.raises(ValueError) as refused:
+        LogMapping.of(said)
+    assert len(str(refused.value).splitlines()) == 4
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Four files as a platform exports them, none named after a table."""
+    files = {
+        "learning.csv": "wer,was,minutes_watched\nu1,c1,2.5\nu2,c2,10\n",
+        "ratings.csv": "wer,was,stars\nu1,c1,5\nu2,c1,9\n",
+        "questions.csv": "wer,asked_on\nu1,2022-01-03\n",
+        "courses.csv": "was,name\nc1,Python\nc2,SQL\n",
+        "sales.csv": "wer,date_purchased,plan\nu1,2022-01-01,Annual\nu2,2022-01-02,Weekly\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+MEANT = {
+    "files": {
+        "events": ["learning.csv", "ratings.csv", "questions.csv"],
+        "items": "courses.csv",
+        "orders": "sales.csv",
+    },
+    "columns": {
+        "events": {"wer": "user_id", "was": "item_id", "asked_on": "timestamp"},
+        "items": {"was": "item_id"},
+        "orders": {"wer": "user_id"},
+    },
+    "source_time_zone": "Asia/Shanghai",
+    "rating_scale": [1, 5],
+    "price_of": {"plan": {"Annual": 349}},
+    "constants": {"questions.csv": {"item_id": "hub", "question_count": 1}},
+}
+
+
+RENAMED_WRONGLY = MEANT["columns"] | {"events": {"were": "user_id", "was": "item_id"}}
+
+
+def test_a_shop_of_foreign_files_opens_by_its_mapping_alone(shop):
+    log = open_log(shop, mapping=MEANT)
+    events = log.tables.events
+    assert events["item_id"].tolist() == ["c1", "c2", "c1", "c1", "hub"]
+    assert events["watch_time"].iloc[:2].tolist() == [150.0, 600.0]
+    assert events["rating"].dropna().tolist() == [5.0]
+    assert events["question_count"].iloc[4] == 1
+    assert events["timestamp"].iloc[4] == pd.Timestamp("2022-01-02 16:00", tz="UTC")
+    assert log.tables.items["item_id"].tolist() == ["c1", "c2", "hub"]
+    assert list(log.tables.orders) == ["user_id", "timestamp", "amount"]
+    assert log.tables.orders["amount"].fillna(-1).tolist() == [349.0, -1.0]
+    said = " ".join(log.notes)
+    assert "items: hub joined the catalogue" in said
+    assert "orders: 1 amounts are the price of their plan (mapping.price_of)" in said
+    assert "orders: 1 have no amount, and plan=Weekly has no price" in said
+    assert "events: rating: 1 value was not understood and count as missing, such as 9" in said
+    assert sorted(path.name for path in log.files) == sorted(path.name for path in shop.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"columns": RENAMED_WRONGLY}, "'were', which no file of events has; did you mean wer"),
+        ({"files": {"events": "learnin.csv"}}, "it holds learning.csv"),
+        ({"constants": {"question.csv": {"item_id": 1}}}, "did you mean questions.csv?"),
+    ],
+)
+def test_what_is_said_of_files_and_names_that_are_not_there_is_refused(shop, said, words):
+    with pytest.raises(ValueError, match=words):
+        open_log(shop, mapping=MEANT | said)
+
+
+def test_a_mapping_is_for_ones_own_files_and_for_memory(shop, tmp_path):
+    with pytest.raises(ValueError, match="mapping says what your own files mean"):
+        open_log(shop, dataset="movielens", mapping=MEANT)
+    with pytest.raises(
+        ValueError, match=r"engine polars .* follows no mapping; leave mapping empty"
+    ):
+        open_log(shop, mapping=MEANT, engine="polars")
+
+
+def test_a_file_without_a_header_takes_the_names_that_are_said(tmp_path):
+    """As in the UserBehavior files of a large shop: no header, types in the fourth column."""
+    log = tmp_path / "UserBehavior.csv"
+    log.write_text("7,101,9,pv,1511544070\n7,101,9,buy,1511544090\n8,102,9,fav,1511544070\n")
+    names = ["user_id", "item_id", "category", "behavior_type", "timestamp"]
+    tables, rejected = read_tables(log, mapping=LogMapping.of({"headers": {log.name: names}}))
+    assert tables.events["user_id"].tolist() == ["7", "8"]
+    assert tables.events["like_count"].tolist() == [0, 1]
+    assert tables.orders["item_id"].tolist() == ["101"]
+    assert rejected.counts["good"].sum() == rejected.counts["read"].sum() == 3
+    with pytest.raises(ValueError, match=r"names 2 columns, but its first line has 5 \(7, 101, 9"):
+        read_tables(log, mapping=LogMapping.of({"headers": {"User*": ["user_id", "item_id"]}}))
+    with pytest.raises(ValueError, match=r"looks like data.*write mapping: \{headers: \{"):
+        read_tables(log)
+    with pytest.raises(ValueError, match=r"mapping\.headers names no\.csv, which feeds no table"):
+        read_tables(log, mapping=LogMapping.of({"headers": {"no.csv": names}}))
+
+
+def test_files_of_one_type_are_not_called_unused(tmp_path):
+    for name in ("click", "like"):
+        (tmp_path / f"{name}.csv").write_text("uid,live_id\n7,1\n")
+    notes = read_tables(tmp_path)[1].notes
+    assert not any("not used" in note for note in notes), notes
