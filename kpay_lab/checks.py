@@ -111,6 +111,7 @@ def domain_faults(values: Mapping[str, Any]) -> list[str]:
         *_list_faults(values),
         *_model_faults(values),
         *_search_faults(values),
+        *_experiment_faults(values),
         *_mapping_faults(values),
         *_data_faults(values),
     ]
@@ -285,6 +286,25 @@ def _search_faults(values: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(faults))
 
 
+def _experiment_faults(values: Mapping[str, Any]) -> list[str]:
+    """Check the names of an A/B file's columns and the planned shares of its arms.
+
+    Which columns and arms there are is known from the data only.
+    """
+    faults = []
+    for parameter in ("metric_columns", "segment_columns", "covariate_columns"):
+        names = values.get(parameter, [])
+        texts = [*names, *names.values()] if isinstance(names, dict) else names
+        for text in texts:
+            if not isinstance(text, str):
+                faults.append(f"{parameter} holds {text!r}; the name of a column is text")
+    for arm, share in values.get("planned_shares", {}).items():
+        is_number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not is_number or share <= 0:
+            faults.append(f"planned_shares gives {arm} {share!r}; a share is a number above 0")
+    return faults
+
+
 def _call_faults(
     parameter: str, function: Callable[..., Any], *arguments: Any, **settings: Any
 ) -> list[str]:
@@ -324,7 +344,24 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
         return [*faults, f"data_dir is {str(folder)!r}, which is not there; name another folder"]
     if dataset == "tables":
         return faults + _table_faults(folder, values)
+    if dataset == "ab_test":
+        return faults + _ab_file_faults(folder, values)
     return faults + _missing_public_files(dataset, folder)
+
+
+def _ab_file_faults(path: Path, values: Mapping[str, Any]) -> list[str]:
+    """Read the file of an A/B test: one row a unit, it is soon read."""
+    from kpay_lab.experiments.ab_files import read_ab_test
+
+    columns = {
+        "unit": values["unit_column"],
+        "arm": values["arm_column"],
+        "control": values["control_arm"],
+        "metrics": values["metric_columns"],
+        "covariates": values["covariate_columns"],
+        "segments": values["segment_columns"],
+    }
+    return _call_faults("data_dir", read_ab_test, path, **columns)
 
 
 def _missing_public_files(dataset: str, folder: Path) -> list[str]:

@@ -61,6 +61,13 @@ REFUSED = [
     ("02_interest_matrix", "weights", {"watch": -1}, "weights: watch is -1; it must be a number"),
     ("04_model_comparison", "weights", {"half_watch": 0}, "weights: half_watch is 0; it must be a"),
     ("02_interest_matrix", "engine", "polars", "engine polars reads Parquet: set dataset"),
+    ("04_model_comparison", "candidate_kinds", ["courses"], "it must be one of course, report"),
+    ("06_experiments", "metric_columns", ["sales", 3], "metric_columns holds 3; the name of a col"),
+    ("06_experiments", "segment_columns", [None], "segment_columns holds None; the name of a col"),
+    ("06_experiments", "covariate_columns", {"sales": 1}, "covariate_columns holds 1; the name"),
+    ("06_experiments", "dataset", "ab_test", "dataset ab_test needs data_dir"),
+    ("06_experiments", "planned_shares", {"control": 0}, "planned_shares gives control 0; a share"),
+    ("06_experiments", "planned_shares", {"new": "half"}, "gives new 'half'; a share is a number"),
     ("04_model_comparison", "models", {"esae": {}}, "did you mean 'ease'?"),
     ("04_model_comparison", "models", {"als": {"n_factors": 0}}, "n_factors is 0"),
     ("04_model_comparison", "models", {"popularity": {"half_life": -3}}, "half_life is -3"),
@@ -241,6 +248,17 @@ def test_models_of_the_gap_are_among_those_compared():
     assert domain_faults(chosen) == []
     (fault,) = domain_faults({**chosen, "gap_models": ["als"]})
     assert fault == "gap_models: als is not among models; add it there, or leave it out"
+
+
+def test_a_file_of_an_a_b_test_is_read_before_a_run(tmp_path):
+    path = tmp_path / "test.csv"
+    path.write_text("unit,arm,sales\nu1,A,1\nu2,B,2\nu3,A,4\nu4,B,3\n", encoding="utf-8")
+    values = KNOWN["06_experiments"].defaults | {"dataset": "ab_test", "data_dir": str(path)}
+    (fault,) = domain_faults(values)
+    assert fault == ("data_dir: arm holds A, B, and no 'control'; name the arm that is the control")
+    assert domain_faults(values | {"control_arm": "A"}) == []
+    (fault,) = domain_faults(values | {"control_arm": "A", "data_dir": str(tmp_path / "none")})
+    assert "which is not there" in fault
 
 
 def test_no_row_is_read(tmp_path):

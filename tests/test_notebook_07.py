@@ -49,11 +49,11 @@ def test_a_slider_redraws_in_the_language_of_the_page():
 def test_labels_change_on_axes_titles_and_ticks():
     import pandas as pd
 
-    counts = pd.Series({"reproduced": 2, "cannot_be": 28})
-    axes = plot_bars(counts, title="Printed numbers by verdict")
+    counts = pd.Series({"follow": 0, "do not follow": 12})
+    axes = plot_bars(counts, title="What becomes of the printed results")
     figure = relabel(axes, labels(NAME, "zh"))
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["重现", "不可能"]
-    assert titles(figure) == ["各结论下的印刷数字"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["成立", "不成立"]
+    assert titles(figure) == ["印刷结果的下落"]
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,10 @@ def test_the_page_is_chinese_and_shows_the_picture_of_the_sliders(chinese):
     assert "请在 JupyterLab 中打开" in page
     found = json.loads((chinese / "metrics.json").read_text(encoding="utf-8"))[NAME]
     assert found["S/u_1/v_1"] == 6.55  # the numbers speak every language
+    counts = {key: value for key, value in found.items() if key.startswith("printed/")}
+    assert counts == {
+        "printed/follow": 0,
+        "printed/follow for a range": 4,
+        "printed/do not follow": 12,
+        "printed/are inputs": 1,
+    }

@@ -3,8 +3,14 @@
 All amounts are in the currency of the log.
 """
 
+from typing import Any, TypeVar
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+
+MARGIN = 0.6  # the share of a price that is earned, unless a report says otherwise
+Money = TypeVar("Money", float, np.ndarray, pd.Series)
 
 
 def refunded_amount(orders: pd.DataFrame) -> pd.Series:
@@ -38,15 +44,42 @@ def net_amount(orders: pd.DataFrame) -> pd.Series:
     return orders["amount"] - refunded_amount(orders)
 
 
-def gross_profit(amount: float, margin: float) -> float:
-    """Return the profit of an amount; ``margin`` is the share of it that is earned, 0 to 1.
+def gross_profit(
+    amount: Money, margin: float, *, has_coupon: ArrayLike = False, coupon_price: float = 1.0
+) -> Money:
+    """Return the profit of amounts paid, net of refunds; a coupon is paid by the profit alone.
 
+    Of a price p the costs are (1 − margin) p, with or without a coupon. Who pays c p leaves
+    (c − 1 + margin) p, which is amount · (1 − (1 − margin) / c).
+
+    Parameters
+    ----------
+    amount : float or float array
+    margin : float
+        The share of a full price that is earned, 0 to 1.
+    has_coupon : bool or 0/1, of a shape that fits
+    coupon_price : float
+        The share c of the price that is paid with a coupon, above 0 and at most 1.
+
+    Examples
+    --------
     >>> gross_profit(50.0, margin=0.6)
     30.0
+    >>> gross_profit(np.array([50.0, 40.0]), 0.6, has_coupon=[0, 1], coupon_price=0.8)
+    array([30., 20.])
     """
     if not 0 <= margin <= 1:
         raise ValueError(f"margin is {margin}; it is the share of an amount that is earned, 0 to 1")
-    return margin * amount
+    if not 0 < coupon_price <= 1:
+        raise ValueError(
+            f"coupon_price is {coupon_price}; it is the share of a price that is paid with a "
+            "coupon, above 0 and at most 1"
+        )
+    if not np.any(has_coupon):
+        return margin * amount
+    price = amount / np.where(np.asarray(has_coupon) == 1, coupon_price, 1.0)
+    profit: Any = amount - (1 - margin) * price
+    return profit
 
 
 def price_with_coupon(

@@ -1,6 +1,7 @@
 """Estimate what a treatment changes, what the change is worth, and in which segments."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,19 @@ from tea_tasting import RatioOfMeans
 from tea_tasting.aggr import Aggregates
 
 from kpay_lab.experiments.arms import ABData, Metric, SampleRatio, sample_ratio, varies
-from kpay_lab.stats import Interval, holm
+from kpay_lab.stats import Interval, correlation, holm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEAST_SHARE_LEFT = 1e-9  # of a metric's variance, by a covariate that is no copy of it
+MOST_SKEWNESS = 0.3  # of a difference; beyond it Welch's test at 5 % rejects 7 % or more
 MIN_UNITS_PER_ARM = 30  # of a segment; with fewer its standard error is too uncertain
 COLUMNS = ["control", "treatment", "difference", "low", "high", "pvalue"]
 
 
 def estimate_effect(data: ABData, metric: Metric, *, level: float = 0.95) -> pd.Series:
-    """Compare one metric by Welch's t-test: d = m₁ − m₀, se² = v₁/n₁ + v₀/n₀.
+    """Compare one metric of two arms by Welch's t-test: d = m₁ − m₀, se² = v₁/n₁ + v₀/n₀.
 
     v is the variance of a unit, by the delta method for a ratio, less what CUPED explains. The
     interval is absolute: relative ones under-cover for revenue in small samples.
@@ -34,12 +37,15 @@ def estimate_effect(data: ABData, metric: Metric, *, level: float = 0.95) -> pd.
     Raises
     ------
     ValueError
-        If the metric does not vary inside the arms.
+        If the metric does not vary inside the arms, the covariate leaves none of its variance,
+        or its numbers are too large for an interval.
     """
     if not varies(data, metric):
         raise ValueError(f"{metric.name} does not vary inside the arms; no test is possible")
     values = metric.values(data.frame)
     control_rows, treatment_rows = data.arms
+    if metric.covariate:
+        _refuse_copy(values, metric, data.arms)
     lift = _lift(values, metric, data.arms)
     denominator = values[1] if metric.per else 1.0
     values[0] += lift * denominator
@@ -62,7 +68,23 @@ def estimate_effect(data: ABData, metric: Metric, *, level: float = 0.95) -> pd.
         found.effect_size_ci_upper,
         found.pvalue,
     ]
+    if not np.isfinite(numbers).all():
+        largest = np.abs(values).max()
+        raise ValueError(f"{metric.name} has no interval: its values reach {largest:g}; scale them")
     return pd.Series(numbers, COLUMNS, dtype=np.float64, name=metric.name)
+
+
+def _refuse_copy(values: np.ndarray, metric: Metric, arms: tuple[np.ndarray, np.ndarray]) -> None:
+    """Raise ValueError if the covariate explains the metric to the last digit in both arms."""
+    outcome = values[0]
+    covariate = values[-1]
+    correlations = np.array([correlation(outcome[rows], covariate[rows]) for rows in arms])
+    shares_left = 1 - correlations[np.isfinite(correlations)] ** 2
+    if len(shares_left) and shares_left.max() < LEAST_SHARE_LEFT:
+        raise ValueError(
+            f"{metric.covariate} explains all of {metric.column}; a covariate is measured before "
+            "the assignment and leaves something to test"
+        )
 
 
 def _lift(values: np.ndarray, metric: Metric, arms: tuple[np.ndarray, np.ndarray]) -> float:
@@ -81,7 +103,8 @@ def _lift(values: np.ndarray, metric: Metric, arms: tuple[np.ndarray, np.ndarray
 def _aggregates(values: np.ndarray, metric: Metric) -> Aggregates:
     """Return the moments of an arm, from `Metric.values` of its units: (n_columns, n_units)."""
     names = metric.columns
-    covariance = np.atleast_2d(np.cov(values))
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows has no interval: refused
+        covariance = np.atleast_2d(np.cov(values))
     means = dict(zip(names, values.mean(axis=1), strict=True))
     variances = dict(zip(names, np.diag(covariance), strict=True))
     covariances = {}
@@ -90,10 +113,26 @@ def _aggregates(values: np.ndarray, metric: Metric) -> Aggregates:
     return Aggregates(values.shape[1], means, variances, covariances)
 
 
-def _with_holm(effects: list[pd.Series]) -> pd.DataFrame:
-    """Put effects that are reported together below each other and adjust their p-values."""
+def _with_holm(
+    effects: list[pd.Series], questions: Sequence[Hashable], stands_for: Sequence[bool]
+) -> pd.DataFrame:
+    """Put effects that are reported together below each other and adjust their p-values.
+
+    Effects with an equal question (sales with and without CUPED) are one hypothesis of the
+    family. One that ``stands_for`` it is counted there; another is adjusted as if it were.
+    """
     table = pd.DataFrame(effects, columns=COLUMNS).rename_axis("name")
-    return table.assign(p_holm=holm(table["pvalue"].to_numpy()))
+    pvalues = table["pvalue"].tolist()
+    family: dict[Hashable, float] = {}
+    for question, pvalue, stands in zip(questions, pvalues, stands_for, strict=True):
+        if stands or question not in family:
+            family[question] = pvalue
+    adjusted = []
+    for question, pvalue in zip(questions, pvalues, strict=True):
+        with_this = family | {question: pvalue}
+        p_holm = holm(np.array([*with_this.values()]))
+        adjusted.append(p_holm[list(with_this).index(question)])
+    return table.assign(p_holm=adjusted)
 
 
 @dataclass(frozen=True)
@@ -105,82 +144,215 @@ class ABResult:
     check : SampleRatio
         Whether the arms may be compared at all.
     effects : DataFrame, index name
-        Of each metric what `estimate_effect` gives, and ``p_holm``, adjusted for all of them.
+        Of each metric and treated ``arm`` what `estimate_effect` gives, and ``p_holm``,
+        adjusted for all of them; a metric with and without CUPED counts once.
     level : float
         Confidence level of the intervals.
+    skewed : mapping of metric to warning
+        Metrics too skewed for arms of such unequal size; their p-values and intervals mislead.
     """
 
     check: SampleRatio
     effects: pd.DataFrame
     level: float
+    skewed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes p-values and intervals doubtful, in words."""
+        return tuple(dict.fromkeys(self.skewed.values()))
 
     def table(self) -> pd.DataFrame:
-        """Return the effects, a row a metric."""
+        """Return the effects, a row a metric and treated arm."""
         return self.effects
+
+    @property
+    def treatments(self) -> list[str]:
+        """The treated arms."""
+        return self.effects["arm"].unique().tolist()
 
     def plot(self, *, title: str = "") -> "Figure":
         """Draw the interval of each effect; grey ones hold 0.
 
-        It has a panel a metric, for each metric has a unit of its own.
+        It has a panel a metric, for each metric has a unit of its own, and a line an arm.
         """
         from kpay_lab.plots import new_figure, plot_intervals  # matplotlib is slow to import
 
-        height = 0.75 if len(self.effects) > 1 else 1.2
-        fig, axes = new_figure(len(self.effects), 1, height=height)
-        for ax, name in zip(axes, self.effects.index, strict=True):
-            plot_intervals(self.effects.loc[[name]], "difference", ax=ax, zero=True)
+        names = self.effects.index.unique()
+        n_arms = len(self.treatments)
+        height = (0.75 if len(names) > 1 else 1.2) * (1 + n_arms) / 2
+        fig, axes = new_figure(len(names), 1, height=height)
+        for ax, name in zip(axes, names, strict=True):
+            of_metric = self.effects.loc[[name]]
+            if n_arms > 1:
+                of_metric = of_metric.set_axis(name + ", " + of_metric["arm"])
+            plot_intervals(of_metric, "difference", ax=ax, zero=True)
         axes[0].set_title(title)
         axes[-1].set_xlabel("treatment − control, with its interval")
         return fig
 
-    def worth(self, name: str, *, value_per_unit: float, n_units: int) -> Interval | None:
-        """Return the money that a metric's change brings: d · value per unit · units.
+    def worth(
+        self, name: str, *, value_per_unit: float | None, n_units: int, arm: str | None = None
+    ) -> Interval | None:
+        """Return the profit that a metric's change brings: d · value per unit · units.
 
-        ``value_per_unit`` is the money that one more of the metric is worth (1 if it is money),
-        ``n_units`` how many units the decision reaches. None after a failed sample ratio.
+        ``value_per_unit`` is the profit that one more of the metric brings (1 if it is profit),
+        ``n_units`` how many units the decision reaches; ``arm`` is needed where several were
+        treated. None after a failed sample ratio, or where the value is None: not known.
         """
-        if not self.check.passed:
+        effect = self._effect(name, arm)
+        if not self.check.passed or value_per_unit is None:
             return None
-        effect = self._effect(name)
         scale = value_per_unit * n_units
         low, high = sorted((effect["low"] * scale, effect["high"] * scale))
         return Interval(effect["difference"] * scale, low, high)
 
-    def verdict(self, name: str, *, value_per_unit: float, n_units: int) -> str:
-        """Say what to do about a metric, and what it is `worth`.
+    def verdict(
+        self,
+        name: str,
+        *,
+        value_per_unit: float | None,
+        n_units: int,
+        arm: str | None = None,
+        currency: str = "in the account's currency",
+        period: str = "the time of the test",
+    ) -> str:
+        """Say what to do about a metric, and what it is `worth`, in which currency and time.
 
-        A failed sample ratio blocks the verdict.
+        A failed sample ratio blocks the verdict; without a value per unit it has no advice.
         """
-        worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units)
-        if worth is None:
+        effect = self._effect(name, arm)
+        if not self.check.passed:
             return f"No verdict. {self.check.sentence()}"
-        effect = self._effect(name)
-        if effect["p_holm"] >= 1 - self.level:
+        worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units, arm=arm)
+        who = "The treatment" if len(self.treatments) == 1 else f"Arm {effect['arm']}"
+        is_shown = effect["p_holm"] < 1 - self.level
+        if not is_shown:
             conclusion = "is not shown to change"
-            advice = "Keep testing, or stop."
         else:
             conclusion = "raises" if effect["difference"] > 0 else "lowers"
-            advice = "Ship it." if worth.estimate > 0 else "Keep the control."
-        return (
-            f"The treatment {conclusion} {name}: difference {effect['difference']:+.4g}, "
+        sentences = [
+            f"{who} {conclusion} {name}: difference {effect['difference']:+.4g}, "
             f"{self.level:.0%} interval {effect['low']:+.4g} to {effect['high']:+.4g}, "
-            f"Holm p = {effect['p_holm']:.2g}. For {n_units:,} units that is worth "
-            f"{worth.estimate:+,.0f} ({worth.low:+,.0f} to {worth.high:+,.0f}). {advice}"
-        )
+            f"Holm p = {effect['p_holm']:.2g}."
+        ]
+        if worth is not None:
+            sentences.append(
+                f"For {n_units:,} units that is a profit of {worth.estimate:+,.0f} {currency} "
+                f"({worth.low:+,.0f} to {worth.high:+,.0f}) in {period}."
+            )
+        if name in self.skewed:
+            sentences.append(self.skewed[name])
+        if not is_shown:
+            sentences.append("Keep testing, or stop.")
+        elif worth is None:
+            sentences.append("What one more is worth is not said, so there is no advice.")
+        else:
+            sentences.append("Ship it." if worth.estimate > 0 else "Keep the control.")
+        return " ".join(sentences)
 
-    def _effect(self, name: str) -> pd.Series:
+    def _effect(self, name: str, arm: str | None) -> pd.Series:
+        """Return the effect on a metric of an arm, which may go unsaid where there is one."""
         if name not in self.effects.index:
-            known = ", ".join(self.effects.index)
+            known = ", ".join(self.effects.index.unique())
             raise ValueError(f"no metric {name!r} in the result; it has: {known}")
-        return self.effects.loc[name]
+        treatments = ", ".join(self.treatments)
+        if arm is None and len(self.treatments) > 1:
+            raise ValueError(f"several arms were treated; name the arm: {treatments}")
+        if arm is not None and arm not in self.treatments:
+            raise ValueError(f"no arm {arm!r} in the result; it has: {treatments}")
+        is_of_arm = self.effects["arm"] == (arm or treatments)
+        return self.effects[is_of_arm].loc[name]
 
 
-def analyse(data: ABData, *, level: float = 0.95, srm_alpha: float = 0.01) -> ABResult:
-    """Check that half of the units are in each arm, then compare every metric (Holm)."""
+def analyse(
+    data: ABData,
+    *,
+    planned_shares: Mapping[str, float] | None = None,
+    level: float = 0.95,
+    srm_alpha: float = 0.01,
+) -> ABResult:
+    """Check the sizes of the arms, then compare every metric of each treatment with the control.
+
+    Parameters
+    ----------
+    planned_shares : mapping, optional
+        The share of units that each arm was to get, as for `sample_ratio`; equal unless given.
+    level : float
+        Confidence level of the intervals; the p-values of all comparisons are adjusted by Holm.
+    srm_alpha : float
+        Level of the sample-ratio check.
+    """
+    check = sample_ratio(data.sizes, planned_shares, alpha=srm_alpha)
+    effects = []
+    questions = []
+    has_less_noise = []
+    for pair in data.pairs():
+        for metric in data.metrics:
+            effects.append(estimate_effect(pair, metric, level=level))
+            questions.append((pair.treatment, metric.column, metric.per))
+            has_less_noise.append(metric.covariate is not None)
+    table = _with_holm(effects, questions, has_less_noise)
+    table.insert(0, "arm", np.repeat(data.treatments, len(data.metrics)))
+    return ABResult(check, table, level, _skewness_warnings(data))
+
+
+def _skewness_warnings(data: ABData) -> dict[str, str]:
+    """Return a warning for each mean whose difference is too skewed for a t-test in some pair.
+
+    With m₂ and m₃ the moments of all units around the means of their arms, the skewness of a
+    difference of means is m₃ (1/n₁² − 1/n₀²) / (m₂ (1/n₁ + 1/n₀))^1.5. It is 0 for arms of equal
+    size, however skewed the metric.
+    """
+    warnings = {}
+    for pair in data.pairs():
+        n_control, n_treated = pair.sizes.values()
+        for metric in pair.metrics:
+            if metric.per is None and _skewness(pair, metric.column) > MOST_SKEWNESS:
+                warnings[metric.name] = (
+                    f"{metric.column} is skewed and the arms are {n_control:,} : {n_treated:,}: "
+                    "Welch's p-value and interval mislead. Hold them against shuffled arms "
+                    "(permutation_test), or compare its logarithm."
+                )
+    return warnings
+
+
+def _skewness(pair: ABData, column: str) -> float:
+    """Return the absolute skewness of the difference of an arm's mean from the control's."""
+    values = pair.frame[column].to_numpy(np.float64)
+    residuals = np.concatenate([values[rows] - values[rows].mean() for rows in pair.arms])
+    n_control, n_treated = pair.sizes.values()
+    second_moment = np.mean(residuals**2)
+    third_moment = np.mean(residuals**3)
+    scale = (second_moment * (1 / n_treated + 1 / n_control)) ** 1.5
+    return float(abs(third_moment * (1 / n_treated**2 - 1 / n_control**2)) / scale)
+
+
+def permutation_test(
+    data: ABData, column: str, *, rng: np.random.Generator, n_permutations: int = 500
+) -> float:
+    """Return the p-value of a difference of means among arms that are shuffled by lot.
+
+    p = (1 + #{|shuffled difference| ≥ |difference|}) / (1 + n_permutations). It asks no formula,
+    so it holds where `estimate_effect` does not: skewed money in arms of unequal size.
+
+    Parameters
+    ----------
+    data : ABData
+        Of two arms.
+    column : str
+        One number a unit.
+    """
+    values = data.frame[column].to_numpy(np.float64)
     control, treatment = data.arms
-    check = sample_ratio(int(control.sum()), int(treatment.sum()), alpha=srm_alpha)
-    effects = [estimate_effect(data, metric, level=level) for metric in data.metrics]
-    return ABResult(check, _with_holm(effects), level)
+    n_treated = int(treatment.sum())
+    differences = np.empty(n_permutations)
+    for number in range(n_permutations):
+        shuffled = rng.permutation(values)
+        differences[number] = shuffled[:n_treated].mean() - shuffled[n_treated:].mean()
+    observed = values[treatment].mean() - values[control].mean()
+    n_beyond = (np.abs(differences) >= abs(observed)).sum()
+    return float((1 + n_beyond) / (1 + n_permutations))
 
 
 def effects_by_segment(
@@ -205,7 +377,8 @@ def effects_by_segment(
         if part is not None:
             effect = estimate_effect(part, metric, level=level)
             effects.append(effect.rename(name))
-    return _with_holm(effects).reindex(names)
+    found = [effect.name for effect in effects]
+    return _with_holm(effects, found, [True] * len(found)).reindex(names)
 
 
 def _segment_data(data: ABData, metric: Metric, frame: pd.DataFrame) -> ABData | None:

@@ -1,11 +1,17 @@
-"""The units of two arms, the metrics to compare, and whether the arms may be compared at all."""
+"""The units of the arms, the metrics to compare, and whether the arms may be compared at all."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import tea_tasting
+from scipy.stats import chisquare
 from tea_tasting.aggr import Aggregates
+
+from kpay_lab.data.money import gross_profit
+
+PROFIT = "profit"  # the column of what a unit earns us
 
 
 @dataclass(frozen=True)
@@ -21,11 +27,25 @@ class Metric:
     covariate : str, optional
         Measured *before* the assignment. CUPED compares Y − θ(X − X̄), θ = cov(X, Y) / var(X),
         which leaves (1 − ρ²) of the variance (Deng, Xu, Kohavi & Walker, 2013).
+
+    Raises
+    ------
+    ValueError
+        If a metric is its own denominator or covariate.
     """
 
     column: str
     per: str | None = None
     covariate: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.per == self.column:
+            raise ValueError(f"{self.column} is its own denominator, and so always 1")
+        if self.covariate == self.column:
+            raise ValueError(
+                f"{self.column} is its own covariate; CUPED needs a column that was measured "
+                "before the assignment"
+            )
 
     @property
     def name(self) -> str:
@@ -52,22 +72,22 @@ class Metric:
 class ABData:
     """One row a unit of randomisation, the arm it was given, and the metrics to compare.
 
-    ``unit`` and ``arm`` are columns, ``control`` and ``treatment`` labels of ``arm``. A log
-    with several rows a unit goes through `per_unit` first: analysed by exposure, an A/A test
-    at 5 % can reject 20 % of the time.
+    ``unit`` and ``arm`` are columns; ``control`` and each of ``treatments`` is a label of
+    ``arm``. A log with several rows a unit goes through `per_unit` first: analysed by exposure,
+    an A/A test at 5 % can reject 20 % of the time.
 
     Raises
     ------
     ValueError
-        For an unknown column, a repeated unit, a third arm, an arm with fewer than two
-        units, a value that is missing or infinite, or a denominator that sums to 0.
+        For an unknown column, a repeated unit, an arm that is not named, one with fewer than
+        two units, a value that is missing or infinite, or a denominator that sums to 0.
     """
 
     frame: pd.DataFrame
     unit: str
     arm: str
     control: str
-    treatment: str
+    treatments: tuple[str, ...]
     metrics: tuple[Metric, ...]
 
     def __post_init__(self) -> None:
@@ -96,16 +116,16 @@ class ABData:
 
     def _check_arms(self) -> None:
         present = set(self.frame[self.arm].unique())
-        compared = {self.control, self.treatment}
-        if present - compared or len(compared) < 2:
+        compared = {self.control, *self.treatments}
+        if present - compared or len(compared) < len(self.labels) or not self.treatments:
+            labels = ", ".join(map(repr, self.labels))
             raise ValueError(
-                f"{self.arm} holds {sorted(map(str, present))}, to compare are {self.control!r} "
-                f"and {self.treatment!r}; name two different arms and keep only their rows"
+                f"{self.arm} holds {sorted(map(str, present))}, to compare are {labels}; name "
+                "different arms and keep only their rows"
             )
-        labels = (self.control, self.treatment)
-        for label, rows in zip(labels, self.arms, strict=True):
-            if rows.sum() < 2:
-                raise ValueError(f"arm {label!r} has {rows.sum()} units; each arm needs 2 or more")
+        for label, n_units in self.sizes.items():
+            if n_units < 2:
+                raise ValueError(f"arm {label!r} has {n_units} units; each arm needs 2 or more")
 
     def _check_values(self, metric: Metric) -> None:
         values = metric.values(self.frame)
@@ -118,23 +138,98 @@ class ABData:
             )
         if metric.per is None:
             return
-        denominators = [values[1, rows].sum() for rows in self.arms]
+        arm = self.frame[self.arm].to_numpy()
+        denominators = [values[1, arm == label].sum() for label in self.labels]
         if min(denominators) <= 0:
             raise ValueError(f"{metric.per} sums to 0 in an arm; it cannot be a denominator")
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The arms, the control first."""
+        return (self.control, *self.treatments)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of units of each arm, the control first."""
+        arm = self.frame[self.arm]
+        return {label: int((arm == label).sum()) for label in self.labels}
+
+    def pairs(self) -> list["ABData"]:
+        """Return each treatment with the control, as A/B data of two arms."""
+        pairs = []
+        for treatment in self.treatments:
+            rows = self.frame[self.arm].isin([self.control, treatment])
+            pairs.append(replace(self, frame=self.frame[rows], treatments=(treatment,)))
+        return pairs
+
+    @property
+    def treatment(self) -> str:
+        """The label of the treated arm, where there is one.
+
+        Raises
+        ------
+        ValueError
+            If there are several.
+        """
+        if len(self.treatments) > 1:
+            raise ValueError(f"there are {len(self.labels)} arms; compare them pair by pair")
+        return self.treatments[0]
+
+    @property
     def arms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Masks of the control and the treated rows, (n,) bool each."""
+        """Masks of the control and the treated rows of two arms, (n,) bool each."""
         arm = self.frame[self.arm]
         control = (arm == self.control).to_numpy(bool)
         treatment = (arm == self.treatment).to_numpy(bool)
         return control, treatment
 
 
+def with_profit(data: ABData, revenue: str, *, margin: float, coupon_price: float = 1.0) -> ABData:
+    """Compare what a unit earns us in place of what it paid.
+
+    The column ``profit`` is the `gross_profit` of the revenue, in which every treated unit pays
+    ``coupon_price`` of a price; metrics of the revenue become metrics of the profit. Covariates
+    stay: what a unit paid before tells as much of its profit.
+
+    Raises
+    ------
+    ValueError
+        If no metric is made of the revenue, or there is a column of this name already.
+    """
+    columns = [metric.column for metric in data.metrics]
+    if revenue not in columns:
+        made_of = ", ".join(dict.fromkeys(columns))
+        raise ValueError(f"no metric is made of {revenue!r}; they are made of: {made_of}")
+    if PROFIT in data.frame:
+        raise ValueError(
+            f"there is a column {PROFIT} already; leave it out, or compare it as it is"
+        )
+    is_treated = (data.frame[data.arm] != data.control).to_numpy()
+    paid = data.frame[revenue].to_numpy(np.float64)
+    profit = gross_profit(paid, margin, has_coupon=is_treated, coupon_price=coupon_price)
+    metrics = []
+    for metric in data.metrics:
+        is_money = metric.column == revenue
+        metrics.append(replace(metric, column=PROFIT) if is_money else metric)
+    frame = data.frame.assign(**{PROFIT: profit})
+    return replace(data, frame=frame, metrics=tuple(metrics))
+
+
 def varies(data: ABData, metric: Metric) -> bool:
-    """Return whether the metric's column differs between units of the same arm."""
-    values = metric.values(data.frame)[0]
-    return any(np.ptp(values[rows]) > 0 for rows in data.arms)
+    """Return whether the metric differs between units of the same arm."""
+    values = metric.values(data.frame)
+    return any(_differs(values[:, rows], metric) for rows in data.arms)
+
+
+def _differs(values: np.ndarray, metric: Metric) -> bool:
+    """Whether the units of an arm differ; of a ratio, whether their own ratios do."""
+    numerator = values[0]
+    if metric.per is None:
+        return bool(np.ptp(numerator) > 0)
+    denominator = values[1]
+    expected = numerator.sum() / denominator.sum() * denominator
+    rounding_error = 1e-12 * np.abs(numerator).max()
+    return bool(np.abs(numerator - expected).max() > rounding_error)
 
 
 def per_unit(frame: pd.DataFrame, unit: str, arm: str, columns: list[str]) -> pd.DataFrame:
@@ -155,13 +250,13 @@ def per_unit(frame: pd.DataFrame, unit: str, arm: str, columns: list[str]) -> pd
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """The sizes of the arms, and the p-value of their planned shares.
+    """The sizes of the arms, their planned shares (of 1), and the p-value of these shares.
 
     A small p-value means that units are missing, and seldom at random.
     """
 
-    n_control: int
-    n_treatment: int
+    sizes: dict[str, int]
+    planned_shares: dict[str, float]
     pvalue: float
     alpha: float
 
@@ -172,7 +267,10 @@ class SampleRatio:
 
     def sentence(self) -> str:
         """State the verdict at ``alpha`` and at 0.001, and what follows."""
-        sizes = f"{self.n_control:,} : {self.n_treatment:,}"
+        sizes = " : ".join(f"{size:,}" for size in self.sizes.values())
+        if len(set(self.planned_shares.values())) > 1:
+            planned = " : ".join(f"{share * 100:.3g}" for share in self.planned_shares.values())
+            sizes += f", planned {planned}"
         outcomes = f"{self._outcome(self.alpha)} and {self._outcome(0.001)}"
         if self.passed:
             advice = "The arms may be compared."
@@ -189,15 +287,56 @@ class SampleRatio:
 
 
 def sample_ratio(
-    n_control: int, n_treatment: int, *, treatment_share: float = 0.5, alpha: float = 0.01
+    sizes: Mapping[str, int],
+    planned_shares: Mapping[str, float] | None = None,
+    *,
+    alpha: float = 0.01,
 ) -> SampleRatio:
-    """Check the sizes of the arms: exact binomial test below 1,000 units, else χ².
+    """Check the sizes of the arms against their planned shares.
 
-    >>> sample_ratio(44_700, 45_489).sentence()[:69]
+    By χ²; two arms of fewer than 1,000 units by an exact binomial test.
+
+    Parameters
+    ----------
+    sizes : mapping
+        Units of each arm, the control first.
+    planned_shares : mapping, optional
+        Share of each arm, or any numbers in that proportion; equal shares unless given.
+
+    Raises
+    ------
+    ValueError
+        If the shares are those of other arms, or one is not above 0.
+
+    >>> sample_ratio({"gate_30": 44_700, "gate_40": 45_489}).sentence()[:69]
     'Sample ratio 44,700 : 45,489, p = 0.0086: fails at 0.01 and passes at'
+    >>> sample_ratio({"old": 9_012, "new": 988}, {"old": 90, "new": 10}).sentence()[:51]
+    'Sample ratio 9,012 : 988, planned 90 : 10, p = 0.69'
     """
-    sizes = {"control": Aggregates(n_control), "treatment": Aggregates(n_treatment)}
-    planned_ratio = treatment_share / (1 - treatment_share)
-    check = tea_tasting.SampleRatio(planned_ratio, correction=False)
-    found = check.analyze(sizes, "control", "treatment")
-    return SampleRatio(n_control, n_treatment, found.pvalue, alpha)
+    shares = _shares_of_arms(planned_shares or dict.fromkeys(sizes, 1.0), list(sizes))
+    if len(sizes) > 2:
+        n_units = sum(sizes.values())
+        expected = [share * n_units for share in shares.values()]
+        pvalue = float(chisquare(list(sizes.values()), expected).pvalue)
+        return SampleRatio(dict(sizes), shares, pvalue, alpha)
+    control, treatment = sizes
+    check = tea_tasting.SampleRatio(shares[treatment] / shares[control], correction=False)
+    counts = {label: Aggregates(size) for label, size in sizes.items()}
+    found = check.analyze(counts, control, treatment)
+    return SampleRatio(dict(sizes), shares, found.pvalue, alpha)
+
+
+def _shares_of_arms(planned: Mapping[str, float], arms: list[str]) -> dict[str, float]:
+    """Return the planned share of each arm, scaled to add up to 1."""
+    if set(planned) != set(arms):
+        raise ValueError(
+            f"planned_shares names {', '.join(planned)}, but the arms are {', '.join(arms)}; give "
+            "each a share"
+        )
+    for arm in arms:
+        if not 0 < planned[arm] < np.inf:
+            raise ValueError(
+                f"planned_shares gives {arm} {planned[arm]:g}; a share must be above 0"
+            )
+    total = sum(planned.values())
+    return {arm: planned[arm] / total for arm in arms}

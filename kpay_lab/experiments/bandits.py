@@ -218,6 +218,8 @@ def run_bandit(
     regret(t) = Σ max_a p(x, a) − p(x, chosen). Visitors and rewards are drawn by a generator of
     their own, so policies run with equal ``rng`` meet the same visitors, seed by seed.
     """
+    if n_seeds < 2:
+        raise ValueError(f"n_seeds is {n_seeds}; an interval over seeds needs 2 or more")
     environment_rng, policy_rng = rng.spawn(2)
     n_contexts, n_arms = environment.probabilities.shape
     n_features = environment.contexts.shape[1]

@@ -8,6 +8,7 @@ import pandas as pd
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
+from kpay_lab.experiments.checking import check_finite, check_marks
 
 METRICS = (
     Metric("revenue"),
@@ -32,25 +33,46 @@ def randomised_users(tables: Tables) -> ABData:
     TooLittleError
         If exposures lack ``treatment``, a user was given both arms, an arm has fewer than two
         users, or nothing that is measured varies.
+    ValueError
+        If a treatment is neither 0 nor 1.
     """
-    exposures = tables.exposures
-    if exposures is None or not _has_treatment(exposures):
-        raise TooLittleError("exposures hold no treatment; a test by user needs who was given what")
-    counts = _counts(exposures)
-    in_test = counts[counts["treatment"].notna()]
+    in_test = _counts(running_exposures(tables))
     start = in_test["timestamp"].min()
     users = _sums_in_test(in_test)
     if tables.orders is not None and has_amounts(tables.orders):
         early = tables.orders["timestamp"] < start
         users["revenue"] = _net_revenue(tables.orders[~early], users.index)
         users["revenue_before"] = _net_revenue(tables.orders[early], users.index)
-    before_test = counts[counts["timestamp"] < start]
-    sums_before = before_test.groupby("user_id")[_summed(counts)].sum()
+    exposures = tables.present()["exposures"]
+    before_test = _counts(exposures[exposures["timestamp"] < start])
+    sums_before = before_test.groupby("user_id")[_summed(in_test)].sum()
     sums_before = sums_before.reindex(users.index).fillna(0.0)
     users = users.join(sums_before.add_suffix("_before"))
     favourite_kinds = _favourite_kinds(tables, start)
     users["segment"] = favourite_kinds.reindex(users.index).fillna("none")
     return _ab_data(users)
+
+
+def running_exposures(tables: Tables) -> pd.DataFrame:
+    """Return the exposures of a test by user: those that have a treatment, 0 or 1.
+
+    Raises
+    ------
+    TooLittleError
+        If no exposure has a treatment, or a user was given both arms.
+    ValueError
+        If a treatment is neither 0 nor 1.
+    """
+    exposures = tables.exposures
+    if exposures is None or not _has_treatment(exposures):
+        raise TooLittleError("exposures hold no treatment; a test by user needs who was given what")
+    in_test = exposures[exposures["treatment"].notna()]
+    check_marks("exposures.treatment", in_test["treatment"])
+    treatments = in_test.groupby("user_id")["treatment"].nunique()
+    crossed = int((treatments > 1).sum())
+    if crossed:
+        raise TooLittleError(f"{crossed} users were given both arms, so no arm is a user's own")
+    return in_test
 
 
 def _has_treatment(exposures: pd.DataFrame) -> bool:
@@ -73,10 +95,6 @@ def _summed(counts: pd.DataFrame) -> list[str]:
 
 def _sums_in_test(in_test: pd.DataFrame) -> pd.DataFrame:
     """Sum up the test's exposures by user and name each user's arm; indexed by user_id."""
-    treatments = in_test.groupby("user_id")["treatment"].nunique()
-    crossed = int((treatments > 1).sum())
-    if crossed:
-        raise TooLittleError(f"{crossed} users were given both arms, so no arm is a user's own")
     users = per_unit(in_test, "user_id", "treatment", _summed(in_test)).set_index("user_id")
     users["arm"] = np.where(users["treatment"] == 1, "treated", "control")
     sizes = users["arm"].value_counts().reindex(["control", "treated"], fill_value=0)
@@ -108,7 +126,7 @@ def _favourite_kinds(tables: Tables, start: pd.Timestamp) -> pd.Series:
 def _ab_data(users: pd.DataFrame) -> ABData:
     """Keep the metrics that have their columns and differ between users of an arm."""
     available = tuple(metric for metric in METRICS if set(metric.columns) <= set(users))
-    data = ABData(users.reset_index(), "user_id", "arm", "control", "treated", available)
+    data = ABData(users.reset_index(), "user_id", "arm", "control", ("treated",), available)
     varying = tuple(metric for metric in available if varies(data, metric))
     if not varying:
         raise TooLittleError("no money, click or purchase differs between users of an arm")
@@ -135,6 +153,8 @@ def aa_rejections(
     by_exposure, by_user : float
         Shares of the tests that reject.
     """
+    check_finite("sums", sums)
+    check_finite("counts", counts)
     treated = rng.random((n_tests, len(sums))) < 0.5
     rate, variances = _rates(treated, sums, counts)
     control_rate, control_variances = _rates(~treated, sums, counts)

@@ -12,6 +12,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from kpay_lab.experiments.checking import (
+    check_finite,
+    check_positions,
+    check_propensity,
+    check_values,
+)
+from kpay_lab.stats import ratio
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -87,10 +95,15 @@ def evaluate_policy(
     Raises
     ------
     ValueError
-        If shapes disagree, a propensity is outside (0, 1] or a row of ``target`` is no policy.
+        If shapes disagree, there is one row, a value is missing, an action has no column in
+        ``target``, a propensity is outside (0, 1] or a row of ``target`` is no policy.
     """
     _check_lengths(rewards, actions, propensity, target, predicted)
-    _check_probabilities(propensity, target)
+    check_finite("rewards", rewards)
+    check_finite("predicted", predicted)
+    check_positions("actions", actions, 0, target.shape[1] - 1)
+    check_propensity("propensity", propensity)
+    _check_policy(target)
     rows = np.arange(len(rewards))
     weights = target[rows, actions] / propensity
     clipped = np.minimum(weights, clip)
@@ -159,12 +172,13 @@ def _check_lengths(
     lengths = {len(array) for array in (rewards, actions, propensity, target)}
     if len(lengths) > 1 or target.shape != predicted.shape:
         raise ValueError("the arrays of the log, target and predicted differ in length or width")
+    if len(rewards) < 2:
+        raise ValueError("the log has 1 row; an estimate needs 2 or more for its interval")
 
 
-def _check_probabilities(propensity: np.ndarray, target: np.ndarray) -> None:
-    if not ((propensity > 0) & (propensity <= 1)).all():
-        raise ValueError("a logged propensity is not in (0, 1]; the log must hold the true ones")
-    if not np.allclose(target.sum(axis=1), 1) or (target < 0).any():
+def _check_policy(target: np.ndarray) -> None:
+    check_values("target", target, target >= 0, "a probability, 0 or more")
+    if not np.allclose(target.sum(axis=1), 1):
         raise ValueError("the target policy's probabilities must be 0 or more and sum to 1 by row")
 
 
@@ -214,7 +228,15 @@ def cross_fit(
 
     ``context`` (n, n_features) holds a column of ones, or indicators of the position, say.
     Returns (n, n_actions). Source: Chernozhukov et al. (2018), Double/debiased machine learning.
+
+    Raises
+    ------
+    ValueError
+        If a value of the context or a reward is missing, or an action is not below ``n_actions``.
     """
+    check_finite("context", context)
+    check_finite("rewards", rewards)
+    check_positions("actions", actions, 0, n_actions - 1)
     fold = rng.permutation(len(rewards)) % folds
     predicted = np.empty((len(rewards), n_actions))
     penalty = reg * np.eye(context.shape[1])
@@ -242,8 +264,18 @@ def position_policy(
     -------
     probabilities, n_logged : (n_positions, n_actions) float
         ``n_logged`` counts the rows of each cell: 0 is a cell without support, and
-        ``n_logged / n_logged.sum(axis=1)`` a second, noisier estimate to compare with.
+        ``n_logged / n_logged.sum(axis=1)`` a second, noisier estimate to compare with. A
+        position that was never logged is a row of zeros.
+
+    Raises
+    ------
+    ValueError
+        If a position is not 1 or more, an action not below ``n_actions``, or a propensity
+        outside (0, 1].
     """
+    check_positions("positions", positions, 1)
+    check_positions("actions", actions, 0, n_actions - 1)
+    check_propensity("propensity", propensity)
     shape = (int(positions.max()), n_actions)
     cells = (positions - 1, actions)
     n_logged = np.zeros(shape)
@@ -251,4 +283,4 @@ def position_policy(
     total = np.zeros(shape)
     np.add.at(total, cells, propensity)
     mean = total / np.maximum(n_logged, 1)
-    return mean / mean.sum(axis=1, keepdims=True), n_logged
+    return ratio(mean, mean.sum(axis=1, keepdims=True)), n_logged

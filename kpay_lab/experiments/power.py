@@ -17,10 +17,21 @@ def power(effect: float, sd: float, n_units: np.ndarray | int, *, share: float =
     ``sd`` is that of one unit: √(p (1 − p)) for a rate, sd · √(1 − ρ²) with CUPED; ``n_units``
     counts both arms, an array gives the curve; ``share`` of the units is treated (s).
 
+    Raises
+    ------
+    ValueError
+        If the effect is 0, the spread or the share leaves nothing to test, or fewer than two
+        units are planned.
+
     >>> power(0.01, 0.5, np.array([10_000, 78_489])).round(2)
     array([0.17, 0.8 ])
     """
     sizes = np.atleast_1d(n_units)
+    if not _is_test(effect, sd, share) or (sizes < 2).any():
+        raise ValueError(
+            f"effect {effect}, sd {sd}, share {share}, n_units {n_units}: a power needs an effect "
+            "other than 0, a positive sd, a share between 0 and 1, and 2 units or more"
+        )
     test = _test(effect, share, n_obs=sizes.tolist())
     planned = test.solve_power_from_aggregates(_one_unit(sd), "power")
     found = np.array([plan.power for plan in planned])
@@ -32,10 +43,21 @@ def sample_size(effect: float, sd: float, *, power: float = 0.8, share: float = 
 
     They are close to n = (z_(1−α/2) + z_power)² sd² / (d² s (1 − s)).
 
+    Raises
+    ------
+    ValueError
+        If no number of units has that power: the test rejects 5 % without any effect, and never
+        always.
+
     >>> sample_size(0.01, 0.5)
     78489
     """
-    if effect == 0 or sd <= 0 or not 0 < share < 1:
+    if not ALPHA < power < 1:
+        raise ValueError(
+            f"power is {power}; it must lie between {ALPHA} and 1: a test rejects {ALPHA:.0%} "
+            "without any effect, and never always"
+        )
+    if not _is_test(effect, sd, share):
         raise ValueError(
             f"effect {effect}, sd {sd}, share {share}: a sample size needs an effect other than "
             "0, a positive sd and a share between 0 and 1"
@@ -43,6 +65,13 @@ def sample_size(effect: float, sd: float, *, power: float = 0.8, share: float = 
     test = _test(effect, share, power=power)
     (planned,) = test.solve_power_from_aggregates(_one_unit(sd), "n_obs")
     return planned.n_obs
+
+
+def _is_test(effect: float, sd: float, share: float) -> bool:
+    """Whether there is an effect to find, a spread, and units in both arms."""
+    has_effect = np.isfinite(effect) and effect != 0
+    has_spread = np.isfinite(sd) and sd > 0
+    return bool(has_effect and has_spread and 0 < share < 1)
 
 
 def _test(effect: float, share: float, **options: Any) -> Mean:

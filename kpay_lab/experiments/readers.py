@@ -1,12 +1,14 @@
 """Readers of two public data sets: an A/B test of a game, and the logs of a shop's policies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.experiments.ab_files import read_ab_test
 from kpay_lab.experiments.arms import ABData, Metric
+from kpay_lab.experiments.checking import check_marks, check_positions, check_propensity
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy, position_policy
 from kpay_lab.stats import Interval, wilson
 
@@ -35,11 +37,17 @@ def cookie_cats(folder: str | Path) -> ABData:
     Rounds are compared as they are and, beside it, capped at 3,000: one player of the control
     arm has 49,854, the next 2,961. The arms, 44,700 and 45,489, fail the sample-ratio check.
     """
-    frame = _read(Path(folder) / "cookie_cats.csv").astype({"userid": str})
-    frame["rounds_capped_at_3000"] = frame["sum_gamerounds"].clip(upper=3000)
-    names = ("retention_1", "retention_7", "sum_gamerounds", "rounds_capped_at_3000")
-    metrics = tuple(Metric(name) for name in names)
-    return ABData(frame, "userid", "version", "gate_30", "gate_40", metrics)
+    data = read_ab_test(
+        Path(folder) / "cookie_cats.csv",
+        unit="userid",
+        arm="version",
+        control="gate_30",
+        metrics=["retention_1", "retention_7", "sum_gamerounds"],
+    )
+    capped = data.frame["sum_gamerounds"].clip(upper=3000)
+    frame = data.frame.assign(rounds_capped_at_3000=capped)
+    metrics = (*data.metrics, Metric("rounds_capped_at_3000"))
+    return replace(data, frame=frame, metrics=metrics)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,14 @@ def open_bandit(folder: str | Path, policy: str, campaign: str) -> BanditLog:
     context = _read(log_folder / "item_context.csv").set_index("item_id").sort_index()
     items = context.filter(like="item_feature")
     propensity = "propensity_score" if "propensity_score" in log else "action_prob"
+    file = f"{campaign}.csv"
+    for name in ("item_id", "position", "click", propensity):
+        if name not in log:
+            raise ValueError(f"{file} has no column {name}; it has: {', '.join(log)}")
+    check_positions("item_id", log["item_id"], 0, len(items) - 1, file=file)
+    check_positions("position", log["position"], 1, file=file)
+    check_marks("click", log["click"], file=file)
+    check_propensity(propensity, log[propensity], file=file)
     return BanditLog(
         action=log["item_id"].to_numpy(np.int64),
         position=log["position"].to_numpy(np.int64),
@@ -97,6 +113,12 @@ def off_policy(
     the list and nothing else. Hold the result against the target's own `BanditLog.click_rate`.
     """
     policy_by_position, _ = target.policy()
+    never_filled = np.setdiff1d(log.position, target.position)
+    if never_filled.size:
+        raise ValueError(
+            f"position holds {never_filled[0]}, which the target's log never fills; its policy "
+            "is not known there: leave such rows out"
+        )
     position_index = log.position - 1
     position_indicators = np.eye(len(policy_by_position))[position_index]
     predicted = cross_fit(position_indicators, log.action, log.reward, log.n_actions, rng=rng)

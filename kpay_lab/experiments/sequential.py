@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kpay_lab.experiments.checking import check_marks
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -75,11 +77,24 @@ def confidence_sequence(
         Units of both arms planned for; chosen before the first look.
     first_look : int
         Until then, or while an arm has not varied, the interval is the whole line.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, ``treated`` is not 0 or 1, or all units are in one arm.
     """
+    if tightest_at < 1:
+        raise ValueError(f"tightest_at is {tightest_at}; it must be 1 or more units")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it must lie between 0 and 1")
+    check_marks("treated", treated)
     values = np.asarray(values, np.float64)
     treated = np.asarray(treated, bool)
     if not np.isfinite(values).all() or values.shape != treated.shape:
         raise ValueError("confidence_sequence needs one finite value and one arm a unit, in order")
+    if treated.all() or not treated.any():
+        who = "every unit is" if treated.any() else "no unit is"
+        raise ValueError(f"{who} treated; a difference needs units in both arms")
     treatment_mean, treatment_variance = _running_mean(values, treated)
     control_mean, control_variance = _running_mean(values, ~treated)
     difference = treatment_mean - control_mean

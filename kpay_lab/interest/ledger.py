@@ -6,7 +6,11 @@ A row's verdict is one of
 - ``reproduced_if``: a value the document leaves open makes it so, and nothing printed
   contradicts it;
 - ``cannot_be``: only inputs that contradict a printed value, or lie outside [0, 1], would do;
+- ``input``: the value is put in, so no formula gives it;
 - ``not_given``: the document prints no value.
+
+A printed result that can be read in several ways has a row a reading; `printed_results` counts it
+once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +31,13 @@ from kpay_lab.interest.published import WORKED_CASE, WorkedCase
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VERDICTS = ("reproduced", "reproduced_if", "cannot_be", "not_given")
+OUTCOMES = {  # what becomes of a printed result by the best verdict of its readings, best first
+    "reproduced": "follow",
+    "reproduced_if": "follow for a range",
+    "cannot_be": "do not follow",
+    "input": "are inputs",
+}
+VERDICTS = (*OUTCOMES, "not_given")
 COLUMNS = ["key", "computed", "printed", "difference", "verdict", "needs"]
 Row = tuple[str, float, float | bool | None, float | None, str, str]  # in the order of COLUMNS
 
@@ -57,7 +67,7 @@ def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
     rows = []
     mean_of_user = case.interest.mean(axis=1)
     for user, mean in zip(case.users, mean_of_user, strict=True):
-        rows.append(_row(f"mu/{user}", mean, case.mean_interest, ""))
+        rows.append(_input(f"mu/{user}", mean, case.mean_interest))
     for part in (_interest, _predicted, _relevance, _score, _comment):
         rows += part(case)
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -67,6 +77,37 @@ def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
     """Count the ledger's lines by verdict, verdicts without a line included."""
     counts = ledger["verdict"].value_counts()
     return counts.reindex(list(VERDICTS), fill_value=0)
+
+
+def printed_results(ledger: pd.DataFrame) -> pd.DataFrame:
+    """Return what becomes of each printed result, however many ways there are to read it.
+
+    Returns
+    -------
+    DataFrame, index result
+        ``outcome``, a value of `OUTCOMES` (the best that a reading gives), and ``closest``, the
+        smallest absolute difference of a reading; NaN where a label and no number is printed.
+
+    Examples
+    --------
+    >>> results = printed_results(worked_ledger())
+    >>> results.loc["P/u_1/v_1", "outcome"]
+    'do not follow'
+    """
+    printed = ledger[ledger["printed"].notna()]
+    without_reading = printed["key"].str.replace(r"\[.*\]", "", regex=True)
+    result = without_reading.str.replace(r"^mu/.*", "mu", regex=True)  # one value for all users
+    place = list(OUTCOMES).index
+    best = printed["verdict"].map(place).groupby(result, sort=False).min()
+    outcome = best.map(dict(enumerate(OUTCOMES.values())))
+    closest = printed["difference"].abs().groupby(result, sort=False).min()
+    return pd.DataFrame({"outcome": outcome, "closest": closest}).rename_axis("result")
+
+
+def outcome_counts(results: pd.DataFrame) -> pd.Series:
+    """Count `printed_results` by outcome, outcomes without a result included."""
+    counts = results["outcome"].value_counts()
+    return counts.reindex(list(OUTCOMES.values()), fill_value=0)
 
 
 def plot_what_if(
@@ -218,6 +259,12 @@ def _row(key: str, computed: float, printed: float, needs: str) -> Row:
     if abs(difference) < 0.005:
         return key, _clean(computed), float(printed), difference, "reproduced", ""
     return key, _clean(computed), float(printed), difference, "cannot_be", needs
+
+
+def _input(key: str, computed: float, printed: float) -> Row:
+    """Return the row of a value that the formulas are given."""
+    words = "nothing: the document puts it in"
+    return key, _clean(computed), float(printed), _clean(computed - printed), "input", words
 
 
 def _clean(value: float) -> float:

@@ -12,6 +12,12 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.experiments.checking import (
+    check_finite,
+    check_marks,
+    check_positions,
+    check_propensity,
+)
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Training
@@ -41,13 +47,19 @@ def slot_log(exposures: pd.DataFrame, users: pd.Index, items: pd.Index) -> pd.Da
     Raises
     ------
     ValueError
-        If the exposures lack positions, propensities or clicks.
+        If the exposures lack positions, propensities or clicks, hold one that cannot be, or an
+        id that is not among ``users`` or ``items``.
     """
     needed = ["position", "propensity", "clicked"]
     missing = [name for name in needed if name not in exposures]
     if missing:
         raise ValueError(f"exposures lack {', '.join(missing)}; an off-policy estimate needs them")
     complete = exposures.dropna(subset=needed)
+    _refuse_strangers("user_id", complete["user_id"], users, "users of the policy")
+    _refuse_strangers("item_id", complete["item_id"], items, "items of the policy")
+    check_positions("position", complete["position"], 1)
+    check_propensity("propensity", complete["propensity"])
+    check_marks("clicked", complete["clicked"])
     slots = {
         "user": pd.Categorical(complete["user_id"], users),
         "item": pd.Categorical(complete["item_id"], items),
@@ -58,8 +70,25 @@ def slot_log(exposures: pd.DataFrame, users: pd.Index, items: pd.Index) -> pd.Da
     return pd.DataFrame(slots)
 
 
+def _refuse_strangers(column: str, ids: pd.Series, known: pd.Index, which: str) -> None:
+    is_stranger = ~ids.isin(known)
+    if is_stranger.any():
+        stranger = ids[is_stranger].iloc[0]
+        raise ValueError(
+            f"{column} holds {stranger!r}, which is not among the {len(known)} {which}; leave such "
+            "exposures out, or make the policy for everybody in them"
+        )
+
+
 def _rows_and_columns(slots: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return where each slot's user and item stand in a policy, int (n_slots,) each."""
+    for name in ("user", "item"):
+        is_missing = slots[name].isna().to_numpy()
+        if is_missing.any():
+            first = is_missing.argmax() + 1
+            raise ValueError(
+                f"slots.{name} is missing in row {first}; no policy has a place for it"
+            )
     row = slots["user"].cat.codes.to_numpy(np.intp)
     column = slots["item"].cat.codes.to_numpy(np.intp)
     return row, column
@@ -112,7 +141,10 @@ def stochastic(
     >>> stochastic(np.array([[1.0, 0.0, 9.0]]), np.array([True, True, False]), epsilon=0).round(2)
     array([[0.88, 0.12, 0.  ]])
     """
+    if not np.any(candidates):
+        raise ValueError("candidates holds no candidate; a policy needs 1 or more items to show")
     candidate_scores = np.asarray(scores, dtype=np.float64)[:, candidates]
+    check_finite("scores", candidate_scores)
     centred = candidate_scores - candidate_scores.mean(axis=1, keepdims=True)
     spread = centred.std(axis=1, keepdims=True)
     standardised = np.zeros_like(centred)
@@ -166,6 +198,11 @@ def simulated_test(
     """Play policies against each other: each user meets one, by lot, and reacts afresh.
 
     An arm's value is Σ clicks / Σ slots of its users, with a 95 % interval by the delta method.
+
+    Raises
+    ------
+    TooLittleError
+        If a policy meets fewer than two users.
     """
     row, _ = _rows_and_columns(slots)
     n_users = len(slots["user"].cat.categories)
@@ -176,6 +213,9 @@ def simulated_test(
     for arm, (name, policy) in enumerate(policies.items()):
         slots_of_arm = np.flatnonzero(arm_of_slot == arm)
         user = row[slots_of_arm]
+        n_met = len(np.unique(user))
+        if n_met < 2:
+            raise TooLittleError(f"{name} meets {n_met} users; a test needs 2 or more an arm")
         random_number = rng.random(len(slots_of_arm))
         item = _draw(policy[user], rng)
         clicked = random_number < click[slots_of_arm, item]

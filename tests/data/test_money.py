@@ -23,6 +23,20 @@ def test_a_margin_is_a_share():
         gross_profit(20.0, 25)
 
 
+def test_a_coupon_is_paid_by_the_profit_alone():
+    """Of a price of 10 the margin of 0.6 earns 6; 8 are paid, and the costs are still 4."""
+    paid = np.array([10.0, 8.0, 0.0])
+    has_coupon = np.array([0, 1, 1])
+    profit = gross_profit(paid, 0.6, has_coupon=has_coupon, coupon_price=0.8)
+    assert profit.tolist() == pytest.approx([6.0, 4.0, 0.0])
+    price = np.array([10.0, 20.0])
+    reduced = price_with_coupon(price, True, coupon_price=0.8)
+    lost = gross_profit(price, 0.6) - gross_profit(reduced, 0.6, has_coupon=True, coupon_price=0.8)
+    assert lost.tolist() == pytest.approx((price - reduced).tolist())  # the cost of the coupon
+    with pytest.raises(ValueError, match="coupon_price is 0; it is the share of a price that is"):
+        gross_profit(10.0, 0.6, has_coupon=True, coupon_price=0)
+
+
 def test_a_coupon_lowers_the_price_of_those_who_hold_one():
     price = np.array([10.0, 20.0])
     held = np.array([[0, 1], [1, 0]])

@@ -10,6 +10,7 @@ from kpay_lab.experiments.ab import (
     effects_by_segment,
     estimate_effect,
     interaction_pvalue,
+    permutation_test,
 )
 from kpay_lab.experiments.arms import ABData, Metric
 
@@ -33,7 +34,7 @@ def world(n=400, shift=0.0, seed=0):
 
 
 def data(frame, *metrics):
-    return ABData(frame, "user_id", "arm", "old", "new", metrics)
+    return ABData(frame, "user_id", "arm", "old", ("new",), metrics)
 
 
 def arms(frame, column):
@@ -152,6 +153,27 @@ def test_the_verdict_is_worth_difference_times_value_times_units():
     assert "raises sales" in said and said.endswith("Ship it.")
 
 
+def test_a_verdict_names_currency_and_period():
+    result = analyse(data(world(shift=1.0), Metric("sales")))
+    stake = {"value_per_unit": 1.0, "n_units": 1000}
+    worth = result.worth("sales", **stake)
+    said = result.verdict("sales", **stake, currency="yuan", period="60 days")
+    interval = f"({worth.low:+,.0f} to {worth.high:+,.0f})"
+    assert f"a profit of {worth.estimate:+,.0f} yuan {interval} in 60 days." in said
+    unsaid = result.verdict("sales", **stake)
+    assert "in the account's currency" in unsaid and "in the time of the test" in unsaid
+
+
+def test_without_a_value_a_change_is_told_and_no_money():
+    result = analyse(data(world(shift=1.0), Metric("visits"), Metric("sales")))
+    said = result.verdict("sales", value_per_unit=None, n_units=1000)
+    assert said.startswith("The treatment raises sales") and "profit of" not in said
+    assert said.endswith("What one more is worth is not said, so there is no advice.")
+    assert result.worth("sales", value_per_unit=None, n_units=1000) is None
+    unshown = result.verdict("visits", value_per_unit=None, n_units=1000)
+    assert unshown.endswith("Keep testing, or stop.")
+
+
 def test_a_cost_that_rises_keeps_the_control_and_swaps_the_ends():
     result = analyse(data(world(shift=1.0), Metric("sales")))
     worth = result.worth("sales", value_per_unit=-1.0, n_units=10)
@@ -174,7 +196,7 @@ def test_significance_is_judged_after_holm():
     alone_effect = alone.effects.loc["sales (CUPED)"]
     assert alone_effect.p_holm < 0.05
     assert alone.verdict("sales (CUPED)", value_per_unit=1, n_units=1).endswith("Ship it.")
-    noise = [Metric(name) for name in ("visits", "clicks", "before", "sales")]
+    noise = [Metric("visits"), Metric("clicks"), Metric("before"), Metric("clicks", per="visits")]
     crowd = analyse(data(frame, Metric("sales", covariate="before"), *noise))
     crowd_effect = crowd.effects.loc["sales (CUPED)"]
     assert crowd_effect.p_holm == pytest.approx(5 * alone_effect.pvalue)
@@ -189,6 +211,96 @@ def test_a_failed_sample_ratio_blocks_the_verdict():
     stake = {"value_per_unit": 1, "n_units": 1}
     assert not result.check.passed and result.worth("sales", **stake) is None
     assert result.verdict("sales", **stake).startswith("No verdict. Sample ratio")
+
+
+def test_a_planned_share_is_not_taken_for_missing_units():
+    frame = world(4000, shift=1.0)
+    treated = (frame["arm"] == "new").to_numpy()
+    frame = frame[~treated | (np.cumsum(treated) % 9 == 0)]
+    assert not analyse(data(frame, Metric("sales"))).check.passed
+    result = analyse(data(frame, Metric("sales")), planned_shares={"old": 0.9, "new": 0.1})
+    assert result.check.passed
+    said = result.verdict("sales", value_per_unit=1, n_units=1)
+    assert said.startswith("The treatment raises sales")
+
+
+def three_arms():
+    frame = world(3000)
+    frame["arm"] = np.array(["old", "a", "b"])[np.arange(3000) % 3]
+    frame["sales"] += 1.0 * (frame["arm"] == "b")
+    metrics = (Metric("sales"), Metric("visits"))
+    return ABData(frame, "user_id", "arm", "old", ("a", "b"), metrics)
+
+
+def test_each_arm_is_compared_with_the_control_and_all_are_one_family():
+    several = three_arms()
+    result = analyse(several)
+    assert result.effects["arm"].tolist() == ["a", "a", "b", "b"]
+    assert result.effects.index.tolist() == ["sales", "visits", "sales", "visits"]
+    for pair in several.pairs():
+        alone = analyse(pair).effects
+        mine = result.effects[result.effects["arm"] == pair.treatment]
+        pd.testing.assert_frame_equal(mine.drop(columns="p_holm"), alone.drop(columns="p_holm"))
+    smallest = result.effects["pvalue"].min()
+    assert result.effects["p_holm"].min() == pytest.approx(4 * smallest)
+    assert result.check.sizes == {"old": 1000, "a": 1000, "b": 1000}
+
+
+def test_a_verdict_names_its_arm():
+    result = analyse(three_arms())
+    stake = {"value_per_unit": 1, "n_units": 10}
+    assert result.verdict("sales", arm="b", **stake).startswith("Arm b raises sales")
+    assert "is not shown to change" in result.verdict("sales", arm="a", **stake)
+    assert result.worth("sales", arm="b", **stake).estimate == pytest.approx(10, rel=0.2)
+    with pytest.raises(ValueError, match="name the arm: a, b"):
+        result.verdict("sales", **stake)
+    with pytest.raises(ValueError, match="no arm 'c' in the result; it has: a, b"):
+        result.worth("sales", arm="c", **stake)
+
+
+def test_a_metric_with_and_without_cuped_counts_once_in_the_family():
+    """They ask one question: whether sales change."""
+    frame = world(shift=0.2)
+    plain, adjusted = Metric("sales"), Metric("sales", covariate="before")
+    others = [Metric("visits"), Metric("clicks", per="visits")]
+    found = analyse(data(frame, plain, adjusted, *others)).effects["p_holm"]
+    without_plain = analyse(data(frame, adjusted, *others)).effects["p_holm"]
+    without_adjusted = analyse(data(frame, plain, *others)).effects["p_holm"]
+    assert found.drop("sales").to_dict() == pytest.approx(without_plain.to_dict(), rel=1e-12)
+    assert found["sales"] == pytest.approx(without_adjusted["sales"], rel=1e-12)
+
+
+def test_shuffled_arms_are_those_of_scipy():
+    frame = world(60, shift=0.5)
+    old, new = arms(frame, "sales")
+    options = {"permutation_type": "independent", "n_resamples": 20_000}
+    theirs = stats.permutation_test(
+        (new, old), lambda a, b: a.mean() - b.mean(), rng=np.random.default_rng(1), **options
+    )
+    rng = np.random.default_rng(0)
+    ours = permutation_test(data(frame), "sales", rng=rng, n_permutations=20_000)
+    assert ours == pytest.approx(theirs.pvalue, abs=3.5 * np.sqrt(theirs.pvalue / 10_000))
+
+
+def skewed(share, n=1000):
+    """Revenue of which a twentieth of the units have any, and a few very much."""
+    rng = np.random.default_rng(0)
+    frame = world(n)
+    frame["arm"] = np.where(np.arange(n) < share * n, "new", "old")
+    frame["sales"] = (rng.random(n) < 0.05) * rng.lognormal(3, 1, n)
+    return data(frame, Metric("sales"), Metric("visits"))
+
+
+def test_skewed_money_in_unequal_arms_gets_a_warning():
+    planned = {"old": 0.9, "new": 0.1}
+    result = analyse(skewed(0.1), planned_shares=planned)
+    (warning,) = result.warnings
+    assert warning.startswith("sales is skewed and the arms are 900 : 100")
+    assert "permutation_test" in warning and "logarithm" in warning
+    stake = {"value_per_unit": 1, "n_units": 1}
+    assert warning in result.verdict("sales", **stake)
+    assert warning not in result.verdict("visits", **stake)
+    assert analyse(skewed(0.5)).warnings == ()
 
 
 def test_an_unknown_metric_is_named():
@@ -224,3 +336,36 @@ def test_small_and_constant_segments_are_left_out_by_name():
     assert result.index[result["difference"].isna()].tolist() == ["flat", "tiny"]
     alone = effects_by_segment(data(frame.query("segment == 'flat'")), Metric("sales"), "segment")
     assert alone.isna().all(axis=None) and np.isnan(interaction_pvalue(alone))
+
+
+def test_a_copy_of_the_metric_is_no_covariate():
+    """What explains everything was not measured before: no variance is left to test with."""
+    frame = world(shift=1.0)
+    frame["copy"] = 2 * frame["sales"] + 1
+    with pytest.raises(ValueError, match=r"copy explains all of sales; .* before the assignment"):
+        estimate_effect(data(frame), Metric("sales", covariate="copy"))
+    only_new = frame.assign(sales=frame["sales"].where(frame["arm"] == "new", 0.0))
+    with pytest.raises(ValueError, match="copy explains all of sales"):
+        estimate_effect(data(only_new), Metric("sales", covariate="copy"))
+
+
+def test_a_ratio_that_is_the_same_for_all_is_refused():
+    frame = world().assign(clicks=lambda known: 3 * known["visits"])
+    with pytest.raises(ValueError, match="clicks / visits does not vary"):
+        estimate_effect(data(frame), Metric("clicks", per="visits"))
+
+
+def test_one_buyer_in_sixty_gives_numbers_without_a_warning(recwarn):
+    frame = world(60).assign(sales=0.0, none_before=0.0)
+    frame.loc[7, "sales"] = 5.0
+    metrics = [Metric("sales"), Metric("sales", covariate="none_before"), Metric("sales", "visits")]
+    result = analyse(data(frame, *metrics))
+    assert np.isfinite(result.effects[["low", "high", "pvalue", "p_holm"]]).all(axis=None)
+    assert [str(one.message) for one in recwarn] == []
+
+
+def test_numbers_too_large_to_square_are_refused():
+    frame = world()
+    frame["sales"] *= 1e200
+    with pytest.raises(ValueError, match="sales has no interval"):
+        estimate_effect(data(frame), Metric("sales"))

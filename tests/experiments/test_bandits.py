@@ -122,3 +122,15 @@ def test_probabilities_outside_the_unit_interval_are_refused():
         Environment.bernoulli([0.2, 1.2])
     with pytest.raises(ValueError, match="one row a context"):
         Environment(np.ones((2, 2)), np.ones((3, 1)))
+
+
+def test_one_seed_has_no_interval():
+    with pytest.raises(ValueError, match="n_seeds is 1; an interval over seeds needs 2"):
+        run_bandit(
+            Thompson(), Environment.bernoulli([0.1, 0.9]), 10, 1, rng=np.random.default_rng(0)
+        )
+
+
+def test_a_chance_that_is_missing_makes_no_arms():
+    with pytest.raises(ValueError, match=r"values in \[0, 1\]"):
+        Environment.bernoulli([0.1, np.nan])

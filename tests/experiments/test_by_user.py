@@ -60,7 +60,7 @@ def test_the_fast_a_a_test_decides_as_welch_on_the_ratio_does():
     for split in splits:
         arm = np.where(split, "a", "b")
         frame = pd.DataFrame({"unit": range(300), "arm": arm, "s": sums, "n": counts})
-        found = estimate_effect(ABData(frame, "unit", "arm", "a", "b", ()), Metric("s", per="n"))
+        found = estimate_effect(ABData(frame, "unit", "arm", "a", ("b",), ()), Metric("s", per="n"))
         rejected.append(found.pvalue < 0.05)
     assert by_user == pytest.approx(np.mean(rejected), abs=0.015)
 
@@ -97,3 +97,30 @@ def test_a_a_tests_of_what_never_varies_reject_nothing(recwarn):
         found = aa_rejections(sums, counts, n_tests=50, rng=np.random.default_rng(0))
         assert found == (0.0, 0.0)
     assert [str(one.message) for one in recwarn] == []
+
+
+@pytest.mark.parametrize("treatment", [2, 0.5, -1])
+def test_a_treatment_that_is_not_0_or_1_is_refused(small_world, treatment):
+    """It would be taken for the control."""
+    tables, _ = small_world
+    odd = tables.exposures.astype({"treatment": float})
+    odd.loc[odd.index[-1], "treatment"] = treatment
+    with pytest.raises(
+        ValueError, match=f"exposures.treatment holds {treatment:g} in row .*; it must be 0"
+    ):
+        randomised_users(replace(tables, exposures=odd))
+
+
+def test_everybody_treated_is_no_test(small_world):
+    tables, _ = small_world
+    everybody = replace(tables, exposures=tables.exposures.assign(treatment=1))
+    with pytest.raises(TooLittleError, match=r"0 users are control, \d+ treated; each arm needs"):
+        randomised_users(everybody)
+
+
+@pytest.mark.parametrize(("name", "message"), [("sums", "sums holds nan"), ("counts", "counts")])
+def test_an_a_a_test_of_missing_values_is_refused(name, message):
+    given = {"sums": np.ones(10), "counts": np.full(10, 2.0)}
+    given[name][2] = np.nan
+    with pytest.raises(ValueError, match=message):
+        aa_rejections(**given, n_tests=5, rng=np.random.default_rng(0))

@@ -100,7 +100,7 @@ def test_a_target_that_the_log_never_shows_is_said_in_words():
 @pytest.mark.parametrize(
     ("position", "value", "message"),
     [
-        (2, np.zeros(200), r"not in \(0, 1\]"),
+        (2, np.zeros(200), "propensity holds 0 in row 1; it must be above 0"),
         (3, np.full((200, 4), 0.3), "sum to 1"),
         (4, np.zeros((200, 3)), "differ in length or width"),
         (0, np.zeros(7), "differ in length or width"),
@@ -140,3 +140,64 @@ def test_a_policy_is_read_from_the_propensities_of_its_log():
     table, shown = position_policy(actions, positions, np.array([0.5, 0.7, 0.2, 0.9]), 3)
     assert table == pytest.approx(np.array([[0.6 / 0.8, 0.2 / 0.8, 0], [0, 1, 0]]))
     assert shown.tolist() == [[2, 1, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "message"),
+    [
+        (0, np.nan, "rewards holds nan in row 4"),
+        (0, np.inf, "rewards holds inf in row 4"),
+        (1, -1, "actions holds -1 in row 4; it must be a whole number from 0 to 3"),
+        (1, 4, "actions holds 4 in row 4; it must be a whole number from 0 to 3"),
+        (2, np.nan, "propensity holds nan in row 4"),
+        (2, 1.5, "propensity holds 1.5 in row 4"),
+        (3, np.nan, "target holds nan in row 4"),
+        (4, np.nan, "predicted holds nan in row 4"),
+    ],
+)
+def test_one_value_that_cannot_be_is_named(position, value, message):
+    arrays = list(log())
+    arrays[position][3] = value
+    with pytest.raises(ValueError, match=message):
+        evaluate_policy(*arrays)
+
+
+def test_one_row_carries_no_interval():
+    one = [array[:1] for array in log()]
+    with pytest.raises(ValueError, match="1 row; an estimate needs 2"):
+        evaluate_policy(*one)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("rewards", np.nan, "rewards holds nan in row 4"),
+        ("actions", -1, "actions holds -1 in row 4"),
+        ("context", np.nan, "context holds nan in row 4"),
+    ],
+)
+def test_a_reward_model_learns_from_no_value_that_cannot_be(name, value, message):
+    rewards, actions, *_ = log()
+    given = {"context": np.ones((200, 1)), "actions": actions, "rewards": rewards}
+    given[name][3] = value
+    with pytest.raises(ValueError, match=message):
+        cross_fit(**given, n_actions=4, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("positions", 0, "positions holds 0 in row 2; it must be a whole number from 1"),
+        ("actions", -1, "actions holds -1 in row 2"),
+        ("propensity", np.nan, "propensity holds nan in row 2"),
+    ],
+)
+def test_a_policy_is_not_read_from_a_place_that_is_not_there(name, value, message):
+    given = {
+        "actions": np.array([0, 0, 1]),
+        "positions": np.array([1, 2, 1]),
+        "propensity": np.array([0.5, 0.5, 0.5]),
+    }
+    given[name][1] = value
+    with pytest.raises(ValueError, match=message):
+        position_policy(**given, n_actions=2)

@@ -18,9 +18,9 @@ def ends(span: LineCollection) -> np.ndarray:
 
 
 def test_each_effect_has_its_interval_and_only_what_leaves_out_zero_is_coloured():
-    numbers = {"difference": [1.0, 0.1], "low": [0.5, -0.2], "high": [1.5, 0.4]}
+    numbers = {"arm": "b", "difference": [1.0, 0.1], "low": [0.5, -0.2], "high": [1.5, 0.4]}
     effects = pd.DataFrame(numbers, index=["sales", "visits"])
-    check = SampleRatio(100, 100, pvalue=1.0, alpha=0.01)
+    check = SampleRatio({"a": 100, "b": 100}, {"a": 0.5, "b": 0.5}, pvalue=1.0, alpha=0.01)
     axes = ABResult(check, effects, level=0.95).plot().axes
     spans = [ax.collections[0] for ax in axes]
     assert [ends(span).tolist() for span in spans] == [[[0.5, 1.5]], [[-0.2, 0.4]]]

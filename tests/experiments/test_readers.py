@@ -5,8 +5,14 @@ import pandas as pd
 import pytest
 
 from kpay_lab.experiments.ab import analyse
+from kpay_lab.experiments.ab_files import read_ab_test
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
-from kpay_lab.experiments.readers import BanditLog, cookie_cats, off_policy, open_bandit
+from kpay_lab.experiments.readers import (
+    BanditLog,
+    cookie_cats,
+    off_policy,
+    open_bandit,
+)
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_cats = pytest.mark.skipif(
@@ -33,11 +39,130 @@ def test_a_small_bandit_log_is_read(tmp_path):
     assert log.n_actions == 2 and log.items["item_feature_0"].tolist() == [0.1, 0.5]
 
 
+ROWS = """player,group,sales,sales_before,visits,came back,country
+007,NA,1.5,2,3,True,FR
+08,B,0,1,2,false,
+9,NA,2.5,0,1,FALSE,DE
+10,B,4,3,5,True,FR
+"""
+COLUMNS = {"unit": "player", "arm": "group", "control": "NA"}
+
+
+def ab_file(folder, text=ROWS, name="test.csv", encoding="utf-8"):
+    path = folder / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_an_a_b_file_has_one_row_a_unit(tmp_path):
+    data = read_ab_test(ab_file(tmp_path), **COLUMNS)
+    assert data.frame["player"].tolist() == ["007", "08", "9", "10"]  # ids are text
+    assert data.control == "NA" and data.treatments == ("B",)
+    assert data.sizes == {"NA": 2, "B": 2}
+    names = [metric.name for metric in data.metrics]
+    assert names == ["sales", "sales (CUPED)", "visits", "came back"]
+    assert data.frame["came back"].tolist() == [1, 0, 0, 1]
+    assert data.metrics[1].covariate == "sales_before"
+
+
+def test_metrics_covariates_and_segments_can_be_named(tmp_path):
+    named = {"metrics": ["visits"], "covariates": {"visits": "sales_before"}}
+    data = read_ab_test(ab_file(tmp_path), **COLUMNS, **named, segments=["country"])
+    assert [metric.name for metric in data.metrics] == ["visits", "visits (CUPED)"]
+    assert data.frame["country"].tolist() == ["FR", "none", "DE", "FR"]
+
+
+def test_other_formats_and_encodings_are_the_same_test(tmp_path):
+    expected = read_ab_test(ab_file(tmp_path), **COLUMNS)
+    frame = pd.read_csv(tmp_path / "test.csv", dtype={"player": str}, keep_default_na=False)
+    frame.to_parquet(tmp_path / "test.parquet")
+    frame.to_json(tmp_path / "test.jsonl", orient="records", lines=True)
+    chinese = ROWS.replace("FR", "法国")
+    paths = [tmp_path / "test.parquet", tmp_path / "test.jsonl"]
+    paths.append(ab_file(tmp_path, chinese, "chinese.csv", "gb18030"))
+    paths.append(ab_file(tmp_path, ROWS, "marked.csv", "utf-8-sig"))
+    for path in paths:
+        data = read_ab_test(path, **COLUMNS)
+        assert data.metrics == expected.metrics and data.sizes == expected.sizes
+        shared = ["player", "sales", "came back"]
+        pd.testing.assert_frame_equal(data.frame[shared], expected.frame[shared], check_dtype=False)
+
+
+def test_a_folder_with_one_file_is_that_file(tmp_path):
+    ab_file(tmp_path)
+    assert read_ab_test(tmp_path, **COLUMNS).sizes == {"NA": 2, "B": 2}
+    ab_file(tmp_path, name="other.csv")
+    with pytest.raises(ValueError, match=r"holds 2 data files, other.csv, test.csv; name one"):
+        read_ab_test(tmp_path, **COLUMNS)
+
+
+def test_three_arms_of_a_file_stand_against_the_control(tmp_path):
+    arms = ["old", "a", "b"]
+    rows = [f"u{n},{arms[n % 3]},{n % 5}" for n in range(30)]
+    path = ab_file(tmp_path, "\n".join(["unit,arm,sales", *rows]) + "\n")
+    data = read_ab_test(path, unit="unit", arm="arm", control="old")
+    assert data.treatments == ("a", "b") and len(data.pairs()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "given", "message"),
+    [
+        (("player", "who"), {}, r"test\.csv has no column 'player' \(unit\); it has: who, group"),
+        (("group", "arm"), {}, r"test\.csv has no column 'group' \(arm\); it has: player, arm"),
+        (
+            ("", ""),
+            {"control": "A"},
+            "group holds B, NA, and no 'A'; name the arm that is the control",
+        ),
+        (("007", "08"), {}, "1 rows repeat a player"),
+        (("007", ""), {}, "player is empty in row 1"),
+        ((",B,0", ",,0"), {}, "group is empty in row 2"),
+        (("1.5", "dear"), {"metrics": ["sales"]}, "sales holds 'dear' in row 1; it must be a num"),
+        (("1.5", ""), {}, "sales is missing or infinite in 1 rows"),
+        (("", ""), {"metrics": ["sale"]}, r"no column 'sale' \(metrics\); did you mean 'sales'"),
+        (("", ""), {"segments": ["land"]}, r"no column 'land' \(segments\)"),
+        (("", ""), {"covariates": {"sales": "old"}}, r"no column 'old' \(covariates\)"),
+        (
+            ("", ""),
+            {"covariates": {"income": "visits"}},
+            "covariates names income, which is no met",
+        ),
+    ],
+)
+def test_a_file_that_is_no_test_is_refused(tmp_path, change, given, message):
+    path = ab_file(tmp_path, ROWS.replace(*change, 1) if change[0] else ROWS)
+    with pytest.raises(ValueError, match=message):
+        read_ab_test(path, **(COLUMNS | given))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv is not there"):
+        read_ab_test(tmp_path / "none.csv", **COLUMNS)
+    with pytest.raises(ValueError, match=r"test\.xls is no \.csv, \.parquet"):
+        read_ab_test(ab_file(tmp_path, name="test.xls"), **COLUMNS)
+    ragged = ab_file(tmp_path, "player,group\n1,A\n2,B,3\n", "ragged.csv")
+    with pytest.raises(ValueError, match=r"ragged\.csv: .*line 3"):
+        read_ab_test(ragged, **COLUMNS)
+    words = "player,group,sales\n1,NA,x\n2,B,y\n3,NA,x\n4,B,y\n"
+    with pytest.raises(ValueError, match="no column of numbers that differ inside the arms"):
+        read_ab_test(ab_file(tmp_path, words, "words.csv"), **COLUMNS)
+
+
+@needs_cats
+def test_cookie_cats_is_an_a_b_file_like_any_other():
+    own = cookie_cats(DATA / "cookie-cats")
+    columns = {"unit": "userid", "arm": "version", "control": "gate_30"}
+    data = read_ab_test(DATA / "cookie-cats" / "cookie_cats.csv", **columns)
+    assert data.sizes == own.sizes
+    shared = analyse(own).effects.index.intersection(analyse(data).effects.index)
+    assert set(shared) == {"retention_1", "retention_7", "sum_gamerounds"}
+
+
 @needs_cats
 def test_cookie_cats_fails_the_sample_ratio_and_gets_no_verdict():
     result = analyse(cookie_cats(DATA / "cookie-cats"))
     check = result.check
-    assert (check.n_control, check.n_treatment) == (44_700, 45_489)
+    assert check.sizes == {"gate_30": 44_700, "gate_40": 45_489}
     assert round(check.pvalue, 4) == 0.0086 and not check.passed
     assert result.worth("retention_7", value_per_unit=1, n_units=1) is None
 
@@ -97,3 +222,30 @@ def test_a_cell_that_a_log_never_shows_is_unsupported():
     position = np.array([1, 1, 2])
     log = BanditLog(action, position, np.zeros(3), np.full(3, 0.5), 3, pd.DataFrame())
     assert log.unsupported_share() == 3 / 6  # of 2 positions and 3 items
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("7,1,0,0.5", r"item_id holds 7 in row 2 of men\.csv; .* from 0 to 1"),
+        ("0,0,0,0.5", r"position holds 0 in row 2 of men\.csv"),
+        ("0,1,,0.5", r"click holds nan in row 2 of men\.csv; it must be 0 or 1"),
+        ("0,1,0,1.5", r"action_prob holds 1\.5 in row 2 of men\.csv; it must be above 0"),
+    ],
+)
+def test_a_bandit_log_with_a_value_that_cannot_be_is_refused(tmp_path, row, message):
+    room = tmp_path / "random" / "men"
+    room.mkdir(parents=True)
+    (room / "men.csv").write_text(f"item_id,position,click,action_prob\n1,3,1,0.25\n{row}\n")
+    (room / "item_context.csv").write_text("item_id,item_feature_0\n1,0.5\n0,0.1\n")
+    with pytest.raises(ValueError, match=message):
+        open_bandit(tmp_path, "random", "men")
+
+
+def test_a_bandit_log_that_lacks_a_column_is_refused(tmp_path):
+    room = tmp_path / "bts" / "women"
+    room.mkdir(parents=True)
+    (room / "women.csv").write_text("item_id,click,action_prob\n1,1,0.25\n")
+    (room / "item_context.csv").write_text("item_id,item_feature_0\n1,0.5\n0,0.1\n")
+    with pytest.raises(ValueError, match=r"women\.csv has no column position; it has: item_id"):
+        open_bandit(tmp_path, "bts", "women")

@@ -81,3 +81,49 @@ def test_the_planned_size_has_the_planned_power():
 def test_a_size_that_does_not_exist_is_refused(effect, sd, share):
     with pytest.raises(ValueError, match="a sample size needs an effect"):
         sample_size(effect, sd, share=share)
+
+
+@pytest.mark.parametrize("wished", [0.01, 0.025, 0.05, 1, 1.0, 0, -1, np.nan])
+def test_a_power_that_no_size_can_have_is_refused(wished):
+    with pytest.raises(ValueError, match=f"power is {wished}; it must lie between 0.05 and 1"):
+        sample_size(0.01, 0.5, power=wished)
+
+
+@pytest.mark.parametrize(
+    ("effect", "sd", "n_units", "share"),
+    [
+        (0.0, 1.0, 100, 0.5),
+        (np.nan, 1.0, 100, 0.5),
+        (0.1, 0.0, 100, 0.5),
+        (0.1, np.nan, 100, 0.5),
+        (0.1, 1.0, 100, 0.0),
+        (0.1, 1.0, [100, 0], 0.5),
+    ],
+)
+def test_a_power_that_does_not_exist_is_refused(effect, sd, n_units, share):
+    with pytest.raises(ValueError, match="a power needs an effect"):
+        power(effect, sd, n_units, share=share)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"treated": np.array([0, 1, 2, 1])}, "treated holds 2 in row [123]; it must be 0 or 1"),
+        (
+            {"treated": np.array(["a", "b", "a", "b"])},
+            "treated holds 'a' in row [123]; it must be 0 or 1",
+        ),
+        (
+            {"treated": np.array([1.0, 0.0, np.nan, 0.0])},
+            "treated holds nan in row [123]; it must be 0 or 1",
+        ),
+        ({"treated": np.ones(4, dtype=bool)}, "every unit is treated"),
+        ({"treated": np.zeros(4, dtype=bool)}, "no unit is treated"),
+        ({"tightest_at": 0}, "tightest_at is 0; it must be 1 or more"),
+        ({"level": 1.0}, "level is 1.0; it must lie between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(change, message):
+    units = {"values": np.arange(4.0), "treated": np.array([0, 1, 0, 1]), "tightest_at": 4}
+    with pytest.raises(ValueError, match=message):
+        confidence_sequence(**(units | change))

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kpay_lab.experiments.ab import effects_by_segment, estimate_effect, interaction_pvalue
+from kpay_lab.experiments.ab import (
+    analyse,
+    effects_by_segment,
+    estimate_effect,
+    interaction_pvalue,
+    permutation_test,
+)
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, sample_ratio
 from kpay_lab.experiments.bandits import Environment, EpsilonGreedy, Thompson, run_bandit
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy
@@ -41,7 +47,7 @@ def draw(rng, n=N, shift=0.0):
         "visits": visits,
         "clicks": rng.binomial(visits, taste),
     }
-    return ABData(pd.DataFrame(frame), "user_id", "arm", "old", "new", ())
+    return ABData(pd.DataFrame(frame), "user_id", "arm", "old", ("new",), ())
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +87,10 @@ def test_by_exposure_an_a_a_test_rejects_too_often_and_by_unit_it_does_not():
         units = per_unit(log.assign(shown=1.0), "user", "arm", ["click", "shown"])
         metric = Metric("click", per="shown")
         by_row.append(
-            estimate_effect(ABData(log, "row", "arm", "old", "new", ()), Metric("click")).pvalue
+            estimate_effect(ABData(log, "row", "arm", "old", ("new",), ()), Metric("click")).pvalue
         )
         by_unit.append(
-            estimate_effect(ABData(units, "user", "arm", "old", "new", ()), metric).pvalue
+            estimate_effect(ABData(units, "user", "arm", "old", ("new",), ()), metric).pvalue
         )
     rates = [np.mean(np.array(p) < 0.05) for p in (by_row, by_unit)]
     print(f"A/A by exposure {rates[0]:.4f}, by user {rates[1]:.4f}")
@@ -94,7 +100,9 @@ def test_by_exposure_an_a_a_test_rejects_too_often_and_by_unit_it_does_not():
 
 def test_the_sample_ratio_check_rejects_one_percent_of_fair_splits():
     sizes = np.random.default_rng(0).binomial(50_000, 0.5, 10_000)
-    failed = np.mean([not sample_ratio(50_000 - k, k).passed for k in sizes.tolist()])
+    failed = np.mean(
+        [not sample_ratio({"old": 50_000 - k, "new": k}).passed for k in sizes.tolist()]
+    )
     print(f"SRM false alarms {failed:.4f}")
     assert failed == pytest.approx(0.01, abs=slack(0.01, 10_000))
 
@@ -109,6 +117,33 @@ def test_segments_without_a_difference_are_told_apart_five_percent_of_the_time()
     rate = np.mean(np.array(rejected) < 0.05)
     print(f"interaction test rejects {rate:.4f}")
     assert rate == pytest.approx(0.05, abs=slack(0.05, 2000))
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.1, 1000), (0.1, 20_000), (0.3, 1000), (0.5, 1000)])
+def test_where_welch_rejects_too_often_the_result_warns(share, n):
+    """Skewed revenue of unequal arms; where there is no warning the promise is kept."""
+    rng, unwarned, all_rejected, permuted = np.random.default_rng(0), [], [], []
+    for _ in range(REPETITIONS):
+        arm = np.where(rng.permutation(n) < share * n, "new", "old")
+        sales = (rng.random(n) < 0.2) * rng.exponential(50, n)
+        frame = pd.DataFrame({"user": np.arange(n), "arm": arm, "sales": sales})
+        drawn = ABData(frame, "user", "arm", "old", ("new",), (Metric("sales"),))
+        found = analyse(drawn, planned_shares={"old": 1 - share, "new": share})
+        rejects = found.effects["pvalue"].iloc[0] < 0.05
+        all_rejected.append(rejects)
+        if not found.warnings:
+            unwarned.append(rejects)
+        if n == 1000 and len(permuted) < 500:
+            p = permutation_test(drawn, "sales", rng=rng, n_permutations=199)
+            permuted.append(p <= 0.05)
+    n_warned = REPETITIONS - len(unwarned)
+    print(f"{share}, {n}: rejects {np.mean(all_rejected):.4f}, warned {n_warned / REPETITIONS:.3f}")
+    if (share, n) == (0.1, 1000):
+        assert np.mean(all_rejected) > 0.05 + slack(0.05) and n_warned > 0.9 * REPETITIONS
+    else:
+        assert np.mean(unwarned) <= 0.05 + slack(0.05) and len(unwarned) > 0.9 * REPETITIONS
+    if permuted:
+        assert np.mean(permuted) <= 0.05 + slack(0.05, len(permuted))
 
 
 @pytest.mark.parametrize("kind", ["normal", "rate", "revenue"])

@@ -3,7 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from kpay_lab.interest.ledger import comment_thresholds, verdict_counts, worked_ledger
+from kpay_lab.interest.ledger import (
+    comment_thresholds,
+    outcome_counts,
+    printed_results,
+    verdict_counts,
+    worked_ledger,
+)
 from kpay_lab.interest.published import SELLER_FLOW, VIEWER_FLOW, WORKED_CASE
 
 LEDGER = worked_ledger().set_index("key")
@@ -59,7 +65,40 @@ def test_every_line_has_one_verdict():
     assert counts.sum() == len(LEDGER)
     assert counts["not_given"] == 4  # the interest matrix, printed without a value
     assert counts["reproduced_if"] == 4  # the comments
-    assert LEDGER.loc[LEDGER["verdict"] == "reproduced"].index.tolist() == ["mu/u_1", "mu/u_2"]
+    assert counts["reproduced"] == 0
+    assert LEDGER.loc[LEDGER["verdict"] == "input"].index.tolist() == ["mu/u_1", "mu/u_2"]
+
+
+def test_a_printed_result_counts_once_whatever_its_readings(real_data):
+    """The document prints four cells each of P, R, S and C, and one mean."""
+    path = real_data("ml-100k").parents[1] / "documents" / "worked_tables.json"
+    printed = json.loads(path.read_text(encoding="utf-8"))
+    tables = ("predicted_interest_P", "content_scores_R", "ratings_S", "comments")
+    n_cells = sum(np.size(printed[name]) for name in tables)
+    results = printed_results(worked_ledger())
+    assert len(results) == n_cells + 1 == 17
+    assert outcome_counts(results).to_dict() == {
+        "follow": 0,
+        "follow for a range": 4,
+        "do not follow": 12,
+        "are inputs": 1,
+    }
+    ranged = results.index[results["outcome"] == "follow for a range"]
+    assert {result.partition("/")[0] for result in ranged} == {"C"}
+
+
+def test_a_printed_result_is_as_near_as_its_nearest_reading():
+    """R/u_1/v_1 is printed as 0.52 and computed as 0.32 by either reading; S as 0.67 by share."""
+    results = printed_results(worked_ledger())
+    assert results.loc["R/u_1/v_1", "closest"] == pytest.approx(0.20)
+    assert results.loc["S/u_1/v_1", "closest"] == pytest.approx(0.13)
+    assert results["closest"].drop("mu").notna().sum() == 12
+
+
+def test_a_reading_that_comes_out_saves_the_result():
+    ledger = worked_ledger()
+    ledger.loc[ledger["key"] == "S[share]/u_1/v_2", "verdict"] = "reproduced"
+    assert outcome_counts(printed_results(ledger))["follow"] == 1
 
 
 def test_flow_charts_name_only_boxes_they_have():

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kpay_lab.data.tables import TooLittleError
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Training
 from kpay_lab.recommend.ease import EASE
@@ -184,3 +185,49 @@ def test_wrong_propensities_are_noticed(world, log):
     wrong = log.assign(propensity=1 / 24)
     result = p.off_policy(wrong, two_policies(world), rng=np.random.default_rng(0))["liked"]
     assert any("mean weight" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"user_id": "stranger"}, "user_id holds 'stranger', which is not among the 200 users"),
+        ({"item_id": "new"}, "item_id holds 'new', which is not among the 60 items"),
+        ({"position": 0}, "position holds 0 in row 8; it must be a whole number from 1"),
+        ({"clicked": 3}, "clicked holds 3 in row 8; it must be 0 or 1"),
+        ({"propensity": 1.5}, "propensity holds 1.5 in row 8; it must be above 0 and at most 1"),
+    ],
+)
+def test_a_slot_that_cannot_be_placed_is_refused(small_world, change, message):
+    """An unknown id has no row: it was credited to the last user or item."""
+    tables, _ = small_world
+    interest = interest_matrix(tables)
+    exposures = tables.exposures.head(50).astype({"propensity": float, "position": float})
+    exposures = exposures.astype({"clicked": float, "user_id": object, "item_id": object})
+    ((column, value),) = change.items()
+    exposures.loc[exposures.index[7], column] = value
+    with pytest.raises(ValueError, match=message):
+        p.slot_log(exposures, interest.users, interest.items)
+
+
+@pytest.mark.parametrize("column", ["user", "item"])
+def test_a_slot_without_a_user_or_an_item_is_refused(world, log, column):
+    odd = log.copy()
+    odd.loc[5, column] = None
+    message = f"slots.{column} is missing in row 6"
+    with pytest.raises(ValueError, match=message):
+        p.off_policy(odd, two_policies(world), rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match=message):
+        p.true_values(world, two_policies(world), odd)
+
+
+def test_scores_that_are_missing_make_no_policy():
+    with pytest.raises(ValueError, match="scores holds nan in row 1"):
+        p.stochastic(np.array([[1.0, np.nan]]), np.array([True, True]))
+    with pytest.raises(ValueError, match="no candidate"):
+        p.stochastic(np.array([[1.0, 2.0]]), np.array([False, False]))
+
+
+def test_a_test_whose_arm_meets_one_user_says_so(world, log):
+    one_user = log[log["user"] == log["user"].iloc[0]]
+    with pytest.raises(TooLittleError, match="users; a test needs 2 or more an arm"):
+        p.simulated_test(world, two_policies(world), one_user, rng=np.random.default_rng(0))

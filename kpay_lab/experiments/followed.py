@@ -1,0 +1,180 @@
+"""Follow a running test by what was known at each look: outcomes in a window after arrival."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.data.money import gross_profit, refunded_amount
+from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.experiments.arms import PROFIT
+from kpay_lab.experiments.by_user import running_exposures
+from kpay_lab.experiments.sequential import ConfidenceSequence, confidence_sequence
+
+LEAST_PLANNED = 100  # units at which the interval is narrowest, where fewer are expected
+
+
+@dataclass(frozen=True)
+class FollowedTest:
+    """A test as it could have been watched.
+
+    Parameters
+    ----------
+    outcomes : DataFrame
+        Those of `matured_outcomes`.
+    sequence : ConfidenceSequence
+        The difference of the arms after each of them.
+    started_on : Timestamp
+        The first arrival.
+    window_days : float
+        Days after a user's arrival whose outcome counts.
+    n_users : int
+        Users of the test, those whose window is not over included.
+    """
+
+    outcomes: pd.DataFrame
+    sequence: ConfidenceSequence
+    started_on: pd.Timestamp
+    window_days: float
+    n_users: int
+
+    @property
+    def stopped_on(self) -> pd.Timestamp | None:
+        """The moment of the first look that left out 0; None if none did."""
+        stopped_at = self.sequence.stopped_at
+        if stopped_at is None:
+            return None
+        return self.outcomes["known_at"].iloc[stopped_at - 1]
+
+    def sentence(self) -> str:
+        """Say when the test could have stopped, and what a look counts."""
+        metric = self.outcomes.columns[-1]
+        counted = (
+            f"A look counts the {metric} of the {self.window_days:g} days after arrival, of users "
+            f"for whom they are over: {len(self.outcomes):,} of {self.n_users:,} in the end"
+        )
+        if self.stopped_on is None:
+            return f"{counted}; no look told the arms apart."
+        days = (self.stopped_on - self.started_on) / pd.Timedelta(days=1)
+        return (
+            f"{counted}. The test could have stopped after {self.sequence.stopped_at:,} users, "
+            f"{days:.0f} days after it began."
+        )
+
+
+def matured_outcomes(
+    tables: Tables, *, window_days: float, margin: float, coupon_price: float = 1.0
+) -> pd.DataFrame:
+    """Return the outcome of each user of a test in a window after arrival, as it became known.
+
+    A user arrives with the first exposure that has a treatment, and is known when the window is
+    over. What comes later, a refund too, does not change the outcome: no look sees the future.
+
+    Parameters
+    ----------
+    window_days : float
+    margin, coupon_price : float
+        As for `gross_profit`; the treated hold the coupon.
+
+    Returns
+    -------
+    DataFrame
+        ``user_id``, ``treated`` (bool), ``known_at``, and ``profit``, or ``purchased`` where no
+        order is known; in the order of ``known_at``. Users whose window ends after the log
+        are left out.
+
+    Raises
+    ------
+    TooLittleError
+        If there is no test by user, or neither orders nor purchases are known.
+    """
+    if not window_days > 0:
+        raise ValueError(f"window_days is {window_days:g}; it must be above 0")
+    in_test = running_exposures(tables)
+    users = in_test.groupby("user_id").agg(
+        treated=("treatment", "first"), arrived_at=("timestamp", "min")
+    )
+    users["treated"] = users["treated"] == 1
+    users["known_at"] = users["arrived_at"] + pd.Timedelta(days=window_days)
+    users = users[users["known_at"] <= _end(tables)].sort_values("known_at", kind="stable")
+    metric, sums = _sums_in_windows(tables, in_test, users)
+    outcome = sums.reindex(users.index).fillna(0.0).to_numpy()
+    if metric == PROFIT:
+        has_coupon = users["treated"].to_numpy()
+        outcome = gross_profit(outcome, margin, has_coupon=has_coupon, coupon_price=coupon_price)
+    columns = users[["treated", "known_at"]].assign(**{metric: outcome})
+    return columns.reset_index()
+
+
+def _end(tables: Tables) -> pd.Timestamp:
+    """Return the last moment of which the log tells."""
+    frames = tables.present().values()
+    times = [frame["timestamp"] for frame in frames if "timestamp" in frame]
+    return pd.concat(times).max()
+
+
+def _sums_in_windows(
+    tables: Tables, in_test: pd.DataFrame, users: pd.DataFrame
+) -> tuple[str, pd.Series]:
+    """Return the name of what is followed, and its sum within each user's window, by user_id."""
+    if tables.orders is not None and len(tables.orders):
+        orders = _within_window(tables.orders, users)
+        known_refund = refunded_amount(orders)
+        if "refunded_at" in orders:
+            is_later = orders["refunded_at"] > orders["known_at"]
+            known_refund = known_refund.mask(is_later, 0.0)
+        revenue = orders["amount"] - known_refund
+        return PROFIT, revenue.groupby(orders["user_id"]).sum()
+    if "purchased" in in_test:
+        shown = _within_window(in_test, users)
+        purchased = shown["purchased"].fillna(0).astype(float)
+        return "purchased", purchased.groupby(shown["user_id"]).sum()
+    raise TooLittleError("the log holds neither orders nor purchases to follow")
+
+
+def _within_window(frame: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows between their user's arrival and the end of the window, with the latter."""
+    rows = frame.merge(users[["arrived_at", "known_at"]], left_on="user_id", right_index=True)
+    is_within = (rows["timestamp"] >= rows["arrived_at"]) & (rows["timestamp"] <= rows["known_at"])
+    return rows[is_within]
+
+
+def follow_test(
+    tables: Tables,
+    *,
+    window_days: float,
+    margin: float,
+    coupon_price: float = 1.0,
+    level: float = 0.95,
+) -> FollowedTest:
+    """Follow a test by user with an always-valid interval, a look whenever a user is known.
+
+    The interval is narrowest near half of the users that the test has.
+
+    Parameters
+    ----------
+    window_days, margin, coupon_price : float
+        As for `matured_outcomes`.
+    level : float
+        Probability with which the interval holds the difference at all looks together.
+
+    Raises
+    ------
+    TooLittleError
+        If the windows of fewer than two users of an arm are over.
+    """
+    in_test = running_exposures(tables)
+    terms = {"margin": margin, "coupon_price": coupon_price}
+    outcomes = matured_outcomes(tables, window_days=window_days, **terms)
+    n_users = in_test["user_id"].nunique()
+    treated = outcomes["treated"].to_numpy()
+    if min(treated.sum(), (~treated).sum()) < 2:
+        raise TooLittleError(
+            f"{len(outcomes)} of {n_users} users arrived {window_days:g} days or more before the "
+            "end of the log; each arm needs 2"
+        )
+    values = outcomes.iloc[:, -1].to_numpy(np.float64)
+    planned = max(n_users // 2, LEAST_PLANNED)
+    sequence = confidence_sequence(values, treated, tightest_at=planned, level=level)
+    started_on = in_test["timestamp"].min()
+    return FollowedTest(outcomes, sequence, started_on, window_days, n_users)
