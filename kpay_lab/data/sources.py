@@ -361,7 +361,8 @@ def _refuse_other_headers(
         partition = entry.partitions[0]
         header = read_header(partition, names)
         are_json = suffix_of(first.path) in JSON and suffix_of(partition.path) in JSON
-        if {*header} != {*header_of_first} and not are_json:
+        differing = {*header} ^ {*header_of_first}
+        if any(differing) and not are_json:  # a column without a name is none
             raise ValueError(
                 f"{place}: {entries[0].title} and {entry.title} look like parts of {table}, but "
                 f"their columns differ ({listed(header_of_first)}; {listed(header)}); say which to "

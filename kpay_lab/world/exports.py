@@ -25,6 +25,8 @@ PREAMBLES = (
     ("统计周期：2026-01-05,2026-02-01", "", "共 3 页"),
 )
 KINDS_OF_FILES = (".csv", ".csv", ".csv", ".txt", ".tsv", ".json", ".jsonl", ".parquet")
+RAGGED = "此行已损坏"
+EXTRA_LINES = ("head", "ragged", "blank", "separators")
 PLAIN_NUMBER = re.compile(r"0|[1-9][0-9]*(?:\.[0-9]+)?")
 
 
@@ -66,24 +68,29 @@ def export(
     if kind in (".json", ".jsonl"):
         return _as_json(stem, kind, header, rows, rng)
     separator = "\t" if kind == ".tsv" else choose(rng, [*SEPARATORS])
+    form = Form(separator, quotes_all=happens(rng, 0.2), ends_open=happens(rng, 0.1))
     preamble = choose(rng, PREAMBLES)
     lines = Lines(preamble)
-    head = _joined(header, separator)
+    head = form.line(header)
     lines.add(head)
-    extras = {int(rng.integers(4 * len(rows) + 1)): extra for extra in ("head", "ragged", "blank")}
+    extras = {int(rng.integers(4 * len(rows) + 1)): extra for extra in EXTRA_LINES}
     numbers = []
     for position, cells in enumerate(rows.itertuples(index=False)):
         extra = extras.get(position)
         if extra == "head":
             lines.add_broken(head)
         elif extra == "ragged":
-            lines.add_broken("此行已损坏")
+            lines.add_broken(RAGGED)
         elif extra == "blank":
             lines.add("")
-        numbers.append(lines.add(_joined(cells, separator)))
+        elif extra == "separators":
+            lines.add(separator * (len(header) - 1 + form.ends_open))
+        numbers.append(lines.add(form.line(cells)))
     if happens(rng, 0.3):
-        n_empty = len(header) - 2
-        lines.add_broken(_joined(["合计", f"{len(rows)}条", *[""] * n_empty], separator))
+        total = ["合计", f"{len(rows)}条", *[""] * (len(header) - 2)]
+        lines.add_broken(form.line(total))
+        if happens(rng, 0.3):
+            lines.add_broken("导出人：张三")
     ending = choose(rng, ("\n", "\r\n"))
     text = "".join(line + ending for line in lines.texts)
     encoding = choose(rng, ENCODINGS)
@@ -101,16 +108,25 @@ def export(
     return Exported(name, raw, numbers, lines.broken, notes)
 
 
-def _joined(cells: Iterable[str], separator: str) -> str:
-    return separator.join(_quoted(cell, separator) for cell in cells)
+class Form(NamedTuple):
+    """How a program writes lines: ``ends_open`` where a separator follows the last cell too."""
 
+    separator: str
+    quotes_all: bool
+    ends_open: bool
 
-def _quoted(cell: str, separator: str) -> str:
-    """Quote a cell where it must be; ``="007"`` stays bare, as shops' systems write it."""
-    if separator in cell or "\n" in cell or cell.startswith('"'):
+    def line(self, cells: Iterable[str]) -> str:
+        """Join cells as one line."""
+        joined = self.separator.join(map(self._cell, cells))
+        return joined + self.separator if self.ends_open else joined
+
+    def _cell(self, cell: str) -> str:
+        """Quote a cell where it must be; ``="007"`` stays bare, as shops' systems write it."""
+        is_special = self.separator in cell or "\n" in cell or cell.startswith('"')
+        if not is_special and not self.quotes_all:
+            return cell
         doubled = cell.replace('"', '""')
         return f'"{doubled}"'
-    return cell
 
 
 def _as_json(

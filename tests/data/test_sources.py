@@ -292,3 +292,10 @@ def test_the_name_that_is_asked_for_keeps_what_a_file_is(tmp_path):
     (tmp_path / "large.csv.gz").write_bytes(gzip.compress(b"x\n" * 50, mtime=0))
     with pytest.raises(ValueError, match=r"name the behaviour log events.csv.gz, or set"):
         find_partitions(tmp_path)
+
+
+def test_parts_may_differ_in_a_column_without_a_name(tmp_path):
+    """A separator at the end of each line, or the row numbers of a frame."""
+    written(tmp_path, {"events_1.csv": EVENTS, "events_2.csv": "user_id,item_id,\nu2,i1,\n"})
+    written(tmp_path, {"events_3.csv": ",user_id,item_id\n0,u3,i1\n"})
+    assert read_tables(tmp_path)[0].events["user_id"].tolist() == ["u1", "u2", "u3"]
