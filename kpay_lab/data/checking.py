@@ -116,7 +116,8 @@ def check_rows(
     cells = _stack(parts)
     rules = SCHEMAS[table].columns
     columns: dict[str, pd.Series] = {}
-    problems_by_rule = [pd.DataFrame(columns=PROBLEM_COLUMNS)]
+    no_rows = np.zeros(0, dtype=bool)
+    problems_by_rule = [_problems(no_rows, "", "")]
     notes = [note for part in parts for note in part.notes]
     for column in dict.fromkeys([*rules, *cells]):
         if column not in cells:
