@@ -24,6 +24,22 @@ class Step:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """One way of reading a log next to another, each a way and a log; ``aim`` is the most."""
+
+    name: str
+    peer: tuple[str, str]
+    ours: tuple[str, str]
+    aim: float
+
+
+READING = (
+    Reading("clean CSV ÷ pandas + pandera", ("pandas", "clean"), ("ours", "clean"), 2.5),
+    Reading("CSV with 1 % bad rows ÷ clean CSV", ("ours", "clean"), ("ours", "bad"), 1.3),
+    Reading("Parquet ÷ pandas", ("pandas", "parquet"), ("ours", "parquet"), 3),
+)
+
 STEPS = (
     Step(
         "Parquet log → interest matrix",
