@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from logs import CACHE
-from table import GROWTH, READING, STEPS, Step
+from table import GROWTH, READING, READING_MISSES, STEPS, Step
 
 HERE = Path(__file__).parent
 KEPT = CACHE / "measured.json"
@@ -82,7 +82,7 @@ def reading_lines(found):
         ours = median(each[1] for each in pairs)
         spread = f"**{median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})"
         lines.append(f"| {line.name} | {peer:.2f} | {ours:.2f} | {spread} | {line.aim} |")
-    return lines
+    return [*lines, "", READING_MISSES]
 
 
 def write():
