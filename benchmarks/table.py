@@ -40,9 +40,10 @@ READING = (
     Reading("Parquet ÷ pandas", ("pandas", "parquet"), ("ours", "parquet"), 3),
 )
 READING_MISSES = (
-    "Where a line misses its aim: with 1 % bad rows the columns of numbers and times are read twice, "
-    "once as a whole and once by their forms. `pandas.read_parquet` only maps the columns into "
-    "memory; ours also reads each id, looks it up in its own table, and validates every column."
+    "Where a line misses its aim: in a column with a bad cell every text is matched against the "
+    "forms that a number or a time may have, which a clean column is not. `pandas.read_parquet` "
+    "only maps the columns into memory; ours also reads each id, looks it up in its own table, and "
+    "validates every column."
 )
 
 STEPS = (
