@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from logs import CACHE
-from table import GROWTH, STEPS, Step
+from table import GROWTH, READING, READING_MISSES, STEPS, Step
 
 HERE = Path(__file__).parent
 KEPT = CACHE / "measured.json"
@@ -57,6 +57,34 @@ def keep_growth(found, sizes):
     figure.savefig(HERE.parent / "docs" / "growth.png", dpi=120)
 
 
+def keep_reading(pairs, n_rows):
+    """Remember the seconds of reading a log: for each line the pairs of peer and ours."""
+    _remember("reading", {"pairs": pairs, "rows": n_rows, "load": os.getloadavg()[0]})
+
+
+def reading_lines(found):
+    """Write the lines of reading a log."""
+    lines = ["", "## Reading a log", ""]
+    lines.append(
+        f"`python benchmarks/read_csv.py`: {found['rows']:,} events of eight columns with users "
+        "and items, all ids checked; processor seconds, and the median of the ratios within a "
+        "round."
+    )
+    lines += [
+        "",
+        "| reading | beside it s | s | ratio (spread) | aim, at most |",
+        "|---|---|---|---|---|",
+    ]
+    for line in READING:
+        pairs = found["pairs"][line.name]
+        ratios = sorted(ours / peer for peer, ours in pairs)
+        peer = median(each[0] for each in pairs)
+        ours = median(each[1] for each in pairs)
+        spread = f"**{median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+        lines.append(f"| {line.name} | {peer:.2f} | {ours:.2f} | {spread} | {line.aim} |")
+    return [*lines, "", READING_MISSES]
+
+
 def write():
     """Write RESULTS.md from all that was ever measured here."""
     known = json.loads(KEPT.read_text())
@@ -77,6 +105,8 @@ def write():
         for size, each in known["growth"].items():
             lines.append(f"| {GROWTH[size]} | {each['cpu']:.1f} | {each['peak']:,.0f} |")
         lines += ["", "![time and memory](../docs/growth.png)"]
+    if "reading" in known:
+        lines += reading_lines(known["reading"])
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -142,4 +172,5 @@ def _misses(step, each):
 
 def _remember(key, value):
     known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
     KEPT.write_text(json.dumps(known | {key: value}))

@@ -24,6 +24,28 @@ class Step:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """One way of reading a log next to another, each a way and a log; ``aim`` is the most."""
+
+    name: str
+    peer: tuple[str, str]
+    ours: tuple[str, str]
+    aim: float
+
+
+READING = (
+    Reading("clean CSV ÷ pandas + pandera", ("pandas", "clean"), ("ours", "clean"), 2.5),
+    Reading("CSV with 1 % bad rows ÷ clean CSV", ("ours", "clean"), ("ours", "bad"), 1.3),
+    Reading("Parquet ÷ pandas", ("pandas", "parquet"), ("ours", "parquet"), 3),
+)
+READING_MISSES = (
+    "Where a line misses its aim: in a column with a bad cell every text is matched against the "
+    "forms that a number or a time may have, which a clean column is not. `pandas.read_parquet` "
+    "only maps the columns into memory; ours also reads each id, looks it up in its own table, and "
+    "validates every column."
+)
+
 STEPS = (
     Step(
         "Parquet log → interest matrix",

@@ -124,7 +124,7 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     dataset = values.get("dataset", "simulated")
     mapping = _mapping(values)
     folder = values.get("data_dir")
-    tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types)
+    tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
     if dataset == "tables" and folder is not None:
         from kpay_lab.data.reading import tables_by_type
 
@@ -138,7 +138,8 @@ def files_of(values: Mapping[str, Any]) -> list[Path]:
 
     dataset = values.get("dataset", "simulated")
     mapping = _mapping(values)
-    return sources.files_of(dataset, values.get("data_dir"), mapping.files, mapping.event_types)
+    folder = values.get("data_dir")
+    return sources.files_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
 
 
 def _mapping(values: Mapping[str, Any]) -> "LogMapping":

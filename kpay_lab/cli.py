@@ -368,15 +368,33 @@ def _mapping_said(profile: str | None, settings: tuple[str, ...]) -> "LogMapping
 @click.option("--items", type=int, default=300)
 @click.option("--days", type=int, default=90)
 @click.option("--seed", type=int, default=0)
-def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: int) -> None:
-    """Write a simulated log as files that `check` and `run --data` take."""
+@click.option(
+    "--messy",
+    type=click.IntRange(0),
+    metavar="SEED",
+    help="As people export it, with what must be read in it.",
+)
+def simulate(
+    folder: Path, field: str, users: int, items: int, days: int, seed: int, messy: int | None
+) -> None:
+    """Write a simulated log as files that `check` and `run --data` take.
+
+    With --messy the files are in log/, what must be read in truth/, and what has to be said of them
+    in mapping.yaml.
+    """
     from kpay_lab.data.writing import write_tables
+    from kpay_lab.world.messy import messy_shop
     from kpay_lab.world.presets import WorldSpec
     from kpay_lab.world.simulate import simulate as simulated
 
     if folder.is_dir() and any(folder.iterdir()):
         raise click.UsageError(f"{folder} is not empty; name a new folder")
-    tables, truth = simulated(WorldSpec(users, items, days, seed, field))
+    spec = WorldSpec(users, items, days, seed, field)
+    if messy is not None:
+        for path in messy_shop(spec, messy).write(folder):
+            click.echo(path)
+        return
+    tables, truth = simulated(spec)
     paths = write_tables(tables, folder)
     truth.save(folder)
     for path, frame in zip(paths, tables.present().values(), strict=True):

@@ -26,6 +26,15 @@ SUMMED = ("watch_time", "like_count", "comment_count", "share_count", "question_
 LARGEST = ("duration", "progress")
 
 ITEM_KINDS = ("course", "report", "book", "live", "short_video", "other")
+# Words for them; one that may mean two of them, such as 视频, is not among these.
+KIND_WORDS = {
+    "course": "courses 课程 网课 精品课 系列课 体系课",
+    "report": "reports 报告 研报 研究报告 行业报告",
+    "book": "books ebook ebooks 图书 书 书籍 电子书",
+    "live": "livestream livestreams 直播 直播间",
+    "short_video": "shortvideos clip clips 短视频",
+    "other": "others 其他 其它",
+}
 
 # Other names for our columns. A bar parts ranks: where a file has names of several ranks for one
 # column, the earliest wins; two of one rank are refused. Case, spaces, signs and a unit in brackets

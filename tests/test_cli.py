@@ -282,6 +282,18 @@ def test_check_counts_bad_rows_by_reason(project, kpay):
     assert len(json.loads(kpay("check", "log.csv", "--json")[1])["rejected"]) == 100
 
 
+def test_simulate_a_messy_shop_then_check_it_against_its_truth(project, kpay):
+    code, out, _ = kpay(
+        "simulate", "mess", "--users", 60, "--items", 20, "--days", 14, "--messy", 0
+    )
+    assert code == 0
+    assert {path.name for path in (project / "mess").iterdir()} == {"log", "mapping.yaml", "truth"}
+    assert len(out.splitlines()) == len([*(project / "mess/log").iterdir()])
+    mapping = yaml.safe_load((project / "mess/mapping.yaml").read_text(encoding="utf-8"))
+    assert [*mapping] == ["mapping"]
+    assert kpay("simulate", "other", "--messy", "-1")[0] == 2
+
+
 HEAVY = ["numpy", "pandas", "sklearn", "matplotlib", "scipy", "polars"]
 HEAVY += ["nbconvert", "nbformat", "papermill"]
 

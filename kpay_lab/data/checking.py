@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from kpay_lab import columns as c
 from kpay_lab.data.cells import flat
-from kpay_lab.data.headers import READ_ALONG, name_columns, units_of_columns
+from kpay_lab.data.headers import READ_ALONG, name_columns, notes_on_units, units_of_columns
 from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.parsing import Parsed, holds_text, parse_column, parse_free
 from kpay_lab.data.rows import TEXT, RawRows, printable
@@ -116,8 +116,9 @@ def check_rows(
     cells = _stack(parts)
     rules = SCHEMAS[table].columns
     columns: dict[str, pd.Series] = {}
-    problems_by_rule = [pd.DataFrame(columns=PROBLEM_COLUMNS)]
-    notes: list[str] = []
+    no_rows = np.zeros(0, dtype=bool)
+    problems_by_rule = [_problems(no_rows, "", "")]
+    notes = [note for part in parts for note in part.notes]
     for column in dict.fromkeys([*rules, *cells]):
         if column not in cells:
             continue
@@ -176,6 +177,7 @@ class _Part:
     units: Mapping[str, str]
     ignored: tuple[str, ...]
     size: int
+    notes: tuple[str, ...]
 
 
 def _named_part(table: str, rows: RawRows, renames: Mapping[str, str]) -> _Part:
@@ -190,7 +192,8 @@ def _named_part(table: str, rows: RawRows, renames: Mapping[str, str]) -> _Part:
         elif name and name not in read_along:
             ignored.append(name)
     units = units_of_columns(table, rows.header, renames)
-    return _Part(cells, units, tuple(ignored), len(rows))
+    notes = notes_on_units(table, rows.header, renames)
+    return _Part(cells, units, tuple(ignored), len(rows), tuple(notes))
 
 
 def _stack(parts: Sequence[_Part]) -> dict[str, pa.Array]:

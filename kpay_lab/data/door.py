@@ -77,7 +77,7 @@ def _read_path(path: str | Path, mapping: LogMapping | None) -> Log:
         raise ValueError("dataset tables needs a file or a folder of tables (data_dir, --data)")
     tables, rejected = read_tables(path, mapping=mapping)
     meant = mapping or LogMapping()
-    found = find_files(path, meant.files, meant.event_types)
+    found = find_files(path, meant.files, meant.event_types, meant.columns)
     files = tuple(dict.fromkeys(chain.from_iterable(found.values())))
     return Log(tables, rejected, notes=rejected.notes, files=files)
 

@@ -24,15 +24,24 @@ UNIT_WORDS = {
     "seconds": "s sec secs second seconds 秒 秒钟",
     "minutes": "min mins minute minutes 分 分钟",
     "hours": "h hr hrs hour hours 小时",
+    "days": "d day days 天",
     "ms": "ms msec millis millisecond milliseconds 毫秒",
+    "us": "us μs microsecond microseconds 微秒",
     "percent": "% percent pct 百分比",
+    "cents": "cent cents fen 分 美分",
+    "10k": "万 万元",
 }
-UNIT_OF_WORD = {word: unit for unit, words in UNIT_WORDS.items() for word in words.split()}
+UNITS_OF_TIME = ("seconds", "minutes", "hours", "days", "ms", "us")
+UNITS_OF_MONEY = ("cents", "10k")
 HAS_UNIT = {
-    "watch_time": ("seconds", "minutes", "hours", "ms"),
-    "duration": ("seconds", "minutes", "hours", "ms"),
+    "watch_time": UNITS_OF_TIME,
+    "duration": UNITS_OF_TIME,
     "progress": ("percent",),
+    "price": UNITS_OF_MONEY,
+    "amount": UNITS_OF_MONEY,
+    "refund_amount": UNITS_OF_MONEY,
 }
+CLOCKS = re.compile(r"[hms:时分秒.]+")  # hh:mm:ss says how cells are written, and they say it too
 # The names that say a unit of their own, without brackets.
 UNIT_OF_NAME = {
     "watchminutes": "minutes",
@@ -97,24 +106,25 @@ def _meanings(table: str) -> dict[str, Meaning]:
 
 def _meaning(table: str, name: str, renames: Mapping[str, str]) -> Meaning | None:
     """Return what a name means in a table: as a mapping has it, or else by the names we know."""
-    unit = _unit_in_brackets(name)
+    word = _word_in_brackets(name)
     said = {fold(theirs): ours for theirs, ours in renames.items()}
     for spelling in (fold(name), fold(without_brackets(name))):
         if spelling in said:
-            return Meaning(said[spelling], EXPLICIT, _allowed(unit, said[spelling]))
+            return Meaning(said[spelling], EXPLICIT, unit_of_word(word, said[spelling]))
     known = _meanings(table)
     if fold(name) in known:
         return known[fold(name)]
     stem = without_brackets(name)
-    if stem == _plain(name):
-        last_word = LAST_WORD.search(stem)
-        word = last_word.group(1) or last_word.group(2) if last_word else ""
-        unit = UNIT_OF_WORD.get(word, "")
-        stem = LAST_WORD.sub("", stem) if unit else stem
     found = known.get(fold(stem))
+    last_word = LAST_WORD.search(stem)
+    if found is None and last_word and stem == _plain(name):
+        word = last_word.group(1) or last_word.group(2)
+        found = known.get(fold(LAST_WORD.sub("", stem)))
+        if found is not None and not unit_of_word(word, found.column):
+            return None  # the last word is no unit, so the name is another
     if found is None:
         return None
-    return Meaning(found.column, found.rank, _allowed(unit, found.column) or found.unit)
+    return Meaning(found.column, found.rank, unit_of_word(word, found.column) or found.unit)
 
 
 def without_brackets(name: str) -> str:
@@ -131,14 +141,17 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFKC", words).casefold().strip()
 
 
-def _unit_in_brackets(name: str) -> str:
+def _word_in_brackets(name: str) -> str:
     inside = BRACKETS.search(_plain(name))
-    return UNIT_OF_WORD.get(inside.group(1).strip(), "") if inside else ""
+    return inside.group(1).strip() if inside else ""
 
 
-def _allowed(unit: str, column: str) -> str:
-    """Return the unit if a column can be in it: of a price (元) says nothing that is used here."""
-    return unit if unit in HAS_UNIT.get(column, ()) else ""
+def unit_of_word(word: str, column: str) -> str:
+    """Return the unit that a word says of a column: 分 are minutes of time, and cents of money."""
+    for unit in HAS_UNIT.get(column, ()):
+        if word in UNIT_WORDS[unit].split():
+            return unit
+    return ""
 
 
 def _understood(
@@ -220,6 +233,28 @@ def units_of_columns(
     """Return the units that the names of a header say: our column → unit."""
     meanings = _understood(table, header, renames or {})
     return {found.column: found.unit for found in meanings if found is not None and found.unit}
+
+
+def notes_on_units(
+    table: str, header: Sequence[str], renames: Mapping[str, str] | None = None
+) -> list[str]:
+    """Say which columns have a unit in brackets that is not understood.
+
+    >>> notes_on_units("events", ["user", "item", "watch time (lessons)"])[0][:52]
+    'events: the unit of watch time (lessons) is not unde'
+    """
+    notes = []
+    for written, found in zip(header, _understood(table, header, renames or {}), strict=True):
+        word = _word_in_brackets(written)
+        is_time = found is not None and HAS_UNIT.get(found.column) == UNITS_OF_TIME
+        if found is None or not is_time or not word or found.unit or CLOCKS.fullmatch(word):
+            continue
+        notes.append(
+            f"{table}: the unit of {printable(written)} is not understood, and its plain numbers "
+            f"count as seconds; if they are not, write mapping: {{units: {{{found.column}: "
+            "minutes}} or another"
+        )
+    return notes
 
 
 def columns_of(

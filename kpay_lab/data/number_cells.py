@@ -50,7 +50,7 @@ SECONDS_A_UNIT = {
     "seconds": 1.0, "s": 1.0, "minutes": 60.0, "min": 60.0, "hours": 3600.0, "h": 3600.0,
     "days": 86_400.0, "ms": 0.001, "milliseconds": 0.001, "us": 0.000_001,
 }  # fmt: skip
-AMOUNT_A_UNIT = {"cents": 0.01, "分": 0.01, "yuan": 1.0, "元": 1.0}
+AMOUNT_A_UNIT = {"cents": 0.01, "分": 0.01, "yuan": 1.0, "元": 1.0, "10k": 10_000.0}
 SHARE_A_UNIT = {"percent": 0.01, "%": 0.01, "share": 1.0}
 TICKS_A_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 LARGEST_COUNT = 2.0**53
@@ -342,7 +342,7 @@ def _read_texts(texts: pa.Array, column: str, unit: str) -> tuple[Numbers, np.nd
     for is_fault, reason in faults:
         problems.append(pd.DataFrame({"row": rows[is_fault], "reason": reason}))
     is_stated = np.zeros(len(texts), dtype=bool)
-    is_stated[rows] = matches(others, r"[^0-9., +-]")
+    is_stated[rows] = matches(others, r"[^0-9., +-]") & np.isfinite(values[rows])
     return Numbers(values, problems, notes), is_stated
 
 

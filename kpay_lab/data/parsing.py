@@ -7,10 +7,13 @@ cannot be read is a *problem* and its value is missing; what was assumed is said
 The grammar of each kind has its own module: `time_cells`, `number_cells` and `id_cells`.
 """
 
+from dataclasses import replace
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kpay_lab import columns as c
 from kpay_lab.data.cells import (
     MISSING_WORDS,
     Parsed,
@@ -24,6 +27,7 @@ from kpay_lab.data.cells import (
     matches,
     tidy,
 )
+from kpay_lab.data.headers import fold
 from kpay_lab.data.id_cells import parse_ids
 from kpay_lab.data.number_cells import (
     holds_text,
@@ -41,6 +45,8 @@ __all__ = ["Parsed", "holds_text", "parse_column", "parse_free", "parse_ids", "u
 IDS = ("user_id", "item_id", "source_item_id", "session_id", "promotes")
 # In a title or a name "NA" and "None" may be meant; no person writes these.
 WORDS_OF_DUMPS = ("null", "(null)", r"\n", "<na>", "nan", "nat", "#n/a", "undefined")
+KIND_OF_WORD = {fold(kind): kind for kind in c.ITEM_KINDS}
+KIND_OF_WORD |= {word: kind for kind, words in c.KIND_WORDS.items() for word in words.split()}
 
 
 def parse_column(
@@ -100,7 +106,8 @@ def parse_column(
         return parse_yes_no(cells, column)
     if KIND_OF[column].dtype is float:
         return parse_numbers(cells, column, unit, scale)
-    return _parse_text(cells)
+    texts = _parse_text(cells)
+    return _with_known_kinds(texts) if column == "kind" else texts
 
 
 def parse_free(cells: pa.Array | pa.ChunkedArray) -> Parsed:
@@ -145,3 +152,10 @@ def _parse_text(cells: pa.Array) -> Parsed:
     is_missing = is_any_of(tidied, WORDS_OF_DUMPS)
     kept = pc.if_else(pa.array(is_missing), pa.scalar(None, TEXT), tidied)
     return Parsed(pd.Series(pd.array(kept, dtype="str")), first_problems([]))
+
+
+def _with_known_kinds(texts: Parsed) -> Parsed:
+    """Replace the words for kinds of items; any other word stays, and its check will refuse it."""
+    kind_of = {word: KIND_OF_WORD.get(fold(word), word) for word in texts.values.dropna().unique()}
+    kinds = texts.values.map(kind_of, na_action="ignore")
+    return replace(texts, values=kinds.astype("str"))

@@ -26,7 +26,7 @@ from kpay_lab.data.event_types import (
     EventTypes,
     meaning_of_word,
 )
-from kpay_lab.data.headers import IGNORE, UNIT_OF_WORD, columns_of, fold, units_of_columns
+from kpay_lab.data.headers import IGNORE, columns_of, fold, unit_of_word, units_of_columns
 from kpay_lab.data.layout import HeaderlessError
 from kpay_lab.data.looks import (
     CODES,
@@ -291,7 +291,9 @@ def _tables(
 ) -> dict[str, list[_Sample]]:
     """Return the samples of each table; where the names of files do not say it, propose them."""
     try:
-        found = find_partitions(place, mapping.files, mapping.event_types).partitions
+        found = find_partitions(
+            place, mapping.files, mapping.event_types, mapping.columns
+        ).partitions
     except ValueError:
         return _tables_by_header(samples, draft)
     tables: dict[str, list[_Sample]] = {}
@@ -840,8 +842,8 @@ def _words(name: str) -> list[str]:
 def _unit_in(name: str) -> str:
     """Return the unit of time that a name says, such as ``stay_secs``."""
     for word in reversed(_words(name)):
-        unit = UNIT_OF_WORD.get(word, "")
-        if unit and unit != "percent" and len(word) > 1:
+        unit = unit_of_word(word, "watch_time")
+        if unit and len(word) > 1:
             return unit
     return ""
 

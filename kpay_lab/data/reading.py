@@ -1,7 +1,7 @@
 """Read files or frames as tables, as a mapping says what they mean; list every rejected row."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
@@ -111,7 +111,8 @@ def read_tables(
     missing_cells = [_no_rows()]
     counts = []
     known_ids: dict[str, KnownIds] = {}
-    found = find_partitions(source, mapping.files, mapping.event_types)
+    types = mapping.event_types
+    found = find_partitions(source, mapping.files, types, mapping.columns)
     partitions = found.partitions
     notes = [*found.notes]
     _refuse_unused(mapping, partitions)
@@ -122,11 +123,12 @@ def read_tables(
             continue
         raw = [_read_rows(table, one, mapping) for one in partitions.get(table, ())]
         if table == "events":
-            parted = part_by_type(raw, mapping.event_types, mapping.renames(table))
+            parted = part_by_type(raw, types, mapping.renames(table))
             raw = list(parted.events)
             notes += parted.notes
         raw += moved
-        checked, notes_of_table = _checked(table, raw, known_ids, mapping)
+        renames = _renames(table, mapping, [rows.header for rows in moved])
+        checked, notes_of_table = _checked(table, raw, known_ids, mapping, renames)
         n_broken = sum(len(rows.broken) for rows in raw)
         n_read = sum(len(rows) for rows in raw) + n_broken
         n_rejected = checked.problems["row"].nunique() + n_broken
@@ -172,11 +174,14 @@ def _with_header(partition: Partition, mapping: LogMapping) -> Partition:
 
 
 def _checked(
-    table: str, raw: list[RawRows], known_ids: Mapping[str, KnownIds], mapping: LogMapping
+    table: str,
+    raw: list[RawRows],
+    known_ids: Mapping[str, KnownIds],
+    mapping: LogMapping,
+    renames: Mapping[str, str],
 ) -> tuple[Checked, list[str]]:
     """Check a table's rows; return also what should be said of it."""
     notes = [note for rows in raw for note in rows.notes]
-    renames = _renames(table, mapping)
     faults = _absent_names(mapping, {table: [name for rows in raw for name in rows.header]})
     if faults:
         raise ValueError("\n".join(faults))
@@ -195,17 +200,26 @@ def _checked(
     return checked, [*notes, *checked.notes, *_notes_on_columns(table, ignored, checked.empty)]
 
 
-def _renames(table: str, mapping: LogMapping) -> dict[str, str]:
-    """Return what is said of a table's columns.
+def _renames(
+    table: str, mapping: LogMapping, headers: Iterable[Sequence[str]] = ()
+) -> dict[str, str]:
+    """Return the names that columns of a table have beside those that it understands.
 
-    Orders and exposures may come in the log of events, so they follow what is said of that too.
+    Orders and exposures may come in the log of events, so they follow what is said of that too;
+    ``headers`` are those of such a log, whose names mean in them what they mean in events.
     """
     own = mapping.renames(table)
     if table not in ("orders", "exposures"):
         return own
     ours = SCHEMAS[table].columns
-    of_events = mapping.renames("events").items()
-    return {theirs: column for theirs, column in of_events if column in ours} | own
+    of_events = mapping.renames("events")
+    renames = {theirs: column for theirs, column in of_events.items() if column in ours} | own
+    for header in headers:
+        understood = columns_of(table, header, renames)
+        for column, names in columns_of("events", header, of_events).items():
+            if column in ours and column not in understood:
+                renames[names[0]] = column
+    return renames
 
 
 def _with_named_items(items: pd.DataFrame, mapping: LogMapping) -> tuple[pd.DataFrame, list[str]]:
@@ -250,7 +264,9 @@ def read_headers(
     headers: dict[str, list[str]] = {}
     faults = []
     try:
-        partitions = find_partitions(folder, mapping.files, mapping.event_types).partitions
+        types = mapping.event_types
+        found = find_partitions(folder, mapping.files, types, mapping.columns)
+        partitions = found.partitions
         _refuse_unused(mapping, partitions)
     except ValueError as error:
         return columns, [str(error)]
@@ -267,9 +283,9 @@ def read_headers(
                 faults.append(str(error))
                 continue
             columns.setdefault(table, set()).update(names)
-            if table == "events" and has_types(header, mapping.event_types, renames):
+            if table == "events" and has_types(header, types, renames):
                 for moved in ("orders", "exposures"):
-                    known = columns_of(moved, header, _renames(moved, mapping))
+                    known = columns_of(moved, header, _renames(moved, mapping, [header]))
                     columns.setdefault(moved, set()).update(known)
     if not faults:
         faults = _absent_names(mapping, headers)
@@ -285,7 +301,8 @@ def tables_by_type(folder: str | Path, mapping: LogMapping) -> set[str]:
     renames = mapping.renames("events")
     types = mapping.event_types
     try:
-        partitions = find_partitions(folder, mapping.files, types).partitions["events"]
+        found = find_partitions(folder, mapping.files, types, mapping.columns)
+        partitions = found.partitions["events"]
         given = [_with_header(one, mapping) for one in partitions]
         headers = [read_header(one, mapping.names_said()) for one in given]
         are_typed = [has_types(header, types, renames) for header in headers]

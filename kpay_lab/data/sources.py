@@ -20,16 +20,18 @@ from kpay_lab.data import public
 from kpay_lab.data.event_types import MEANINGS, EventTypes, meaning_of_word
 from kpay_lab.data.headers import name_columns
 from kpay_lab.data.rows import NotUnderstoodError, listed, printable
-from kpay_lab.data.splitting import Partition, read_header, suffix_of
+from kpay_lab.data.splitting import JSON, Partition, read_header, suffix_of
 from kpay_lab.data.spreadsheets import WORKBOOKS, sheet_names
 from kpay_lab.data.tables import SCHEMAS
 
 Source: TypeAlias = str | Path | pd.DataFrame | Mapping[str, pd.DataFrame]
 Files: TypeAlias = Mapping[str, Sequence[str]]
+Columns: TypeAlias = Mapping[str, Mapping[str, str]]
 
 # what a file or a sheet may be called, besides the table's own name
 TABLE_WORDS = {
     "events": "event log logs behavior behaviors behaviour behaviours interaction interactions "
+    "behaviorlog behaviourlog userbehavior userbehaviour userlog eventlog "
     "行为 事件 日志 行为日志 用户行为 用户行为日志 观看 互动",
     "items": "item course courses content contents product products goods 课程 内容 商品 产品",
     "users": "user customer customers student students member members 用户 会员 学员 客户",
@@ -80,7 +82,10 @@ class _Entry:
 
 
 def find_partitions(
-    source: Source, files: Files | None = None, types: EventTypes | None = None
+    source: Source,
+    files: Files | None = None,
+    types: EventTypes | None = None,
+    columns: Columns | None = None,
 ) -> Found:
     """Find the partitions of each table: its files and sheets, or its frame.
 
@@ -93,6 +98,8 @@ def find_partitions(
         is ``book.xlsx/sheet``. Other files are then not used.
     types : EventTypes, optional
         Files that hold one type of behaviour each are events.
+    columns : mapping of table to (their name → ours), optional
+        The columns that a mapping gives a meaning; by them a file may be the events.
 
     Raises
     ------
@@ -101,7 +108,7 @@ def find_partitions(
         names what is not there, or one file for two tables.
     """
     if isinstance(source, str | Path):
-        return _find(Path(source), files, types or EventTypes())
+        return _find(Path(source), files, types or EventTypes(), columns or {})
     if files:
         raise ValueError("mapping.files names files, but the source is frames; leave it out")
     if isinstance(source, pd.DataFrame):
@@ -128,7 +135,10 @@ def _checked_frames(frames: Mapping[str, pd.DataFrame]) -> Mapping[str, pd.DataF
 
 
 def find_files(
-    folder: str | Path, files: Files | None = None, types: EventTypes | None = None
+    folder: str | Path,
+    files: Files | None = None,
+    types: EventTypes | None = None,
+    columns: Columns | None = None,
 ) -> dict[str, list[Path]]:
     """Find the files of each table, as `find_partitions` does.
 
@@ -138,13 +148,14 @@ def find_files(
         If there is no such file or folder, no events, or a table in two places.
     """
     paths_by_table = {}
-    for table, partitions in _find(Path(folder), files, types or EventTypes()).partitions.items():
+    found = _find(Path(folder), files, types or EventTypes(), columns or {})
+    for table, partitions in found.partitions.items():
         paths = [partition.path for partition in partitions if isinstance(partition, Partition)]
         paths_by_table[table] = list(dict.fromkeys(paths))
     return paths_by_table
 
 
-def _find(place: Path, files: Files | None, types: EventTypes) -> Found:
+def _find(place: Path, files: Files | None, types: EventTypes, columns: Columns) -> Found:
     if not place.exists():
         raise ValueError(f"{place} is no folder and no file; name a folder that holds events.csv")
     if place.suffix.lower() in PACKED:
@@ -156,12 +167,11 @@ def _find(place: Path, files: Files | None, types: EventTypes) -> Found:
         )
     if files:
         return _find_named(place, files)
-    if place.is_dir():
-        return _assign(place, [_typed(entry, types) for entry in _folder_entries(place)])
-    entries = _file_entries(place)
-    if len(entries) == 1:  # whatever its name: it was asked for
+    is_folder = place.is_dir()
+    entries = _folder_entries(place, columns) if is_folder else _file_entries(place, columns)
+    if len(entries) == 1 and not is_folder:  # whatever its name: it was asked for
         return Found({"events": [*entries[0].partitions]})
-    return _assign(place, [_typed(entry, types) for entry in entries])
+    return _assign(place, [_typed(entry, types) for entry in entries], columns)
 
 
 def _typed(entry: _Entry, types: EventTypes) -> _Entry:
@@ -196,7 +206,7 @@ def _is_visible(path: Path) -> bool:
     return path.name[0] not in "._~"
 
 
-def _folder_entries(folder: Path) -> list[_Entry]:
+def _folder_entries(folder: Path, columns: Columns) -> list[_Entry]:
     """List the candidates in a folder; a folder that holds one folder alone is looked into."""
     paths = [path for path in sorted(folder.iterdir()) if _is_visible(path)]
     folders = [path for path in paths if path.is_dir()]
@@ -207,9 +217,9 @@ def _folder_entries(folder: Path) -> list[_Entry]:
         if path.is_dir():
             entries += _subfolder_entries(path)
         elif suffix_of(path):
-            entries += _file_entries(path)
+            entries += _file_entries(path, columns)
     if len(paths) == len(folders) == 1 and not any(entry.table for entry in entries):
-        inner = _folder_entries(folders[0])
+        inner = _folder_entries(folders[0], columns)
         if not entries or any(entry.table for entry in inner):
             return inner
     return entries
@@ -243,7 +253,7 @@ def _files_below(folder: Path, inside: str = "") -> Iterator[Partition]:
             yield Partition(path, name, folder_columns=columns)
 
 
-def _file_entries(path: Path) -> list[_Entry]:
+def _file_entries(path: Path, columns: Columns) -> list[_Entry]:
     """Take a file as one candidate, a workbook with several sheets as several."""
     stem = _stem(path)
     table = table_of_name(stem) or RECBOLE_TABLES.get(suffix_of(path), "")
@@ -260,7 +270,7 @@ def _file_entries(path: Path) -> list[_Entry]:
         entries.append(_Entry(partition.name, sheet, table_of_name(sheet), [partition]))
     if any(entry.table for entry in entries) or not table:
         return entries
-    fitting = [entry for entry in entries if _fits(entry, table)] or entries
+    fitting = [entry for entry in entries if _fits(entry, table, columns)] or entries
     return [_Entry(entry.title, entry.stem, table, entry.partitions) for entry in fitting]
 
 
@@ -272,35 +282,53 @@ def _sheets(path: Path) -> list[str]:
         return []
 
 
-def _assign(place: Path, entries: Sequence[_Entry]) -> Found:
+def _assign(place: Path, entries: Sequence[_Entry], columns: Columns) -> Found:
     """Give each table its candidates; those without a table's name may be the events."""
     notes: list[str] = []
     partitions: dict[str, list[Partition | pd.DataFrame]] = {}
+    entries = _with_files_of_types(entries, columns)
     for table in SCHEMAS:
         named = [entry for entry in entries if entry.table == table]
         if named:
-            partitions[table] = _parts(place, table, named, notes)
+            partitions[table] = _parts(place, table, named, columns, notes)
     unnamed = [entry for entry in entries if not entry.table]
     if "events" not in partitions:
-        events = _events_among(place, unnamed, is_alone=not partitions)
-        partitions["events"] = _parts(place, "events", events, notes)
-        taken = {entry.title for entry in events}
-        unnamed = [entry for entry in unnamed if entry.title not in taken]
+        events = _events_among(place, unnamed, columns, is_alone=not partitions)
+        partitions["events"] = _parts(place, "events", events, columns, notes)
+        titles = [entry.title for entry in events]
+        unnamed = [entry for entry in unnamed if entry.title not in titles]
         if partitions.keys() - {"events"}:
-            notes.append(
-                f"events: {listed(entry.title for entry in events)} are taken as the events"
-            )
+            notes.append(f"events: {listed(titles)} are taken as the events")
     if unnamed:
-        titles = listed(entry.title for entry in unnamed)
+        unused = listed(entry.title for entry in unnamed)
         notes.append(
-            f"not used: {titles}; no table has such a name (mapping.files says which file is which)"
+            f"not used: {unused}; no table has such a name (mapping.files says which file is which)"
         )
     in_order = {table: partitions[table] for table in SCHEMAS if table in partitions}
     return Found(in_order, tuple(notes))
 
 
+def _with_files_of_types(entries: Sequence[_Entry], columns: Columns) -> list[_Entry]:
+    """Take files such as 观看.csv and 点赞.csv together, though the first also names the events."""
+    named = [entry for entry in entries if entry.table == "events"]
+    is_said = any(entry.is_of_one_type for entry in named)
+    if not named or is_said or not all(meaning_of_word(entry.stem) for entry in named):
+        return [*entries]
+    taken = []
+    for entry in entries:
+        is_candidate = not entry.table and meaning_of_word(entry.stem) is not None
+        is_other_type = is_candidate and _fits(entry, "events", columns)
+        taken.append(replace(entry, table="events") if is_other_type else entry)
+    of_events = [entry for entry in taken if entry.table == "events"]
+    if len(of_events) == len(named):
+        return taken
+    return [
+        replace(entry, is_of_one_type=True) if entry.table == "events" else entry for entry in taken
+    ]
+
+
 def _parts(
-    place: Path, table: str, entries: Sequence[_Entry], notes: list[str]
+    place: Path, table: str, entries: Sequence[_Entry], columns: Columns, notes: list[str]
 ) -> list[Partition | pd.DataFrame]:
     """Take the candidates of a table together where they are its parts, and note that."""
     titles = [entry.title for entry in entries]
@@ -310,7 +338,7 @@ def _parts(
                 f"{place}: {table} is there twice, as {listed(titles)}; keep one, or say which to "
                 f"read with mapping.files, such as {{{table}: [{titles[0]}]}}"
             )
-        _refuse_other_headers(place, table, entries)
+        _refuse_other_headers(place, table, entries, columns)
         notes.append(f"{table}: {listed(titles)} are read as parts of one table")
     return [partition for entry in entries for partition in entry.partitions]
 
@@ -322,35 +350,46 @@ def _are_numbered(entries: Sequence[_Entry]) -> bool:
     return len(stems) == len(entries) and len(letters) == 1
 
 
-def _refuse_other_headers(place: Path, table: str, entries: Sequence[_Entry]) -> None:
-    first = read_header(entries[0].partitions[0])
+def _refuse_other_headers(
+    place: Path, table: str, entries: Sequence[_Entry], columns: Columns
+) -> None:
+    """Refuse parts of unlike columns; in JSON a name that no row has is not written at all."""
+    names = columns.get(table, {})
+    first = entries[0].partitions[0]
+    header_of_first = read_header(first, names)
     for entry in entries[1:]:
-        header = read_header(entry.partitions[0])
-        if {*header} != {*first}:
+        partition = entry.partitions[0]
+        header = read_header(partition, names)
+        are_json = suffix_of(first.path) in JSON and suffix_of(partition.path) in JSON
+        differing = {*header} ^ {*header_of_first}
+        if any(differing) and not are_json:  # a column without a name is none
             raise ValueError(
                 f"{place}: {entries[0].title} and {entry.title} look like parts of {table}, but "
-                f"their columns differ ({listed(first)}; {listed(header)}); say which to read "
-                f"with mapping.files, such as {{{table}: [{entries[0].title}]}}"
+                f"their columns differ ({listed(header_of_first)}; {listed(header)}); say which to "
+                f"read with mapping.files, such as {{{table}: [{entries[0].title}]}}"
             )
 
 
-def _fits(entry: _Entry, table: str) -> bool:
+def _fits(entry: _Entry, table: str, columns: Columns) -> bool:
     """Whether the header of a candidate has what the table requires."""
     partition = entry.partitions[0]
+    renames = columns.get(table, {})
     try:
-        name_columns(table, partition.name, read_header(partition))
+        name_columns(table, partition.name, read_header(partition, renames), renames=renames)
     except ValueError:
         return False
     return True
 
 
-def _events_among(place: Path, entries: Sequence[_Entry], *, is_alone: bool) -> list[_Entry]:
+def _events_among(
+    place: Path, entries: Sequence[_Entry], columns: Columns, *, is_alone: bool
+) -> list[_Entry]:
     """Choose the events among candidates that are named after no table.
 
     Where no table is named either, a single candidate, or numbered ones, need not fit: reading
     them says what their header lacks.
     """
-    fitting = [entry for entry in entries if _fits(entry, "events")]
+    fitting = [entry for entry in entries if _fits(entry, "events", columns)]
     candidates = fitting or [*entries]
     if len(fitting) > 1 and all(meaning_of_word(entry.stem) for entry in fitting):
         return [replace(entry, is_of_one_type=True) for entry in fitting]
@@ -372,9 +411,11 @@ def _without_events(
     titles = [entry.title for entry in entries]
     if len(fitting) < 2:
         largest = max(entries, key=_size).title
+        file = Path(largest)
+        suffix = file.name.removeprefix(_stem(file))
         return NotUnderstoodError(
             f"{place} holds no events; found {listed(titles)}",
-            f"name the behaviour log events{Path(largest).suffix}, or set mapping.files, such as "
+            f"name the behaviour log events{suffix}, or set mapping.files, such as "
             f"{{events: [{largest}]}}",
         )
     names = [entry.title for entry in fitting]
@@ -463,13 +504,14 @@ def tables_of(
     folder: str | Path | None,
     files: Files | None = None,
     types: EventTypes | None = None,
+    columns: Columns | None = None,
 ) -> set[str]:
     """Return the tables that a data set has, or without a folder those that it may have.
 
     A data set that is not among the public ones of this package may have every table.
     """
     if dataset == "tables" and folder is not None:
-        return set(find_files(folder, files, types))
+        return set(find_files(folder, files, types, columns))
     return public.TABLES.get(dataset, set(SCHEMAS))
 
 
@@ -478,9 +520,10 @@ def files_of(
     folder: str | Path | None,
     files: Files | None = None,
     types: EventTypes | None = None,
+    columns: Columns | None = None,
 ) -> list[Path]:
     """Return the files of the user's own tables; none of a public data set or an absent folder."""
     if dataset != "tables" or not folder or not Path(folder).exists():
         return []
-    found = find_files(folder, files, types)
+    found = find_files(folder, files, types, columns)
     return list(dict.fromkeys(path for paths in found.values() for path in paths))

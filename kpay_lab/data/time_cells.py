@@ -51,10 +51,13 @@ EXCEL_ORIGIN = int(np.datetime64("1899-12-30", "us").astype(np.int64))
 DIGITS = r"^[0-9]+$"
 UNIX = r"^[0-9]+\.?[0-9]*$"
 # Every date that the calendar has in every year, so that Arrow reads all of them at once.
-CERTAIN_ISO = (
+_CERTAIN_DAY = (
     r"^[12][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
-    r"|(?:0[13578]|1[02])-31)(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?)?$"
+    r"|(?:0[13578]|1[02])-31)"
 )
+_CERTAIN_CLOCK = r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+CERTAIN_ISO = rf"{_CERTAIN_DAY}(?:{_CERTAIN_CLOCK})?$"
+CERTAIN_ZONED_ISO = rf"{_CERTAIN_DAY}{_CERTAIN_CLOCK}(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])$"
 COMPACT = (
     r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"
     r"(?:[T ]*(?P<hour>[0-9]{2}):?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})"
@@ -235,9 +238,9 @@ def _read_texts(texts: pa.Array, column: str) -> Found:
     is_written = as_numpy(tidied.is_valid())
     is_number = matches(tidied, PLAIN_NUMBER)
     problems = _read_plain_numbers(tidied, is_number, is_written, moments, column, notes)
-    is_certain = matches(tidied, CERTAIN_ISO)
-    _read_rows(tidied, is_certain, moments, _certain_iso)
-    _read_rows(tidied, is_written & ~is_number & ~is_certain, moments, _written_time)
+    _read_rows(tidied, matches(tidied, CERTAIN_ISO), moments, _certain_iso)
+    _read_rows(tidied, matches(tidied, CERTAIN_ZONED_ISO), moments, _certain_zoned_iso)
+    _read_rows(tidied, is_written & ~is_number & ~moments.is_read, moments, _written_time)
     problems += _problems_of_unread(tidied, is_written & ~moments.is_read)
     return moments, problems, notes
 
@@ -373,6 +376,12 @@ def _certain_iso(texts: pa.Array) -> Moments:
     stamps = as_numpy(pc.cast(texts, pa.timestamp("us")).cast(pa.int64()))
     are_read = np.ones(len(texts), dtype=bool)
     return Moments(stamps, are_read, are_read)
+
+
+def _certain_zoned_iso(texts: pa.Array) -> Moments:
+    instants = as_numpy(pc.cast(texts, pa.timestamp("us", "UTC")).cast(pa.int64()))
+    are_read = np.ones(len(texts), dtype=bool)
+    return Moments(instants, are_read, ~are_read)
 
 
 def _compact_time(texts: pa.Array) -> Moments:

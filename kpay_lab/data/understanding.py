@@ -116,7 +116,7 @@ def _refusal(tables: Tables, rejected: Rejected, max_rejected: float) -> str:
 def _understood_tables(
     source: str | Path, mapping: LogMapping, tables: Tables, rejected: Rejected
 ) -> Iterator[UnderstoodTable]:
-    found = find_partitions(source, mapping.files, mapping.event_types).partitions
+    found = find_partitions(source, mapping.files, mapping.event_types, mapping.columns).partitions
     frames = tables.present()
     for count in rejected.counts.to_dict("records"):
         table = str(count["table"])

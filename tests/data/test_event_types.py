@@ -137,3 +137,14 @@ def test_columns_given_a_meaning_for_events_are_understood_in_their_orders(tmp_p
     names = {"wer": "user_id", "was": "item_id", "wann": "timestamp"}
     log = open_log(path, mapping={"columns": {"events": names}})
     assert log.tables.orders[["user_id", "item_id", "amount"]].values.tolist() == [["u", "i", 9.0]]
+
+
+@pytest.mark.parametrize("name", ["行为时间", "event_time", "操作时间", "timestamp"])
+def test_what_names_the_time_of_events_names_that_of_their_orders(tmp_path, name):
+    path = tmp_path / "log.csv"
+    path.write_text(
+        f"uid,课程,行为类型,{name}\nu,i,观看,2023-01-01\nu,i,购买,2023-01-02\nu,i,曝光,2023-01-02\n"
+    )
+    tables = open_log(path).tables
+    assert tables.orders["timestamp"].dt.day.tolist() == [2]
+    assert tables.exposures["timestamp"].dt.day.tolist() == [2]

@@ -1,5 +1,6 @@
 """Names of columns as people write them: understood, or refused with the line to write."""
 
+import pandas as pd
 import pytest
 
 from kpay_lab import columns as c
@@ -11,6 +12,7 @@ from kpay_lab.data.headers import (
     name_columns,
     units_of_columns,
 )
+from kpay_lab.data.reading import read_tables
 from kpay_lab.data.tables import SCHEMAS
 
 
@@ -82,10 +84,37 @@ def test_every_name_means_one_column_of_a_table():
         ("user,item,minutes_watched", {"watch_time": "minutes"}),
         ("user,item,时长小时数", {"duration": "hours"}),
         ("user,item,评分(分)", {}),
+        ("user,item,学习时长(天)", {"watch_time": "days"}),
     ],
 )
 def test_a_unit_in_a_name_is_read(header, units):
     assert units_of_columns("events", header.split(",")) == units
+
+
+@pytest.mark.parametrize(
+    ("name", "amount"),
+    [
+        ("实付金额(分)", 199.0),
+        ("amount_cents", 199.0),
+        ("金额（元）", 19_900),
+        ("金额(万元)", 1.99e8),
+    ],
+)
+def test_the_unit_of_money_is_read(name, amount):
+    orders = pd.DataFrame({"user_id": ["u"], "time": ["2026-01-05"], name: ["19900"]})
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["i"]})
+    tables, _ = read_tables({"events": events, "orders": orders})
+    assert tables.orders["amount"].tolist() == [amount]
+
+
+def test_a_unit_that_is_not_understood_is_noted():
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["i"], "观看时长(课时)": ["3"]})
+    tables, rejected = read_tables(events)
+    assert tables.events["watch_time"].tolist() == [3]
+    assert rejected.notes == (
+        "events: the unit of 观看时长(课时) is not understood, and its plain numbers count as "
+        "seconds; if they are not, write mapping: {units: {watch_time: minutes}} or another",
+    )
 
 
 def test_of_names_of_several_ranks_the_first_wins_and_the_others_are_not_used():

@@ -58,7 +58,7 @@ WRONG = [
     ({"event_types": {"colum": "a"}}, "mapping.event_types has no 'colum'; did you mean column?"),
     ({"headers": {"log.csv": "user_id"}}, "mapping.headers.log.csv is 'user_id'; write a name for"),
     ({"source_time_zone": "Asia/Shangai"}, "no time zone; did you mean Asia/Shanghai?"),
-    ({"units": {"watch_time": "weeks"}}, "it must be one of seconds, minutes, hours, ms"),
+    ({"units": {"watch_time": "weeks"}}, "it must be one of seconds, minutes, hours, days, ms"),
     ({"units": {"rating": "stars"}}, "mapping.units: 'rating' has no unit"),
     ({"currency": "yuan"}, "write a code of three letters, such as CNY"),
     ({"rating_scale": [5, 1]}, "mapping.rating_scale is [5, 1]; write its lowest and highest"),

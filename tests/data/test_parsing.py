@@ -725,3 +725,16 @@ def test_a_duration_in_any_form_reads_back_to_itself(seconds):
     ):
         parts = [{"h": t // 3600, "m": t // 60 % 60, "s": t % 60} for t in seconds]
         assert values(parse([form.format(**part) for part in parts], "duration")) == seconds
+
+
+@pytest.mark.parametrize("word", ["half", "一半", "about 50%"])
+def test_one_word_beside_shares_costs_no_other_cell(word):
+    parsed = parse_column(pa.array(["0.25", word, "1", "0.5"]), "progress")
+    assert parsed.values.fillna(-1).tolist() == [0.25, -1, 1, 0.5]
+    assert parsed.problems["row"].tolist() == [1]
+
+
+def test_kinds_of_items_are_read_in_two_languages():
+    words = ["课程", "Course", "短视频", "short video", "直播", "图书", "报告", "其他", "club", ""]
+    meant = ["course", "course", "short_video", "short_video", "live", "book", "report", "other"]
+    assert parse_column(pa.array(words), "kind").values.fillna("").tolist() == [*meant, "club", ""]

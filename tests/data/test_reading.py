@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpay_lab.data.checking import check_rows
-from kpay_lab.data.delimited import split_exactly, split_quickly, text_layout
+from kpay_lab.data.delimited import split_exactly, split_quickly, split_text, text_layout
 from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.parsing import parse_column
 from kpay_lab.data.reading import read_headers, read_tables
@@ -530,3 +530,12 @@ def test_a_column_without_any_value_is_as_good_as_absent(tmp_path):
     tables, rejected = read_tables(tmp_path)
     assert list(rejected.cells["column"]) == ["rating"] and "rating" not in tables.events
     assert rejected.notes[0].startswith("events: rating: 1 value was not understood")
+
+
+def test_the_rows_of_problems_are_numbers(tmp_path):
+    """As objects they are compared one by one with every row, which takes hours in a large log."""
+    text = "user_id,item_id,rating\nu,i,good\n,i,4\nu,i,5\n"
+    rows = split_text(text, "events.csv")
+    for partitions in ([rows], [split_text("user_id,item_id\nu,i\n", "events.csv")]):
+        checked = check_rows("events", partitions, {})
+        assert checked.problems["row"].dtype == checked.cells["row"].dtype == np.int64

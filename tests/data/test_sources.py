@@ -1,11 +1,14 @@
 """A source → which files, sheets and frames feed which table, and what is not used."""
 
+import gzip
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from kpay_lab.data.event_types import EventTypes
+from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.reading import read_headers, read_tables
 from kpay_lab.data.sources import files_of, find_files, find_partitions, tables_of
 from kpay_lab.data.splitting import split_file
@@ -253,3 +256,46 @@ def test_a_mapping_that_cannot_be_followed_is_an_error(tmp_path, files, message)
 def test_a_mapping_of_files_means_nothing_for_frames():
     with pytest.raises(ValueError, match=r"mapping.files names files, but the source is frames"):
         find_partitions(pd.DataFrame({"user_id": [1], "item_id": [2]}), {"events": ["a.csv"]})
+
+
+def test_files_of_types_are_one_log_though_one_has_the_name_of_a_table(tmp_path):
+    written(tmp_path, {"观看.csv": EVENTS, "点赞.csv": EVENTS, "orders.csv": ORDERS})
+    found = find_partitions(tmp_path)
+    assert names(found) == {"events": ["点赞.csv", "观看.csv"], "orders": ["orders.csv"]}
+    assert not any("not used" in note for note in found.notes)
+    assert read_tables(tmp_path)[0].events["like_count"].tolist() == [1, 0]
+
+
+def test_what_is_taken_as_the_events_is_not_said_to_be_unused(tmp_path):
+    written(tmp_path, {"click.csv": EVENTS, "like.csv": EVENTS, "orders.csv": ORDERS})
+    notes = find_partitions(tmp_path).notes
+    assert notes == ("events: click.csv, like.csv are taken as the events",)
+
+
+def test_the_days_of_a_json_log_may_lack_a_name_that_no_row_has(tmp_path):
+    full = '{"user_id": 1, "item_id": 2, "rating": 5}\n'
+    written(tmp_path, {"events_1.jsonl": full, "events_2.jsonl": '{"user_id": 1, "item_id": 3}\n'})
+    assert read_tables(tmp_path)[0].events["rating"].fillna(-1).tolist() == [5, -1]
+
+
+def test_the_events_are_found_by_what_a_mapping_says_of_their_columns(tmp_path):
+    written(tmp_path, {"a.csv": "wer,was\nu1,i1\n", "b.csv": "x\n1\n", "orders.csv": ORDERS})
+    mapping = LogMapping.of({"columns": {"events": {"wer": "user_id", "was": "item_id"}}})
+    tables, rejected = read_tables(tmp_path, mapping=mapping)
+    assert tables.events["user_id"].tolist() == ["u1"]
+    assert "events: a.csv are taken as the events" in rejected.notes
+    assert "events" in read_headers(tmp_path, mapping)[0]
+
+
+def test_the_name_that_is_asked_for_keeps_what_a_file_is(tmp_path):
+    written(tmp_path, {"a.csv": "x\n", "b.csv": "x\n"})
+    (tmp_path / "large.csv.gz").write_bytes(gzip.compress(b"x\n" * 50, mtime=0))
+    with pytest.raises(ValueError, match=r"name the behaviour log events.csv.gz, or set"):
+        find_partitions(tmp_path)
+
+
+def test_parts_may_differ_in_a_column_without_a_name(tmp_path):
+    """A separator at the end of each line, or the row numbers of a frame."""
+    written(tmp_path, {"events_1.csv": EVENTS, "events_2.csv": "user_id,item_id,\nu2,i1,\n"})
+    written(tmp_path, {"events_3.csv": ",user_id,item_id\n0,u3,i1\n"})
+    assert read_tables(tmp_path)[0].events["user_id"].tolist() == ["u1", "u2", "u3"]

@@ -179,6 +179,14 @@ def test_known_chinese_names_or_common_letters_prove_the_guess(tmp_path):
     assert columns(rows)["备注"] == ["很好的课程"]
 
 
+def test_signs_of_money_do_not_hide_the_guess(tmp_path):
+    """In GB18030 the narrow sign has four bytes, which no other encoding has."""
+    text = "user_id,timestamp,amount\n" + "u1,2023-01-05,¥9.90\n" * 9 + "合计,,¥89.10\n"
+    path = tmp_path / "orders.csv"
+    path.write_bytes(text.encode("gb18030"))
+    assert split_file(path).cells[2][0].as_py() == "¥9.90"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 def test_a_damaged_letter_is_named_by_its_byte_and_line(tmp_path, encoding):
     raw = (CHINESE * 50).encode(encoding)
