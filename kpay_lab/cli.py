@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from kpay_lab import __version__
 from kpay_lab.checks import DOMAIN
+from kpay_lab.columns import ITEM_KINDS
 from kpay_lab.report.console import prepare_streams, say, silence
 from kpay_lab.report.files import write_text
 from kpay_lab.report.params import Notebook, find_notebook
@@ -325,6 +326,13 @@ def simulate(folder: Path, field: str, users: int, items: int, days: int, seed: 
 @click.option("--reviewed-only", is_flag=True, help="Leave out items not marked as reviewed.")
 @click.option("--verified-only", is_flag=True, help="Leave out items of unverified authors.")
 @click.option("--min-rating", type=float, help="Leave out items with a lower mean rating.")
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(ITEM_KINDS),
+    multiple=True,
+    help="Kind of item to list, once or more; by default the kinds with a price.",
+)
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
 def recommend(
     data: Path,

@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral, Number, Real
@@ -31,7 +31,7 @@ from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
-from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.interest.weighting import MARKS, default_weighting, interest_matrix
 from kpay_lab.recommend.base import Explains, Recommender, Training
 from kpay_lab.recommend.choose import build_model, choose_models
 from kpay_lab.recommend.lists import (
@@ -129,13 +129,26 @@ def open_log(
         if faults or not isinstance(source, str | Path):  # a source without a path is a fault too
             raise ValueError("\n".join(faults))
         totals = read_totals(source, beyond_memory, gate)
-        return gate.admit(totals)
+        return _with_word_on_marks(gate.admit(totals))
     if source is None and dataset in ("tables", "simulated"):
         source = WorldSpec()
     data = simulate(source).tables if isinstance(source, WorldSpec) else source
     file_format = "tables" if dataset == "simulated" else dataset
     log = read_log(data, file_format, meant)
-    return gate.admit(log)
+    return _with_word_on_marks(gate.admit(log))
+
+
+def _with_word_on_marks(log: Log) -> Log:
+    """Note where marks are the only signs of interest, so that no view counts more than another."""
+    events = log.tables.events
+    marks = [column for column in MARKS if column in events]
+    if not marks or default_weighting(events) != "binary":
+        return log
+    note = (
+        f"the only signs of interest are marks ({', '.join(marks)}), which most views lack; "
+        "every pair that met counts alike (weighting binary) unless another weighting is asked for"
+    )
+    return replace(log, notes=(*log.notes, note))
 
 
 def refuse_mistaken_source(source: Any, dataset: str) -> None:
@@ -484,6 +497,7 @@ def compare(
     models: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = (),
     *,
     split: str = "auto",
+    candidate_kinds: Sequence[str] = (),
     ks: Sequence[int] = (10,),
     n_resamples: int = 2000,
     seed: int = 0,
@@ -501,6 +515,9 @@ def compare(
     split : str
         How the log is split: ``auto`` takes ``time`` where times are known, else
         ``random_per_user``; see `evaluate.parts.rows_to_train` for the others.
+    candidate_kinds : sequence of str
+        Kinds of items that may be recommended; where none is named, those with a price, else
+        all.
     ks : sequence of int
         Lengths of the lists.
     n_resamples : int
@@ -526,7 +543,13 @@ def compare(
         build_model(name, settings_of_model)
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
-    train_and_test = make_split(log.tables, interest_matrix, how=kind_of_split, cut=cut)
+    train_and_test = make_split(
+        log.tables,
+        interest_matrix,
+        how=kind_of_split,
+        cut=cut,
+        candidate_kinds=candidate_kinds,
+    )
     usable, left_out = choose_models(settings, train_and_test.train)
     measured = evaluation.compare(usable, train_and_test, ks, on_progress=on_progress)
     # Two generators, so that the draws of the one do not depend on how many the other makes.

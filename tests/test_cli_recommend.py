@@ -53,6 +53,14 @@ def test_lists_are_complete_and_new_to_the_user(log, recommend, tmp_path, small_
     assert (lists["why"] != "").mean() > 0.9
 
 
+def test_kinds_without_a_price_are_listed_on_request(log, recommend, tmp_path, small_world):
+    output = tmp_path / "lists.csv"
+    said = recommend("--data", log, "--model", "popularity", "--kind", "live", "-o", output)
+    assert said[0] == 0
+    kinds = small_world[0].items.set_index("item_id")["kind"]
+    assert set(pd.read_csv(output, dtype=str)["item_id"].map(kinds)) == {"live"}
+
+
 def test_a_cold_user_gets_the_most_popular_items(log, recommend, tmp_path, small_world):
     output = tmp_path / "lists.csv"
     assert recommend("--data", log, "--k", 2, "-o", output)[0] == 0

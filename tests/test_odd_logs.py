@@ -1,5 +1,6 @@
 """A default run is never red on an ordinary log: small odd logs through every notebook."""
 
+import re
 from itertools import product
 from typing import Any
 
@@ -98,6 +99,27 @@ def test_watch_times_of_zero_count_as_having_met(run):
     found = run("04_model_comparison", "one_user_of_zeros")
     lifts = [value for key, value in found.metrics.items() if "popularity_lift" in key]
     assert len(lifts) > 5 and all(-1 <= lift < 10 for lift in lifts)
+
+
+def test_a_model_that_was_not_asked_for_is_never_built(tmp_path):
+    """Neither to teach a formula nor to measure others against it."""
+    folder = write(LOGS["shop"](), tmp_path / "shop")
+    asked = {"dataset": "tables", "data_dir": str(folder), "min_events": 1, "n_resamples": 100}
+    found = run_warm("04_model_comparison", tmp_path, models={"baseline": {}}, **asked)
+    check(found)
+    others = re.compile(r"\b(random|content|blend|ease)\b")
+    assert [key for key in found.metrics if others.search(key) and "split" not in key] == []
+    assert "ease is not among the models of this run" in found.printed
+
+
+def test_the_kinds_to_recommend_are_a_parameter(tmp_path):
+    """A shop that sells books alone may still recommend what leads to them."""
+    folder = write(LOGS["prices_on_one_kind"](), tmp_path / "shop")
+    asked = {"dataset": "tables", "data_dir": str(folder), "min_events": 1, "n_resamples": 100}
+    asked |= {"models": {"baseline": {}}, "candidate_kinds": ["live", "short_video"]}
+    found = run_warm("04_model_comparison", tmp_path, **asked)
+    check(found)
+    assert "Only items of the chosen kinds are recommended: live, short_video" in found.printed
 
 
 def test_a_log_of_zeros_says_that_nobody_shows_interest(run):

@@ -348,3 +348,11 @@ def test_lists_that_make_no_sense_are_refused(lists, relevant, message):
     with pytest.raises(ValueError) as raised:
         kp.evaluate_lists(lists, relevant, ks=[2])
     assert message in str(raised.value)
+
+
+def test_a_log_of_marks_only_says_that_all_pairs_count_alike():
+    views = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "like_count": [0, 1]})
+    (note,) = kp.open_log(views).notes
+    assert "like_count" in note and "binary" in note
+    assert kp.open_log(views.assign(watch_time=9.0)).notes == ()
+    assert kp.open_log(views.drop(columns="like_count")).notes == ()

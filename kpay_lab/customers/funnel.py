@@ -25,6 +25,8 @@ BY = ("kind", "host", "category", "hour")
 def funnel_pairs(tables: Tables) -> pd.DataFrame:
     """Follow each (user, item) pair from its first exposure, or first event where none is logged.
 
+    Events without a time are left out.
+
     Returns
     -------
     DataFrame
@@ -41,6 +43,7 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
     """
     if "timestamp" not in tables.events:
         raise ValueError("a funnel needs events.timestamp; this log has no times")
+    tables = tables.timed()
     events = tables.events
     contacts = events if tables.exposures is None else tables.exposures
     by_pair = contacts.groupby(["user_id", "item_id"], sort=False)
@@ -141,17 +144,18 @@ def retention(tables: Tables, *, days: int = 7) -> pd.DataFrame:
     """Share of each cohort that is active again n periods after its first.
 
     A cohort is the users whose first event lies in the same period of ``days`` days. Periods
-    that the log does not cover whole are NaN.
+    that the log does not cover whole are NaN. Events without a time are left out.
 
     Returns
     -------
     DataFrame
         Index: start of the cohort; column ``users``, then one column a period from 0.
     """
-    times = tables.events["timestamp"]
+    events = tables.timed().events
+    times = events["timestamp"]
     start = times.min().floor("D")
     period = pd.Timedelta(days=days)
-    active = pd.DataFrame({"user_id": tables.events["user_id"]})
+    active = pd.DataFrame({"user_id": events["user_id"]})
     active["period"] = (times - start) // period
     active = active.drop_duplicates()
     active["cohort"] = active.groupby("user_id")["period"].transform("min")

@@ -49,6 +49,8 @@ def make_dataset(
 ) -> PurchaseData:
     """Build features from before the cut and labels from (cut + gap, cut + gap + horizon].
 
+    Rows without a time are left out.
+
     Parameters
     ----------
     unit : {"course", "exposure"}
@@ -63,6 +65,7 @@ def make_dataset(
     ValueError
         If the window leaves the log.
     """
+    tables = tables.timed()
     log = _log(tables, unit)
     first, last = tables.span()
     start = cut + gap

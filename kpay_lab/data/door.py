@@ -166,7 +166,7 @@ class Gate:
         log = _with_consent(log)
         log = self._inside_window(log)
         self._refuse_small(log)
-        return _with_word_on_units(_with_durations(log))
+        return _with_word_on_units(_with_durations(_with_word_on_times(log)))
 
     def _refuse_broken(self, log: Log) -> None:
         for count in log.rejected.counts.itertuples():  # one row a table
@@ -290,6 +290,21 @@ def _with_durations(log: Log) -> Log:
     filled = events.assign(duration=of_event.fillna(of_item))
     note = f"{n_filled:,} events without a duration have that of their item"
     return _with_note(log, log.tables.with_events(filled), note)
+
+
+def _with_word_on_times(log: Log) -> Log:
+    """Note how many events have no time, where others have one."""
+    events = log.tables.events
+    if "timestamp" not in events:
+        return log
+    n_untimed = int(events["timestamp"].isna().sum())
+    if n_untimed in (0, len(events)):
+        return log
+    note = (
+        f"{n_untimed:,} of {len(events):,} events have no time; they stay out of what needs one "
+        "(the split in time, funnel, sessions, retention)"
+    )
+    return _with_note(log, log.tables, note)
 
 
 def _with_word_on_units(log: Log) -> Log:

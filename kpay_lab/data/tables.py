@@ -152,6 +152,23 @@ class Tables:
         }
         return replace(self, **later)
 
+    def timed(self) -> "Tables":
+        """Return the tables without the rows of which nobody knows when; rows keep their labels.
+
+        Users and items stay whole. What orders a log in time looks at these tables alone.
+
+        >>> moments = pd.to_datetime(["2026-01-01", None], utc=True)
+        >>> log = pd.DataFrame({"user_id": "u", "item_id": list("ab"), "timestamp": moments})
+        >>> Tables(log).timed().events["item_id"].tolist()
+        ['a']
+        """
+        timed = {
+            name: frame[frame["timestamp"].notna()]
+            for name, frame in self.present().items()
+            if "timestamp" in frame
+        }
+        return replace(self, **timed)
+
     def span(self) -> tuple[pd.Timestamp, pd.Timestamp]:
         """Return the first and the last moment of the events; without times a ValueError."""
         self._need_times()

@@ -209,6 +209,7 @@ def protocol_gap(
     *,
     hows: Sequence[str] = ("random_per_user", "leave_last_out", "time"),
     k: int = 10,
+    candidate_kinds: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Measure the mean NDCG of models under several kinds of split.
 
@@ -218,6 +219,8 @@ def protocol_gap(
         The kinds of split, see `make_split`.
     k : int
         Length of the lists.
+    candidate_kinds : sequence of str
+        Kinds that may be recommended, see `make_split`.
 
     Returns
     -------
@@ -229,7 +232,7 @@ def protocol_gap(
     parts = []
     for how in hows:
         try:
-            split = make_split(tables, interest_of, how=how)
+            split = make_split(tables, interest_of, how=how, candidate_kinds=candidate_kinds)
         except TooLittleError:
             continue
         compared = compare(models, split, [k])

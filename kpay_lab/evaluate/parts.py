@@ -9,26 +9,33 @@ from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
+NEED_TIMES = ("time", "leave_last_out")
 SPLITS = ("time", "leave_last_out", "random_rows", *BY_KEY, "given")
 LEGACY_SEED = 42  # of NumPy's legacy generator, which drew the splits of Microsoft Recommenders
 
 
-def default_split(tables: Tables) -> str:
-    """Return ``time`` where every event has a time stamp and not all the same, else by chance.
+def default_split(tables: Tables, most_untimed: float = 0.05) -> str:
+    """Return ``time`` where events have times and not all the same, else ``random_per_user``.
 
-    By chance is ``random_per_user``.
+    Parameters
+    ----------
+    most_untimed : float
+        Largest share of events without a time, 0 to 1, with which the split is still ``time``;
+        these events then stay out of it.
     """
-    events = tables.events
-    if not _all_timed(events):
+    if "timestamp" not in tables.events:
         return "random_per_user"
-    times = events["timestamp"]
-    return "time" if times.min() < times.max() else "random_per_user"
+    times = tables.events["timestamp"]
+    mostly_timed = times.isna().mean() <= most_untimed
+    return "time" if mostly_timed and times.min() < times.max() else "random_per_user"
 
 
 def split_tables(
     tables: Tables, how: str, train_share: float | None = None, cut: pd.Timestamp | None = None
 ) -> tuple[Tables, pd.DataFrame, pd.Timestamp | None]:
     """Split the tables by `rows_to_train`, their events numbered from 0; raise on a leak.
+
+    An event without a time is in neither part of a split that needs times.
 
     Returns
     -------
@@ -42,6 +49,9 @@ def split_tables(
     """
     events = tables.events.reset_index(drop=True)
     tables = tables.with_events(events)
+    if how in NEED_TIMES:
+        tables = tables.timed()
+        events = tables.events
     in_train, cut = rows_to_train(events, how, train_share, cut)
     test_events = events[~in_train]
     if cut is None:
@@ -178,10 +188,13 @@ def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | N
 def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> float | None:
     """Share of training events later than a test event, mean over test events.
 
-    0 for a split by time; None without time stamps. A model trained on the future of what
-    it must predict scores better than it ever will in use (Ji et al. 2023).
+    0 for a split by time; None without time stamps. Events without one are left out. A model
+    trained on the future of what it must predict scores better than it ever will in use
+    (Ji et al. 2023).
     """
-    if not _all_timed(train_events):
+    train_events = Tables(train_events).timed().events
+    test_events = Tables(test_events).timed().events
+    if "timestamp" not in train_events or train_events.empty or test_events.empty:
         return None
     train_times = np.sort(event_times(train_events))
     test_times = event_times(test_events)
@@ -190,16 +203,13 @@ def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> flo
     return float(1 - share_not_later.mean())
 
 
-def _all_timed(events: pd.DataFrame) -> bool:
-    """Whether every event has a time stamp."""
-    return "timestamp" in events and bool(events["timestamp"].notna().all())
-
-
 def event_times(events: pd.DataFrame) -> np.ndarray:
     """Return the events' times as datetime64[us] in UTC; raise where one is missing."""
     if "timestamp" not in events:
         raise ValueError("events have no timestamp; choose how='random_per_user'")
     times = events["timestamp"]
+    if times.isna().all():
+        raise ValueError("no event has a time; choose how='random_per_user'")
     missing = times.isna().sum()
     if missing:
         raise ValueError(f"{missing} events have no timestamp; drop them or split at random")

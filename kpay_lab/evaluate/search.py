@@ -47,7 +47,12 @@ def search(
     if tables is None:
         raise ValueError("search needs the training tables; make the split with make_split")
     try:
-        validation = make_split(tables, interest_of, how=default_split(tables))
+        validation = make_split(
+            tables,
+            interest_of,
+            how=default_split(tables),
+            candidate_kinds=split.candidate_kinds,
+        )
     except TooLittleError:
         return pd.DataFrame(columns=[*space, "value", "seconds"])
     n_settings = _count_settings(space)

@@ -13,7 +13,7 @@ from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.parts import global_leakage, split_tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training, trained_items
-from kpay_lab.recommend.candidates import candidate_items
+from kpay_lab.recommend.candidates import candidate_items, recommended_kinds, rule_on_kinds
 
 InterestOf = Callable[[Tables], InterestMatrix]
 CHOICES = {
@@ -50,7 +50,7 @@ class Split:
         withheld from the lists.
     test_events : DataFrame
         The events held back.
-    how, relevant : str
+    how, relevant, candidate_kinds
         As they were given to `make_split`.
     cut : Timestamp or None
         The moment between the two parts, where there is one.
@@ -66,6 +66,7 @@ class Split:
     test_events: pd.DataFrame
     how: str
     relevant: str
+    candidate_kinds: Sequence[str]
     cut: pd.Timestamp | None
     already_seen: int
     unreachable: int
@@ -136,6 +137,10 @@ class Split:
             f"The test part names {count['cold_users']:,} cold users and "
             f"{count['cold_items']:,} cold items.",
         ]
+        tables = self.train.tables
+        rule = "" if tables is None else rule_on_kinds(tables, self.candidate_kinds)
+        if rule:
+            lines.append(f"{rule.capitalize()}.")
         if self.cut is not None:
             lines.append(f"Nothing at or after {self.cut:%Y-%m-%d %H:%M} UTC was learned from.")
             return lines
@@ -157,7 +162,7 @@ def make_split(
     cut: pd.Timestamp | None = None,
     relevant: str = "any",
     threshold: float = 0.5,
-    candidate_kinds: Sequence[str] | None = None,
+    candidate_kinds: Sequence[str] = (),
     cold_users: bool = False,
     cold_items: str = "drop",
 ) -> Split:
@@ -171,8 +176,8 @@ def make_split(
         See `parts.rows_to_train`.
     relevant : {"any", "interest", "purchase"}
         Any test event; test-part interest above ``threshold``; an order after the cut.
-    candidate_kinds : sequence of str, optional
-        Kinds that may be recommended; by default those with a price, else all.
+    candidate_kinds : sequence of str
+        Kinds that may be recommended; where none is named, those with a price, else all.
     cold_users : bool
         Keep the relevant pairs of users without a training event.
     cold_items : {"drop", "count", "recommend"}
@@ -221,10 +226,10 @@ def make_split(
     already_seen = relevant_pairs.nnz - unseen.nnz
     unreachable = unseen.nnz - test.nnz
     if test.nnz == 0:
+        remedy = _remedy(train_tables, test_events, candidate_kinds)
         raise TooLittleError(
             f"nobody has anything to find: {already_seen} relevant pairs were seen in training, "
-            f"{unreachable} are of cold users or of no candidates; use a larger log or another "
-            "split"
+            f"{unreachable} are of cold users or of no candidates; {remedy}"
         )
     train_interest = _aligned(interest_of(train_tables), users, items)
     return Split(
@@ -235,10 +240,24 @@ def make_split(
         test_events=test_events,
         how=how,
         relevant=relevant,
+        candidate_kinds=candidate_kinds,
         cut=cut,
         already_seen=already_seen,
         unreachable=unreachable,
     )
+
+
+def _remedy(train: Tables, test_events: pd.DataFrame, candidate_kinds: Sequence[str]) -> str:
+    """Say what could give somebody something to find: other kinds of items, or more events."""
+    rule = rule_on_kinds(train, candidate_kinds)
+    if rule and train.items is not None:
+        kind_of_item = train.items.set_index("item_id")["kind"]
+        kinds_met = test_events["item_id"].map(kind_of_item).dropna()
+        allowed = recommended_kinds(train, candidate_kinds)
+        others = sorted(set(kinds_met) - set(allowed))
+        if others:
+            return f"{rule}; set candidate_kinds=[{', '.join(others)}]"
+    return "use a larger log or another split"
 
 
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:

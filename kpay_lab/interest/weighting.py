@@ -19,7 +19,9 @@ from kpay_lab.settings import Ranges, check_settings
 from kpay_lab.stats import ratio
 
 SIGNS = ("watch", "like", "comment", "progress", "rating", "purchase")
-SIGN_COLUMNS = ("watch_time", "like_count", "comment_count", "progress", "rating")  # of events
+MARKS = ("like_count", "comment_count")  # columns that say little where they are 0
+GRADED = ("watch_time", "progress", "rating")  # columns that tell more interest from less
+SIGN_COLUMNS = (*GRADED, *MARKS)
 WEIGHTINGS = ("auto", "interest", "binary", "counts", "rating", "bm25")
 
 
@@ -186,8 +188,7 @@ def interest_matrix(
     weighting : {"auto", "interest", "binary", "counts", "rating", "bm25"}
         ``interest`` is `interest_degree`; ``binary`` is 1 for every pair; ``counts`` is the
         number of events; ``rating`` is the sum of ratings; ``bm25`` is the BM25 weight of the
-        number of events (Robertson and Zaragoza, 2009). ``auto`` is ``interest`` where the log
-        has a sign of interest, else ``binary``.
+        number of events (Robertson and Zaragoza, 2009). ``auto`` is `default_weighting`.
     weights : InterestWeights, optional
         Used by ``interest``.
     half_life_days : float, optional
@@ -213,6 +214,28 @@ def interest_matrix(
 
         matrix = csr_array(bm25_weight(matrix.astype(np.float64)))
     return InterestMatrix(matrix, users, items)
+
+
+def default_weighting(log: pd.DataFrame) -> str:
+    """Return ``interest`` where a sign tells more interest from less, else ``binary``.
+
+    Marks alone (likes, comments) tell no such thing: nearly every view has none, and would be
+    an interest of 0.
+
+    Parameters
+    ----------
+    log : DataFrame
+        Events or their totals.
+
+    Examples
+    --------
+    >>> default_weighting(pd.DataFrame({"watch_time": [60.0, 5.0], "like_count": [0, 1]}))
+    'interest'
+    >>> default_weighting(pd.DataFrame({"like_count": [0, 1]}))
+    'binary'
+    """
+    is_graded = any(column in log and log[column].notna().any() for column in GRADED)
+    return "interest" if is_graded else "binary"
 
 
 def _with_cold_ids(event_ids: pd.Index, tables: Tables) -> pd.Index:
@@ -243,8 +266,7 @@ def _weigh(
     """Return one value a pair: float array of shape (n_pairs,)."""
     pairs = totals.pairs
     if weighting == "auto":
-        has_sign = any(column in pairs for column in SIGN_COLUMNS)
-        weighting = "interest" if has_sign else "binary"
+        weighting = default_weighting(pairs)
     if weighting == "interest":
         return interest_degree(totals, weights, bought)
     if weighting == "binary":

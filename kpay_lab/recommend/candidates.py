@@ -12,7 +12,7 @@ def candidate_items(
     tables: Tables,
     items: pd.Index,
     *,
-    kinds: Sequence[str] | None = None,
+    kinds: Sequence[str] = (),
     reviewed_only: bool = False,
     verified_only: bool = False,
     min_rating: float | None = None,
@@ -23,8 +23,8 @@ def candidate_items(
     ----------
     items : pandas.Index
         The item ids, in order of position.
-    kinds : sequence of str, optional
-        By default the kinds of which an item has a price (what can be sold), else all.
+    kinds : sequence of str
+        Where none is named, those that `recommended_kinds` gives.
     reviewed_only, verified_only : bool
         Leave out what is not ``reviewed``, or whose author is not ``author_verified``; a
         missing mark counts as no.
@@ -35,10 +35,8 @@ def candidate_items(
     catalogue = pd.DataFrame(index=items)
     if tables.items is not None:
         catalogue = tables.items.set_index("item_id").reindex(items)
-    if kinds is None and {"kind", "price"} <= set(catalogue):
-        has_price = catalogue["price"].notna()
-        kinds = catalogue.loc[has_price, "kind"].dropna().unique()
-    if kinds is not None and len(kinds):
+    kinds = recommended_kinds(tables, kinds)
+    if kinds:
         allowed &= _column(catalogue, "items", "kind").isin(kinds).to_numpy()
     if reviewed_only:
         allowed &= _is_marked(catalogue, "reviewed")
@@ -50,6 +48,39 @@ def candidate_items(
         too_low = means.reindex(items) < min_rating
         allowed &= ~too_low.to_numpy()
     return allowed
+
+
+def recommended_kinds(tables: Tables, kinds: Sequence[str] = ()) -> list[str]:
+    """Return the kinds of items that may be recommended; none named means items of every kind.
+
+    They are ``kinds`` where some are named, else those of which an item has a price: what can
+    be sold.
+    """
+    items = tables.items
+    if kinds or items is None or not {"kind", "price"} <= set(items):
+        return list(kinds)
+    has_price = items["price"].notna()
+    return list(items.loc[has_price, "kind"].dropna().unique())
+
+
+def rule_on_kinds(tables: Tables, kinds: Sequence[str] = ()) -> str:
+    """Say which kinds of items may be recommended; empty where items of every kind may.
+
+    >>> items = pd.DataFrame({"item_id": list("ab"), "kind": ["book", "live"]})
+    >>> items["price"] = [9.0, None]
+    >>> tables = Tables(pd.DataFrame({"user_id": ["u"], "item_id": ["a"]}), items)
+    >>> rule_on_kinds(tables)
+    'only items of kinds that have a price are recommended: book'
+    >>> rule_on_kinds(tables, kinds=["live"])
+    'only items of the chosen kinds are recommended: live'
+    """
+    allowed = recommended_kinds(tables, kinds)
+    if not allowed or tables.items is None or "kind" not in tables.items:
+        return ""
+    if set(tables.items["kind"].dropna()) <= set(allowed):
+        return ""
+    rule = "of the chosen kinds" if kinds else "of kinds that have a price"
+    return f"only items {rule} are recommended: {', '.join(allowed)}"
 
 
 def _is_marked(catalogue: pd.DataFrame, mark: str) -> np.ndarray:

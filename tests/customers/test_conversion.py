@@ -103,6 +103,17 @@ def test_an_item_that_no_catalogue_lists_sells_itself(watched_before):
     assert data.y.tolist() == [1, 0, 0]
 
 
+def test_an_event_without_a_time_is_in_no_feature_and_no_row(watched_before):
+    events = watched_before.events
+    untimed = events.tail(1).assign(item_id="other unlisted")
+    untimed["timestamp"] = pd.Series(pd.NaT, untimed.index, dtype="datetime64[us, UTC]")
+    more = watched_before.with_events(pd.concat([events, untimed], ignore_index=True))
+    usual = make_dataset(watched_before, START + 5 * DAY, 10 * DAY)
+    with_one = make_dataset(more, START + 5 * DAY, 10 * DAY)
+    pd.testing.assert_frame_equal(with_one.X, usual.X)
+    pd.testing.assert_frame_equal(with_one.rows, usual.rows)
+
+
 @pytest.mark.parametrize("gap", [0, 1])
 def test_the_future_changes_no_feature(small_world, gap):
     tables, _ = small_world

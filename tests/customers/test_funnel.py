@@ -110,3 +110,14 @@ def test_a_funnel_is_drawn_with_a_bar_a_step(small_world):
     ax = plot_funnel(steps)
     assert [bar.get_width() for bar in ax.patches] == steps["n"].tolist()
     assert ax.texts[3].get_text().endswith("% of watched")
+
+
+def test_an_event_without_a_time_is_in_no_step_and_in_no_cohort(shop):
+    timed = shop.events[["user_id", "item_id", "timestamp", "like_count"]]
+    untimed = timed.head(1).assign(user_id="y")
+    untimed["timestamp"] = pd.Series(pd.NaT, untimed.index, dtype="datetime64[us, UTC]")
+    events = pd.concat([timed, untimed], ignore_index=True)
+    with_times = Tables(timed, orders=shop.orders)
+    without_one = Tables(events, orders=shop.orders)
+    pd.testing.assert_frame_equal(funnel_pairs(without_one), funnel_pairs(with_times))
+    pd.testing.assert_frame_equal(retention(without_one), retention(with_times))

@@ -284,3 +284,14 @@ def test_another_shop_has_another_truth(shop):
         shop.truth.of(other)
     with pytest.raises(ValueError, match="users whom this simulation does not"):
         shop.truth.of(Log(Tables(IDS)))
+
+
+def test_events_without_a_time_are_counted_in_a_note(shop):
+    """They stay in the log, for what a person met; only what needs a time does without them."""
+    events = shop.tables.events
+    holes = events.assign(timestamp=events["timestamp"].where(events.index >= 3))
+    log = open_log(Tables(holes))
+    assert len(log.tables.events) == len(events)
+    assert any(note.startswith(f"3 of {len(events):,} events have no time") for note in log.notes)
+    for others in (events, events.drop(columns="timestamp")):
+        assert not any("no time" in note for note in open_log(Tables(others)).notes)

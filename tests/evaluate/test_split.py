@@ -151,8 +151,29 @@ def test_candidates_are_the_kinds_with_a_price_unless_named(timed):
     named = make_split(tables, binary, candidate_kinds=["live"])
     assert set(index[named.candidates]) == {"b"}
     assert labels(named) == {("w", "b")}
+    said = " ".join(by_price.describe())
+    assert "Only items of kinds that have a price are recommended: course" in said
+    assert "of kinds" not in " ".join(make_split(timed, binary).describe())
     with pytest.raises(ValueError, match="nobody has anything to find: 0 relevant pairs were seen"):
         make_split(tables, binary, candidate_kinds=["book"])
+
+
+def test_nobody_with_anything_to_find_names_the_rule_on_kinds(timed):
+    """Where only a kind that nobody turns to has a price, the remedy is in the message."""
+    kinds = ["other", "live", "course", "course", "course"]
+    prices = [99.0, np.nan, np.nan, np.nan, np.nan]
+    items = pd.DataFrame({"item_id": list("abcde"), "kind": kinds, "price": prices})
+    tables = Tables.validated(events=timed.events, items=items)
+    rule = "only items of kinds that have a price are recommended: other; set candidate_kinds="
+    with pytest.raises(TooLittleError, match=rule + r"\[course, live\]"):
+        make_split(tables, binary, cold_items="recommend")
+    chosen = "only items of the chosen kinds are recommended: book; set candidate_kinds="
+    with pytest.raises(TooLittleError, match=chosen):
+        make_split(tables, binary, candidate_kinds=["book"])
+    found = make_split(tables, binary, cold_items="recommend", candidate_kinds=["course", "live"])
+    assert len(found.users) > 0
+    with pytest.raises(TooLittleError, match=r"use a larger log or another split$"):
+        make_split(Tables(log([("u", "a"), ("w", "b"), ("u", "a")], range(3))), binary)
 
 
 def test_relevant_interest_needs_more_than_the_threshold(timed):
@@ -246,9 +267,6 @@ def test_times_are_asked_for_where_they_are_needed(timed):
     with pytest.raises(ValueError, match="no timestamp; choose how='random_per_user'"):
         make_split(bare, binary)
     assert make_split(bare, binary, how="random_per_user").leakage is None
-    holes = timed.events.assign(timestamp=timed.events["timestamp"].mask(timed.events.index == 2))
-    with pytest.raises(ValueError, match="1 events have no timestamp"):
-        make_split(Tables(holes), binary)
 
 
 @pytest.mark.parametrize("choice", [{"how": "k_fold"}, {"relevant": "all"}, {"cold_items": "no"}])
@@ -308,3 +326,21 @@ def test_a_log_that_cannot_be_parted_says_what_it_lacks(timed):
     last = timed.events.drop_duplicates("user_id", keep="last")
     with pytest.raises(TooLittleError, match="0 training and 2 test events"):
         make_split(Tables(last), binary, how="leave_last_out")
+
+
+def test_an_event_without_a_time_stays_out_of_a_split_in_time(timed):
+    """One time that nobody wrote down must not turn the whole split into one by chance."""
+    untimed = log([("u", "b")], [0])
+    untimed["timestamp"] = pd.Series(pd.NaT, untimed.index, dtype="datetime64[us, UTC]")
+    with_one_more = Tables(pd.concat([untimed, timed.events], ignore_index=True))
+    assert default_split(with_one_more, most_untimed=0.1) == "time"
+    assert default_split(with_one_more, most_untimed=0.05) == "random_per_user"
+    for how in ("time", "leave_last_out"):
+        train, test_events, _ = split_tables(with_one_more, how)
+        without, test_without, _ = split_tables(timed, how)
+        assert (train.events.index - 1).equals(without.events.index)
+        assert (test_events.index - 1).equals(test_without.index)
+    train, test_events, _ = split_tables(with_one_more, "random_per_user")
+    assert len(train.events) + len(test_events) == 11
+    with pytest.raises(ValueError, match="no event has a time; choose how='random_per_user'"):
+        split_tables(Tables(untimed), "time")

@@ -82,6 +82,19 @@ def test_auto_is_binary_where_the_log_holds_only_ids():
         interest_matrix(Tables(log), weighting="interest")
 
 
+@pytest.mark.parametrize("watch_time", [None, [np.nan, np.nan]])
+def test_auto_is_binary_where_marks_are_the_only_signs(watch_time):
+    """A view without a like is no lack of interest: the models would rank noise."""
+    log = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "like_count": [0, 1]})
+    if watch_time is not None:
+        log["watch_time"] = watch_time
+    assert interest_matrix(Tables(log)).values.toarray().tolist() == [[1.0, 1.0]]
+    graded = log.assign(watch_time=[10.0, 30.0])
+    assert interest_matrix(Tables(graded)).values.toarray()[0, 0] < 1
+    asked = interest_matrix(Tables(log), weighting="interest").values.toarray()
+    assert asked.tolist() == [[0.0, 0.5]]
+
+
 @pytest.mark.parametrize(
     ("weighting", "words"), [("rating", "no rating column"), ("magic", "choose one of auto")]
 )
