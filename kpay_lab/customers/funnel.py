@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.customers.features import INTERACTIONS
-from kpay_lab.data.derived import item_sold, orders_of_items
+from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import Interval, bootstrap_ratio
@@ -55,7 +55,8 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
         for name in ("kind", "host", "category"):
             if name in items:
                 pairs[name] = pairs["item_id"].map(items[name])
-    pairs["hour"] = pairs["first"].dt.hour
+    if not are_whole_days(contacts["timestamp"]):
+        pairs["hour"] = pairs["first"].dt.hour
     counts = events[[name for name in INTERACTIONS if name in events]]
     interacted = counts.fillna(0).sum(axis=1) > 0
     pairs["watched"] = _follows(pairs, "item_id", "first", events)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import item_sold, orders_of_items, watched_share
+from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items, watched_share
 from kpay_lab.data.money import has_amounts
 from kpay_lab.data.tables import Tables, TooLittleError
 
@@ -76,7 +76,8 @@ def make_dataset(
     window = log[in_window]
     if unit == "exposure":
         rows = window.rename(columns={"timestamp": "moment"}).reset_index(names="exposure")
-        rows["hour"] = rows["moment"].dt.hour
+        if not are_whole_days(log["timestamp"]):
+            rows["hour"] = rows["moment"].dt.hour
         rows["moment"] = rows["moment"] - gap
         y = rows["purchased"].to_numpy(dtype=int)
     else:
@@ -310,11 +311,12 @@ def _viewing(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
 def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
     """Log-lifts of the user's views by topic, kind and three-hour band, over an equal share.
 
-    Each level counts as viewed once more than it was.
+    Each level counts as viewed once more than it was. Whole days have no bands.
     """
     levels_by_name = {name: events[name] for name in ("category", "kind") if name in events}
     times = pd.to_datetime(events["moment"], unit="us")
-    levels_by_name["hour"] = times.dt.hour // 3 * 3
+    if not are_whole_days(times):
+        levels_by_name["hour"] = times.dt.hour // 3 * 3
     columns: Columns = {}
     for name, levels in levels_by_name.items():
         indicators = pd.get_dummies(levels, dtype=float).add_prefix(f"views by {name} ")
