@@ -11,12 +11,11 @@ from kpay_lab.data import Tables
 
 @pytest.fixture(scope="module", params=[0, 16])  # midnight in UTC, and in Shanghai
 def daily(request, small_world) -> Tables:
-    frames = {}
-    for name, frame in small_world.tables.present().items():
-        if "timestamp" in frame:
-            days = frame["timestamp"].dt.floor("D")
-            frame = frame.assign(timestamp=days + pd.Timedelta(hours=request.param))
-        frames[name] = frame
+    frames = small_world.tables.present()
+    midnight = pd.Timedelta(hours=request.param)
+    for name in ("events", "orders", "exposures"):
+        days = frames[name]["timestamp"].dt.floor("D")
+        frames[name] = frames[name].assign(timestamp=days + midnight)
     return Tables(**frames)
 
 
