@@ -134,6 +134,38 @@ def one_user_of_zeros() -> Tables:
     return Tables(events.assign(watch_time=events["watch_time"].mask(zeros, 0.0)))
 
 
+def ordinary_shop() -> Tables:
+    """Events and orders, as every shop has them: nobody logged what was shown, nor who anyone is.
+
+    200 people, of whom some buy what they never watched.
+    """
+    tables, _ = simulate(WorldSpec(n_users=200, n_items=40, n_days=60, seed=3))
+    columns = ["user_id", "item_id", "timestamp", "watch_time"]
+    orders = tables.orders[["user_id", "item_id", "timestamp", "amount"]]
+    elsewhere = orders.sample(20, random_state=1).assign(item_id="gift card")
+    return Tables(tables.events[columns], orders=pd.concat([orders, elsewhere], ignore_index=True))
+
+
+def subscription_shop() -> Tables:
+    """Nobody buys an item: everybody buys time, and nobody logged the price."""
+    tables = ordinary_shop()
+    return replace(tables, orders=tables.orders[["user_id", "timestamp"]])
+
+
+def no_amounts() -> Tables:
+    """The ordinary shop, whose orders do not say what was paid."""
+    tables = ordinary_shop()
+    return replace(tables, orders=tables.orders.drop(columns="amount"))
+
+
+def a_few_without_a_time() -> Tables:
+    """One event in a hundred of the ordinary shop has no time."""
+    tables = ordinary_shop()
+    events = tables.events
+    is_untimed = np.arange(len(events)) % 100 == 7
+    return tables.with_events(events.assign(timestamp=events["timestamp"].mask(is_untimed)))
+
+
 LOGS: dict[str, Callable[[], Tables]] = {
     log.__name__: log
     for log in (
@@ -154,6 +186,10 @@ LOGS: dict[str, Callable[[], Tables]] = {
         empty_columns,
         only_likes,
         one_user_of_zeros,
+        ordinary_shop,
+        subscription_shop,
+        no_amounts,
+        a_few_without_a_time,
     )
 }
 

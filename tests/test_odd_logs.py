@@ -24,11 +24,11 @@ LOOP = {"n_steps": 100, "n_seeds": 3, "loop_users": 40, "n_rounds": 1}
 NEED_ORDERS = {"05_sales_conversion", "06_experiments"}
 # Where a log is odd in what the notebook asks of it; `make test-all` runs every pair.
 TELLING = {
-    "01_data_exploration": "one_day one_item empty_columns",
+    "01_data_exploration": "one_day one_item empty_columns subscription_shop",
     "02_interest_matrix": "all_zeros one_visit_each no_times one_kind constant_columns",
     "03_user_portraits": "users_alike few_users one_visit_each",
     "04_model_comparison": "one_user_of_zeros only_likes users_alike one_item one_visit_each",
-    "05_sales_conversion": "few_users bare_tables no_prices",
+    "05_sales_conversion": "few_users bare_tables no_prices ordinary_shop no_amounts",
     "06_experiments": "few_users bare_tables prices_on_one_kind dates_without_hours",
 }
 QUICK = [(notebook, log) for notebook, logs in TELLING.items() for log in logs.split()]
@@ -124,6 +124,41 @@ def test_the_kinds_to_recommend_are_a_parameter(tmp_path):
 
 def test_a_log_of_zeros_says_that_nobody_shows_interest(run):
     assert "nobody shows any interest" in run("02_interest_matrix", "all_zeros").printed
+
+
+def test_an_ordinary_shop_gets_its_page_without_exposures(run):
+    """Events and orders are enough for who buys; what exposures alone tell is said to lack."""
+    found = run("05_sales_conversion", "ordinary_shop")
+    assert found.not_applicable == ""
+    assert "foretold: a purchase on each course met before" in found.printed
+    assert "funnel/shown" not in found.metrics and found.metrics["funnel/ordered"] > 0
+    people = [found.metrics[f"people/{step}"] for step in ("watched", "ordered", "ordered_again")]
+    assert people == sorted(people, reverse=True) and people[-1] > 0
+    assert found.metrics["orders/never_watched"] == 20
+    assert found.metrics["hours_to_first_order/median"] > 0
+    assert "exposures.treatment" in found.why["uplift/mean_observed"]
+    assert found.metrics["logistic_regression/profit_per_1000_rows"] is not None
+
+
+def test_orders_without_amounts_earn_nothing_that_is_known(run):
+    found = run("05_sales_conversion", "no_amounts")
+    assert found.not_applicable == ""
+    assert "orders.amount" in found.why["logistic_regression/profit_per_1000_rows"]
+
+
+def test_subscriptions_are_counted_by_person_and_are_purchases_of_no_course(run):
+    found = run("05_sales_conversion", "subscription_shop")
+    assert "no order names its item (orders.item_id)" in found.not_applicable
+    assert found.metrics["people/ordered"] > 10
+    assert found.metrics["hours_to_first_order/median"] > 0
+    assert "funnel/ordered" in found.metrics
+
+
+def test_a_few_events_without_a_time_leave_the_split_in_time(run):
+    found = run("04_model_comparison", "a_few_without_a_time")
+    assert found.metrics["split"] == "time"
+    assert "events have no time" in found.printed
+    check(run("05_sales_conversion", "a_few_without_a_time"))
 
 
 def test_no_price_no_order_of_expected_revenue(run):

@@ -1,5 +1,7 @@
 """The funnel: shown → watched → interacted → ordered → learned → reviewed, refunded."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -19,6 +21,16 @@ STEPS = {
     "reviewed": "ordered",
     "refunded": "ordered",
 }
+STEPS_FROM_WATCHING = {step: of for step, of in STEPS.items() if step != "shown"} | {
+    "watched": None  # where nobody logged what was shown
+}
+STEPS_OF_PEOPLE = {
+    "watched": None,
+    "interacted": "watched",
+    "ordered": "watched",
+    "ordered again": "ordered",
+    "refunded": "ordered",
+}
 BY = ("kind", "host", "category", "hour")
 
 
@@ -34,7 +46,8 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
         column a step. ``ordered``, ``learned``, ``reviewed`` and ``refunded`` are about the
         course that the item sells and count from the first contact on, so that an order counts
         for every item that led to it; ``learned`` is
-        progress above 0 and ``reviewed`` a rating, both after the order.
+        progress above 0 and ``reviewed`` a rating, both after the order. A step that the log
+        has no column for is left out.
 
     Raises
     ------
@@ -57,26 +70,105 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
                 pairs[name] = pairs["item_id"].map(items[name])
     if not are_whole_days(contacts["timestamp"]):
         pairs["hour"] = pairs["first"].dt.hour
-    counts = events[[name for name in INTERACTIONS if name in events]]
-    interacted = counts.fillna(0).sum(axis=1) > 0
     pairs["watched"] = _follows(pairs, "item_id", "first", events)
-    pairs["interacted"] = _follows(pairs, "item_id", "first", events[interacted])
+    if _known_interactions(events):
+        pairs["interacted"] = _follows(pairs, "item_id", "first", _interactions(events))
     if tables.orders is not None:
         return _after_the_order(pairs, tables.orders, events)
-    return pairs.assign(ordered=False, learned=False, reviewed=False, refunded=False)
+    return pairs.assign(ordered=False)
+
+
+def funnel_people(tables: Tables) -> pd.DataFrame:
+    """Follow each person from the first event on, however many items were watched or bought.
+
+    Events without a time are left out. An order of anything counts, of a subscription too; one
+    before the person's first event does not.
+
+    Returns
+    -------
+    DataFrame
+        One row a person with an event: user_id, first, ordered_at (the first order), hours
+        between the two (NaN without an order), and a boolean column for each of
+        `STEPS_OF_PEOPLE` that the log has columns for; ``ordered again`` is an order at another
+        time.
+    """
+    events = tables.timed().events
+    first = events.groupby("user_id", sort=False)["timestamp"].min().rename("first")
+    people = first.reset_index().assign(watched=True)
+    of_interactions = _interactions(events)["user_id"]
+    if _known_interactions(events):
+        people["interacted"] = people["user_id"].isin(of_interactions)
+    orders = events.head(0) if tables.orders is None else tables.orders
+    was_watching = orders["timestamp"] >= orders["user_id"].map(first)
+    counted = orders[was_watching]
+    by_person = counted.groupby("user_id")["timestamp"].agg(["min", "nunique"])
+    of_person = by_person.reindex(people["user_id"]).reset_index()
+    people["ordered_at"] = of_person["min"]
+    people["hours"] = (people["ordered_at"] - people["first"]) / pd.Timedelta(hours=1)
+    people["ordered"] = people["ordered_at"].notna()
+    people["ordered again"] = of_person["nunique"] > 1
+    if "refund_amount" in counted:
+        was_refunded = refunded_amount(counted) > 0
+        people["refunded"] = people["user_id"].isin(counted.loc[was_refunded, "user_id"])
+    return people
+
+
+def bought_unwatched(tables: Tables) -> pd.DataFrame:
+    """Return the orders of what the buyer has no event with, at any time, nor with what sells it.
+
+    Of an order that names no item, such as a subscription, they are those of buyers without any
+    event. Rows keep their labels.
+
+    Raises
+    ------
+    ValueError
+        If there is no orders table.
+    """
+    orders = tables.orders
+    if orders is None:
+        raise ValueError("what was bought stands in the orders, and this log has none")
+    watched = tables.events[["user_id", "item_id"]]
+    sold_by_watched = watched.assign(item_id=item_sold(watched["item_id"], tables.items))
+    pairs = pd.MultiIndex.from_frame(pd.concat([watched, sold_by_watched]).drop_duplicates())
+    of_items = orders_of_items(orders)
+    bought_pairs = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
+    unwatched_items = of_items.index[~bought_pairs.isin(pairs)]
+    of_anything = orders.drop(index=of_items.index)
+    unwatched_rest = of_anything.index[~of_anything["user_id"].isin(watched["user_id"])]
+    unwatched = unwatched_items.union(unwatched_rest)
+    return orders[orders.index.isin(unwatched)]
+
+
+def _known_interactions(events: pd.DataFrame) -> list[str]:
+    return [name for name in INTERACTIONS if name in events]
+
+
+def _interactions(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the events with a like, comment, share or question."""
+    counts = events[_known_interactions(events)]
+    interacted = counts.fillna(0).sum(axis=1) > 0
+    return events[interacted]
 
 
 def funnel(
-    pairs: pd.DataFrame, by: str | None = None, *, rng: np.random.Generator, n_resamples: int = 500
+    pairs: pd.DataFrame,
+    by: str | None = None,
+    *,
+    steps: Mapping[str, str | None] | None = None,
+    rng: np.random.Generator,
+    n_resamples: int = 500,
 ) -> pd.DataFrame:
     """Count each step and its rate; users are resampled whole for the 95 % intervals.
 
     Parameters
     ----------
     pairs : DataFrame
-        From `funnel_pairs`.
+        From `funnel_pairs` or `funnel_people`.
     by : {"kind", "host", "category", "hour"}, optional
         One funnel a value.
+    steps : mapping, optional
+        Each step, and the step that its rate is a share of; by default `STEPS`, or
+        `STEPS_FROM_WATCHING` where no pair was shown. Steps that ``pairs`` lack are left out.
 
     Returns
     -------
@@ -87,10 +179,13 @@ def funnel(
     if by is not None and (by not in BY or by not in pairs):
         choices = [name for name in BY if name in pairs]
         raise ValueError(f"by is {by!r}; this funnel can be split by {', '.join(choices)}")
+    if steps is None:
+        steps = STEPS if pairs["shown"].any() else STEPS_FROM_WATCHING
+    known_steps = {step: previous for step, previous in steps.items() if step in pairs}
     rows = []
     groups = [("all", pairs)] if by is None else pairs.groupby(by, observed=True)
     for value, group in groups:
-        for step, previous in STEPS.items():
+        for step, previous in known_steps.items():
             in_step = group[step]
             n_users = group.loc[in_step, "user_id"].nunique()
             rate = _rate(group, step, previous, rng, n_resamples)
@@ -195,8 +290,10 @@ def _after_the_order(
     pairs["ordered"] = (ordered_at >= pairs["first"]) & pairs["watched"]
     pairs["ordered_at"] = ordered_at.where(pairs["ordered"])
     for step, column in (("learned", "progress"), ("reviewed", "rating")):
-        evidence = events[events[column] > 0] if column in events else events[:0]
-        pairs[step] = _follows(pairs, "offer", "ordered_at", evidence)
-    was_refunded = refunded_amount(order_of_pair).gt(0).to_numpy()
-    pairs["refunded"] = pairs["ordered"] & was_refunded
+        if column in events:
+            evidence = events[events[column] > 0]
+            pairs[step] = _follows(pairs, "offer", "ordered_at", evidence)
+    if "refund_amount" in orders:
+        was_refunded = refunded_amount(order_of_pair).gt(0).to_numpy()
+        pairs["refunded"] = pairs["ordered"] & was_refunded
     return pairs

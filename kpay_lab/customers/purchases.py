@@ -82,7 +82,8 @@ def make_dataset(
         y = rows["purchased"].to_numpy(dtype=int)
     else:
         past = tables.known_at(cut)
-        rows = _pairs_not_owned(past, _log(past, unit)).assign(moment=cut)
+        known_log = log[log["timestamp"] < cut]
+        rows = _pairs_not_owned(past, known_log).assign(moment=cut)
         pairs = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]])
         bought = pd.MultiIndex.from_frame(window[["user_id", "item_id"]])
         y = pairs.isin(bought).astype(int)
@@ -92,10 +93,21 @@ def make_dataset(
     return PurchaseData(_features(rows, tables), y, rows[identifiers])
 
 
+def default_unit(tables: Tables) -> str:
+    """Return ``exposure`` where exposures say whether they led to a purchase, else ``course``."""
+    exposures = tables.exposures
+    if exposures is None or "purchased" not in exposures:
+        return "course"
+    return "exposure" if exposures["purchased"].notna().any() else "course"
+
+
 def train_and_test(
     tables: Tables, *, unit: str, warm_up: float, test_share: float
 ) -> tuple[PurchaseData, PurchaseData, pd.Timestamp]:
     """Return rows to learn from, later rows to judge on, and the moment between them.
+
+    Courses are learned over a horizon as long as the one they are judged over, as far as the
+    warm-up leaves room: a purchase within a longer time is likelier.
 
     Parameters
     ----------
@@ -113,6 +125,8 @@ def train_and_test(
         raise TooLittleError("the events bear no times, or all the same one")
     first = start + warm_up * (end - start)
     cut = end - test_share * (end - start)
+    if unit == "course":
+        first = max(first, cut - (end - cut))
     train = make_dataset(tables, first, cut - first, unit=unit)
     test = make_dataset(tables, cut, end - cut, unit=unit)
     for data in (train, test):
@@ -141,9 +155,14 @@ def _log(tables: Tables, unit: str) -> pd.DataFrame:
         )
     if unit == "exposure" and "purchased" not in log:
         raise TooLittleError("exposures have no column purchased; use unit='course'")
-    if unit == "course" and "item_id" not in log:
-        raise TooLittleError("no order names its item; purchases per course cannot be told")
-    return orders_of_items(log) if unit == "course" else log
+    if unit == "exposure":
+        return log
+    of_items = orders_of_items(log)
+    if of_items.empty:
+        raise TooLittleError(
+            "no order names its item (orders.item_id), so no purchase is one of a course"
+        )
+    return of_items
 
 
 def leaky(data: PurchaseData) -> PurchaseData:

@@ -12,7 +12,10 @@ from kpay_lab.data.tables import TooLittleError
 def lacking(train: PurchaseData, test: PurchaseData) -> str:
     """Return the reason why `t_learner` cannot learn or be judged; empty where it can."""
     if "treatment" not in train.X or train.X["treatment"].nunique() < 2:
-        return "no treatment was recorded, so what would have happened anyway is unknown"
+        return (
+            "no treatment of these rows was recorded (exposures.treatment, with unit=exposure), so "
+            "what would have happened anyway is unknown"
+        )
     for arm, words in enumerate(("without", "with")):
         in_arm = _in_arm(train, arm)
         if len(np.unique(train.y[in_arm])) < 2:

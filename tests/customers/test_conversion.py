@@ -25,6 +25,7 @@ from kpay_lab.customers.importances import importances
 from kpay_lab.customers.models import BASE
 from kpay_lab.customers.purchases import (
     PurchaseData,
+    default_unit,
     history,
     leaky,
     make_dataset,
@@ -358,11 +359,39 @@ def test_what_cannot_be_foretold_is_said(small_world, halves):
         train_and_test(unsold, **asked)
 
 
+def test_courses_are_learned_and_judged_over_the_same_horizon(small_world):
+    """A purchase within 20 days and one within 8 are different things to foretell."""
+    tables, _ = small_world
+    train, test, cut = train_and_test(tables, unit="course", warm_up=0.1, test_share=0.3)
+    (learned_at,) = train.rows["moment"].unique()
+    (judged_at,) = test.rows["moment"].unique()
+    _, end = tables.span()
+    assert judged_at == cut and cut - learned_at == end - cut
+    early, _, _ = train_and_test(tables, unit="course", warm_up=0.3, test_share=0.4)
+    start, _ = tables.span()
+    assert (early.rows["moment"] == start + 0.3 * (end - start)).all()  # not in the warm-up
+
+
+def test_the_unit_is_chosen_by_what_is_there(small_world):
+    tables, _ = small_world
+    assert default_unit(tables) == "exposure"
+    assert default_unit(replace(tables, exposures=None)) == "course"
+    bare = tables.exposures.drop(columns="purchased")
+    assert default_unit(replace(tables, exposures=bare)) == "course"
+
+
+def test_purchases_of_subscriptions_alone_say_that_no_course_was_bought(watched_before):
+    orders = watched_before.orders.drop(columns=["item_id", "amount"])
+    subscriptions = replace(watched_before, orders=orders)
+    with pytest.raises(TooLittleError, match=r"no order names its item \(orders.item_id\)"):
+        make_dataset(subscriptions, START + 5 * DAY, 10 * DAY)
+
+
 def test_uplift_says_what_it_lacks(halves):
     train, test = halves
     assert lacking(train, test) == ""
     bare = replace(train, X=train.X.drop(columns="treatment"))
-    assert "no treatment was recorded" in lacking(bare, test)
+    assert "exposures.treatment" in lacking(bare, test)
     treated = (train.X["treatment"] == 1).to_numpy()
     unsold = replace(train, y=np.where(treated, 0, train.y))
     assert "with a coupon are all alike in outcome" in lacking(unsold, test)

@@ -2,7 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.customers.funnel import funnel, funnel_pairs, retention, step_rates, time_to_purchase
+from kpay_lab.customers.funnel import (
+    STEPS_OF_PEOPLE,
+    bought_unwatched,
+    funnel,
+    funnel_pairs,
+    funnel_people,
+    retention,
+    step_rates,
+    time_to_purchase,
+)
 from kpay_lab.data.tables import Tables
 from kpay_lab.plots import plot_funnel
 
@@ -121,3 +130,66 @@ def test_an_event_without_a_time_is_in_no_step_and_in_no_cohort(shop):
     without_one = Tables(events, orders=shop.orders)
     pd.testing.assert_frame_equal(funnel_pairs(without_one), funnel_pairs(with_times))
     pd.testing.assert_frame_equal(retention(without_one), retention(with_times))
+
+
+def test_people_are_counted_once_from_their_first_event(shop):
+    """u bought a course twice at once and again later, v before ever watching, z never watched."""
+    orders = pd.DataFrame(
+        {
+            "user_id": ["u", "u", "u", "w", "v", "z"],
+            "item_id": ["course", "other", "course", None, "course", "course"],
+            "timestamp": at(4, 4, 9, 6, 1, 1),
+            "refund_amount": [0.0, 0.0, 3.0, 0.0, 0.0, 0.0],
+        }
+    )
+    watched = shop.events[["user_id", "item_id", "timestamp", "like_count"]]
+    late = pd.DataFrame({"user_id": ["v"], "item_id": ["live"], "timestamp": at(2)})
+    tables = Tables(pd.concat([watched, late], ignore_index=True), shop.items, orders=orders)
+    people = funnel_people(tables)
+    rng = np.random.default_rng(0)
+    steps = funnel(people, steps=STEPS_OF_PEOPLE, rng=rng).set_index("step")
+    assert steps["n"].to_dict() == {
+        "watched": 4,
+        "interacted": 1,
+        "ordered": 2,  # w's subscription counts too
+        "ordered again": 1,
+        "refunded": 1,
+    }
+    assert steps.loc["ordered", "rate"] == 2 / 4
+    assert people.set_index("user_id")["hours"].dropna().to_dict() == {"u": 3.0, "w": 6.0}
+    assert "refunded" not in funnel_people(Tables(watched, orders=orders.iloc[:, :3]))
+    without = funnel_people(Tables(watched))
+    assert not without["ordered"].any() and without["hours"].isna().all()
+
+
+def test_what_was_bought_and_never_watched_is_found(shop):
+    """The live sells the course: who watched it watched what sold it."""
+    orders = pd.DataFrame(
+        {
+            "user_id": ["x", "x", "y", "y", "u"],
+            "item_id": ["course", "other", None, "live", None],
+            "timestamp": at(1, 1, 1, 1, 1),
+        }
+    )
+    tables = Tables(shop.events, shop.items, orders=orders)
+    assert bought_unwatched(tables).index.tolist() == [1, 2, 3]
+    subscriptions = Tables(shop.events, orders=orders.drop(columns="item_id"))
+    assert bought_unwatched(subscriptions).index.tolist() == [2, 3]
+
+
+def test_without_exposures_the_funnel_begins_with_watching(shop):
+    pairs = funnel_pairs(Tables(shop.events, shop.items, orders=shop.orders))
+    steps = funnel(pairs, rng=np.random.default_rng(0)).set_index("step")
+    assert steps.index[0] == "watched" and np.isnan(steps.loc["watched", "rate"])
+    assert pd.isna(steps.loc["watched", "of"])
+
+
+def test_a_step_that_the_log_does_not_record_is_left_out_not_zero(shop):
+    bare = Tables(
+        shop.events[["user_id", "item_id", "timestamp"]],
+        orders=shop.orders[["user_id", "item_id", "timestamp"]],
+    )
+    steps = funnel(funnel_pairs(bare), rng=np.random.default_rng(0))
+    assert steps["step"].tolist() == ["watched", "ordered"]
+    people = funnel(funnel_people(bare), steps=STEPS_OF_PEOPLE, rng=np.random.default_rng(0))
+    assert people["step"].tolist() == ["watched", "ordered", "ordered again"]
