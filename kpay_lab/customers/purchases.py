@@ -12,6 +12,12 @@ from kpay_lab.data.tables import Tables, TooLittleError
 
 Columns = dict[str, np.ndarray | pd.Series]  # by name, one value a row
 NO_GAP = pd.Timedelta(0)
+# What is foretold by each unit.
+FORETOLD = {
+    "exposure": "a purchase on each exposure",
+    "course": "a purchase on each course met before",
+    "person": "the first order of each person who watched before",
+}
 TEXT = ("kind", "category", "host")
 DEMOGRAPHICS = ("age", "gender", "occupation")
 IDENTIFIERS = ("user_id", "item_id", "moment", "exposure")  # of a row, which are no features
