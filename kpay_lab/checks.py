@@ -11,7 +11,9 @@ because importing them takes a second.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
@@ -28,6 +30,8 @@ from kpay_lab.report.params import (
 from kpay_lab.report.profile import Domain
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kpay_lab.data.mapping import LogMapping
 
 INJECTED_HEADING = "# Parameters\n"  # first line of the cell that papermill injects
@@ -161,6 +165,7 @@ def _mapping_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def _time_faults(values: Mapping[str, Any]) -> list[str]:
+    """Check the time zone, the window, and the shares into which time is divided."""
     faults = []
     zone = values.get("time_zone", "UTC")
     zones = available_timezones()
@@ -227,6 +232,7 @@ def _model_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def _weight_faults(weights: Mapping[str, Any]) -> list[str]:
+    """Check each weight of interest, and only if all are valid what they make together."""
     from kpay_lab.interest.weighting import InterestWeights
     from kpay_lab.settings import setting_faults
 
@@ -342,7 +348,9 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
         return []
     columns, faults = read_headers(folder, _mapping(values))
     if faults:
-        return [f"data_dir: {fault}" for fault in faults]
+        *others, last = faults
+        check = f"kpay check {shlex.quote(str(folder))} shows more, and proposes a mapping"
+        return [f"data_dir: {fault}" for fault in (*others, f"{last}; {check}")]
     engine = values.get("engine", "memory")
     if engine != "memory":
         from kpay_lab.interest.engines import event_files
@@ -364,6 +372,77 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
         choices = hint(outcome, user_columns)
         faults.append(f"outcome is {outcome!r}; choose next tag or a column of the users{choices}")
     return faults
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A log that no report can rest on.
+
+    Parameters
+    ----------
+    source : str
+    message : str
+        Why, and what to do.
+    rows : DataFrame, optional
+        What was set aside, for whoever must mend the data.
+    """
+
+    source: str
+    message: str
+    rows: "pd.DataFrame | None" = None
+
+
+def look_first(parameters: Mapping[str, Mapping[str, Any]]) -> list[str] | Refused:
+    """Read the logs that notebooks will read, before any of them starts.
+
+    Parameters
+    ----------
+    parameters : mapping of notebook to its parameters
+        Those that read files of the user's own into memory count.
+
+    Returns
+    -------
+    list of str, or Refused
+        Two lines of what was understood of each log; or the refusal that a notebook would end
+        with.
+    """
+    asked: dict[str, list[Mapping[str, Any]]] = {}
+    for values in parameters.values():
+        is_read = values.get("dataset") == "tables" and values.get("data_dir")
+        if is_read and values.get("engine", "memory") == "memory":
+            key = repr((values["data_dir"], values.get("mapping")))
+            asked.setdefault(key, []).append(values)
+    lines = []
+    for group in asked.values():
+        answer = _look_at_log(group)
+        if isinstance(answer, Refused):
+            return answer
+        lines += answer
+    return lines
+
+
+def _look_at_log(group: Sequence[Mapping[str, Any]]) -> list[str] | Refused:
+    """Read one log, and ask the gate of each notebook."""
+    from kpay_lab.data.door import BrokenLogError, Gate, read_log
+    from kpay_lab.data.understanding import understood_of
+
+    folder = group[0]["data_dir"]
+    mapping = _mapping(group[0])
+    settings = ("since", "until", "ids", "duplicates", "max_rejected", "min_events")
+    gates = []
+    for values in group:
+        gate = Gate(**{name: values[name] for name in settings if name in values})
+        if gate not in gates:
+            gates.append(gate)
+    try:
+        log = read_log(folder, mapping=mapping)
+        for gate in gates:
+            gate.admit(log)
+    except BrokenLogError as error:
+        return Refused(folder, str(error), error.rejected.evidence())
+    except ValueError as error:
+        return Refused(folder, str(error))
+    return understood_of(folder, mapping, log.tables, log.rejected).brief()
 
 
 DOMAIN = Domain(tables_of=tables_of, files_of=files_of, faults_of=domain_faults)

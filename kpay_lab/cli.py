@@ -2,10 +2,12 @@
 
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,8 +18,8 @@ from click.core import ParameterSource
 from kpay_lab import __version__
 from kpay_lab.checks import DOMAIN
 from kpay_lab.columns import ITEM_KINDS
-from kpay_lab.report.console import prepare_streams, say, silence
-from kpay_lab.report.files import write_text
+from kpay_lab.report.console import prepare_streams, say, silence, told_if_slow
+from kpay_lab.report.files import project_root, write_text
 from kpay_lab.report.params import Notebook, find_notebook
 from kpay_lab.report.profile import (
     chosen_notebooks,
@@ -30,6 +32,7 @@ from kpay_lab.report.profile import (
 from kpay_lab.report.surroundings import ensure_home, use_utf8
 
 if TYPE_CHECKING:
+    from kpay_lab.data.mapping import LogMapping
     from kpay_lab.report.runner import Run
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -37,6 +40,7 @@ EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 GRID = click.Path(exists=True, dir_okay=False, path_type=Path)
 TABLES = click.Path(exists=True, path_type=Path)
+SHARE = click.FloatRange(0, 1)
 SECONDS = click.FloatRange(1, 1e7)
 CORES = min(os.cpu_count() or 1, 4)
 PROFILE = click.option("--profile", default="default", help="A file of params/.")
@@ -63,6 +67,8 @@ def kpay() -> None:
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make one decorator of several options."""
+
     def decorate(command: Any) -> Any:
         for option in reversed(options):  # as if they stood one above the other
             command = option(command)
@@ -149,6 +155,7 @@ def _report(
 
 
 def _refuse_settings(given: dict[str, Any]) -> None:
+    """Refuse what was written beside ``--resume``; defaults of options are no settings."""
     source = click.get_current_context().get_parameter_source
     written = [key for key in given if source(key) == ParameterSource.COMMANDLINE]
     new = [key for key in written if given[key]]
@@ -157,6 +164,7 @@ def _refuse_settings(given: dict[str, Any]) -> None:
 
 
 def _taken_up(folder: Path, anew: bool) -> "Run":
+    """Return the run of a folder, to do what is left of it, or with ``anew`` all of it."""
     from kpay_lab.report.runner import from_scratch, resume
     from kpay_lab.report.sweep import summary_by_kind
 
@@ -195,7 +203,31 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
     names = chosen_notebooks(known, notebooks, values)
     parameters = resolve(known, names, values, settings, DOMAIN.faults_of)
     _warn(known)
-    return start(known, parameters, profile, output or root / "outputs", DOMAIN)
+    output = output or root / "outputs"
+    used = f" --profile {profile}" if values.shared.get("mapping") else ""
+    _look_first(parameters, output, used)
+    return start(known, parameters, profile, output, DOMAIN)
+
+
+def _look_first(parameters: Mapping[str, Mapping[str, Any]], output: Path, used: str) -> None:
+    """Read the logs before any kernel starts; say what was understood, or end with the refusal.
+
+    ``used`` is the option of `check` by which it reads them as this run does.
+    """
+    from kpay_lab.checks import Refused, look_first
+
+    with told_if_slow("reading the log"):
+        answer = look_first(parameters)
+    if not isinstance(answer, Refused):
+        say("".join(f"{line}\n" for line in answer), sys.stderr)
+        return
+    check = f"kpay check {shlex.quote(answer.source)}{used}"
+    message = f"{answer.message}\n{check} shows it, and what may be done"
+    if answer.rows is not None:
+        kept = output / f"refused-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
+        write_text(kept, answer.rows.to_csv(index=False))
+        message += f"\nwhat was set aside: {kept}"
+    _leave(message, 1)
 
 
 def _planned_sweep(
@@ -239,8 +271,8 @@ def list_(notebook: str | None) -> None:
     names = [*known, *map(attrgetter("stem"), profiles)]
     width = max(map(len, names))
     click.echo("notebooks:")
-    for name, one in known.items():
-        about = f"left out: {one.fault}" if one.fault else one.title
+    for name, listed in known.items():
+        about = f"left out: {listed.fault}" if listed.fault else listed.title
         click.echo(f"  {name:{width}}  {about}")
     click.echo("profiles:")
     for path in profiles:
@@ -274,24 +306,59 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
 
 
 @kpay.command()
-@click.argument("folder", type=TABLES)
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def check(folder: Path, as_json: bool) -> None:
-    """Tell what of a folder's tables can be read, and why the rest cannot."""
-    from kpay_lab.data.reading import read_tables
+@click.argument("source", type=TABLES)
+@click.option("--profile", help="A file of params/ whose mapping says what the files mean.")
+@click.option("--set", "settings", multiple=True, metavar="mapping={…}", help="Over the profile's.")
+@click.option("--write", "path", type=FILE, metavar="FILE", help="Write the proposed profile.")
+@click.option("--force", is_flag=True, help="With --write: replace the file.")
+@click.option("--max-rejected", type=SHARE, default=0.05, help="Largest share of rows set aside.")
+@click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
+def check(
+    source: Path,
+    profile: str | None,
+    settings: tuple[str, ...],
+    path: Path | None,
+    force: bool,
+    max_rejected: float,
+    as_json: bool,
+) -> None:
+    """Tell what is understood of a log; where it is not, propose what the files mean.
 
-    _, rejected = read_tables(folder)
+    Exit 0 when a report can rest on the log as it is, or on the profile just written; else 1.
+    """
+    if path is not None and path.exists() and not force:
+        raise click.UsageError(f"{path} is there already; add --force to replace it")
+    from kpay_lab.data.next_step import next_step, profile_text
+    from kpay_lab.data.understanding import understand
+
+    mapping = _mapping_said(profile, settings)
+    with told_if_slow(f"reading {source}"):
+        understood = understand(source, mapping, max_rejected=max_rejected)
+    is_sound = understood.is_sound
+    if path is not None:
+        write_text(path, profile_text(understood, mapping))
+        is_sound = understood.is_sound_as_proposed
     if as_json:
-        answer = {
-            "tables": rejected.counts.to_dict("records"),
-            "rejected": rejected.rows.to_dict("records"),
-            "notes": rejected.notes,
-        }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
-        return
-    click.echo(rejected.counts.to_string(index=False))
-    for message in [*rejected.messages(), *rejected.notes]:
-        click.echo(message)
+        click.echo(json.dumps(understood.as_dict(), ensure_ascii=False, indent=1, default=str))
+    else:
+        folder = project_root() / "params"
+        if folder.is_relative_to(Path.cwd()):
+            folder = folder.relative_to(Path.cwd())
+        click.echo(f"{understood}\n\n{next_step(understood, profile, path, folder)}")
+    sys.exit(0 if is_sound else 1)
+
+
+def _mapping_said(profile: str | None, settings: tuple[str, ...]) -> "LogMapping":
+    """Return the mapping of a profile, or the one that ``--set`` gives instead."""
+    from kpay_lab.data.mapping import LogMapping
+
+    said = read_project(profile)[1].shared.get("mapping") if profile else None
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if key != "mapping" or not equals:
+            raise click.UsageError(f"--set {setting}: check knows mapping={{…}} alone")
+        said = read_yaml(text, "--set mapping")
+    return LogMapping.of(said)
 
 
 @kpay.command()

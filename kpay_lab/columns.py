@@ -33,8 +33,8 @@ ITEM_KINDS = ("course", "report", "book", "live", "short_video", "other")
 OTHER_NAMES = {
     "user_id": "uid visitor_id customer_id member_id buyer_id account_id viewer_id student_id "
     "learner_id 用户id 用户编号 会员id 会员编号 客户id 客户编号 买家id 学员id 学员编号 学生id "
-    "观众id 账号id 访客id 粉丝id | openid open_id | unionid | user visitor customer member buyer "
-    "viewer student learner 用户 会员 客户 买家 顾客 学员 学生 观众 账号 访客",
+    "观众id 账号id 访客id 粉丝id | openid open_id distinct_id | unionid | user visitor customer "
+    "member buyer viewer student learner 用户 会员 客户 买家 顾客 学员 学生 观众 账号 访客",
     "item_id": "content_id course_id video_id product_id goods_id movie_id book_id live_id "
     "room_id stream_id lesson_id article_id report_id iid 内容id 课程id 视频id 商品id 直播间id "
     "直播id 物品id 作品id 图书id 产品id 报告id 内容编号 课程编号 视频编号 商品编号 产品编号 | "

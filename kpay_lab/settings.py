@@ -105,6 +105,7 @@ def _is_valid_tuple(value: Any, annotations: tuple[Any, ...], allowed: Range | N
 
 
 def _is_valid_number(value: Any, annotation: type, allowed: Range | None) -> bool:
+    """Whether a value is a number (NumPy's count, yes/no does not) in the allowed range."""
     number = Integral if annotation is int else Real
     if isinstance(value, bool) or not isinstance(value, number):
         return False

@@ -88,39 +88,48 @@ class SparkLog:
             raise ValueError(f"Spark cannot read {paths[0]} and its like: {reason}") from error
         if faults := schema_faults("the log", kinds):
             raise ValueError("; ".join(faults))
-        given = {name: names[0] for name, names in known_columns(raw.columns).items()}
+        names_in_files = known_columns(raw.columns)
         types = dict(raw.dtypes)
+        chosen = []
+        for name in WANTED:
+            if name in names_in_files:
+                name_in_files = names_in_files[name][0]
+                chosen.append(_column(name, name_in_files, types[name_in_files]))
+        # A row's place in the log: totals are sorted by the first place of their pair.
         place = fn.struct("_metadata.file_path", "_metadata.row_index").alias("place")
-        chosen = [
-            _column(name, given[name], types[given[name]]) for name in WANTED if name in given
-        ]
         frame = raw.select(*chosen, place)
         return cls(frame, tuple(frame.columns), exchange)
 
     def query(self, sql: str, again: str | None = None) -> pd.DataFrame:
-        """Have the cluster answer as a whole, and read the answer from the exchange."""
+        """Run the query over the whole log on the cluster, and read the answer from the exchange.
+
+        ``again`` is for engines that answer piece by piece (`interest.streaming`); Spark needs
+        no second query.
+        """
         self.frame.createOrReplaceTempView("log")
         answer = self.frame.sparkSession.sql(sql).drop("place")
         return fetch(answer, self.exchange).to_pandas()
 
     def only(self, column: str, ids: pd.Series) -> Self:
-        """Join with the ids, which must be unique."""
-        if ids.empty:  # Connect makes no frame of nothing
+        """Keep the rows whose ``column`` is among the ids."""
+        if ids.empty:  # Spark Connect cannot make a frame without rows
             return replace(self, frame=self.frame.limit(0))
-        known = pa.table({column: pa.array(ids, pa.string())})
-        among = fn.broadcast(self.frame.sparkSession.createDataFrame(known))
-        rows = self.frame.join(among, column, "left_semi")
+        table = pa.table({column: pa.array(ids, pa.string())})
+        kept_ids = fn.broadcast(self.frame.sparkSession.createDataFrame(table))
+        rows = self.frame.join(kept_ids, column, "left_semi")
         return replace(self, frame=rows)
 
 
 def _kind(dtype: str) -> str:
+    """Return what `interest.parquet.schema_faults` calls a type of Spark."""
     if dtype.partition("(")[0] in NUMBERS:
         return "number"
     return "nothing" if dtype == "void" else KINDS.get(dtype, dtype)
 
 
-def _column(name: str, given: str, dtype: str) -> Column:
-    column = fn.col(f"`{given}`")
+def _column(name: str, name_in_files: str, dtype: str) -> Column:
+    """Return a column of the files as `interest.streaming` has it, empty text and NaN as null."""
+    column = fn.col(f"`{name_in_files}`")
     if name == "timestamp":
         return fn.unix_micros(column.cast("timestamp")).alias("time")
     if name in ("user_id", "item_id"):
@@ -267,10 +276,12 @@ class SparkALS(FactorModel):
         return self
 
     def _factors(self, frame: DataFrame, n: int) -> np.ndarray:
-        found = fetch(frame, self.exchange)
+        """Fetch MLlib's factors of n users or items: (n, n_factors), 0 for those it lacks."""
+        learned = fetch(frame, self.exchange)
+        positions = learned["id"].to_numpy()
+        values = learned["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         factors = np.zeros((n, self.n_factors), dtype=np.float32)
-        values = found["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        factors[found["id"].to_numpy()] = values.reshape(-1, self.n_factors)
+        factors[positions] = values.reshape(-1, self.n_factors)
         return factors
 
     def top_k(
@@ -278,32 +289,34 @@ class SparkALS(FactorModel):
     ) -> TopK:
         """Rank on the cluster (``recommendForAllUsers``): the lists of `recommend.base.top_k`.
 
-        For users and items too many to score here. MLlib withholds nothing, so lists are
-        asked for that are longer by the most anybody has to be spared.
+        For users and items too many to score here. MLlib cannot leave out items, so it is asked
+        for longer lists, and the items that must not be listed are removed from them.
 
         Parameters
         ----------
         users, k, exclude, candidates
             As in `recommend.base.top_k`.
         """
-        barred = trained_items(exclude)
-        barred &= False if candidates is None else ~candidates
+        if candidates is None:
+            is_barred = np.zeros(exclude.shape[1], dtype=bool)
+        else:
+            is_barred = trained_items(exclude) & ~candidates  # MLlib lists trained items only
         n_excluded = np.diff(exclude.indptr).max(initial=0)
-        n_spared = int(n_excluded) + int(barred.sum())
-        n_asked = min(k + n_spared, exclude.shape[1])
+        n_removed_at_most = int(n_excluded) + int(is_barred.sum())
+        n_asked = min(k + n_removed_at_most, exclude.shape[1])
         session = connect(self.master)
-        seen = _stored_cells(exclude).select(["user", "item"])
-        withheld, sent = send(session, seen, self.exchange)
+        excluded_pairs = _stored_cells(exclude).select(["user", "item"])
+        excluded, sent = send(session, excluded_pairs, self.exchange)
         lists = self.model_.recommendForAllUsers(n_asked)
-        lists = lists.select("user", fn.explode("recommendations").alias("one"))
-        lists = lists.select("user", "one.item", "one.rating")
-        lists = lists.join(withheld, ["user", "item"], "left_anti")
-        if barred.any():
-            items = session.createDataFrame(pa.table({"item": np.flatnonzero(barred)}))
-            lists = lists.join(items, "item", "left_anti")
-        order = Window.partitionBy("user").orderBy(fn.desc("rating"), "item")
-        place = fn.row_number().over(order) - 1
-        ranked = lists.withColumn("place", place).where(fn.col("place") < k)
+        entries = lists.select("user", fn.explode("recommendations").alias("entry"))
+        entries = entries.select("user", "entry.item", "entry.rating")
+        entries = entries.join(excluded, ["user", "item"], "left_anti")
+        if is_barred.any():
+            barred_items = pa.table({"item": np.flatnonzero(is_barred)})
+            entries = entries.join(session.createDataFrame(barred_items), "item", "left_anti")
+        best_first = Window.partitionBy("user").orderBy(fn.desc("rating"), "item")
+        place = fn.row_number().over(best_first) - 1
+        ranked = entries.withColumn("place", place).where(fn.col("place") < k)
         found = fetch(ranked, self.exchange).to_pandas()
         sent.remove()
         return _lists(found, np.asarray(users, dtype=np.intp), k)
@@ -321,7 +334,7 @@ def _stored_cells(matrix: csr_array) -> pa.Table:
 
 
 def _lists(found: pd.DataFrame, users: np.ndarray, k: int) -> TopK:
-    """Put rows of user, place, item, rating into the lists of the users asked for."""
+    """Put rows of user, place (from 0), item and rating into the lists of the users asked for."""
     found = found[found["user"].isin(users)]
     row = pd.Index(users).get_indexer(found["user"])
     place = found["place"].to_numpy()

@@ -343,6 +343,7 @@ class Fitted:
         return similar_items(self._item_position(item), self.model, self.train, k)
 
     def _item_position(self, item: str) -> int:
+        """Return the position of an item named by its id, or by a title that it alone has."""
         if not isinstance(item, str) or item in self.items:
             return int(_positions("item", [item], self.items)[0])
         titles = pd.Index(item_titles(self.train))
@@ -646,6 +647,7 @@ def _check_log(call: str, log: Any, models: Any) -> None:
 
 
 def _check_lengths(ks: Any) -> None:
+    """Refuse list lengths that are no list of whole numbers from 1 on."""
     if isinstance(ks, Number | str) or not len(ks):
         raise ValueError(f"ks is {ks!r}; write a list of list lengths, such as [10]")
     for k in ks:
@@ -671,6 +673,7 @@ def _positions(what: str, ids: Sequence[Any], known: pd.Index) -> np.ndarray:
 
 
 def _message_not_text(what: str, given: Any, known: pd.Index) -> str:
+    """Return the error that an id is no text; a number may be meant as one, or as a position."""
     if not isinstance(given, Number):
         return f"{what} is a {type(given).__name__}; ids are text such as {known[0]!r}"
     if str(given) in known:
@@ -679,6 +682,7 @@ def _message_not_text(what: str, given: Any, known: pd.Index) -> str:
 
 
 def _message_unknown(what: str, given: str, known: pd.Index) -> str:
+    """Return the error that an id is unknown, with the nearest known one or an example."""
     near = get_close_matches(given, known, 1)
     remedy = f"did you mean {near[0]!r}?" if near else f"{what} ids look like {known[0]!r}"
     return f"the log has no {what} {given!r}; {remedy}"
@@ -694,6 +698,7 @@ def _check_lists(lists: pd.DataFrame, relevant: pd.DataFrame) -> None:
 
 
 def _check_frame(name: str, frame: Any, required: list[str]) -> None:
+    """Refuse what is no DataFrame, has no rows, or lacks a required column or value."""
     if not isinstance(frame, pd.DataFrame):
         given = type(frame).__name__
         raise ValueError(f"{name} is a {given}; it must be a frame with {', '.join(required)}")
@@ -708,6 +713,7 @@ def _check_frame(name: str, frame: Any, required: list[str]) -> None:
 
 
 def _check_same_ids(column: str, listed: pd.Series, relevant: pd.Series) -> None:
+    """Refuse ids that cannot be equal: numbers against text, or no user in common."""
     listed_are_numbers = pd.api.types.is_numeric_dtype(listed)
     relevant_are_numbers = pd.api.types.is_numeric_dtype(relevant)
     if listed_are_numbers != relevant_are_numbers:
@@ -723,6 +729,7 @@ def _check_same_ids(column: str, listed: pd.Series, relevant: pd.Series) -> None
 
 
 def _check_ranks(lists: pd.DataFrame) -> None:
+    """Refuse ranks that are not whole numbers from 1 on, and a rank or an item twice in a list."""
     ranks = lists["rank"]
     if not pd.api.types.is_integer_dtype(ranks) or ranks.min() < 1:
         raise ValueError("rank must be a whole number from 1 on: 1 is the best place of a list")

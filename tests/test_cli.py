@@ -79,7 +79,10 @@ def kpay(capsys):
         (["sweep", "--resume", "params", "--metric", "a"], "leave out metrics"),
         (["list", "--frob"], "No such option"),
         (["check", "nowhere"], "'nowhere' does not exist"),
-        (["check", "params"], "params holds no events"),
+        (["check", "params", "--set", "k=3"], "--set k=3: check knows mapping={…} alone"),
+        (["check", "params", "--set", "mapping={unit: 1}"], "mapping has no 'unit'; did you mean"),
+        (["check", "params", "--write", "params/default.yaml"], "is there already; add --force"),
+        (["check", "params", "--profile", "defalt"], "did you mean 'default'?"),
         (["simulate", "params"], "params is not empty"),
         (["simulate", "new", "--field", "nothing"], "field is 'nothing'; choose one of"),
     ],
@@ -219,7 +222,64 @@ def test_simulate_then_check(project, kpay):
         stream.write("broken\n")
     answer = json.loads(kpay("check", "log", "--json")[1])
     assert [row["file"] for row in answer["rejected"]][:1] == ["events.csv"]
-    assert "events.csv row" in kpay("check", "log")[1]
+    assert "(events.csv row" in kpay("check", "log")[1]
+
+
+def write_shop(folder):
+    """A log whose names nobody could know, a table of orders, and notes of a meeting."""
+    folder.mkdir()
+    rows = [f"M{n % 90},G{n % 30},{n % 60},2023-01-{n % 28 + 1:02} 10:00:00" for n in range(1200)]
+    header = "member_no,goods_no,stay_secs,gmt_create\n"
+    (folder / "t_watch_log.csv").write_text(header + "\n".join(rows))
+    (folder / "t_order.csv").write_text(
+        "order_sn,member_no,gmt_pay\n" + "\n".join(f"S{n},M{n},2023-01-05" for n in range(40))
+    )
+
+
+def test_check_proposes_a_profile_that_then_is_used(project, kpay):
+    """From a refusal to a log that is understood, with the commands that check itself names."""
+    write_shop(project / "shop")
+    code, out, err = kpay("check", "shop")
+    assert (code, err) == (1, "")
+    assert "Not understood" in out and "member_no: user_id" in out
+    next_line = out.splitlines()[-1]
+    assert next_line == "Next: kpay check shop --write params/mine.yaml"
+    code, out, _ = kpay(*next_line.split()[2:])
+    assert code == 0
+    assert out.splitlines()[-1] == "Next: kpay run --data shop --profile mine"
+    written = (project / "params/mine.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(written)["mapping"]["files"] == {
+        "events": ["t_watch_log.csv"],
+        "orders": ["t_order.csv"],
+    }
+    code, out, _ = kpay("check", "shop", "--profile", "mine", "--json")
+    answer = json.loads(out)
+    assert (code, answer["sound"], answer["proposal"]) == (0, True, {})
+    assert [table["good"] for table in answer["tables"]] == [1200, 40]
+    assert kpay("check", "shop", "--write", "params/mine.yaml")[0] == 2
+    assert (project / "params/mine.yaml").read_text(encoding="utf-8") == written
+    assert kpay("check", "shop", "--write", "params/mine.yaml", "--force")[0] == 0
+
+
+def test_check_is_exit_1_where_nothing_can_be_read(project, kpay):
+    code, out, err = kpay("check", "params")
+    assert (code, err) == (1, "")
+    assert "params holds no events" in out
+    (project / "empty.csv").write_text("user_id,item_id\n")
+    code, out, _ = kpay("check", "empty.csv")
+    assert code == 1 and "events: it has no rows" in out
+
+
+def test_check_counts_bad_rows_by_reason(project, kpay):
+    rows = [f"{'' if n % 5 == 0 else n},i{n % 7}" for n in range(500)]
+    (project / "log.csv").write_text("user_id,item_id\n" + "\n".join(rows))
+    code, out, _ = kpay("check", "log.csv")
+    lines = [line for line in out.splitlines() if "must not be empty" in line]
+    assert code == 1 and len(lines) == 1
+    assert "events.user_id: 100 rows set aside" in lines[0]
+    assert "100 of 500 rows were rejected (20.0%)" in out
+    assert kpay("check", "log.csv", "--max-rejected", "0.3")[0] == 0
+    assert len(json.loads(kpay("check", "log.csv", "--json")[1])["rejected"]) == 100
 
 
 HEAVY = ["numpy", "pandas", "sklearn", "matplotlib", "scipy", "polars"]

@@ -157,6 +157,15 @@ def test_ranks_follow_the_largest_value():
     assert [line.get_ydata().tolist() for line in ax.lines] == [[1, 2], [2, 1]]
 
 
+def test_more_rows_than_colours_are_all_drawn():
+    numbers = np.arange(17.0)
+    many = pd.DataFrame({"family": numbers, "name": numbers.astype(str), "u": numbers})
+    many = many.assign(v=numbers, low=numbers - 1, high=numbers + 1)
+    assert len(plots.plot_ranks(many[["u", "v"]]).lines) == 17
+    assert len(plots.plot_trade_off(many, "u", "v").lines) == 17
+    assert len(plots.plot_intervals(many, "u", by="family").collections) == 2 * 17
+
+
 def test_a_table_without_any_value_has_a_scale_all_the_same():
     ax = plots.plot_heat(pd.DataFrame({"a": [np.nan]}), fmt=".1f")
     assert ax.collections[0].get_clim() == (0, 1)

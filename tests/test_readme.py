@@ -39,9 +39,9 @@ def test_the_four_columns_are_read(tmp_path, text, encoding):
 
 def test_the_translation_gives_the_same_commands():
     english, chinese = map(commands, READMES)
-    assert "kpay run --data my_log.csv" in chinese and set(chinese) <= set(english) | {
-        "kpay recommend --data my_log.csv --model ease --k 10 -o lists.csv"
-    }
+    assert "kpay run --data my_log.csv --profile mine" in chinese and set(chinese) <= set(
+        english
+    ) | {"kpay recommend --data my_log.csv --model ease --k 10 -o lists.csv"}
     assert blocks(READMES[0], "cron") == blocks(READMES[1], "cron")
     (in_python,) = blocks(READMES[1], "python")
     assert in_python in blocks(READMES[0], "python")

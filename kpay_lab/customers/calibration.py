@@ -55,7 +55,7 @@ def calibration_slope(y: np.ndarray, p: np.ndarray) -> float:
     ----------
     Cox (1958), Two further applications of a model for binary regression.
     """
-    clipped = np.clip(p, 1e-6, 1 - 1e-6)
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)  # the log-odds of 0 and 1 are infinite
     log_odds = logit(clipped)[:, None]
     if np.ptp(log_odds) == 0:
         return float("nan")

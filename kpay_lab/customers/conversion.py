@@ -89,13 +89,13 @@ def judge(
     DataFrame
         Columns model, metric, value, low, high. Log loss, Brier and calibration error:
         lower is better; PR-AUC and ROC-AUC (ties count half): higher; the slope should be
-        1. The last two of calibration carry no interval.
+        1. Calibration slope and calibration error carry no interval.
     """
     need_both_labels(data.y)
     y = data.y.astype(float)
     user, user_ids = pd.factorize(data.rows["user_id"])
     n_users = len(user_ids)
-    drawn = rng.integers(0, n_users, (n_resamples, n_users))
+    drawn = rng.integers(0, n_users, (n_resamples, n_users))  # the same for every model
     row_weights = [np.bincount(draw, minlength=n_users)[user] for draw in drawn]
     rows_of_user = np.bincount(user).astype(float)
     rows = []

@@ -136,7 +136,8 @@ def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
 def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.DataFrame:
     """Log of each user's share of each level over everybody's share, shrunk towards 0.
 
-    Where every level is missing, the frame has no column.
+    The shrinkage adds to each user as many rows as there are levels, spread as everybody's
+    are; see `user_features`. Where every level is missing, the frame has no column.
 
     Examples
     --------
@@ -154,7 +155,7 @@ def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.Data
     overall_share = np.bincount(level[has_level]) / has_level.sum()
     user = users.get_indexer(user_ids)
     counted = (user >= 0) & has_level
-    cell = user[counted] * n_levels + level[counted]
+    cell = user[counted] * n_levels + level[counted]  # numbers the cells row by row
     cell_counts = np.bincount(cell, minlength=len(users) * n_levels)
     counts = cell_counts.reshape(len(users), n_levels)
     totals = counts.sum(axis=1, keepdims=True)

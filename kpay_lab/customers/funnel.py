@@ -75,10 +75,9 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
     pairs["watched"] = _follows(pairs, "item_id", "first", events)
     if _known_interactions(events):
         pairs["interacted"] = _follows(pairs, "item_id", "first", _interactions(events))
-    if tables.orders is None:
-        return pairs.assign(ordered=False)
-    of_items = orders_of_items(tables.orders)
-    return pairs if of_items.empty else _after_the_order(pairs, of_items, events)
+    if tables.orders is None or orders_of_items(tables.orders).empty:
+        return pairs
+    return _after_the_order(pairs, orders_of_items(tables.orders), events)
 
 
 def funnel_people(tables: Tables) -> pd.DataFrame:
@@ -219,7 +218,10 @@ def step_rates(breakdown: pd.DataFrame, step: str) -> pd.DataFrame:
 def _rate(
     pairs: pd.DataFrame, step: str, previous: str | None, rng: np.random.Generator, n_resamples: int
 ) -> Interval:
-    """Return the share of the pairs in the step before that are in this one too; else NaN."""
+    """Return the share of the pairs in the step ``previous`` that are in ``step`` too.
+
+    NaN where there is no step before, or no pair in it.
+    """
     if previous is None or not pairs[previous].any():
         return Interval(np.nan, np.nan, np.nan)
     user, user_ids = pd.factorize(pairs["user_id"])
@@ -281,7 +283,10 @@ def retention(tables: Tables, *, days: int = 7) -> pd.DataFrame:
 
 
 def _follows(pairs: pd.DataFrame, item: str, since: str, log: pd.DataFrame) -> np.ndarray:
-    """Whether the log's last row of the pair is not before ``since``."""
+    """Mark the pairs of which the log has a row at or after the time in the column ``since``.
+
+    ``item`` is the column whose ids the log uses: ``item_id`` or ``offer``.
+    """
     last_time = log.groupby(["user_id", "item_id"])["timestamp"].max()
     keys = pd.MultiIndex.from_frame(pairs[["user_id", item]])
     last_of_pair = last_time.reindex(keys).array

@@ -38,7 +38,7 @@ def average_precision_and_auc(
         return float("nan"), float("nan")
     true_positives = positives.cumsum()
     n_selected = true_positives + negatives.cumsum()
-    precision = true_positives / np.maximum(n_selected, 1e-300)
+    precision = true_positives / np.maximum(n_selected, 1e-300)  # 0 where all weights so far are 0
     n_positives = true_positives[-1]
     average_precision = (positives * precision).sum() / n_positives
     positives_above = true_positives - positives / 2  # a tie counts half

@@ -51,5 +51,5 @@ def _mean_log_probability(model: BaseEstimator, X: pd.DataFrame, labels: np.ndar
     probability = model.predict_proba(X)
     label_position = np.searchsorted(model.classes_, labels)
     of_label = probability[np.arange(len(X)), label_position]
-    clipped = np.clip(of_label, 1e-6, 1)
+    clipped = np.clip(of_label, 1e-6, 1)  # one label held impossible must not cost infinitely much
     return float(np.log(clipped).mean())

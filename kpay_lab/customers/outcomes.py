@@ -21,7 +21,7 @@ def labelled_windows(tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2
     outcome : str
         ``"next tag"``: the log is cut into n_windows + 1 parts of as many events; the features
         before each cut go with the first interest tag in the part after it. Otherwise a
-        column of users, which is one window, and leaves the features.
+        column of users: there is one window, whose features do not hold this column.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def labelled_windows(tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2
 
 
 def _window_of_column(tables: Tables, column: str) -> Window:
-    """Return the features of the whole log without the column, and the column as the outcome."""
+    """Return one window: the column as the outcome, and the whole log's features without it."""
     if tables.users is None or column not in tables.users:
         columns = [] if tables.users is None else [*tables.users.columns.drop("user_id")]
         raise ValueError(f"outcome is {column!r}; choose {NEXT_TAG!r} or one of {columns}")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METHODS = ("kmeans", "mixture")
+LEAST_STABILITY = 0.9  # mean adjusted Rand index that counts as stable, unless told otherwise
+SILHOUETTE_USERS = 1000  # a silhouette takes the distances of all pairs of its users
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Segments:
         null = self.candidates["null_max"]
         data = {"data": self.candidates}
         plots.plot_curves(data, "k", "stability", ax=stability, ylabel="adjusted Rand index")
-        stability.axhline(0.9, **plots.GUIDE)
+        stability.axhline(LEAST_STABILITY, **plots.GUIDE)
         stability.set_title("Stable under resampling?")
         plots.plot_curves(data, "k", "silhouette", ax=silhouette, ylabel="silhouette")
         silhouette.plot(ks, null, label="shuffled columns", **plots.GUIDE)
@@ -105,22 +107,24 @@ def find_segments(
     ks: tuple[int, ...] = (2, 3, 4, 5, 6),
     n_resamples: int = 12,
     n_shuffles: int = 6,
-    least_stability: float = 0.9,
+    least_stability: float = LEAST_STABILITY,
 ) -> Segments:
     """Group users, with the largest k that is both stable and real (Ben-Hur et al., 2002).
 
     ``features`` (n_users, n_features) are numbers without gaps by user_id, standardised here;
     ``method`` is ``kmeans`` or ``mixture`` (Gaussians started from k-means). Stable and real
-    are defined in `_accepted`; without such a k the answer is one group. Neither test tells
-    one long cloud from two, so look at the map. Raises ValueError if the method is
-    unknown, a value is missing, or users are fewer than groups.
+    are defined in `_accepted`: stable against ``n_resamples`` bootstrap samples, real against
+    ``n_shuffles`` copies with shuffled columns. Without such a k the answer is one group.
+    Neither test tells one long cloud from two, so look at the map. Raises ValueError if the
+    method is unknown, a value is missing, or users are fewer than groups.
     """
     values = _standardised(features, method, max(ks))
     n_users = len(values)
+    # Every k is tested on the same draws, so that only k differs between the rows.
     shuffles = [rng.permuted(values, axis=0) for _ in range(n_shuffles)]
     resamples = rng.integers(0, n_users, (n_resamples, n_users))
     seed = random_state(rng)
-    silhouette_sample = rng.permutation(n_users)[:1000]
+    silhouette_sample = rng.permutation(n_users)[:SILHOUETTE_USERS]
     group = partial(group_users, method=method, seed=seed)
     groupings = {1: np.zeros(n_users, int)}
     rows = []
@@ -131,23 +135,23 @@ def find_segments(
         for resample in resamples:
             resampled_labels = group(values[resample], values, k)
             agreements.append(adjusted_rand_score(labels, resampled_labels))
-        null = []
+        null_silhouettes = []
         for shuffled in shuffles:
             null_labels = group(shuffled, shuffled, k)
-            null.append(_silhouette(shuffled, null_labels, silhouette_sample))
+            null_silhouettes.append(_silhouette(shuffled, null_labels, silhouette_sample))
         row = {
             "k": k,
             "silhouette": _silhouette(values, labels, silhouette_sample),
-            "null_mean": float(np.mean(null)),
-            "null_sd": float(np.std(null, ddof=1)),
-            "null_max": float(max(null)),
+            "null_mean": float(np.mean(null_silhouettes)),
+            "null_sd": float(np.std(null_silhouettes, ddof=1)),
+            "null_max": float(max(null_silhouettes)),
             "stability": float(np.mean(agreements)),
         }
         rows.append(row)
     candidates = _accepted(pd.DataFrame(rows), least_stability)
     accepted_ks = candidates.loc[candidates["accepted"], "k"]
-    k = 1 if accepted_ks.empty else int(accepted_ks.max())
-    return _describe(features, values, groupings[k], candidates)
+    chosen_k = 1 if accepted_ks.empty else int(accepted_ks.max())
+    return _describe(features, values, groupings[chosen_k], candidates)
 
 
 def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:
@@ -199,6 +203,7 @@ def interest_tags(tables: Tables, *, n_tags: int = 3, least_events: int = 5) -> 
 
 
 def _standardised(features: pd.DataFrame, method: str, most: int) -> np.ndarray:
+    """Check what `find_segments` was given, and scale each feature to mean 0 and deviation 1."""
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
     if len(features) <= most:

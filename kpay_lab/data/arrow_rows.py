@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from kpay_lab.data.headers import known_names
 from kpay_lab.data.rows import TEXT, RawRows, listed, printable
 
+FIRST_ROWS = 10_000
+
 
 def split_parquet(path: Path, file: str, renames: Collection[str] = ()) -> RawRows:
     """Read a Parquet file; values keep their types.
@@ -27,6 +29,19 @@ def split_parquet(path: Path, file: str, renames: Collection[str] = ()) -> RawRo
         table = pq.read_table(path, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(file, error) from None
+    columns = [pa.concat_arrays(_chunks(column)) for column in table.columns]
+    return _plain_rows(file, table.column_names, columns, table.num_rows, renames)
+
+
+def parquet_beginning(path: Path, file: str, renames: Collection[str] = ()) -> RawRows:
+    """Read the first rows of a Parquet file, as `split_parquet` reads all."""
+    try:
+        with pq.ParquetFile(path) as opened:
+            schema = opened.schema_arrow
+            batch = next(opened.iter_batches(FIRST_ROWS), None)
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(file, error) from None
+    table = schema.empty_table() if batch is None else pa.Table.from_batches([batch])
     columns = [pa.concat_arrays(_chunks(column)) for column in table.columns]
     return _plain_rows(file, table.column_names, columns, table.num_rows, renames)
 

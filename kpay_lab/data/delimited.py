@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from kpay_lab.data.layout import Layout, Record, find_layout
+from kpay_lab.data.layout import Layout, Record, find_layout, named_layout
 from kpay_lab.data.rows import TEXT, BrokenLine, RawRows, without_misplaced
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a TAB", "|": "|", "\x01": r"\x01"}
@@ -31,7 +31,9 @@ CARRIAGE_RETURN = ord("\r")
 QUOTE = ord('"')
 
 
-def split_text(text: str, file: str, renames: Collection[str] = ()) -> RawRows:
+def split_text(
+    text: str, file: str, renames: Collection[str] = (), names: Sequence[str] = ()
+) -> RawRows:
     r"""Split a text with separators into rows; none is lost, and each knows its line.
 
     Parameters
@@ -41,6 +43,8 @@ def split_text(text: str, file: str, renames: Collection[str] = ()) -> RawRows:
         The name that messages give it.
     renames : collection of str
         Names of columns that a mapping renames.
+    names : sequence of str
+        The names of all columns, where the text has no header.
 
     Raises
     ------
@@ -58,15 +62,19 @@ def split_text(text: str, file: str, renames: Collection[str] = ()) -> RawRows:
     log.csv: the first line is not part of the table; the header is in line 2
     log.csv: its columns are separated by a semicolon
     """
-    layout = text_layout(text, file, renames)
+    layout = text_layout(text, file, renames, names)
     rows = split_quickly(text, file, layout)
     if rows is None:
         rows = split_exactly(text, file, layout)
     return without_misplaced(rows, layout.written)
 
 
-def text_layout(text: str, file: str, renames: Collection[str] = ()) -> Layout:
+def text_layout(
+    text: str, file: str, renames: Collection[str] = (), names: Sequence[str] = ()
+) -> Layout:
     """Find the header and the separator of a text, as `layout.find_layout` does.
+
+    Where ``names`` are given, the text has no header.
 
     Raises
     ------
@@ -80,7 +88,7 @@ def text_layout(text: str, file: str, renames: Collection[str] = ()) -> Layout:
     records = {}
     for separator in SEPARATORS:
         records[separator] = list(islice(_records(lines, separator), RECORDS_LOOKED_AT))
-    layout = find_layout(records, file, renames)
+    layout = named_layout(records, file, names) if names else find_layout(records, file, renames)
     separator = layout.separator
     if separator == "," or len(layout.names) == 1:
         return layout

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kpay_lab.data.headers import columns_of, fold, profile_line
-from kpay_lab.data.rows import TEXT, RawRows, printable
+from kpay_lab.data.rows import TEXT, NotUnderstoodError, RawRows, printable
 
 VIEW = "view"
 MEASURES = ("like_count", "comment_count", "share_count", "question_count")
@@ -48,7 +48,7 @@ AS_LIKES = {
 }
 COLUMN_NAMES = (
     "behavior_type behaviour_type behavior behaviour event_type event event_name action "
-    "action_type 行为类型 行为 事件类型 事件 事件名称 操作类型 操作 动作"
+    "action_type interaction_type 互动类型 行为类型 行为 事件类型 事件 事件名称 操作类型 操作 动作"
 )
 NAMES = frozenset(map(fold, COLUMN_NAMES.split()))
 # Names that may mean something else: only where every value is a word that is known.
@@ -131,6 +131,14 @@ def meaning_of_word(word: str) -> str | None:
 def has_types(header: Sequence[str], said: EventTypes, renames: Iterable[str] = ()) -> bool:
     """Return whether a header has a column of types; a doubtful name is none here."""
     return _named_column(header, said, renames) is not None
+
+
+def types_column(rows: RawRows, said: EventTypes, renames: Mapping[str, str]) -> str:
+    """Return the name of the column of types in some rows; '' where there is none."""
+    position = _named_column(rows.header, said, renames)
+    if position is None:
+        position = _doubtful_column(rows, said, renames)
+    return "" if position is None else rows.header[position]
 
 
 def part_by_type(
@@ -259,11 +267,12 @@ def _meanings(
     shown = ", ".join(f"{printable(type_)} ({n:,})" for type_, n in found)
     rest = "" if len(tally) <= SHOWN_TYPES else f" and {len(tally) - SHOWN_TYPES} more"
     lines = ", ".join(f'"{printable(type_)}": {VIEW}' for type_ in unknown[:SHOWN_TYPES])
-    raise ValueError(
+    raise NotUnderstoodError(
         f"events: {printable(column)} holds types of behaviour, and not all are known: "
-        f"{shown}{rest}; write mapping: {{event_types: {{column: {printable(column)}, types: "
+        f"{shown}{rest}",
+        f"write mapping: {{event_types: {{column: {printable(column)}, types: "
         f"{{{lines}}}}}}}, each with what it means: {', '.join(MEANINGS)}; where the column is "
-        f"something else, write {profile_line('events', {column: IGNORE})}"
+        f"something else, write {profile_line('events', {column: IGNORE})}",
     )
 
 

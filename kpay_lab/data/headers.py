@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from functools import cache
 
 from kpay_lab import columns as c
-from kpay_lab.data.rows import printable
+from kpay_lab.data.rows import NotUnderstoodError, printable
 from kpay_lab.data.tables import SCHEMAS
 
 IGNORE = "ignore"  # what a mapping says of a column that is to be left out
@@ -208,8 +208,9 @@ def name_columns(
             )
     if faults:
         columns = printable(", ".join(header), 200)
-        remedy = f"; {_remedy(table, header, meanings, missing)}" if missing else ""
-        raise ValueError(f"{file}: {'; '.join(faults)} (its columns: {columns}){remedy}")
+        remedy = _remedy(table, header, meanings, missing) if missing else ""
+        problem = f"{file}: {'; '.join(faults)} (its columns: {columns})"
+        raise NotUnderstoodError(problem, remedy)
     return names
 
 

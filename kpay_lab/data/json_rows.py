@@ -1,7 +1,7 @@
 """Split JSON into rows: one object a line, or one array of objects."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
 
@@ -42,9 +42,10 @@ def split_json(text: str, file: str, renames: Collection[str] = ()) -> RawRows:
         values = dict(enumerate(elements, start=1))
     rows: dict[int, dict[str, str]] = {}
     nested: dict[str, None] = {}
+    plain = _plain_names(values.values())
     for number, value in values.items():
         try:
-            rows[number] = _fields(value, renames, nested)
+            rows[number] = _fields(value, plain, renames, nested)
         except (ValueError, RecursionError) as error:
             broken.append((number, _written(value), f"not a JSON row: {error}"))
     broken.sort()
@@ -107,15 +108,29 @@ def _why_no_rows(text: str, file: str, broken: list[BrokenLine]) -> str:
     return f"{file}: none of its {len(broken):,} lines is a row; the first, row {line}, is {reason}"
 
 
-def _fields(value: Any, renames: Collection[str], nested: dict[str, None]) -> dict[str, str]:
-    """Return a row's names and texts; what is nested under a name not known joins ``nested``."""
+def _plain_names(values: Iterable[Any]) -> set[str]:
+    """Return the names under which some row has a plain value."""
+    names = set()
+    for value in values:
+        if isinstance(value, dict):
+            names |= {name for name, cell in value.items() if not isinstance(cell, list | dict)}
+    return names
+
+
+def _fields(
+    value: Any, plain: Collection[str], renames: Collection[str], nested: dict[str, None]
+) -> dict[str, str]:
+    """Return a row's names and texts.
+
+    What is nested joins ``nested``, unless its name is known and other rows have plain values.
+    """
     if not isinstance(value, dict):
         raise ValueError("it must be an object of names and values")
     fields = {}
     for name, cell in value.items():
         if not isinstance(cell, list | dict):
             fields[_checked(name)] = _text(cell)
-        elif known_names([name], renames):
+        elif name in plain and known_names([name], renames):
             raise ValueError(f"{printable(name)} must be a text, a number, true, false or null")
         else:
             nested[name] = None

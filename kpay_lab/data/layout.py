@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kpay_lab.data.headers import known_names
-from kpay_lab.data.rows import listed
+from kpay_lab.data.rows import NotUnderstoodError, listed, printable
 
 CLEAR_SHARE = 0.8  # of the first records that must be equally long where no name is known
 RECBOLE_NAME = re.compile(r"(.+):(token|float|token_seq|float_seq)")
@@ -48,6 +48,21 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
+class HeaderlessError(NotUnderstoodError):
+    """A file whose first line looks like data.
+
+    Parameters
+    ----------
+    problem, remedy : str
+    fields : sequence of str
+        The fields of its first line.
+    """
+
+    def __init__(self, problem: str, remedy: str, fields: Sequence[str]) -> None:
+        super().__init__(problem, remedy)
+        self.fields = tuple(fields)
+
+
 def find_layout(
     records: Mapping[str, Sequence[Record]], file: str, renames: Collection[str] = ()
 ) -> Layout:
@@ -78,9 +93,13 @@ def find_layout(
     names = _cleaned(header.fields)
     below = [record for record in records[separator] if record.line > header.line]
     if not known_names(names, renames) and _is_like_data(names, below):
-        raise ValueError(
-            f"{file}: the first line looks like data ({listed(names)}); "
-            f"add a header line such as {','.join(EXAMPLE[: max(2, len(names))])}"
+        example = ",".join(EXAMPLE[: max(2, len(names))])
+        raise HeaderlessError(
+            f"{file}: the first line looks like data ({listed(names)})",
+            f"add a header line such as {example}, or write mapping: {{headers: "
+            f'{{"{printable(file)}": [{example}]}}}}, with a name for each of its '
+            f"{len(names)} columns",
+            names,
         )
     n_above = sum(record.line < header.line for record in records[separator])
     notes: tuple[str, ...] = ()
@@ -88,6 +107,27 @@ def find_layout(
         above = "the first line is" if n_above == 1 else f"the first {n_above} lines are"
         notes = (f"{file}: {above} not part of the table; the header is in line {header.line}",)
     return Layout(tuple(names), tuple(header.fields), separator, header.end - 1, notes)
+
+
+def named_layout(
+    records: Mapping[str, Sequence[Record]], file: str, names: Sequence[str]
+) -> Layout:
+    """Take the names of the columns as they were given; the file has no header.
+
+    Raises
+    ------
+    ValueError
+        If the first line has another number of fields, whatever separates them.
+    """
+    found = {separator: first[0] for separator, first in records.items() if first}
+    for separator, record in found.items():
+        if len(record.fields) == len(names) and not record.fault:
+            return Layout(tuple(names), tuple(names), separator, 0)
+    separator, first = _by_lengths(records)
+    raise ValueError(
+        f"{file}: mapping.headers names {len(names)} columns, but its first line has "
+        f"{len(first.fields)} ({listed(first.fields)}); name each"
+    )
 
 
 def _by_names(

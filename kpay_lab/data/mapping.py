@@ -33,6 +33,8 @@ class LogMapping:
     ----------
     files : mapping of table to tuple of str
         The names or patterns (``2023-*.csv``) of the files that feed a table.
+    headers : mapping of file to tuple of str
+        The names of all columns of a file that has no header line.
     columns : mapping of table to (their name → ours)
         ``ignore`` in place of our name leaves a column out.
     event_types : EventTypes
@@ -53,6 +55,7 @@ class LogMapping:
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, Text] = field(default_factory=dict)
     event_types: EventTypes = field(default_factory=EventTypes)
     source_time_zone: str = ""
@@ -99,6 +102,19 @@ class LogMapping:
             raise ValueError("\n".join(faults))
         return cls(**{name: MADE[name](value) for name, value in said.items() if value})
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is said as plain values that `of` and YAML take.
+
+        >>> LogMapping.of({"units": {"watch_time": "ms"}}).as_dict()
+        {'units': {'watch_time': 'ms'}}
+        """
+        said = {}
+        for one in fields(self):
+            value = _plain(getattr(self, one.name))
+            if value:
+                said[one.name] = value
+        return said
+
     def __bool__(self) -> bool:
         """Return whether anything is said."""
         return self != LogMapping()
@@ -112,6 +128,13 @@ class LogMapping:
         renamed = [name for names in self.columns.values() for name in names]
         return [*renamed, *filter(None, [self.event_types.column]), *self.price_of]
 
+    def header_of(self, file: str) -> tuple[str, ...]:
+        """Return the names of the columns of a file that has no header; none where it has one."""
+        for pattern, names in self.headers.items():
+            if names_file(pattern, file):
+                return names
+        return ()
+
     def constants_of(self, file: str) -> dict[str, str]:
         """Return the columns that are the same in every row of a file."""
         found: dict[str, str] = {}
@@ -119,6 +142,16 @@ class LogMapping:
             if names_file(pattern, file):
                 found |= values
         return found
+
+
+def _plain(value: Any) -> Any:
+    """Return mappings as dicts and tuples as lists, without what is empty."""
+    if isinstance(value, EventTypes):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        plain = {name: _plain(one) for name, one in value.items()}
+        return {name: one for name, one in plain.items() if one not in ({}, [], "", None)}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def names_file(pattern: str, file: str) -> bool:
@@ -181,6 +214,17 @@ def _files_faults(value: Any) -> Iterator[str]:
             yield _wrong_shape(
                 f"{place}.{table}", names, "names of files, such as [a.csv, b-*.csv]"
             )
+
+
+def _headers_faults(value: Any) -> Iterator[str]:
+    place = "mapping.headers"
+    if not isinstance(value, Mapping):
+        yield _wrong_shape(place, value, "{log.csv: [user_id, item_id, timestamp]}")
+        return
+    for file, names in value.items():
+        is_list = isinstance(names, Sequence) and not isinstance(names, str)
+        if not is_list or not names or not all(map(_is_text, names)):
+            yield _wrong_shape(f"{place}.{file}", names, "a name for each column, in a list")
 
 
 def _columns_faults(value: Any) -> Iterator[str]:
@@ -336,6 +380,7 @@ def _made_scale(value: Sequence[float]) -> tuple[float, float]:
 
 CHECKS = {
     "files": _files_faults,
+    "headers": _headers_faults,
     "columns": _columns_faults,
     "event_types": _event_types_faults,
     "source_time_zone": _zone_faults,
@@ -347,6 +392,7 @@ CHECKS = {
 }
 MADE: dict[str, Any] = {
     "files": _made_files,
+    "headers": _made_files,
     "columns": _texts_by_name,
     "event_types": _made_event_types,
     "source_time_zone": str,

@@ -160,7 +160,7 @@ def _read_rows(table: str, partition: Partition | pd.DataFrame, mapping: LogMapp
     if isinstance(partition, pd.DataFrame):
         rows = split_frame(partition, table, names)
     else:
-        rows = split_file(partition, names)
+        rows = split_file(_with_header(partition, mapping), names)
     constants = _constants(table, rows.file, mapping)
     added = [pa.repeat(pa.scalar(value, TEXT), len(rows)) for value in constants.values()]
     return replace(rows, header=[*rows.header, *constants], cells=[*rows.cells, *added])
@@ -176,6 +176,11 @@ def _constants(table: str, file: str, mapping: LogMapping) -> dict[str, str]:
         return values
     of_item = SCHEMAS["items"].columns.keys() - SCHEMAS[table].columns.keys()
     return {column: value for column, value in values.items() if column not in of_item}
+
+
+def _with_header(partition: Partition, mapping: LogMapping) -> Partition:
+    """Give a file the names of its columns, where a mapping has them because it has no header."""
+    return replace(partition, names=mapping.header_of(partition.name))
 
 
 def _checked(
@@ -285,7 +290,8 @@ def read_headers(
     for table, parts in partitions.items():
         for partition in parts:
             try:
-                header = read_header(partition, mapping.names_said())
+                given = _with_header(partition, mapping)
+                header = read_header(given, mapping.names_said())
                 header += _constants(table, partition.name, mapping)
                 headers.setdefault(table, []).extend(header)
                 renames = _renames(table, mapping)
@@ -313,7 +319,8 @@ def tables_by_type(folder: str | Path, mapping: LogMapping) -> set[str]:
     types = mapping.event_types
     try:
         partitions = find_partitions(folder, mapping.files, types).partitions["events"]
-        headers = [read_header(one, mapping.names_said()) for one in partitions]
+        given = [_with_header(one, mapping) for one in partitions]
+        headers = [read_header(one, mapping.names_said()) for one in given]
         are_typed = [has_types(header, types, renames) for header in headers]
         if not any(are_typed) and not types.files:
             return set()
@@ -342,6 +349,7 @@ def _refuse_unused(
     ]
     faults = []
     said = {
+        "mapping.headers": mapping.headers,
         "mapping.constants": mapping.constants,
         "mapping.event_types.files": mapping.event_types.files,
     }

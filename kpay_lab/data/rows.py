@@ -54,6 +54,22 @@ class RawRows:
         return len(self.lines)
 
 
+class NotUnderstoodError(ValueError):
+    """What a file means is not clear.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, with its place and value.
+    remedy : str
+        What to write; whoever proposes something better leaves it out.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem = problem
+
+
 def printable(text: str, length: int = 60) -> str:
     r"""Return a text for a message: short, on one line, without control characters.
 

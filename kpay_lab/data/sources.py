@@ -19,7 +19,7 @@ import pandas as pd
 from kpay_lab.data import public
 from kpay_lab.data.event_types import MEANINGS, EventTypes, meaning_of_word
 from kpay_lab.data.headers import name_columns
-from kpay_lab.data.rows import listed, printable
+from kpay_lab.data.rows import NotUnderstoodError, listed, printable
 from kpay_lab.data.splitting import Partition, read_header, suffix_of
 from kpay_lab.data.spreadsheets import WORKBOOKS, sheet_names
 from kpay_lab.data.tables import SCHEMAS
@@ -284,7 +284,8 @@ def _assign(place: Path, entries: Sequence[_Entry]) -> Found:
     if "events" not in partitions:
         events = _events_among(place, unnamed, is_alone=not partitions)
         partitions["events"] = _parts(place, "events", events, notes)
-        unnamed = [entry for entry in unnamed if entry not in events]
+        taken = {entry.title for entry in events}
+        unnamed = [entry for entry in unnamed if entry.title not in taken]
         if partitions.keys() - {"events"}:
             notes.append(
                 f"events: {listed(entry.title for entry in events)} are taken as the events"
@@ -356,31 +357,34 @@ def _events_among(place: Path, entries: Sequence[_Entry], *, is_alone: bool) -> 
     is_clear = len(candidates) == 1 or (len(candidates) > 1 and _are_numbered(candidates))
     if is_clear and (fitting or is_alone):
         return candidates
-    raise ValueError(_without_events(place, entries, fitting))
+    raise _without_events(place, entries, fitting)
 
 
-def _without_events(place: Path, entries: Sequence[_Entry], fitting: Sequence[_Entry]) -> str:
+def _without_events(
+    place: Path, entries: Sequence[_Entry], fitting: Sequence[_Entry]
+) -> ValueError:
     """Say what was found where the events are not clear, and what to do."""
     if not entries:
-        return (
+        return ValueError(
             f"{place} holds no events; add events.csv, events.xlsx, events.parquet or "
             "events.jsonl (a single file may have any name)"
         )
     titles = [entry.title for entry in entries]
     if len(fitting) < 2:
         largest = max(entries, key=_size).title
-        return (
-            f"{place} holds no events; found {listed(titles)}; name the behaviour log "
-            f"events{Path(largest).suffix}, or set mapping.files, such as {{events: [{largest}]}}"
+        return NotUnderstoodError(
+            f"{place} holds no events; found {listed(titles)}",
+            f"name the behaviour log events{Path(largest).suffix}, or set mapping.files, such as "
+            f"{{events: [{largest}]}}",
         )
     names = [entry.title for entry in fitting]
     types = ", ".join(f"{name}: view" for name in names)
     meanings = ", ".join(MEANINGS)
-    return (
-        f"{place} holds no events, but {listed(names)} could be; to read several as one log set "
-        f"mapping.files to {{events: [{listed(names)}]}}, or where each holds one type of "
-        f"behaviour mapping.event_types to {{files: {{{printable(types, 200)}}}}}, each with what "
-        f"it means: {meanings}"
+    return NotUnderstoodError(
+        f"{place} holds no events, but {listed(names)} could be",
+        f"to read several as one log set mapping.files to {{events: [{listed(names)}]}}, or where "
+        f"each holds one type of behaviour mapping.event_types to {{files: "
+        f"{{{printable(types, 200)}}}}}, each with what it means: {meanings}",
     )
 
 
@@ -397,7 +401,7 @@ def _find_named(place: Path, files: Files) -> Found:
         )
     if "events" not in files:
         raise ValueError("mapping.files names no events; add {events: [your behaviour log]}")
-    available = _all_partitions(place)
+    available = list_partitions(place)
     table_of: dict[str, str] = {}
     partitions: dict[str, list[Partition | pd.DataFrame]] = {}
     for table in SCHEMAS:
@@ -417,7 +421,7 @@ def _find_named(place: Path, files: Files) -> Found:
     return Found(partitions, notes)
 
 
-def _all_partitions(place: Path) -> list[Partition]:
+def list_partitions(place: Path) -> list[Partition]:
     """List every file below a place, and every sheet of a workbook with several."""
     files: Iterable[Partition] = [Partition(place, place.name)]
     if place.is_dir():

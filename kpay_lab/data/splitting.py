@@ -13,7 +13,13 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from kpay_lab.data.arrow_rows import as_text, parquet_header, split_frame, split_parquet
+from kpay_lab.data.arrow_rows import (
+    as_text,
+    parquet_beginning,
+    parquet_header,
+    split_frame,
+    split_parquet,
+)
 from kpay_lab.data.decoding import decode
 from kpay_lab.data.delimited import split_text, text_layout
 from kpay_lab.data.headers import known_names, may_mean_the_same
@@ -53,12 +59,15 @@ class Partition:
         The name of the sheet where a workbook has several; else ''.
     folder_columns : mapping of str to str
         Columns that the names of its folders give, as in ``dt=2023-01-05``.
+    names : tuple of str
+        The names of its columns, where a mapping gives them because the file has no header.
     """
 
     path: Path
     name: str
     sheet: str = ""
     folder_columns: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
 
 def suffix_of(path: Path) -> str:
@@ -107,10 +116,12 @@ def _split(partition: Partition, renames: Collection[str]) -> RawRows:
     raw = _read_bytes(path, file)
     text, notes = decode(raw, file, renames=renames)
     _refuse_pages(text, file)
-    split = split_json if kind == "json" else split_text
     if not text or text.isspace():
         raise ValueError(f"{file} is empty; its first line must name the columns")
-    rows = split(text, file, renames)
+    if kind == "json":
+        rows = split_json(text, file, renames)
+    else:
+        rows = split_text(text, file, renames, partition.names)
     return replace(rows, notes=(*notes, *rows.notes))
 
 
@@ -131,6 +142,34 @@ def read_header(partition: Partition | Path, renames: Collection[str] = ()) -> l
     return [*header, *usable]
 
 
+def read_beginning(partition: Partition, renames: Collection[str] = ()) -> RawRows:
+    """Read the first rows of a file, to see what they look like; of a workbook all rows.
+
+    Raises
+    ------
+    ValueError
+        As `split_file` does.
+    """
+    path = partition.path
+    file = partition.name
+    kind = _kind(path)
+    if kind == "workbook":
+        return split_file(partition, renames)
+    if kind == "parquet":
+        return _with_folder_columns(parquet_beginning(path, file, renames), partition, renames)
+    raw = _read_bytes(path, file, HEADER_BYTES)
+    if len(raw) < HEADER_BYTES:
+        return split_file(partition, renames)
+    text, _ = decode(raw, file, renames=renames, whole=False)
+    _refuse_pages(text, file)
+    whole_lines = text.rpartition("\n")[0]
+    if kind == "json":
+        rows = split_json(whole_lines, file, renames)
+    else:
+        rows = split_text(whole_lines, file, renames, partition.names)
+    return _with_folder_columns(rows, partition, renames)
+
+
 def _header(partition: Partition, renames: Collection[str]) -> list[str]:
     path = partition.path
     file = partition.name
@@ -146,7 +185,7 @@ def _header(partition: Partition, renames: Collection[str]) -> list[str]:
     if not text or text.isspace():
         raise ValueError(f"{file} is empty; its first line must name the columns")
     if kind == "text":
-        return list(text_layout(text, file, renames).names)
+        return list(text_layout(text, file, renames, partition.names).names)
     if not is_whole and not text.lstrip().startswith("["):
         whole_lines = text.rpartition("\n")[0]
         return split_json(whole_lines, file, renames).header

@@ -99,7 +99,7 @@ def rows_to_train(
     if how == "leave_last_out":
         return _all_but_the_last(events), None
     if how == "given":
-        return _given(events), None
+        return _marked_as_train(events), None
     legacy = np.random.RandomState(LEGACY_SEED)
     n = len(events)
     if how == "random_rows":
@@ -122,6 +122,7 @@ def _before_the_cut(
     times = event_times(events)
     if cut is None:
         stamps = np.sort(times)
+        # Training needs an event before the cut, so the cut is never at the first stamp.
         row_of_second_stamp = np.searchsorted(stamps, stamps[0], side="right")
         first_test_row = max(int(share * len(stamps)), row_of_second_stamp)
         last_row = len(stamps) - 1
@@ -217,7 +218,7 @@ def event_times(events: pd.DataFrame) -> np.ndarray:
 
 
 def _first_of_each(ids: pd.Series, draws: np.ndarray, share: float) -> np.ndarray:
-    """Mark the rows with the smallest draws of each id, ``share`` of its rows."""
+    """Mark ``share`` of the rows of each id: those with its smallest draws."""
     key, _ = pd.factorize(ids)
     n_rows = np.bincount(key)
     n_train = np.round(share * n_rows)  # half to even
@@ -226,7 +227,8 @@ def _first_of_each(ids: pd.Series, draws: np.ndarray, share: float) -> np.ndarra
     return is_first.to_numpy()
 
 
-def _given(events: pd.DataFrame) -> np.ndarray:
+def _marked_as_train(events: pd.DataFrame) -> np.ndarray:
+    """Mark the rows whose column ``part`` says train."""
     if "part" not in events:
         raise ValueError("events have no column 'part'; how='given' needs train or test in it")
     part = events["part"]

@@ -199,23 +199,23 @@ def metric_audit(items: np.ndarray, relevant: csr_array, k: int) -> pd.DataFrame
     n = n_relevant[users]
     hits = find_hits(items[:, :k], relevant)[users]
     most_hits = _most_hits(hits, n)
-    found = np.maximum(hits.sum(axis=1), 1)
-    ap = _precision_sum(hits)
-    elliot = _precisions(hits).mean(axis=1)
+    n_hits = np.maximum(hits.sum(axis=1), 1)  # without a hit the sum above it is 0 anyway
+    precision_sum = _precision_sum(hits)
+    mean_precision = _precisions(hits).mean(axis=1)
     ranks = _ranks(hits)
     discount = 1.0 / np.log2(ranks + 1)
-    rectools = hits @ discount / discount.sum()
+    ndcg_of_k_hits = hits @ discount / discount.sum()
     lenskit_discount = 1.0 / np.maximum(np.log2(ranks), 1.0)
-    lenskit = _normalised_gain(hits, lenskit_discount, most_hits)
+    lenskit_ndcg = _normalised_gain(hits, lenskit_discount, most_hits)
     definitions = {
         ("map", "AP / min(n_relevant, k)", "ours"): average_precision(hits, n),
-        ("map", "AP / n_relevant (map_trec)", "trec_eval, ranx, RecTools"): ap / n,
-        ("map", "AP / k", "RecTools divide_by_k"): ap / k,
-        ("map", "mean of precision at 1..k", "Elliot"): elliot,
-        ("map", "AP / hits", "some notebooks"): ap / found,
+        ("map", "AP / n_relevant (map_trec)", "trec_eval, ranx, RecTools"): precision_sum / n,
+        ("map", "AP / k", "RecTools divide_by_k"): precision_sum / k,
+        ("map", "mean of precision at 1..k", "Elliot"): mean_precision,
+        ("map", "AP / hits", "some notebooks"): precision_sum / n_hits,
         ("ndcg", "ideal of min(n_relevant, k) hits", "ours"): ndcg(hits, n),
-        ("ndcg", "ideal always of k hits", "RecTools default"): rectools,
-        ("ndcg", "discount max(log2 rank, 1)", "LensKit"): lenskit,
+        ("ndcg", "ideal always of k hits", "RecTools default"): ndcg_of_k_hits,
+        ("ndcg", "discount max(log2 rank, 1)", "LensKit"): lenskit_ndcg,
         ("recall", "hits / n_relevant", "ours"): recall(hits, n),
         ("recall", "hits / min(n_relevant, k)", "LensKit"): recall_capped(hits, n),
     }

@@ -314,6 +314,7 @@ def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
 
 
 def _check(**given: str) -> None:
+    """Refuse a choice that `CHOICES` does not name."""
     for name, value in given.items():
         if value not in CHOICES[name]:
             raise ValueError(f"{name} is {value!r}; choose one of {', '.join(CHOICES[name])}")

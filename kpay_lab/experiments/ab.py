@@ -79,7 +79,7 @@ def _lift(values: np.ndarray, metric: Metric, arms: tuple[np.ndarray, np.ndarray
 
 
 def _aggregates(values: np.ndarray, metric: Metric) -> Aggregates:
-    """Sum up the metric's columns over the units of an arm; ``values`` has a row a column."""
+    """Return the moments of an arm, from `Metric.values` of its units: (n_columns, n_units)."""
     names = metric.columns
     covariance = np.atleast_2d(np.cov(values))
     means = dict(zip(names, values.mean(axis=1), strict=True))

@@ -39,11 +39,11 @@ class Metric:
 
     @property
     def columns(self) -> list[str]:
-        """The columns it reads."""
+        """The columns it reads: ``column``, then ``per`` and ``covariate`` where there are any."""
         return [name for name in (self.column, self.per, self.covariate) if name]
 
     def values(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return its columns as rows, (1 to 3, n) float64."""
+        """Return its columns as rows, in the order of `columns`: (1 to 3, n) float64."""
         columns = (frame[name] for name in self.columns)
         return np.array([column.to_numpy(np.float64, na_value=np.nan) for column in columns])
 

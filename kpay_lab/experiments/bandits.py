@@ -72,7 +72,8 @@ def _best(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the best arm of each row; ties are broken at random."""
     lots = rng.random(scores.shape)
     is_best = scores >= scores.max(axis=1, keepdims=True)
-    return (lots * is_best).argmax(axis=1)
+    lots_of_the_best = lots * is_best  # 0 for every other arm
+    return lots_of_the_best.argmax(axis=1)
 
 
 @dataclass(kw_only=True)
@@ -119,6 +120,7 @@ class LinUCB:
     """A ridge model an arm; the largest xᵀθ + α √(xᵀ A⁻¹ x), A = reg·I + Σ x xᵀ, θ = A⁻¹ Σ r x.
 
     Li, Chu, Langford & Schapire (2010), algorithm 1; A⁻¹ by Sherman and Morrison's update.
+    In the sums over indices ``s`` is the seed, ``a`` the arm, ``f`` and ``k`` are features.
     """
 
     alpha: float = 0.5
@@ -134,14 +136,17 @@ class LinUCB:
         self.seeds_ = np.arange(n_seeds)
 
     def choose(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Choose the arm that could be best for x."""
+        """Choose the arm with the largest xᵀθ + α √(xᵀ A⁻¹ x): it could be the best for x."""
         means = np.einsum("saf,sf->sa", self.theta_, x)
-        spread = np.einsum("sakf,sf->sak", self.inverse_, x)
-        bonus = np.sqrt(np.einsum("sak,sk->sa", spread, x))
+        inverse_times_x = np.einsum("sakf,sf->sak", self.inverse_, x)
+        bonus = np.sqrt(np.einsum("sak,sk->sa", inverse_times_x, x))
         return _best(means + self.alpha * bonus, rng)
 
     def learn(self, x: np.ndarray, arms: np.ndarray, rewards: np.ndarray) -> None:
-        """Update the models of the chosen arms."""
+        """Update the models of the chosen arms.
+
+        (A + x xᵀ)⁻¹ = A⁻¹ − v vᵀ / (1 + vᵀx) with v = A⁻¹ x (Sherman & Morrison, 1950).
+        """
         chosen = (self.seeds_, arms)
         v = np.einsum("skf,sf->sk", self.inverse_[chosen], x)
         divisor = 1 + np.einsum("sk,sk->s", v, x)

@@ -58,7 +58,7 @@ def _has_treatment(exposures: pd.DataFrame) -> bool:
 
 
 def _counts(exposures: pd.DataFrame) -> pd.DataFrame:
-    """Return what each exposure adds to its user's sums: 1 to ``shown``, and 0 or 1 answers."""
+    """Return what each exposure adds to its user's sums: 1 shown, 0 or 1 clicked or purchased."""
     counts = exposures[["user_id", "timestamp", "treatment"]].assign(shown=1)
     for answer in ("clicked", "purchased"):
         if answer in exposures:
@@ -67,6 +67,7 @@ def _counts(exposures: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summed(counts: pd.DataFrame) -> list[str]:
+    """Name the columns of `_counts` that are summed up by user."""
     return [name for name in ("shown", "clicked", "purchased") if name in counts]
 
 
@@ -156,6 +157,7 @@ def _rates(
     sum_of_squares = arm @ sums**2
     sum_of_products = arm @ (sums * counts)
     sum_of_squared_counts = arm @ counts**2
+    # Σ (s_u − p n_u)², multiplied out, so that one product of matrices serves all tests.
     squared_residuals = sum_of_squares - 2 * p * sum_of_products + p**2 * sum_of_squared_counts
     by_user = squared_residuals / n**2
     return p, np.array([by_exposure, by_user])

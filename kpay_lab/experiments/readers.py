@@ -93,13 +93,14 @@ def off_policy(
     """Estimate from ``log`` the value of the policy that wrote ``target``.
 
     The logs hold propensities of logged items only, so the target's probabilities are the
-    approximation of `position_policy`, made from its own log. Hold the result against the
-    target's own `BanditLog.click_rate`.
+    approximation of `position_policy`, made from its own log; the context is the position in
+    the list and nothing else. Hold the result against the target's own `BanditLog.click_rate`.
     """
-    by_position, _ = target.policy()
-    row = log.position - 1
-    indicators = np.eye(len(by_position))[row]
-    predicted = cross_fit(indicators, log.action, log.reward, log.n_actions, rng=rng)
+    policy_by_position, _ = target.policy()
+    position_index = log.position - 1
+    position_indicators = np.eye(len(policy_by_position))[position_index]
+    predicted = cross_fit(position_indicators, log.action, log.reward, log.n_actions, rng=rng)
+    probabilities = policy_by_position[position_index]
     return evaluate_policy(
-        log.reward, log.action, log.propensity, by_position[row], predicted, clip=clip
+        log.reward, log.action, log.propensity, probabilities, predicted, clip=clip
     )

@@ -85,10 +85,10 @@ def confidence_sequence(
     difference = treatment_mean - control_mean
     se = np.sqrt(treatment_variance + control_variance)
     n = np.arange(1, len(values) + 1)
-    log_alpha = 2 * np.log(1 - level)
-    kappa = np.log(1 - log_alpha) - log_alpha
+    two_log_alpha = 2 * np.log(1 - level)
+    kappa = np.log(1 - two_log_alpha) - two_log_alpha
     r = kappa * n / tightest_at
-    inflation = (1 + 1 / r) * (np.log1p(r) - log_alpha)
+    inflation = (1 + 1 / r) * (np.log1p(r) - two_log_alpha)
     margin = se * np.sqrt(inflation)
     constant = (treatment_variance == 0) | (control_variance == 0)
     says_nothing = (n < first_look) | constant | np.isnan(margin)

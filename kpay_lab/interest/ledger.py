@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 VERDICTS = ("reproduced", "reproduced_if", "cannot_be", "not_given")
 COLUMNS = ["key", "computed", "printed", "difference", "verdict", "needs"]
-Row = tuple[str, float, float | bool | None, float | None, str, str]
+Row = tuple[str, float, float | bool | None, float | None, str, str]  # in the order of COLUMNS
 
 
 def worked_ledger(case: WorkedCase = WORKED_CASE) -> pd.DataFrame:
@@ -134,6 +134,7 @@ def _interest(case: WorkedCase) -> list[Row]:
 
 
 def _predicted(case: WorkedCase) -> list[Row]:
+    """P = A + μ I, with I as the identity matrix and as all ones."""
     rows = []
     readings = {"P": "eye", "P[ones]": "ones"}
     for symbol, identity in readings.items():
@@ -145,14 +146,16 @@ def _predicted(case: WorkedCase) -> list[Row]:
     return rows
 
 
-def _needed_interest(value: float, printed: float) -> str:
-    words = f"A = {value:.2g}, but the rating table prints {printed:.2g}"
-    if value < 0:
+def _needed_interest(needed: float, printed: float) -> str:
+    """Say which A would give the printed P, beside the A that is printed."""
+    words = f"A = {needed:.2g}, but the rating table prints {printed:.2g}"
+    if needed < 0:
         return f"{words}, and a degree of interest is not negative"
     return words
 
 
 def _relevance(case: WorkedCase) -> list[Row]:
+    """R = C · D, with the indices by meaning and as they are printed."""
     rows = []
     readings = {"R": "meaning", "R[indices]": "indices"}
     for symbol, reading in readings.items():
@@ -165,6 +168,7 @@ def _relevance(case: WorkedCase) -> list[Row]:
 
 
 def _score(case: WorkedCase) -> list[Row]:
+    """S = w1 R + w2 A + w3 B: as the table does it, with R by formula, with B as a share."""
     weight_of_R, weight_of_A, weight_of_B = case.weights
     relevance = published_relevance(case.item_features, case.user_features)
     share = own_share(case.watch_time)
@@ -184,24 +188,27 @@ def _score(case: WorkedCase) -> list[Row]:
 
 
 def _comment(case: WorkedCase) -> list[Row]:
+    """C = A B beside the printed label; a number and a label have no difference."""
     low, high = comment_thresholds(case)
     verdict = "reproduced_if" if low < high else "cannot_be"
     needs = f"“has commented” to mean C > t with t from {low:g} up to, not including, {high:g}"
     keys = _keys("C", case)
     computed = published_comment(case.interest, case.watch_time)
     rows: list[Row] = []
-    for key, value, label in zip(keys, computed.flat, case.commented.flat, strict=True):
-        rows.append((key, _clean(value), bool(label), None, verdict, needs))
+    for key, value, has_commented in zip(keys, computed.flat, case.commented.flat, strict=True):
+        rows.append((key, _clean(value), bool(has_commented), None, verdict, needs))
     return rows
 
 
 def _keys(symbol: str, case: WorkedCase) -> list[str]:
+    """Return the keys of a symbol's cells, row by row."""
     return [f"{symbol}/{user}/{item}" for user in case.users for item in case.items]
 
 
 def _table(
     keys: list[str], computed: np.ndarray, printed: np.ndarray, needs: Iterable[str]
 ) -> list[Row]:
+    """Return the rows of a whole printed table; keys and needs go row by row through its cells."""
     return list(map(_row, keys, computed.flat, printed.flat, needs))
 
 

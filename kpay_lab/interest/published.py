@@ -90,6 +90,7 @@ class FlowChart:
 
 
 def _arrows(ends: str, **words: str) -> tuple[tuple[str, str, str], ...]:
+    """Return arrows from pairs of boxes such as ``AB BC``; ``BC="yes"`` puts a word on one."""
     pairs = ends.split()
     return tuple((pair[0], pair[1], words.get(pair, "")) for pair in pairs)
 

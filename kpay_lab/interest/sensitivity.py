@@ -31,12 +31,12 @@ def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int =
         for the overlap (NaN without any).
     """
     base = interest_degree(totals, weights)
-    favourites = _favourites(totals, base, k)
+    favourite_pairs = _favourite_pairs(totals, base, k)
     rows = []
     for change, changed in _changes(totals, weights):
         degree = interest_degree(totals, changed)
-        favourites_now = _favourites(totals, degree, k)
-        stays = np.isin(favourites_now, favourites)
+        changed_favourites = _favourite_pairs(totals, degree, k)
+        stays = np.isin(changed_favourites, favourite_pairs)
         overlap = stays.mean() if len(stays) else np.nan
         row = {
             "change": change,
@@ -59,8 +59,11 @@ def _changes(totals: PairTotals, weights: InterestWeights) -> Iterator[tuple[str
         yield f"{sign} doubled", replace(weights, **{sign: weight * 2.0})
 
 
-def _favourites(totals: PairTotals, degree: np.ndarray, k: int) -> np.ndarray:
-    """Row numbers of the k strongest pairs of each user who has more than k."""
+def _favourite_pairs(totals: PairTotals, degree: np.ndarray, k: int) -> np.ndarray:
+    """Return the row numbers of the k strongest pairs of each user who has more than k.
+
+    A row number names the user too, so lists of all users can be compared at once.
+    """
     strongest_first = np.lexsort((-degree, totals.pairs["user"]))
     user = totals.pairs["user"].iloc[strongest_first]
     pairs_of_user = user.groupby(user)

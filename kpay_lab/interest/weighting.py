@@ -121,6 +121,7 @@ def _sign_of_count(count: pd.Series, half: float) -> pd.Series:
 
 
 def _sign_of_watching(pairs: pd.DataFrame) -> pd.Series:
+    """Return the watched share of each item, or else each item's share of the user's time."""
     if "duration" in pairs and pairs["duration"].max() > 0:
         return watched_share(pairs).clip(upper=1.0)  # a replay says no more than watching whole
     total_of_user = pairs.groupby("user")["watch_time"].transform("sum")
@@ -250,6 +251,7 @@ def _with_cold_ids(event_ids: pd.Index, tables: Tables) -> pd.Index:
 
 
 def _bought(tables: Tables, users: pd.Index, items: pd.Index) -> csr_array | None:
+    """Return how often each user ordered each item; None where no order names its item."""
     if tables.orders is None or "item_id" not in tables.orders:
         return None
     orders = orders_of_items(tables.orders)

@@ -11,12 +11,12 @@ from kpay_lab.plots.style import (
     BLUE,
     GUIDE,
     NEUTRAL,
-    PALETTE,
     TRUTH,
     add_legend,
     axes_or_new,
     label_rows,
     new_figure,
+    nth_colour,
 )
 
 MARKS = (TRUTH, {"color": NEUTRAL, "linestyle": ":", "linewidth": 1.5})
@@ -60,7 +60,7 @@ def plot_intervals(
     if by:
         for number, (group, rows) in enumerate(table.groupby(by, sort=False)):
             y = names.get_indexer(rows.index) + 0.16 * number
-            _draw_intervals(ax, y, rows, value, PALETTE[number], str(group))
+            _draw_intervals(ax, y, rows, value, nth_colour(number), str(group))
     else:
         y = names.get_indexer(table.index)
         _draw_intervals(ax, y, table, value, BLUE if colours is None else colours)

@@ -13,10 +13,10 @@ from kpay_lab.plots.style import (
     BLUE,
     NEUTRAL,
     ORANGE,
-    PALETTE,
     add_legend,
     axes_or_new,
     new_figure,
+    nth_colour,
     shorten,
 )
 
@@ -32,7 +32,7 @@ def plot_scatter(
     ax = axes_or_new(ax, height=4.5)
     for number, name in enumerate(names):
         members = points[points["segment"] == number]
-        colour = PALETTE[number % len(PALETTE)]
+        colour = nth_colour(number)
         label = shorten(f"{number}: {name}", 60)
         ax.scatter(members["x"], members["y"], s=8, alpha=0.6, color=colour, label=label)
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
@@ -52,8 +52,8 @@ def plot_trade_off(
     ax = axes_or_new(ax, height=4.2)
     for number, (family, rows) in enumerate(points.groupby("family", sort=False)):
         marker = MARKERS[number % len(MARKERS)]
-        line = "-" if number else "none"
-        style = {"color": PALETTE[number], "marker": marker, "linestyle": line}
+        line = "-" if number else "none"  # the first family, of single models, is not joined
+        style = {"color": nth_colour(number), "marker": marker, "linestyle": line}
         ax.plot(rows[x], rows[y], label=family, **style)
     named = _named_points(points).sort_values(y)
     places = named[[x, y]].to_numpy()
@@ -74,7 +74,7 @@ def plot_trade_off(
 
 
 def _named_points(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the single models and the two ends of each curve."""
+    """Return the single models, which are the first family, and the two ends of each curve."""
     family = points["family"]
     is_single = family == family.iloc[0]
     is_first = ~points.duplicated("family")
@@ -91,8 +91,8 @@ def plot_ranks(values: pd.DataFrame, *, ax: Axes | None = None, **settings: Any)
     ranks = ranks.sort_values(ranks.columns[0])
     n_rows, n_columns = ranks.shape
     ax = axes_or_new(ax, height=1.3 + 0.42 * n_rows)
-    for name, colour in zip(ranks.index, PALETTE * 2, strict=False):
-        _draw_ranks(ax, str(name), ranks.loc[name], values.loc[name], colour)
+    for number, name in enumerate(ranks.index):
+        _draw_ranks(ax, str(name), ranks.loc[name], values.loc[name], nth_colour(number))
     ax.set_xticks(range(n_columns), ranks.columns)
     ax.set_yticks(range(1, n_rows + 1))
     ax.set(xlim=(-0.55, n_columns - 0.6), ylim=(n_rows + 0.5, 0.5), ylabel="rank")

@@ -99,10 +99,20 @@ def relabel(picture: Figure | Axes, translations: Mapping[str, str]) -> Figure:
 
 
 def _relabel_ticks(axis: Axis, translations: Mapping[str, str]) -> None:
+    """Translate the labels of ticks; an axis without any keeps ticks that follow its limits."""
     labels = [label.get_text() for label in axis.get_ticklabels()]
     if not translations.keys().isdisjoint(labels):
         translated = [translations.get(label, label) for label in labels]
         axis.set_ticks(axis.get_ticklocs(), translated)
+
+
+def nth_colour(number: int) -> str:
+    """Return a colour of the palette; after its last one it begins again.
+
+    >>> nth_colour(0) == nth_colour(len(PALETTE)) == BLUE
+    True
+    """
+    return PALETTE[number % len(PALETTE)]
 
 
 def shorten(text: object, length: int = 28) -> str:

@@ -78,6 +78,7 @@ def choose_models(
 
 
 def _every_pair_met(values: csr_array) -> bool:
+    """Whether every user with an event met every item that anybody met."""
     n_users = np.count_nonzero(np.diff(values.indptr))
     n_items = np.count_nonzero(trained_items(values))
     return values.nnz == n_users * n_items

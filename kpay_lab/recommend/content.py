@@ -69,7 +69,7 @@ class ContentBased(ItemToItemModel):
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Return the cosine for newcomers: (n_newcomers, n_items)."""
         scores = histories @ self.item_weights_
-        squared_length = histories.multiply(scores).sum(axis=1)
+        squared_length = histories.multiply(scores).sum(axis=1)  # |A C|² = A (C Cᵀ) Aᵀ by row
         length = np.sqrt(np.maximum(squared_length, 0))[:, None]
         return np.divide(scores, length, out=np.zeros_like(scores), where=length > 0)
 
@@ -103,17 +103,17 @@ class ContentBased(ItemToItemModel):
 
 
 def _label_blocks(table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
-    """Return one block of marks for category, brand and price band, under its columns' names."""
+    """Return one-hot columns for category, brand and price band, under the names of the columns."""
     labels = {name: table[name] for name in ("category", "brand") if name in table}
     if "price" in table:
         labels["price"] = pd.qcut(table["price"], 5, duplicates="drop").astype("str")
     blocks = {}
     for feature, column in labels.items():
-        known = column.where(table[feature].notna())
-        marks = pd.get_dummies(known, dtype=float)
-        if marks.shape[1]:
-            names = tuple(f"{feature}: {label}" for label in marks.columns)
-            blocks[names] = csr_array(marks.to_numpy())
+        known = column.where(table[feature].notna())  # the band of no price is the text "nan"
+        one_hot = pd.get_dummies(known, dtype=float)
+        if one_hot.shape[1]:
+            names = tuple(f"{feature}: {label}" for label in one_hot.columns)
+            blocks[names] = csr_array(one_hot.to_numpy())
     return blocks
 
 

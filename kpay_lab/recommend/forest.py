@@ -74,7 +74,7 @@ class RandomForest:
             batch = np.asarray(users)[start:stop]
             every_user = np.repeat(batch, n_items)
             every_item = np.tile(np.arange(n_items), len(batch))
-            features = self._features(every_user, every_item, 0.0)
+            features = self._features(every_user, every_item, pair_interest=0.0)
             probability = self.forest_.predict_proba(features)[:, 1]
             scores[start:stop] = probability.reshape(len(batch), n_items)
         return scores
@@ -96,7 +96,10 @@ class RandomForest:
         self.interest_in_group_ = [_sums_by_group(values, codes) for codes in self.groups_]
 
     def _sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw pairs that happened and, for their users, pairs that did not."""
+        """Draw pairs that happened and, for their users, pairs that did not.
+
+        Returns users, items and labels (1 where the pair happened), each (n_pairs,).
+        """
         cells = self.values_.tocoo()
         n_positives = min(cells.nnz, self.max_pairs)
         positives = rng.choice(cells.nnz, size=n_positives, replace=False)
@@ -119,7 +122,11 @@ class RandomForest:
     def _features(
         self, users: np.ndarray, items: np.ndarray, pair_interest: np.ndarray | float
     ) -> np.ndarray:
-        """Describe pairs; the interest of the pair itself is left out of the user's shares."""
+        """Describe pairs; the interest of the pair itself is left out of the user's shares.
+
+        ``pair_interest`` (n,) is that of the pairs to learn from, whose shares would else give
+        away that they happened; it is 0 for pairs to be scored.
+        """
         other_interest = self.user_sum_[users] - pair_interest
         shares = []
         for codes, totals in zip(self.groups_, self.interest_in_group_, strict=True):
@@ -154,11 +161,12 @@ def _rows_of(table: pd.DataFrame | None, ids: pd.Index) -> pd.DataFrame:
 
 def _numbers(frame: pd.DataFrame) -> np.ndarray:
     """Return numbers as they are, labels as codes; missing is NaN, times are left out."""
-    columns = [np.empty((len(frame), 0))]
+    columns = [np.empty((len(frame), 0))]  # a frame without columns gives (n, 0)
     for _, column in frame.select_dtypes(exclude="datetimetz").items():
-        codes = column.astype("category").cat.codes
-        measured = pd.api.types.is_numeric_dtype(column)
-        values = column if measured else codes.where(codes >= 0)
+        values = column
+        if not pd.api.types.is_numeric_dtype(column):
+            codes = column.astype("category").cat.codes
+            values = codes.where(codes >= 0)  # a missing label has the code −1
         columns.append(values.to_numpy(dtype=float, na_value=np.nan)[:, None])
     return np.hstack(columns)
 

@@ -132,6 +132,7 @@ def recommend_to_newcomer(
 
 
 def _candidates(tables: Tables | None, interest: InterestMatrix, **only: Any) -> np.ndarray:
+    """Mark the items that somebody met and that `candidate_items` allows: bool (n_items,)."""
     if tables is None:
         raise ValueError("lists need the tables of the training part, and it has none")
     return candidate_items(tables, interest.items, **only) & trained_items(interest.values)
@@ -238,6 +239,7 @@ def similar_items(item: int, model: Recommender, train: Training, k: int) -> pd.
 
 
 def _similarities(item: int, model: Recommender, train: Training) -> np.ndarray:
+    """Return the similarity of one item to every item, (n_items,); see `similar_items`."""
     if isinstance(model, ItemToItemModel):
         weights = csr_array(model.item_weights_[[item]])
         return weights.toarray().ravel()
@@ -249,6 +251,7 @@ def _similarities(item: int, model: Recommender, train: Training) -> np.ndarray:
 
 
 def _with_users(top: TopK, train: Training, why: np.ndarray) -> pd.DataFrame:
+    """Return the lists as `_as_table` does, with a first column ``user_id``."""
     table = _as_table(top, train, why)
     row = np.nonzero(top.items >= 0)[0]
     table.insert(0, "user_id", train.interest.users[top.users[row]])
@@ -256,6 +259,7 @@ def _with_users(top: TopK, train: Training, why: np.ndarray) -> pd.DataFrame:
 
 
 def _as_table(top: TopK, train: Training, why: np.ndarray | None = None) -> pd.DataFrame:
+    """Return a row for each filled place of the lists, list by list."""
     listed = top.items >= 0
     place = np.nonzero(listed)[1]
     items = top.items[listed]

@@ -46,7 +46,7 @@ class Markov(ItemToItemModel):
         shares = moves.data / np.repeat(n_departures, np.diff(moves.indptr))
         self.item_weights_ = csr_array((shares, moves.indices, moves.indptr), shape=moves.shape)
         user = behaviour.user  # rising: one user's behaviour stands together
-        last_position = np.searchsorted(user, user, side="right") - 1
+        last_position = np.searchsorted(user, user, side="right") - 1  # of each behaviour's user
         steps_back = last_position - np.arange(len(user))
         recent = steps_back < self.n_last
         weights = self.decay ** steps_back[recent]

@@ -121,6 +121,7 @@ class Baseline:
         return self._damped_mean(cells.row, residual, cells.shape[0])
 
     def _damped_mean(self, groups: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+        """Return the mean of each of n groups, as if ``reg`` further values of it were 0."""
         sums = np.bincount(groups, values, minlength=n)
         counts = np.bincount(groups, minlength=n) + self.reg
         return sums / np.where(counts > 0, counts, 1)

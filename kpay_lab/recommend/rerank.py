@@ -84,6 +84,7 @@ def order_by_revenue(top: TopK, k: int, *, price: np.ndarray, price_weight: floa
 
 
 def _reordered(top: TopK, order: np.ndarray, scores: np.ndarray) -> TopK:
+    """Return the items and scores at the places that ``order`` names, (n_users, k)."""
     items = np.take_along_axis(top.items, order, axis=1)
     ordered_scores = np.take_along_axis(scores, order, axis=1)
     return TopK(top.users, items, ordered_scores)

@@ -22,29 +22,29 @@ def compare(first: Path, second: Path) -> str:
     A difference is marked where both intervals, or an interval and a bare number, do not
     meet: a stricter rule than a test of the difference at the same level.
     """
-    one, metrics_one = read_finished(first)
-    two, metrics_two = read_finished(second)
-    names = dict.fromkeys([*one.notebooks, *two.notebooks])
+    first_run, metrics_of_first = read_finished(first)
+    second_run, metrics_of_second = read_finished(second)
+    names = dict.fromkeys([*first_run.notebooks, *second_run.notebooks])
     titles = {}
     parameters = {}
     tables = {}
     pictures = {}
     for name in names:
-        last_entry = _entries(name, one, two)[-1]
+        last_entry = _entries(name, first_run, second_run)[-1]
         titles[name] = last_entry.title
-        parameters[name] = _parameters(name, one, two)
-        first_metrics = metrics_one.get(name, {})
-        second_metrics = metrics_two.get(name, {})
+        parameters[name] = _parameters(name, first_run, second_run)
+        first_metrics = metrics_of_first.get(name, {})
+        second_metrics = metrics_of_second.get(name, {})
         tables[name] = metrics_side_by_side(first_metrics, second_metrics)
-        pictures[name] = _pictures(name, {first: one, second: two})
+        pictures[name] = _pictures(name, {first: first_run, second: second_run})
     every_metric = pd.concat(tables)
-    same_data = sorted(one.data.values()) == sorted(two.data.values())
+    same_data = sorted(first_run.data.values()) == sorted(second_run.data.values())
     return render(
         "compare.html.j2",
         folders=(first, second),
-        manifests=(one, two),
+        manifests=(first_run, second_run),
         titles=titles,
-        surroundings=surroundings(one, two),
+        surroundings=surroundings(first_run, second_run),
         same_data=same_data,
         parameters_of=parameters,
         rows={name: table.to_dict("records") for name, table in tables.items()},
@@ -91,17 +91,19 @@ def _is_end(key: str, keys: Iterable[str]) -> bool:
 def _row(key: str, first: Scalars, second: Scalars) -> list[Any]:
     """Return a metric's row, in the order of `COLUMNS`."""
     names = (key, f"{key}/low", f"{key}/high")
-    one = [first.get(name) for name in names]
-    two = [second.get(name) for name in names]
-    bounds_of_one = _bounds(*one)
-    bounds_of_two = _bounds(*two)
+    first_values = [first.get(name) for name in names]
+    second_values = [second.get(name) for name in names]
+    first_bounds = _bounds(*first_values)
+    second_bounds = _bounds(*second_values)
     change = None
     beyond = False
-    if bounds_of_one and bounds_of_two:
+    if first_bounds and second_bounds:
         change = second[key] - first[key]
-        has_interval = one[1] is not None or two[1] is not None
-        beyond = has_interval and _are_apart(bounds_of_one, bounds_of_two)
-    return [key, *one, *two, change, one != two, beyond]
+        lows = (first_values[1], second_values[1])
+        has_interval = lows != (None, None)
+        beyond = has_interval and _are_apart(first_bounds, second_bounds)
+    differs = first_values != second_values
+    return [key, *first_values, *second_values, change, differs, beyond]
 
 
 def _bounds(value: Any, low: float | None, high: float | None) -> tuple[float, float] | None:
@@ -113,8 +115,10 @@ def _bounds(value: Any, low: float | None, high: float | None) -> tuple[float, f
     return low, high
 
 
-def _are_apart(one: tuple[float, float], two: tuple[float, float]) -> bool:
-    return one[1] < two[0] or two[1] < one[0]
+def _are_apart(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    first_low, first_high = first
+    second_low, second_high = second
+    return first_high < second_low or second_high < first_low
 
 
 def _entries(name: str, *runs: Manifest) -> list[Entry]:
@@ -124,13 +128,13 @@ def _entries(name: str, *runs: Manifest) -> list[Entry]:
 
 def _parameters(name: str, first: Manifest, second: Manifest) -> list[tuple[str, Any, Any, bool]]:
     """Return (parameter, first value, second value, whether they differ)."""
-    one = first.parameters.get(name, {})
-    two = second.parameters.get(name, {})
-    keys = dict.fromkeys([*one, *two])
+    first_values = first.parameters.get(name, {})
+    second_values = second.parameters.get(name, {})
+    keys = dict.fromkeys([*first_values, *second_values])
     rows = []
     for key in keys:
-        before = one.get(key)
-        after = two.get(key)
+        before = first_values.get(key)
+        after = second_values.get(key)
         rows.append((key, before, after, before != after))
     return rows
 

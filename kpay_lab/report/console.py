@@ -2,7 +2,9 @@
 
 import os
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -38,6 +40,36 @@ def silence(stream: TextIO) -> None:
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, stream.fileno())
         os.close(sink)
+
+
+@contextmanager
+def told_if_slow(doing: str, patience: float = 2.0) -> Iterator[None]:
+    """Say on standard error what is being done, if it takes longer than ``patience`` (seconds).
+
+    On a terminal the seconds are counted, and the line is taken away at the end.
+    """
+    done = threading.Event()
+    teller = threading.Thread(target=_tell, args=(doing, patience, done), daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+def _tell(doing: str, patience: float, done: threading.Event) -> None:
+    if done.wait(patience):
+        return
+    if not sys.stderr.isatty():
+        say(f"{doing} …\n", sys.stderr)
+        return
+    seconds = patience
+    while not done.is_set():
+        say(f"\r\x1b[K{doing} … {seconds:.0f} s", sys.stderr)
+        done.wait(1.0)
+        seconds += 1.0
+    say("\r\x1b[K", sys.stderr)
 
 
 def _open_missing_handles() -> None:

@@ -37,11 +37,11 @@ def main(task_file: str) -> int:
     task = json.loads(Path(task_file).read_text(encoding="utf-8"))
     scratch = Path(task_file).parent
     sockets = Path(task["sockets"])
-    alone = threading.Event()
+    orphaned = threading.Event()  # set once the runner is gone
     events = scratch / "events"
     signal.signal(signal.SIGTERM, _stop)
     follower = threading.Thread(
-        target=_follow_parent, args=(scratch, Path(task["run"]), alone), daemon=True
+        target=_follow_parent, args=(scratch, Path(task["run"]), orphaned), daemon=True
     )
     follower.start()
     kernel_folder = Path(task["source"]).parent
@@ -65,7 +65,7 @@ def main(task_file: str) -> int:
         return 1
     finally:
         end_processes(scratch, spare=os.getpid())  # the runner may not live to do it
-        if alone.is_set():
+        if orphaned.is_set():
             shutil.rmtree(scratch, ignore_errors=True)
             shutil.rmtree(sockets, ignore_errors=True)
     return 0
@@ -125,6 +125,7 @@ def _engine(events: Path, notebook_folder: Path, sockets: Path) -> type[Engine]:
 
 
 def _announce_cells(nb_man: Any, events: Path) -> None:
+    """Let papermill write a line to ``events`` before it starts a cell."""
     start = nb_man.cell_start
 
     def announced_start(cell: Any, cell_index: int | None = None, **options: Any) -> None:
@@ -182,10 +183,10 @@ def _stop(*_: Any) -> None:
     raise SystemExit(143)
 
 
-def _follow_parent(scratch: Path, run: Path, alone: threading.Event) -> None:
+def _follow_parent(scratch: Path, run: Path, orphaned: threading.Event) -> None:
     """End with the runner, even a killed one: the pipe it holds open then closes."""
     os.read(0, 1)  # returns when the pipe closes, for nothing is ever sent
-    alone.set()  # nobody else is left to end what the notebook started
+    orphaned.set()  # nobody else is left to end what the notebook started
     try:
         abandon(run)
     finally:  # even where the run's folder cannot be written

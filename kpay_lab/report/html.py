@@ -150,6 +150,7 @@ def _cell(cell: nbformat.NotebookNode, markup: Markup) -> dict[str, Any]:
 
 
 def _output(output: nbformat.NotebookNode, markup: Markup) -> dict[str, str]:
+    """Return what the template shows of an output: the richest form that a page can hold."""
     if output.output_type == "stream":
         return {"kind": output.name, "html": markup.printed(output.text)}
     if _ends(output):
@@ -237,6 +238,10 @@ def _duration(seconds: float) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
+    """Return the templates with their filters, styles of code and script.
+
+    The pages' security policy names the script's hash, so that a browser runs no other.
+    """
     templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(
         loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True

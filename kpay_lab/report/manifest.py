@@ -146,19 +146,20 @@ def check_mappings(content: dict[str, Any], place: str) -> None:
 def _check_fields(kind: type, content: dict[str, Any], place: str) -> None:
     """Raise ValueError unless the keys are those of a dataclass, and lists and dicts are such."""
     fields = dataclasses.fields(kind)
-    unknown = sorted(set(content) - {one.name for one in fields})
+    unknown = sorted(set(content) - {attribute.name for attribute in fields})
     if unknown:
         problem = f"has {', '.join(unknown)}, which this version of kpay_lab does not know"
         raise ValueError(f"{place} {problem}; read the run with the version that made it")
     lacking = []
     wrong = []
-    for one in fields:
-        container = get_origin(one.type)
-        if one.name not in content:
-            if one.default is MISSING and one.default_factory is MISSING:
-                lacking.append(one.name)
-        elif container in WORDS and not isinstance(content[one.name], container):
-            wrong.append(f"{one.name} must be a {WORDS[container]}")
+    for attribute in fields:
+        name = attribute.name
+        container = get_origin(attribute.type)
+        if name not in content:
+            if attribute.default is MISSING and attribute.default_factory is MISSING:
+                lacking.append(name)
+        elif container in WORDS and not isinstance(content[name], container):
+            wrong.append(f"{name} must be a {WORDS[container]}")
     if lacking:
         raise ValueError(f"{place} lacks {', '.join(sorted(lacking))}; {REMEDY}")
     if wrong:

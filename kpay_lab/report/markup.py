@@ -74,6 +74,7 @@ class Markup:
         return f"⟦formula {len(self._formulas) - 1}⟧"
 
     def _draw(self, tex: str, inline: bool) -> str:
+        """Draw a formula as SVG, in units of the text's size and standing on its baseline."""
         picture = ziamath.Latex(tex, size=16, inline=inline, color="currentColor")
         svg = SYMBOL.sub(self._share, picture.svg())
         left, top, width, height = _view_box(svg)
@@ -112,7 +113,7 @@ class _Renderer(IPythonRenderer):
         return self._markup.formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", inline=False)
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        """Keep a link within the report; write another's address out as text."""
+        """Keep a link within the report; write another's address out, for pages fetch nothing."""
         if re.match(r"[a-z]+:", url):
             address = url.partition("//")[2] or url
             return text if address in text else f"{text} ({html.escape(address)})"

@@ -68,20 +68,21 @@ class Parameter:
         except (TypeError, ValueError):
             problem = f"{self.name} is {_shown(value)}; only finite numbers and text are taken"
             raise ValueError(problem) from None
-        for one in value if isinstance(value, list) else [value]:
-            self._check_bounds(one)
+        for element in value if isinstance(value, list) else [value]:
+            self._check_bounds(element)
         return value
 
-    def _check_bounds(self, one: Any) -> None:
-        is_number = isinstance(one, int | float) and not isinstance(one, bool)
-        is_inside = is_number and self.low <= one <= self.high
+    def _check_bounds(self, value: Any) -> None:
+        """Refuse a value, or an element of a list, out of the range or the choices."""
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_inside = is_number and self.low <= value <= self.high
         if math.isfinite(self.low) and not is_inside:
             bounds = f"{self.low:.12g} to {self.high:.12g}"
-            raise ValueError(f"{self.name} is {_shown(one)}; it must be a number from {bounds}")
-        if self.choices and one not in self.choices:
-            near = did_you_mean(str(one), self.choices)
+            raise ValueError(f"{self.name} is {_shown(value)}; it must be a number from {bounds}")
+        if self.choices and value not in self.choices:
+            near = did_you_mean(str(value), self.choices)
             listed = ", ".join(self.choices)
-            raise ValueError(f"{self.name} is {_shown(one)}; it must be one of {listed}{near}")
+            raise ValueError(f"{self.name} is {_shown(value)}; it must be one of {listed}{near}")
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ def _cells(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _cell(content: Any, number: int) -> dict[str, Any]:
+    """Return one cell with its source as one text; the file may hold it as a list of lines."""
     match content:
         case {"cell_type": str(), "metadata": dict(), "source": str() | list() as lines}:
             return content | {"source": "".join(map(str, lines))}
@@ -181,6 +183,7 @@ def _tags(cell: Mapping[str, Any]) -> list[Any]:
 
 
 def _needs(metadata: dict[str, Any]) -> tuple[str, ...]:
+    """Return the tables that a notebook's metadata says it needs."""
     match metadata.get("kpay", {}):
         case {"needs": list(tables)}:
             return tuple(map(str, tables))
@@ -207,9 +210,9 @@ def read_parameters(source: str) -> dict[str, Parameter]:
     parameters = {}
     for line in lines:
         last = line.end_lineno or line.lineno  # formatters may put brackets around a value
-        own = [comments[n] for n in range(line.lineno, last + 1) if n in comments]
+        own_comments = [comments[n] for n in range(line.lineno, last + 1) if n in comments]
         try:
-            parameter = _parameter(line, own[0] if own else "#")
+            parameter = _parameter(line, own_comments[0] if own_comments else "#")
         except ValueError as error:
             raise ValueError(f"parameters cell line {line.lineno}: {error}") from None
         parameters[parameter.name] = parameter
@@ -238,6 +241,7 @@ def checked_values(
 
 
 def _parameter(line: ast.stmt, comment: str) -> Parameter:
+    """Read one line of a parameters cell, ``name: type = default``, and the comment behind it."""
     match line:
         case ast.AnnAssign(ast.Name(name), ast.Name(kind), ast.expr() as value) if kind in TYPES:
             pass
@@ -264,6 +268,7 @@ def _parameter(line: ast.stmt, comment: str) -> Parameter:
 
 
 def _range(name: str, bounds: str) -> tuple[float, float]:
+    """Read the two numbers of a range such as ``1, 100``."""
     try:
         low, high = map(float, bounds.split(","))
     except ValueError:
@@ -301,6 +306,7 @@ def find_notebook(known: Mapping[str, Notebook], asked: str) -> str:
 
 
 def _name_of_path(known: Mapping[str, Notebook], asked: str) -> str:
+    """Return the name of the notebook at a path, which must lie in the notebooks' folder."""
     path = Path(asked)
     if path.suffix != ".ipynb":
         path = path.with_name(f"{path.name}.ipynb")
@@ -317,6 +323,7 @@ def _name_of_path(known: Mapping[str, Notebook], asked: str) -> str:
 
 
 def _completed(known: Mapping[str, Notebook], asked: str) -> str:
+    """Return the one name meant by a name, number or beginning; runnable notebooks come first."""
     if asked in known:
         return asked
     runnable = [name for name, notebook in known.items() if not notebook.fault]

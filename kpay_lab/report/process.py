@@ -133,6 +133,7 @@ def _exit_code(child: subprocess.Popen[bytes]) -> int:
 
 
 def _events(scratch: Path) -> list[dict[str, Any]]:
+    """Return what the child process has announced so far; see `report.execute`."""
     path = scratch / "events"
     if not path.is_file():
         return []
@@ -185,6 +186,7 @@ def end_processes(scratch: Path, spare: int = 0) -> None:
 
 
 def _belongs(process: psutil.Process, scratch: Path) -> bool:
+    """Whether a process was started for the notebook of this folder."""
     try:
         return process.environ().get("JUPYTER_RUNTIME_DIR") == str(scratch)
     except (psutil.Error, OSError):

@@ -111,6 +111,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _text_key(key: yaml.Node) -> yaml.Node:
+    """Return a key as text, whatever YAML takes it for; the merge key ``<<`` stays one."""
     if not isinstance(key, yaml.ScalarNode):
         problem = "a key must be text, not a list or a mapping"
         raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
@@ -207,9 +208,9 @@ def chosen_notebooks(
     """
     names: list[str] = []
     problems: list[str] = []
-    for one in asked:
+    for asked_name in asked:
         try:
-            names.append(find_notebook(known, one))
+            names.append(find_notebook(known, asked_name))
         except ValueError as error:
             problems.append(str(error))
     if not names and not problems:
@@ -251,8 +252,8 @@ def resolve(
 def domain_problems(values: Mapping[str, Mapping[str, Any]], faults_of: FaultsOf) -> list[str]:
     """Ask the domain about the values of each notebook (or set); a shared fault is one line."""
     places: dict[str, list[str]] = {}
-    for name, own in values.items():
-        for fault in faults_of(own):
+    for name, values_of_notebook in values.items():
+        for fault in faults_of(values_of_notebook):
             places.setdefault(fault, []).append(name)
     problems = []
     for fault, names in places.items():
@@ -278,21 +279,24 @@ def lay_over(
         if name not in known:
             problems.append(f"{profile.name}.yaml: {no_notebook(name, known)}")
     resolved = {name: dict(known[name].defaults) for name in chosen if name in known}
-    for place, meant, key, value in _layers(known, chosen, profile, settings, problems):
-        targets = [name for name in meant if name in known and not known[name].fault]
-        having = [name for name in targets if key in known[name].parameters]
+    for place, names, key, value in _layers(known, chosen, profile, settings, problems):
+        readable = [name for name in names if name in known and not known[name].fault]
+        with_key = [name for name in readable if key in known[name].parameters]
         if key == "output_dir":
             problems.append(f"{place}: output_dir is the run's own; use --output")
             continue
-        if targets and not having:
-            keys = {key for name in targets for key in known[name].parameters}
-            problems.append(f"{place}: unknown parameter {key!r}{hint(str(key), keys)}")
-        for name in having:  # a profile is checked for notebooks that do not run, too
-            own = resolved.get(name, {})
+        if readable and not with_key:
+            known_keys: set[str] = set()
+            for name in readable:
+                known_keys.update(known[name].parameters)
+            problems.append(f"{place}: unknown parameter {key!r}{hint(str(key), known_keys)}")
+        for name in with_key:
+            # A profile is checked for notebooks that do not run, too; their values go nowhere.
+            values = resolved.get(name, {})
             try:
-                own[key] = known[name].parameters[key].checked(value)
+                values[key] = known[name].parameters[key].checked(value)
             except ValueError as error:
-                own.pop(key, None)
+                values.pop(key, None)
                 problems.append(f"{place}: {error}")
     return resolved, problems
 
@@ -304,7 +308,10 @@ def _layers(
     settings: Iterable[str],
     problems: list[str],
 ) -> list[tuple[str, list[str], str, Any]]:
-    """Return (place, notebooks meant, key, value) in the order in which they overrule."""
+    """Return (place, notebooks meant, key, value), each overruling those before it.
+
+    What is wrong with a setting's target is added to ``problems``.
+    """
     file = f"{profile.name}.yaml"
     layers = [(f"{file} shared", list(known), key, value) for key, value in profile.shared.items()]
     for name, block in profile.blocks.items():
@@ -322,8 +329,11 @@ def _layers(
         if name and len(targets) > 1:
             problems.append(f"--set {setting}: {ambiguous(name, targets)}")
             continue
-        having = [known[n].parameters for n in targets if n in known]
-        kinds = {parameters[key].type for parameters in having if key in parameters}
-        value = text if kinds == {"str"} else read_yaml(text, f"--set {target}")
+        parameters_of_targets = [
+            known[notebook].parameters for notebook in targets if notebook in known
+        ]
+        types = {declared[key].type for declared in parameters_of_targets if key in declared}
+        # YAML would take a text such as 04 or no for something else.
+        value = text if types == {"str"} else read_yaml(text, f"--set {target}")
         layers.append((f"--set {setting}", targets, key, located(key, value, Path.cwd())))
     return layers

@@ -145,6 +145,7 @@ class Run:
             (self.folder / RESERVE).write_bytes(bytes(RESERVED_BYTES))
 
     def _execute_pending(self, limits: Limits) -> None:
+        """Run the pending notebooks, so many at once; on any exception stop those that run."""
         pending = [name for name, e in self.manifest.notebooks.items() if e.status not in DONE]
         with ThreadPoolExecutor(limits.jobs) as pool:
             futures = {pool.submit(self._execute_one, name, limits) for name in pending}
@@ -170,6 +171,7 @@ class Run:
             self.manifest.write(self.folder)
 
     def _execute_one(self, name: str, limits: Limits) -> None:
+        """Run one notebook and take up what it left; whatever fails is said in its entry."""
         if self.stop.is_set():
             return
         if not self.progress.moving:
@@ -202,7 +204,7 @@ class Run:
     def _tell_how_it_ended(self, name: str) -> None:
         entries = self.manifest.notebooks
         entry = entries[name]
-        n_done = sum(one.status != "pending" for one in entries.values())
+        n_done = sum(other.status != "pending" for other in entries.values())
         reason = f" ({entry.short_reason})" if entry.reason else ""
         ending = f"{entry.status} after {entry.seconds:.1f} s, {n_done} of {len(entries)}"
         self.progress.line(name, ending + reason)
@@ -236,6 +238,7 @@ class Run:
                 self._fail(entry, "its page cannot be made", error)
 
     def _keep_notes(self, name: str) -> None:
+        """Move what the notebook's session noted into its entry, and check the files it read."""
         path = self.folder / name / "session.json"
         if not path.is_file():
             return
@@ -255,6 +258,7 @@ class Run:
             )
 
     def _keep_page(self, name: str, outcome: Outcome) -> None:
+        """Write the executed notebook and its page, if there is a notebook to be read."""
         if outcome.notebook is None:
             return
         entry = self.manifest.notebooks[name]
@@ -286,6 +290,7 @@ class Run:
             self.progress.line("run", f"{manifest.status} ({manifest.reason})")
 
     def _worst_status(self) -> str:
+        """Return the run's status: interrupted or failed as soon as one notebook is, else ok."""
         statuses = {entry.status for entry in self.manifest.notebooks.values()}
         for worst in ("interrupted", "failed"):
             if worst in statuses:
@@ -345,20 +350,20 @@ def start(
     summary : function
         Makes the files that tell of the whole run.
     """
-    kept = {}
+    recorded = {}  # without output_dir, which is the run's own and not to be repeated
     for name, values in parameters.items():
-        kept[name] = {key: value for key, value in values.items() if key != "output_dir"}
-    chosen = named(kept, notebooks)
+        recorded[name] = {key: value for key, value in values.items() if key != "output_dir"}
+    chosen = named(recorded, notebooks)
     refuse_faulty(chosen.values())
     entries = {}
-    for name, values in kept.items():
+    for name, values in recorded.items():
         entries[name] = _entry(chosen[name], domain.tables_of(values))
-    manifest = Manifest(profile=profile, parameters=kept, notebooks=entries, started=now())
+    manifest = Manifest(profile=profile, parameters=recorded, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
-    manifest.data = _hashes(kept, domain)
-    manifest.key_fingerprint = key_fingerprint() if _has_pseudonyms(kept) else ""
+    manifest.data = _hashes(recorded, domain)
+    manifest.key_fingerprint = key_fingerprint() if _has_pseudonyms(recorded) else ""
     folder = _new_folder(output, profile)
-    as_profile = {"notebooks": list(kept), **kept}
+    as_profile = {"notebooks": list(recorded), **recorded}
     written = yaml.safe_dump(as_profile, sort_keys=False, allow_unicode=True)
     write_text(folder / "params.yaml", written)
     manifest.write(folder)
@@ -399,6 +404,7 @@ def resume(
 
 
 def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
+    """Whether a notebook ended well and both its files are there."""
     notebook = folder / f"{name}.ipynb"
     page = folder / f"{name}.html"
     return entry.status == "ok" and notebook.is_file() and page.is_file()
@@ -472,6 +478,7 @@ def _fresh(notebook: Notebook) -> Entry:
 
 
 def _entry(notebook: Notebook, tables: set[str]) -> Entry:
+    """Return the entry of a notebook to be run, *not applicable* if a table it needs is lacking."""
     entry = _fresh(notebook)
     lacking = [table for table in notebook.needs if table not in tables]
     if lacking:
@@ -486,6 +493,7 @@ def _description(error: Exception) -> str:
 
 
 def _new_folder(output: Path, profile: str) -> Path:
+    """Make a folder named by time and profile; runs of the same second are numbered."""
     output.mkdir(parents=True, exist_ok=True)
     stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{profile}"
     for number in itertools.count(1):

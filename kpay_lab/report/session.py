@@ -114,7 +114,8 @@ class Session:
 
         fig = picture.get_figure(root=True)
         stream = io.BytesIO()
-        fig.savefig(stream, format="png", dpi=144, bbox_inches="tight", metadata={"Software": ""})
+        nameless = {"Software": ""}  # else the file would differ with Matplotlib's version
+        fig.savefig(stream, format="png", dpi=144, bbox_inches="tight", metadata=nameless)
         png = stream.getvalue()
         self._keep(f"figures/{_checked_name(name)}.png", png)
         self._notes["figures"].append({"name": name, "words": headline})
@@ -211,6 +212,7 @@ def _checked_name(name: str) -> str:
 
 
 def _scalar(key: str, value: Any) -> Scalar:
+    """Return a metric's value as plain Python that JSON takes; NaN and missing are None."""
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()
     if value is None or isinstance(value, bool | str):

@@ -46,9 +46,9 @@ def plan(
     sets = {}
     parameters = {name: base}  # the settings alone, where the grid cannot be used
     try:
-        for number, one in enumerate(read_grid(grid, known[name]), start=1):
-            sets[f"{number:03}/{name}"] = one
-        parameters = {key: base | one for key, one in sets.items()}
+        for number, settings in enumerate(read_grid(grid, known[name]), start=1):
+            sets[f"{number:03}/{name}"] = settings
+        parameters = {key: base | settings for key, settings in sets.items()}
     except ParameterError as error:
         problems += error.problems
     problems += domain_problems(parameters, domain.faults_of)
@@ -56,8 +56,8 @@ def plan(
         raise ParameterError(problems)
     run = start(known, parameters, f"sweep-{name}", output, domain, summary)
     run.manifest.metrics = list(metrics)
-    for key, one in sets.items():
-        run.progress.line(key, json.dumps(one, ensure_ascii=False))
+    for key, settings in sets.items():
+        run.progress.line(key, json.dumps(settings, ensure_ascii=False))
     return run
 
 
@@ -72,13 +72,13 @@ def read_grid(path: Path, notebook: Notebook) -> list[dict[str, Any]]:
     content = read_yaml_file(path)
     grids = content if isinstance(content, list) and content else [content]
     problems: list[str] = []
-    checked = [_checked_grid(grid, notebook, problems) for grid in grids]
+    checked_grids = [_checked_grid(grid, notebook, problems) for grid in grids]
     if problems:
         raise ParameterError(f"{path.name}: {problem}" for problem in problems)
     sets = []
-    for one in checked:
-        combinations = itertools.product(*one.values())
-        sets += [dict(zip(one, values, strict=True)) for values in combinations]
+    for grid in checked_grids:
+        combinations = itertools.product(*grid.values())
+        sets += [dict(zip(grid, values, strict=True)) for values in combinations]
     return sets
 
 

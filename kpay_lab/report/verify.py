@@ -116,13 +116,15 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     1e-9 relatively elsewhere (near zero, to a thousandth of that absolutely); ``rtol``
     overrules both. Text and yes/no must be equal.
     """
-    first, one = read_finished(folder)
-    second, two = read_finished(again)
+    first, first_metrics = read_finished(folder)
+    second, second_metrics = read_finished(again)
     apart = _parts_apart(first, second)
     used, rule = tolerance(apart, rtol)
     differences: list[str] = []
-    for name in sorted({*one, *two}):
-        differences += _metrics(name, one.get(name, {}), two.get(name, {}), used)
+    for name in sorted({*first_metrics, *second_metrics}):
+        before = first_metrics.get(name, {})
+        after = second_metrics.get(name, {})
+        differences += _metric_differences(name, before, after, used)
     return Verdict(
         rerun=again,
         rule=rule,
@@ -184,16 +186,17 @@ def _common(first: Manifest, second: Manifest) -> list[str]:
     return [name for name in first.notebooks if name in second.notebooks]
 
 
-def _metrics(
-    name: str, one: Mapping[str, Any], two: Mapping[str, Any], rtol: float
+def _metric_differences(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any], rtol: float
 ) -> Iterator[str]:
-    for key in sorted({*one, *two}):
-        if key not in two:
+    """Yield a line for each metric of a notebook that differs or that one side lacks."""
+    for key in sorted({*before, *after}):
+        if key not in after:
             yield f"{name} {key}: only in the run"
-        elif key not in one:
+        elif key not in before:
             yield f"{name} {key}: only in the rerun"
-        elif not same_value(one[key], two[key], rtol):
-            yield f"{name} {key}: {one[key]!r} → {two[key]!r}"
+        elif not same_value(before[key], after[key], rtol):
+            yield f"{name} {key}: {before[key]!r} → {after[key]!r}"
 
 
 def same_value(a: Any, b: Any, rtol: float) -> bool:

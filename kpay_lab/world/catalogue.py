@@ -1,4 +1,8 @@
-"""The people and the catalogue of a simulated world."""
+"""The people and the catalogue of a simulated world.
+
+All draws of a function come from one generator, one after the other: a draw that is added, moved
+or left out gives another world for the same seed.
+"""
 
 from dataclasses import dataclass
 
@@ -85,6 +89,7 @@ def draw_people(spec: p.WorldSpec, rng: np.random.Generator) -> People:
 
 
 def _kind_liking_of_segments() -> np.ndarray:
+    """Return how much each segment likes each kind of item, (n_segments, n_kinds)."""
     liking = pd.DataFrame(p.SEGMENTS["kind_liking"].tolist(), columns=c.ITEM_KINDS)
     return liking.fillna(0.0).to_numpy()
 
@@ -137,12 +142,8 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     table["price"] = price
     table["duration"] = lesson_length * lessons
     table["published_at"] = moments(published)
-    promoted_id = table["item_id"].take(offer).reset_index(drop=True)
-    table["promotes"] = promoted_id.mask(promoted_id == table["item_id"])
-    is_reviewed = rng.random(n_items) < 0.95
-    table["reviewed"] = pd.array(is_reviewed, dtype="boolean")
-    is_verified = rng.normal(quality, 0.5) > -0.5
-    table["author_verified"] = pd.array(is_verified, dtype="boolean")
+    table["promotes"] = _promoted_ids(table["item_id"], offer)
+    table = table.join(_draw_trust(quality, rng))
     hidden_traits = rng.standard_normal((n_items, N_HIDDEN))[offer]
     traits = np.hstack([_subject_traits(subjects), hidden_traits])
     host_charm = 0.3 * rng.standard_normal(p.N_TOPICS)
@@ -162,12 +163,26 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     )
 
 
+def _promoted_ids(item_ids: pd.Series, offer: np.ndarray) -> pd.Series:
+    """Return the id of the offer that each item promotes; missing where it sells itself."""
+    offer_ids = item_ids.take(offer).reset_index(drop=True)
+    return offer_ids.mask(offer_ids == item_ids)
+
+
+def _draw_trust(quality: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw who is to be trusted: most items are reviewed, authors of good ones are verified."""
+    is_reviewed = rng.random(len(quality)) < 0.95
+    is_verified = rng.normal(quality, 0.5) > -0.5
+    return pd.DataFrame({"reviewed": is_reviewed, "author_verified": is_verified}, dtype="boolean")
+
+
 def _draw_kinds(field: p.Field, n_items: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the kind of each item; the first items, which are the oldest, can all be sold."""
     kinds = list(field.kinds)
     shares = list(field.kinds.values())
     kind = rng.choice(kinds, n_items, p=shares)
     n_first = max(5, n_items // 20)
-    kind[:n_first] = next(iter(field.prices))  # something must be on sale at first
+    kind[:n_first] = next(iter(field.prices))  # a promotion needs an earlier item to sell
     return kind
 
 
@@ -207,7 +222,7 @@ def _draw_publication(spec: p.WorldSpec, rng: np.random.Generator) -> np.ndarray
     first_day = -2 * spec.n_days
     last_day = 0.85 * spec.n_days
     days = np.sort(rng.uniform(first_day, last_day, spec.n_items))
-    days[0] = first_day
+    days[0] = first_day  # a shop without anything published has no feed to show
     return np.rint(days * DAY)
 
 

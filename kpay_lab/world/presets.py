@@ -81,5 +81,8 @@ class WorldSpec:
             raise ValueError(f"noise is {self.noise}; it must be above 0 and finite")
 
     def streams(self) -> list[np.random.Generator]:
-        """Spawn one generator a stage, so that a change in one stage leaves the others alone."""
+        """Spawn one generator a stage, so that a change in one stage leaves the others alone.
+
+        In order: users, items, sessions, feed, reactions, and what follows a reaction.
+        """
         return np.random.default_rng(self.seed).spawn(6)

@@ -104,13 +104,14 @@ def build_world(spec: WorldSpec, user_ids: pd.Index | None = None) -> World:
     liking = liking_of_traits + users.kind_liking[:, items.kind]
     centred = liking - liking.mean()
     standardised = centred / liking.std()
-    log_odds = 0.75 * (standardised + items.quality) / spec.noise
+    log_odds = 0.75 * (standardised + items.quality) / spec.noise  # 0.75: how far they spread
     interest = expit(log_odds).astype(np.float32)
-    world = World(spec, users, items, interest)
-    return replace(world, intercept=_intercept(world))
+    without_intercept = World(spec, users, items, interest)
+    return replace(without_intercept, intercept=_intercept(without_intercept))
 
 
 def _positions(what: str, ids_of_world: pd.Index, ids: pd.Index | pd.Series) -> np.ndarray:
+    """Return the positions of ids in a world; an unknown id is an error that calls it ``what``."""
     positions = ids_of_world.get_indexer(ids)
     is_unknown = positions < 0
     if is_unknown.any():
@@ -120,7 +121,11 @@ def _positions(what: str, ids_of_world: pd.Index, ids: pd.Index | pd.Series) -> 
 
 
 def _intercept(world: World) -> float:
-    """Solve for the ``b`` at which the logging policy sells at the field's rate."""
+    """Solve for the ``b`` at which the logging policy sells at the field's rate.
+
+    The rate is that of a place in the middle of the feed, over the first 200 users, who are
+    drawn like all others.
+    """
     n_users = min(200, world.spec.n_users)
     n_items = world.spec.n_items
     users = np.repeat(np.arange(n_users), n_items)
@@ -186,6 +191,10 @@ def purchase_probability(
 
 
 def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Return the log-odds of buying after a click, without the intercept and without a coupon.
+
+    The price counts in relation to the median one, which only shifts the intercept.
+    """
     offers = world.items.offer[items]
     interest_in_offer = world.interest_of(users, offers)
     attraction = 0.5 * logit(interest_in_offer) + world.items.persuasion[items]

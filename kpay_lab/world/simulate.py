@@ -195,6 +195,7 @@ def _is_free_to_buy(world: World, feed: pd.DataFrame) -> np.ndarray:
 def _truth(
     world: World, tables: Tables, feed: pd.DataFrame, is_free_to_buy: np.ndarray
 ) -> GroundTruth:
+    """Return the truth of each slot of the feed, whose rows are those of the exposures table."""
     user = feed["user"].to_numpy()
     item = feed["item"].to_numpy()
     position = feed["position"].to_numpy()
@@ -271,10 +272,10 @@ def _lessons(
     lessons_of_offer = world.items.lessons[orders["offer"]]
     lessons_wanted = np.rint(orders["progress"] * lessons_of_offer)
     is_refunded = orders["refunded"] == 1
-    n_taken = np.where(is_refunded, 1, lessons_wanted).astype(int)
+    n_taken = np.where(is_refunded, 1, lessons_wanted).astype(int)  # one, and the money back
     bought = orders[["user", "time", "rating"]].assign(item=orders["offer"])
     lessons = bought.loc[bought.index.repeat(n_taken)]
-    order = lessons.index
+    order = lessons.index  # the row of ``orders`` that a lesson belongs to
     number = lessons.groupby(order).cumcount() + 1
     days_between = 1 + np.floor(rng.exponential(1.2, len(lessons)))
     days_after_order = pd.Series(days_between, order).groupby(order).cumsum()
@@ -283,7 +284,7 @@ def _lessons(
     lessons["time"] = _seconds(day_of_order + days_after_order, hour)
     lessons["progress"] = number / world.items.lessons[lessons["item"]]
     is_last = number == np.repeat(n_taken, n_taken)
-    lessons["rating"] = lessons["rating"].where(is_last)
+    lessons["rating"] = lessons["rating"].where(is_last)  # a course is rated at its end
     share = np.exp(rng.normal(-0.1, 0.25, len(lessons)))
     lesson_length = world.items.lesson_length[lessons["item"]]
     lessons["watch_time"] = np.ceil(share * lesson_length)
@@ -294,6 +295,7 @@ def _lessons(
 
 
 def _event_table(world: World, events: pd.DataFrame) -> pd.DataFrame:
+    """Write events as a log does: ids for positions, in order of time."""
     events = _by_time(events)
     table = world.log_rows(events["user"], events["item"], events["time"])
     table["watch_time"] = events["watch_time"]
@@ -309,6 +311,7 @@ def _event_table(world: World, events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _exposure_table(world: World, feed: pd.DataFrame) -> pd.DataFrame:
+    """Write the slots of the feed as a log does; ``treatment`` is missing before the experiment."""
     table = world.log_rows(feed["user"], feed["item"], feed["time"])
     table["position"] = feed["position"].astype("Int64")
     table["propensity"] = feed["propensity"]
@@ -321,6 +324,7 @@ def _exposure_table(world: World, feed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _order_table(world: World, orders: pd.DataFrame) -> pd.DataFrame:
+    """Write orders as a log does: the item of an order is the offer that was bought."""
     table = world.log_rows(orders["user"], orders["offer"], orders["time"])
     table["amount"] = orders["amount"]
     table["refund_amount"] = orders["refund_amount"]

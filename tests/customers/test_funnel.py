@@ -191,6 +191,9 @@ def test_a_step_that_the_log_does_not_record_is_left_out_not_zero(shop):
     )
     steps = funnel(funnel_pairs(bare), rng=np.random.default_rng(0))
     assert steps["step"].tolist() == ["watched", "ordered"]
+    subscriptions = Tables(bare.events, orders=bare.orders.drop(columns="item_id"))
+    pairs = funnel_pairs(subscriptions)
+    assert "ordered" not in pairs and time_to_purchase(pairs).empty
     people = funnel(funnel_people(bare), steps=STEPS_OF_PEOPLE, rng=np.random.default_rng(0))
     assert people["step"].tolist() == ["watched", "ordered", "ordered again"]
 

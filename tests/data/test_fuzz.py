@@ -1,7 +1,7 @@
 """Files as nobody should write them: `kpay check` always answers, and no row is lost.
 
-An answer is exit 0, or exit 2 with lines that begin ``kpay: `` and name the file. Exit 1 or
-a traceback would be a fault of ours.
+An answer is exit 0 or 1 and JSON that names the file where it was not understood. Words on the
+stream of errors or a traceback would be a fault of ours.
 """
 
 import contextlib
@@ -139,12 +139,11 @@ def one_answer(folder: Path, raw: bytes, name: str, kind: str, n_rows: int) -> N
         (folder / "events.csv").write_text("user_id,item_id\nu1,i1\n")
     code, out, err = check(folder, "--json")
     assert "Traceback" not in err
-    assert code in (0, 2), err
-    if code == 2:
-        assert all(line.startswith("kpay: ") for line in err.splitlines()), err
-        assert name in err, err
-        return
-    for counts in json.loads(out)["tables"]:
+    assert code in (0, 1) and not err, err
+    answer = json.loads(out)
+    if not answer["tables"]:
+        assert code == 1 and name in answer["refusal"], answer["refusal"]
+    for counts in answer["tables"]:
         assert counts["good"] + counts["rejected"] == counts["read"]
         if counts["table"] == name and n_rows >= 0:
             assert counts["read"] == n_rows
@@ -169,11 +168,11 @@ def test_check_answers_over_and_over(tmp_path_factory, file, name):
 
 def test_a_few_in_a_process_of_their_own(tmp_path):
     (tmp_path / "events.csv").write_bytes(b"user_id,item_id,watch_time\nu,i,\x1b[31m\nu,i\n")
-    for folder, code in ((tmp_path, 0), (tmp_path / "nowhere", 2)):
+    for folder, code in ((tmp_path, 1), (tmp_path / "nowhere", 2)):  # half of the rows are bad
         command = [sys.executable, "-m", "kpay_lab", "check", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == code and "Traceback" not in done.stderr
-        assert "\x1b" not in done.stdout and len(done.stderr.splitlines()) == (code > 0)
+        assert "\x1b" not in done.stdout and len(done.stderr.splitlines()) == (code == 2)
 
 
 @pytest.mark.slow
@@ -192,6 +191,6 @@ def test_one_field_of_200_megabytes(tmp_path, column, kind):
             file.write('{"user_id":"u","item_id":"i"}\n' if column else "[1]\n")
     command = [sys.executable, "-m", "kpay_lab", "check", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1].split()[:2] == ["events", "3"]
-    assert len(done.stdout) < 2000
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr
+    assert done.stdout.startswith("events: 3 rows read")
+    assert len(done.stdout) < 3000

@@ -59,6 +59,7 @@ WRONG = [
     ({"files": {"events": [1]}}, "mapping.files.events is [1]; write names of files"),
     ({"event_types": {"types": {"pv": "viev"}}}, "'pv' → 'viev'; did you mean view?"),
     ({"event_types": {"colum": "a"}}, "mapping.event_types has no 'colum'; did you mean column?"),
+    ({"headers": {"log.csv": "user_id"}}, "mapping.headers.log.csv is 'user_id'; write a name for"),
     ({"source_time_zone": "Asia/Shangai"}, "no time zone; did you mean Asia/Shanghai?"),
     ({"units": {"watch_time": "weeks"}}, "it must be one of seconds, minutes, hours, ms"),
     ({"units": {"rating": "stars"}}, "mapping.units: 'rating' has no unit"),
@@ -186,3 +187,28 @@ def test_an_item_that_constants_describe_wrongly_is_refused(tmp_path):
     words = "mapping.constants: the kind of hub is forum; it must be one of course"
     with pytest.raises(ValueError, match=words):
         read_tables(folder, mapping=LogMapping.of(mapping))
+
+
+def test_a_file_without_a_header_takes_the_names_that_are_said(tmp_path):
+    """As in the UserBehavior files of a large shop: no header, types in the fourth column."""
+    log = tmp_path / "UserBehavior.csv"
+    log.write_text("7,101,9,pv,1511544070\n7,101,9,buy,1511544090\n8,102,9,fav,1511544070\n")
+    names = ["user_id", "item_id", "category", "behavior_type", "timestamp"]
+    tables, rejected = read_tables(log, mapping=LogMapping.of({"headers": {log.name: names}}))
+    assert tables.events["user_id"].tolist() == ["7", "8"]
+    assert tables.events["like_count"].tolist() == [0, 1]
+    assert tables.orders["item_id"].tolist() == ["101"]
+    assert rejected.counts["good"].sum() == rejected.counts["read"].sum() == 3
+    with pytest.raises(ValueError, match=r"names 2 columns, but its first line has 5 \(7, 101, 9"):
+        read_tables(log, mapping=LogMapping.of({"headers": {"User*": ["user_id", "item_id"]}}))
+    with pytest.raises(ValueError, match=r"looks like data.*write mapping: \{headers: \{"):
+        read_tables(log)
+    with pytest.raises(ValueError, match=r"mapping\.headers names no\.csv, which feeds no table"):
+        read_tables(log, mapping=LogMapping.of({"headers": {"no.csv": names}}))
+
+
+def test_files_of_one_type_are_not_called_unused(tmp_path):
+    for name in ("click", "like"):
+        (tmp_path / f"{name}.csv").write_text("uid,live_id\n7,1\n")
+    notes = read_tables(tmp_path)[1].notes
+    assert not any("not used" in note for note in notes), notes

@@ -1,0 +1,261 @@
+"""What was understood of the files of a log, and what is proposed where they were not."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kpay_lab.data.door import BrokenLogError, Gate
+from kpay_lab.data.event_types import MEASURES, types_column
+from kpay_lab.data.headers import columns_of, units_of_columns
+from kpay_lab.data.log import Log
+from kpay_lab.data.looks import TYPES, first_values
+from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.proposal import propose
+from kpay_lab.data.reading import Rejected, read_tables
+from kpay_lab.data.rows import NotUnderstoodError, printable
+from kpay_lab.data.sources import find_partitions
+from kpay_lab.data.splitting import Partition, read_beginning
+from kpay_lab.data.tables import KIND_OF, SCHEMAS, Tables
+from kpay_lab.data.understood import Understanding, UnderstoodTable
+
+FIRST_ROWS = 3
+COUNTED = ("read", "good", "rejected", "cells")
+SHOWN_FILES = 4
+IN_SECONDS = ("watch_time", "duration")
+LONGEST_USUAL = 3 * 3600  # seconds; a median above it is more likely in another unit
+TYPE_WORDS = {"user_id": "id", "item_id": "id", "source_item_id": "id", "session_id": "id"}
+
+
+def understand(
+    source: str | Path,
+    mapping: LogMapping | None = None,
+    *,
+    max_rejected: float = 0.05,
+) -> Understanding:
+    """Read a source, and tell what was understood; where it was not, propose a mapping.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file or a folder.
+    mapping : LogMapping, optional
+        What was said of its files.
+    max_rejected : float
+        Largest share of the rows of a table that may be set aside.
+
+    Raises
+    ------
+    ValueError
+        If the source does not exist.
+    """
+    mapping = mapping or LogMapping()
+    if not Path(source).exists():
+        raise ValueError(f"{source} is no folder and no file; name a file or a folder")
+    understood = _as_said(source, mapping, max_rejected)
+    proposal = propose(source, mapping)
+    doubts = _doubts_of_units(understood.tables)
+    proposal = replace(proposal, questions=(*proposal.questions, *doubts))
+    tried = None
+    if proposal.said and not proposal.has_gaps:
+        tried = _as_said(source, LogMapping.of(proposal.said), max_rejected)
+    return replace(understood, proposal=proposal, tried=tried)
+
+
+def _doubts_of_units(tables: Iterable[UnderstoodTable]) -> Iterator[str]:
+    """Ask for the unit of times watched that are longer than anybody watches."""
+    for table in tables:
+        for column, median in table.medians.items():
+            if median > LONGEST_USUAL:
+                yield (
+                    f"{table.name}: half of the values of {column} are longer than "
+                    f"{median / 3600:.1f} hours; if they are no seconds, write units: "
+                    f"{{{column}: ms}}"
+                )
+
+
+def _as_said(source: str | Path, mapping: LogMapping, max_rejected: float) -> Understanding:
+    try:
+        tables, rejected = read_tables(source, mapping=mapping)
+    except NotUnderstoodError as error:
+        return Understanding(str(source), refusal=str(error), problem=error.problem)
+    except ValueError as error:
+        return Understanding(str(source), refusal=str(error), problem=str(error))
+    refusal = _refusal(tables, rejected, max_rejected)
+    understood = understood_of(source, mapping, tables, rejected)
+    return replace(understood, refusal=refusal, problem=refusal)
+
+
+def understood_of(
+    source: str | Path, mapping: LogMapping, tables: Tables, rejected: Rejected
+) -> Understanding:
+    """Tell what was understood of a source that was read already."""
+    return Understanding(
+        str(source),
+        _in_order(_understood_tables(source, mapping, tables, rejected)),
+        _kinds(tables),
+        rejected,
+        mapping.source_time_zone or "UTC",
+    )
+
+
+def _refusal(tables: Tables, rejected: Rejected, max_rejected: float) -> str:
+    for count in rejected.counts.itertuples():  # one row a table
+        if not count.good:
+            rows = "none of its rows is good" if count.read else "it has no rows"
+            return f"{count.table}: {rows}"
+    try:
+        Gate(max_rejected=max_rejected).admit(Log(tables, rejected))
+    except BrokenLogError as error:
+        return str(error)
+    return ""
+
+
+def _understood_tables(
+    source: str | Path, mapping: LogMapping, tables: Tables, rejected: Rejected
+) -> Iterator[UnderstoodTable]:
+    found = find_partitions(source, mapping.files, mapping.event_types).partitions
+    frames = tables.present()
+    for count in rejected.counts.to_dict("records"):
+        table = str(count["table"])
+        counts = {name: int(count[name]) for name in COUNTED}
+        partitions = [one for one in found.get(table, ()) if isinstance(one, Partition)]
+        yield _understood_table(table, counts, frames[table], partitions, mapping)
+
+
+def _understood_table(
+    table: str,
+    counts: Mapping[str, int],
+    frame: pd.DataFrame,
+    partitions: Sequence[Partition],
+    mapping: LogMapping,
+) -> UnderstoodTable:
+    times = frame["timestamp"].dropna() if "timestamp" in frame else pd.Series()
+    in_seconds = [name for name in IN_SECONDS if name in frame]
+    return UnderstoodTable(
+        name=table,
+        files=tuple(partition.name for partition in partitions),
+        counts=counts,
+        columns=_columns(table, partitions, mapping, frame),
+        first_rows=_first_rows(frame, mapping.source_time_zone),
+        first=times.min() if len(times) else None,
+        last=times.max() if len(times) else None,
+        n_users=_n_different(frame, "user_id"),
+        n_items=_n_different(frame, "item_id"),
+        medians={name: float(frame[name].median()) for name in in_seconds},
+    )
+
+
+def _in_order(tables: Iterable[UnderstoodTable]) -> tuple[UnderstoodTable, ...]:
+    """Put the events first."""
+    order = list(SCHEMAS)
+    return tuple(sorted(tables, key=lambda one: order.index(one.name)))
+
+
+def _n_different(frame: pd.DataFrame, column: str) -> int:
+    return int(frame[column].nunique()) if column in frame else 0
+
+
+def _columns(
+    table: str, partitions: Sequence[Partition], mapping: LogMapping, frame: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what each column of a table's files means, with its first values as written."""
+    rows: dict[str, tuple[str, str, str, str]] = {}
+    headers = set()
+    renames = mapping.renames(table)
+    for partition in partitions:
+        named = replace(partition, names=mapping.header_of(partition.name))
+        beginning = read_beginning(named, mapping.names_said())
+        header = tuple(beginning.header)
+        if header in headers:
+            continue
+        headers.add(header)
+        ours = _ours(table, header, renames, frame)
+        units = {**units_of_columns(table, header, renames), **mapping.units}
+        types = ""
+        if table == "events":
+            types = types_column(beginning, mapping.event_types, renames)
+        for name, cells in zip(header, beginning.cells, strict=True):
+            values = ", ".join(first_values(cells))
+            column = ours.get(name, "")
+            type_ = _type_of(column, units.get(column, ""))
+            if name == types:
+                column = TYPES
+                type_ = "type"
+            rows.setdefault(name, (name, column, type_, values))
+        if len(headers) > SHOWN_FILES:
+            break
+    return pd.DataFrame(list(rows.values()), columns=["theirs", "ours", "type", "values"])
+
+
+def _ours(
+    table: str, header: Sequence[str], renames: Mapping[str, str], frame: pd.DataFrame
+) -> dict[str, str]:
+    """Return our name of each column that is kept; the users table keeps further ones."""
+    ours = {}
+    if table == "users":
+        ours = {name: name for name in header if name in frame}
+    for column, names in columns_of(table, header, renames).items():
+        for name in names:
+            ours[name] = column
+    return ours
+
+
+def _type_of(column: str, unit: str) -> str:
+    """Say what a column holds in a word or two, and its unit as written."""
+    if unit:
+        return unit
+    if not column:
+        return ""
+    if column in TYPE_WORDS or column not in KIND_OF:
+        return TYPE_WORDS.get(column, "")
+    dtype = str(KIND_OF[column].dtype)
+    if dtype.startswith("datetime"):
+        return "time"
+    if column in ("watch_time", "duration"):
+        return "seconds"
+    if column in ("progress", "propensity"):
+        return "share"
+    if dtype == "boolean":
+        return "yes or no"
+    return "text" if KIND_OF[column].dtype is str else "number"
+
+
+def _first_rows(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+    shown = frame.head(FIRST_ROWS).copy()
+    for column in shown:
+        shown[column] = [_cell_text(value, zone) for value in shown[column]]
+    return shown
+
+
+def _cell_text(value: Any, zone: str) -> str:
+    if pd.isna(value):
+        return ""
+    if isinstance(value, pd.Timestamp):
+        return f"{_in_zone(value, zone):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return printable(str(value), 40)
+
+
+def _in_zone(moment: pd.Timestamp, zone: str) -> pd.Timestamp:
+    return moment.tz_convert(zone) if zone else moment
+
+
+def _kinds(tables: Tables) -> dict[str, int]:
+    """Count the events by what was done in them, and the orders and exposures."""
+    events = tables.events
+    kinds = {"events": len(events)}
+    for measure in MEASURES:
+        if measure in events:
+            word = measure.removesuffix("_count")
+            kinds[f"with a {word}"] = int((events[measure] > 0).sum())
+    if "rating" in events:
+        kinds["with a rating"] = int(events["rating"].notna().sum())
+    for table in ("orders", "exposures"):
+        frame = tables.present().get(table)
+        if frame is not None:
+            kinds[table] = len(frame)
+    return {name: n for name, n in kinds.items() if n}
