@@ -44,9 +44,9 @@ def silence(stream: TextIO) -> None:
 
 @contextmanager
 def told_if_slow(doing: str, patience: float = 2.0) -> Iterator[None]:
-    """Say on standard error what is being done, if it takes longer than ``patience`` (seconds).
+    """Count on the terminal the seconds of what takes longer than ``patience`` (seconds).
 
-    On a terminal the seconds are counted, and the line is taken away at the end.
+    The line is taken away at the end. Where nobody watches (no terminal) nothing is said.
     """
     done = threading.Event()
     teller = threading.Thread(target=_tell, args=(doing, patience, done), daemon=True)
@@ -59,10 +59,7 @@ def told_if_slow(doing: str, patience: float = 2.0) -> Iterator[None]:
 
 
 def _tell(doing: str, patience: float, done: threading.Event) -> None:
-    if done.wait(patience):
-        return
-    if not sys.stderr.isatty():
-        say(f"{doing} …\n", sys.stderr)
+    if not sys.stderr.isatty() or done.wait(patience):
         return
     seconds = patience
     while not done.is_set():

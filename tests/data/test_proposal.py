@@ -251,3 +251,13 @@ def test_names_without_a_meaning_are_a_question(tmp_path, log):
     proposal = propose(path)
     assert proposal.said == {"columns": {"events": {"c3": "timestamp"}}}
     assert all("these could be it: c1, c2" in question for question in proposal.questions)
+
+
+def test_a_small_table_of_other_items_is_no_catalogue(tmp_path, log):
+    """Taken as the items it would set aside nearly every event."""
+    log.to_csv(tmp_path / "events.csv", index=False)
+    other = tmp_path / "properties.csv"
+    other.write_text("itemid,property\n501,888\n9,790\n")
+    assert not propose(tmp_path).said
+    pd.DataFrame({"itemid": sorted(set(log["item"])), "property": 1}).to_csv(other, index=False)
+    assert propose(tmp_path).said["files"]["items"] == ["properties.csv"]

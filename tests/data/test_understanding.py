@@ -1,5 +1,6 @@
 """What `kpay check` shows: everything that was understood, at 80 columns."""
 
+import io
 import json
 import shlex
 import sys
@@ -135,12 +136,19 @@ def test_text_is_broken_and_cut_by_its_width():
     assert line == "  课程课程…  x"
 
 
-def test_what_takes_long_is_told(capsys):
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "is_told"), [(Terminal(), True), (io.StringIO(), False)])
+def test_what_takes_long_is_told_on_a_terminal(monkeypatch, stream, is_told):
+    monkeypatch.setattr(sys, "stderr", stream)
     with told_if_slow("reading log.csv", patience=0.0):
-        while "reading log.csv …" not in (said := capsys.readouterr().err):
+        while is_told and "reading log.csv … 0 s" not in stream.getvalue():
             pass
-    assert said == "reading log.csv …\n"
-    with told_if_slow("reading log.csv", patience=60.0):
+    assert stream.getvalue().endswith("\r\x1b[K" if is_told else "")
+    assert bool(stream.getvalue()) == is_told
+    with told_if_slow("something quick", patience=60.0):
         pass
-    assert capsys.readouterr().err == ""
-    assert sys.stderr is not None
+    assert "quick" not in stream.getvalue()
