@@ -70,7 +70,13 @@ def test_without_orders_it_does_not_apply(tmp_path):
     write_tables(tables, tmp_path / "log")
     (tmp_path / "log" / "orders.csv").unlink()
     result, metrics = run(
-        tmp_path / "runs", "--data", str(tmp_path / "log"), "--set", "dataset=tables"
+        tmp_path / "runs",
+        "--data",
+        str(tmp_path / "log"),
+        "--set",
+        "dataset=tables",
+        "--set",
+        "min_events=100",
     )
     entry = Manifest.read(result).notebooks[NAME]
     assert metrics is None

@@ -47,12 +47,12 @@ DENSITY = {
     "customers": Figures(9, 14, 0.2, 0, 0),
     "data": Figures(7, 14, 0.2, 0, 0),
     "evaluate": Figures(7, 12, 0.2, 0, 0),
-    "experiments": Figures(8, 14, 0.4, 0, 0),
+    "experiments": Figures(8, 14, 0.2, 0, 0),
     "interest": Figures(8, 14, 0.0, 0, 4),
     "plots": Figures(8, 14, 0.0, 0, 0),
     "recommend": Figures(8, 13, 0.2, 0, 0),
     "report": Figures(6, 13, 0.3, 0, 0),
-    "world": Figures(9, 13, 0.8, 0, 0),
+    "world": Figures(8, 13, 0.6, 0, 0),
 }
 MAY_IMPORT_WORLD = {"world", "workbench", "cli"}  # and notebooks: no model sees the truth
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import main_label, watched_share
+from kpay_lab.data.derived import are_whole_days, main_label, watched_share
 from kpay_lab.data.money import has_amounts, refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import sample_rows
@@ -23,7 +23,8 @@ def user_features(
     .. math:: x_{uc} = \log \frac{n_{uc} + C b_c}{(n_u + C) \, b_c}
 
     with b the share in the whole log and C the number of levels. Amounts are logarithms
-    of 1 + count. Demographics are kept as they are, text included.
+    of 1 + count. Demographics are kept as they are, text included. Where the times are whole
+    days there are no habits of hours.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
             groups = main_group(past.items, name)
             levels = past.events["item_id"].map(groups)
             blocks.append(log_lift(user_ids, levels, users).add_prefix(f"{name} "))
-    if "timestamp" in past.events:
+    if "timestamp" in past.events and not are_whole_days(past.events["timestamp"]):
         hour = past.events["timestamp"].dt.hour // 3 * 3
         blocks.append(log_lift(user_ids, hour, users).add_prefix("hour "))
     return pd.concat(blocks, axis=1) if blocks else pd.DataFrame(index=users)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.customers.features import INTERACTIONS
-from kpay_lab.data.derived import item_sold, orders_of_items
+from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import Interval, bootstrap_ratio
@@ -47,7 +47,9 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
         course that the item sells and count from the first contact on, so that an order counts
         for every item that led to it; ``learned`` is
         progress above 0 and ``reviewed`` a rating, both after the order. A step that the log
-        has no column for is left out, and those from ``ordered`` on where no order names an item.
+        has no column for is left out, and those of orders where no order names its item.
+        ``hours`` lie between first contact and order. Where orders are whole days, one of the
+        day of the first contact follows it, 0 hours later.
 
     Raises
     ------
@@ -68,28 +70,30 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
         for name in ("kind", "host", "category"):
             if name in items:
                 pairs[name] = pairs["item_id"].map(items[name])
-    pairs["hour"] = pairs["first"].dt.hour
+    if not are_whole_days(contacts["timestamp"]):
+        pairs["hour"] = pairs["first"].dt.hour
     pairs["watched"] = _follows(pairs, "item_id", "first", events)
     if _known_interactions(events):
         pairs["interacted"] = _follows(pairs, "item_id", "first", _interactions(events))
     if tables.orders is None or orders_of_items(tables.orders).empty:
         return pairs
-    return _after_the_order(pairs, tables.orders, events)
+    return _after_the_order(pairs, orders_of_items(tables.orders), events)
 
 
 def funnel_people(tables: Tables) -> pd.DataFrame:
     """Follow each person from the first event on, however many items were watched or bought.
 
     Events without a time are left out. An order of anything counts, of a subscription too; one
-    before the person's first event does not.
+    before the person's first event does not. Where orders are whole days, those of the day of the
+    first event count.
 
     Returns
     -------
     DataFrame
         One row a person with an event: user_id, first, ordered_at (the first order), hours
-        between the two (NaN without an order), and a boolean column for each of
-        `STEPS_OF_PEOPLE` that the log has columns for; ``ordered again`` is an order at another
-        time.
+        between the two (NaN without an order), whether they ``ordered before`` the first event,
+        and a boolean column for each of `STEPS_OF_PEOPLE` that the log has columns for;
+        ``ordered again`` is an order at another time.
     """
     events = tables.timed().events
     first = events.groupby("user_id", sort=False)["timestamp"].min().rename("first")
@@ -98,12 +102,16 @@ def funnel_people(tables: Tables) -> pd.DataFrame:
     if _known_interactions(events):
         people["interacted"] = people["user_id"].isin(of_interactions)
     orders = events.head(0) if tables.orders is None else tables.orders
-    was_watching = orders["timestamp"] >= orders["user_id"].map(first)
-    counted = orders[was_watching]
+    since = _since(first, orders)
+    since_of_order = orders["user_id"].map(since)
+    counted = orders[orders["timestamp"] >= since_of_order]
+    too_early = orders[orders["timestamp"] < since_of_order]
     by_person = counted.groupby("user_id")["timestamp"].agg(["min", "nunique"])
     of_person = by_person.reindex(people["user_id"]).reset_index()
     people["ordered_at"] = of_person["min"]
-    people["hours"] = (people["ordered_at"] - people["first"]) / pd.Timedelta(hours=1)
+    since_of_person = since.reset_index(drop=True)
+    people["hours"] = (people["ordered_at"] - since_of_person) / pd.Timedelta(hours=1)
+    people["ordered before"] = people["user_id"].isin(too_early["user_id"])
     people["ordered"] = people["ordered_at"].notna()
     people["ordered again"] = of_person["nunique"] > 1
     if "refund_amount" in counted:
@@ -230,14 +238,14 @@ def time_to_purchase(pairs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        user_id, item_id (the course), hours: one row a course bought after a contact.
+        user_id, item_id (the course), hours: one row a course bought after a contact; none
+        where no order names its item.
     """
-    if "ordered" not in pairs:
+    if "ordered" not in pairs or not pairs["ordered"].any():
         return pd.DataFrame({"user_id": [], "item_id": [], "hours": []})
     bought = pairs[pairs["ordered"]]
-    first = bought.groupby(["user_id", "offer"], sort=False)[["first", "ordered_at"]].min()
-    hours = (first["ordered_at"] - first["first"]) / pd.Timedelta(hours=1)
-    return hours.rename("hours").rename_axis(["user_id", "item_id"]).reset_index()
+    since_first_contact = bought.groupby(["user_id", "offer"], sort=False)["hours"].max()
+    return since_first_contact.rename_axis(["user_id", "item_id"]).reset_index()
 
 
 def retention(tables: Tables, *, days: int = 7) -> pd.DataFrame:
@@ -285,17 +293,28 @@ def _follows(pairs: pd.DataFrame, item: str, since: str, log: pd.DataFrame) -> n
     return (last_of_pair >= pairs[since].array).astype(bool)
 
 
+def _since(first: pd.Series, orders: pd.DataFrame) -> pd.Series:
+    """Return from when on an order follows a first contact: its day, where orders are days."""
+    times = orders["timestamp"]
+    if not are_whole_days(times):
+        return first
+    midnight = times.iloc[0] - times.iloc[0].floor("D")  # not that of UTC in every zone
+    return (first - midnight).dt.floor("D") + midnight
+
+
 def _after_the_order(
     pairs: pd.DataFrame, orders: pd.DataFrame, events: pd.DataFrame
 ) -> pd.DataFrame:
     """Add the steps from the order on, by each pair's last order of the course."""
-    by_time = orders_of_items(orders).sort_values("timestamp")
+    by_time = orders.sort_values("timestamp")
     last_orders = by_time.drop_duplicates(["user_id", "item_id"], keep="last")
     keys = pd.MultiIndex.from_frame(pairs[["user_id", "offer"]])
     order_of_pair = last_orders.set_index(["user_id", "item_id"]).reindex(keys)
     ordered_at = order_of_pair["timestamp"].reset_index(drop=True)
-    pairs["ordered"] = (ordered_at >= pairs["first"]) & pairs["watched"]
+    since = _since(pairs["first"], orders)
+    pairs["ordered"] = (ordered_at >= since) & pairs["watched"]
     pairs["ordered_at"] = ordered_at.where(pairs["ordered"])
+    pairs["hours"] = (pairs["ordered_at"] - since) / pd.Timedelta(hours=1)
     for step, column in (("learned", "progress"), ("reviewed", "rating")):
         if column in events:
             evidence = events[events[column] > 0]

@@ -5,19 +5,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import item_sold, orders_of_items, watched_share
+from kpay_lab.customers.features import user_features
+from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items, watched_share
 from kpay_lab.data.money import has_amounts
 from kpay_lab.data.tables import Tables, TooLittleError
 
 Columns = dict[str, np.ndarray | pd.Series]  # by name, one value a row
 NO_GAP = pd.Timedelta(0)
+# What is foretold by each unit.
+FORETOLD = {
+    "exposure": "a purchase on each exposure",
+    "course": "a purchase on each course met before",
+    "person": "the first order of each person who watched before",
+}
 TEXT = ("kind", "category", "host")
+DEMOGRAPHICS = ("age", "gender", "occupation")
 IDENTIFIERS = ("user_id", "item_id", "moment", "exposure")  # of a row, which are no features
 
 
 @dataclass(frozen=True)
 class PurchaseData:
-    """One row a user and course (or exposure), in time order.
+    """One row a user and course (or exposure, or person), in time order.
 
     Parameters
     ----------
@@ -26,8 +34,9 @@ class PurchaseData:
         fixes: item, position, hour, coupon.
     y : int array (n,)
         1 where the purchase followed within the horizon.
-    rows : DataFrame (n, 3 or 4)
-        user_id, item_id, moment; for exposures also ``exposure``, the index of its row there.
+    rows : DataFrame (n, 2 to 4)
+        user_id, item_id (none for people), moment; for exposures also ``exposure``, the index
+        of its row there.
     """
 
     X: pd.DataFrame
@@ -53,10 +62,12 @@ def make_dataset(
 
     Parameters
     ----------
-    unit : {"course", "exposure"}
+    unit : {"course", "exposure", "person"}
         ``course``: a row for each user and course that met before the cut (directly or by a
         promotion) and is not yet owned; its moment is the cut, its label an order.
         ``exposure``: a row for each exposure in the window; moment: its own time − gap.
+        ``person``: a row for each user with an event before the cut and no order of anything;
+        its moment is the cut, its label the first order.
 
     Raises
     ------
@@ -77,9 +88,15 @@ def make_dataset(
     window = log[in_window]
     if unit == "exposure":
         rows = window.rename(columns={"timestamp": "moment"}).reset_index(names="exposure")
-        rows["hour"] = rows["moment"].dt.hour
+        if not are_whole_days(log["timestamp"]):
+            rows["hour"] = rows["moment"].dt.hour
         rows["moment"] = rows["moment"] - gap
         y = rows["purchased"].to_numpy(dtype=int)
+    elif unit == "person":
+        past = tables.known_at(cut)
+        earlier_orders = log[log["timestamp"] < cut]
+        rows = _people_who_never_ordered(past, earlier_orders).assign(moment=cut)
+        y = rows["user_id"].isin(window["user_id"]).to_numpy(dtype=int)
     else:
         past = tables.known_at(cut)
         past_orders = log[log["timestamp"] < cut]
@@ -90,15 +107,22 @@ def make_dataset(
     if rows.empty:
         raise TooLittleError(f"no {unit} row between {start} and {stop}; choose another cut")
     identifiers = [name for name in rows if name in IDENTIFIERS]
-    return PurchaseData(_features(rows, tables), y, rows[identifiers])
+    X = _features_of_people(rows, past) if unit == "person" else _features(rows, tables)
+    return PurchaseData(X, y, rows[identifiers])
 
 
 def default_unit(tables: Tables) -> str:
-    """Return ``exposure`` where exposures say whether they led to a purchase, else ``course``."""
+    """Return what a purchase is foretold of: what the tables say most precisely.
+
+    ``exposure`` where exposures say whether they led to a purchase, else ``course`` where orders
+    name their item, else ``person``.
+    """
     exposures = tables.exposures
-    if exposures is None or "purchased" not in exposures:
+    if exposures is not None and "purchased" in exposures and exposures["purchased"].notna().any():
+        return "exposure"
+    if tables.orders is None or len(orders_of_items(tables.orders)):
         return "course"
-    return "exposure" if exposures["purchased"].notna().any() else "course"
+    return "person"
 
 
 def train_and_test(
@@ -106,8 +130,8 @@ def train_and_test(
 ) -> tuple[PurchaseData, PurchaseData, pd.Timestamp]:
     """Return rows to learn from, later rows to judge on, and the moment between them.
 
-    Courses are learned over a horizon as long as the one they are judged over, as far as the
-    warm-up leaves room: a purchase within a longer time is likelier.
+    Courses and people are learned over a horizon as long as the one they are judged over, as far
+    as the warm-up leaves room: a purchase within a longer time is likelier.
 
     Parameters
     ----------
@@ -125,13 +149,14 @@ def train_and_test(
         raise TooLittleError("the events bear no times, or all the same one")
     first = start + warm_up * (end - start)
     cut = end - test_share * (end - start)
-    if unit == "course":
+    if unit != "exposure":
         first = max(first, cut - (end - cut))
     train = make_dataset(tables, first, cut - first, unit=unit)
     test = make_dataset(tables, cut, end - cut, unit=unit)
     for data in (train, test):
         need_both_labels(data.y)
-    return train, test, cut
+    features = train.X.columns  # a kind of item that people met later is none of them
+    return train, replace(test, X=test.X.reindex(columns=features)), cut
 
 
 def need_both_labels(y: np.ndarray) -> None:
@@ -145,9 +170,9 @@ def need_both_labels(y: np.ndarray) -> None:
 
 def _log(tables: Tables, unit: str) -> pd.DataFrame:
     """Return the table that records the purchases of the unit: orders or exposures."""
-    needed = {"course": "orders", "exposure": "exposures"}.get(unit)
+    needed = {"course": "orders", "person": "orders", "exposure": "exposures"}.get(unit)
     if needed is None:
-        raise ValueError(f"unit is {unit!r}; choose course or exposure")
+        raise ValueError(f"unit is {unit!r}; choose course, exposure or person")
     log = getattr(tables, needed)
     if log is None:
         raise TooLittleError(
@@ -155,12 +180,13 @@ def _log(tables: Tables, unit: str) -> pd.DataFrame:
         )
     if unit == "exposure" and "purchased" not in log:
         raise TooLittleError("exposures have no column purchased; use unit='course'")
-    if unit == "exposure":
+    if unit != "course":
         return log
     of_items = orders_of_items(log)
     if of_items.empty:
         raise TooLittleError(
-            "no order names its item (orders.item_id), so no purchase is one of a course"
+            "no order names its item (orders.item_id), so no purchase is one of a course; use "
+            "unit='person'"
         )
     return of_items
 
@@ -222,6 +248,33 @@ def _pairs_not_owned(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
     bought = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
     is_owned = pd.MultiIndex.from_frame(pairs).isin(bought)
     return pairs[~is_owned].reset_index(drop=True)
+
+
+def _people_who_never_ordered(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the users with an event who ordered nothing so far."""
+    users = past.events[["user_id"]].drop_duplicates()
+    has_ordered = users["user_id"].isin(orders["user_id"])
+    return users[~has_ordered].reset_index(drop=True)
+
+
+def _features_of_people(rows: pd.DataFrame, past: Tables) -> pd.DataFrame:
+    """Describe people by what they did and how long ago; none of them ordered anything yet."""
+    users = past.users
+    if users is not None:
+        users = users[["user_id", *[name for name in DEMOGRAPHICS if name in users]]]
+    portraits = user_features(replace(past, users=users, orders=None))
+    features = portraits.loc[rows["user_id"]].reset_index(drop=True)
+    by_user = past.events.groupby("user_id")
+    moment = rows["moment"].iloc[0]
+    times = {"first": by_user["timestamp"].min(), "last": by_user["timestamp"].max()}
+    for name, time_of_user in times.items():
+        days = (moment - rows["user_id"].map(time_of_user)) / pd.Timedelta(days=1)
+        features[f"log days since {name}"] = np.log1p(days)
+    if "watch_time" in past.events:
+        seconds = by_user["watch_time"].sum()
+        features["log watch time"] = np.log1p(rows["user_id"].map(seconds))
+    text = features.select_dtypes(exclude="number").columns
+    return features.astype(dict.fromkeys(text, "category"))
 
 
 def _with_item_columns(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
@@ -299,7 +352,7 @@ def _demographics(rows: pd.DataFrame, users: pd.DataFrame) -> Columns:
     """Age as a number, gender and occupation as text, where known."""
     by_id = users.set_index("user_id")
     columns: Columns = {}
-    for name in ("age", "gender", "occupation"):
+    for name in DEMOGRAPHICS:
         if name in by_id:
             values = rows["user_id"].map(by_id[name])
             columns[name] = values if name == "age" else values.astype("category")
@@ -335,11 +388,12 @@ def _viewing(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
 def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
     """Log-lifts of the user's views by topic, kind and three-hour band, over an equal share.
 
-    Each level counts as viewed once more than it was.
+    Each level counts as viewed once more than it was. Whole days have no bands.
     """
     levels_by_name = {name: events[name] for name in ("category", "kind") if name in events}
     times = pd.to_datetime(events["moment"], unit="us")
-    levels_by_name["hour"] = times.dt.hour // 3 * 3
+    if not are_whole_days(times):
+        levels_by_name["hour"] = times.dt.hour // 3 * 3
     columns: Columns = {}
     for name, levels in levels_by_name.items():
         indicators = pd.get_dummies(levels, dtype=float).add_prefix(f"views by {name} ")

@@ -1,10 +1,54 @@
-"""Derived from columns: the share watched, the item sold, orders of items, labels, bands of age."""
+"""Derived from columns: whole days, the share watched, the item sold, labels, bands of age."""
 
 import numpy as np
 import pandas as pd
 
 AGE_STARTS = (0, 18, 25, 35, 45, 55)  # the first year of each band
 AGE_BANDS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55 and over")
+
+
+def are_whole_days(times: pd.Series) -> bool:
+    """Whether times are dates without an hour: what needs hours cannot be known from them.
+
+    They are if all are midnight in UTC, or if on several days all fall at one time of day, which
+    is midnight in another zone (or two an hour apart, where that has summer time).
+
+    Parameters
+    ----------
+    times : Series of datetime, UTC
+        Missing ones count for nothing; without any time the answer is no.
+
+    Examples
+    --------
+    >>> dates = pd.Series(pd.to_datetime(["2022-01-05", "2022-07-06", None], utc=True))
+    >>> are_whole_days(dates), are_whole_days(dates + pd.Timedelta(hours=16))
+    (True, True)
+    >>> moments = pd.Series(pd.to_datetime(["2022-01-05 10:00", "2022-01-06 19:30"], utc=True))
+    >>> are_whole_days(moments)
+    False
+    """
+    known = times.dropna()
+    if known.empty:
+        return False
+    days = known.dt.floor("D")
+    times_of_day = (known - days).drop_duplicates()
+    if not times_of_day.any():
+        return True
+    spread = times_of_day.max() - times_of_day.min()
+    summer_time = pd.to_timedelta([0, 1, 23], unit="h")
+    is_one_midnight = len(times_of_day) <= 2 and spread in summer_time
+    return is_one_midnight and days.nunique() > 1
+
+
+def dates_written(times: pd.Series) -> pd.Series:
+    """Return the dates of times that are whole days, as they were written in their own zone.
+
+    >>> in_shanghai = pd.Series(pd.to_datetime(["2022-01-05 16:00"], utc=True))
+    >>> dates_written(in_shanghai).dt.date.item().isoformat()
+    '2022-01-06'
+    """
+    half_a_day = pd.Timedelta(hours=12)  # no zone is much further from UTC
+    return (times + half_a_day).dt.floor("D")
 
 
 def watched_share(log: pd.DataFrame) -> pd.Series:

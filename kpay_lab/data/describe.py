@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import age_band, main_label, watched_share
+from kpay_lab.data.derived import (
+    age_band,
+    are_whole_days,
+    dates_written,
+    main_label,
+    watched_share,
+)
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import correlation, gini
@@ -87,39 +93,65 @@ class Rhythm:
     ----------
     by_day : Series of int
         Events of every day from the first to the last, 0 on a day without any.
-    by_hour : DataFrame of shape (7, 24)
-        Mean number of events in each hour of the week, Monday to Sunday.
+    by_weekday : Series of float
+        Mean number of events of a day, Monday to Sunday.
+    by_hour : DataFrame of shape (7, 24), or None
+        Mean number of events in each hour of the week; None where the times are whole days.
     """
 
     by_day: pd.Series
-    by_hour: pd.DataFrame
+    by_weekday: pd.Series
+    by_hour: pd.DataFrame | None
+
+    @property
+    def busiest_hour(self) -> int | None:
+        """The hour of the day with the most events; None where hours are not known."""
+        return None if self.by_hour is None else int(self.by_hour.sum().idxmax())
 
     def table(self) -> pd.DataFrame:
-        """Return the mean week, ``by_hour``."""
-        return self.by_hour
+        """Return the mean week: ``by_hour``, or where that is not known ``by_weekday``."""
+        return self.by_weekday.to_frame() if self.by_hour is None else self.by_hour
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the mean week hour by hour, and return the Axes; `plot_days` draws ``by_day``."""
-        from kpay_lab.plots import plot_heat  # here, for matplotlib is slow to import
+        """Draw the mean week as far as it is known, and return the Axes.
 
+        `plots.plot_days` draws ``by_day``.
+        """
+        from kpay_lab.plots import plot_bars, plot_heat  # here, for matplotlib is slow to import
+
+        if self.by_hour is None:
+            title = "The mean week"
+            return plot_bars(self.by_weekday, ax=ax, fmt=",.0f", title=title, xlabel="events a day")
         ax = plot_heat(self.by_hour, ax=ax, bar_label="events an hour")
         ax.set(title="The mean week", xlabel="hour of the day", ylabel="")
         return ax
 
 
 def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:
-    """Count events by day and by hour of the week; without timestamps it is a ValueError."""
+    """Count events by day, weekday and hour of the week.
+
+    Dates without an hour stay the dates that were written, in whatever zone they are shown.
+
+    Raises
+    ------
+    ValueError
+        If the events have no timestamps.
+    """
     if "timestamp" not in events:
         raise ValueError("activity in time needs a timestamp column in events; this log has none")
-    local = events["timestamp"].dropna().dt.tz_convert(time_zone)
+    times = events["timestamp"].dropna()
+    has_hours = not are_whole_days(times)
+    local = times.dt.tz_convert(time_zone) if has_hours else dates_written(times)
     by_day = local.dt.floor("D").value_counts()
     days = pd.date_range(by_day.index.min(), by_day.index.max(), freq="D")
+    by_day = by_day.reindex(days, fill_value=0)
     total_by_hour = pd.crosstab(local.dt.day_of_week, local.dt.hour)
     total_by_hour = total_by_hour.reindex(index=range(7), columns=range(24), fill_value=0)
     n_days_of_weekday = np.bincount(days.day_of_week, minlength=7).clip(min=1)
-    by_hour = total_by_hour.div(n_days_of_weekday, axis=0)
+    by_hour = total_by_hour.div(n_days_of_weekday, axis=0).rename_axis(columns="hour")
     by_hour.index = pd.Index(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], name="weekday")
-    return Rhythm(by_day.reindex(days, fill_value=0), by_hour.rename_axis(columns="hour"))
+    by_weekday = by_hour.sum(axis=1).rename("events")
+    return Rhythm(by_day, by_weekday, by_hour if has_hours else None)
 
 
 def watched_share_by_kind(events: pd.DataFrame, items: pd.DataFrame | None = None) -> pd.DataFrame:

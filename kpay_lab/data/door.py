@@ -230,7 +230,7 @@ def _with_duplicates(log: Log, duplicates: str) -> Log:
     repeated = events.duplicated()
     if not repeated.any():
         return log
-    count = f"{repeated.sum():,} exact duplicate events were"
+    count = f"{repeated.sum():,} exact duplicate events (equal in every column used) were"
     if duplicates == "keep":
         return _with_note(log, log.tables, f"{count} kept")
     distinct = events[~repeated].reset_index(drop=True)

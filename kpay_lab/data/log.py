@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from kpay_lab.data.derived import are_whole_days, dates_written
 from kpay_lab.data.reading import Rejected
 from kpay_lab.data.tables import Tables
 
@@ -56,6 +57,10 @@ class Log:
         text = f"Log: {n_users:,} users met {n_items:,} items"
         if "timestamp" not in events or events["timestamp"].isna().all():
             return f"{text}, at times not known"
-        first = events["timestamp"].min()
-        last = events["timestamp"].max()
+        times = events["timestamp"]
+        if are_whole_days(times):
+            first, last = dates_written(times).agg(["min", "max"])
+            return f"{text}, {first:%Y-%m-%d} to {last:%Y-%m-%d}, days without an hour"
+        first = times.min()
+        last = times.max()
         return f"{text}, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"

@@ -50,7 +50,8 @@ class LogMapping:
     price_of : mapping of their column to (value → amount)
         What an order costs whose amount nobody wrote down, such as a subscription.
     constants : mapping of file to (our column → value)
-        The value of a column that a file lacks. An item named here joins the catalogue.
+        The value of a column that a file lacks. An item named here joins the catalogue, with
+        what is said of it that the table of the file does not hold, such as its kind.
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

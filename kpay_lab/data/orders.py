@@ -170,7 +170,8 @@ def price_notes(counts: Counter[str]) -> list[str]:
         else:
             column = printable(place)
             notes.append(
-                f"orders: {n:,} amounts are the price of their {column} (mapping.price_of)"
+                f"orders: {n:,} amounts are the price of their {column} (mapping.price_of), which "
+                "is assumed and not what was paid; every sum of money rests on it"
             )
     return notes
 

@@ -163,9 +163,21 @@ def _read_rows(table: str, partition: Partition | pd.DataFrame, mapping: LogMapp
         rows = split_frame(partition, table, names)
     else:
         rows = split_file(_with_header(partition, mapping), names)
-    constants = mapping.constants_of(rows.file)
+    constants = _constants(table, rows.file, mapping)
     added = [pa.repeat(pa.scalar(value, TEXT), len(rows)) for value in constants.values()]
     return replace(rows, header=[*rows.header, *constants], cells=[*rows.cells, *added])
+
+
+def _constants(table: str, file: str, mapping: LogMapping) -> dict[str, str]:
+    """Return the columns that are the same in every row of a file.
+
+    What describes an item that is named here belongs to the catalogue (`_with_named_items`).
+    """
+    values = mapping.constants_of(file)
+    if "item_id" not in values:
+        return values
+    of_item = SCHEMAS["items"].columns.keys() - SCHEMAS[table].columns.keys()
+    return {column: value for column, value in values.items() if column not in of_item}
 
 
 def _with_header(partition: Partition, mapping: LogMapping) -> Partition:
@@ -223,14 +235,35 @@ def _renames(
 
 
 def _with_named_items(items: pd.DataFrame, mapping: LogMapping) -> tuple[pd.DataFrame, list[str]]:
-    """Add the items that a mapping names as constants to the catalogue, unless they are there."""
-    named = [values["item_id"] for values in mapping.constants.values() if "item_id" in values]
-    new = [one for one in dict.fromkeys(named) if one not in set(items["item_id"])]
+    """Add the items that a mapping names as constants to the catalogue, unless they are there.
+
+    Raises
+    ------
+    ValueError
+        If something that is said of such an item cannot be.
+    """
+    known = set(items["item_id"])
+    new: dict[str, dict[str, str]] = {}
+    for values in mapping.constants.values():
+        if "item_id" in values and values["item_id"] not in known:
+            about = {name: values[name] for name in SCHEMAS["items"].columns if name in values}
+            new.setdefault(values["item_id"], {}).update(about)
     if not new:
         return items, []
-    added = pd.DataFrame({"item_id": pd.array(new, dtype="str")})
-    joined = pd.concat([items, added.reindex(columns=items.columns)], ignore_index=True)
-    joined = joined.astype(items.dtypes.to_dict())
+    written = pd.DataFrame(list(new.values())).fillna("")
+    cells = [pa.array(written[name], TEXT) for name in written]
+    rows = RawRows("mapping.constants", list(written), cells, np.arange(1, len(written) + 1))
+    checked = check_rows("items", [rows], {}, LogMapping())
+    problems = pd.concat([checked.problems, checked.cells])
+    if len(problems):
+        first = problems.iloc[0]
+        item = printable(written["item_id"][first["row"]])
+        value = printable(first["value"])
+        raise ValueError(
+            f"mapping.constants: the {first['column']} of {item} is {value}; {first['reason']}"
+        )
+    joined = pd.concat([items, checked.good], ignore_index=True)
+    joined = joined.astype(checked.good.dtypes.to_dict() | items.dtypes.to_dict())
     shown = ", ".join(map(printable, new))
     return joined, [f"items: {shown} joined the catalogue (mapping.constants)"]
 
@@ -275,7 +308,7 @@ def read_headers(
             try:
                 given = _with_header(partition, mapping)
                 header = read_header(given, mapping.names_said())
-                header += mapping.constants_of(partition.name)
+                header += _constants(table, partition.name, mapping)
                 headers.setdefault(table, []).extend(header)
                 renames = _renames(table, mapping)
                 names = name_columns(table, partition.name, header, renames=renames)

@@ -513,10 +513,15 @@ def _as_utc(moments: Moments, column: str, zone: str, notes: list[str]) -> pd.Se
         both = f"{count_of(n_local, 'time')} without a zone and {n_zoned:,} with one"
         notes.append(f"{column}: it mixes {both} (or in unix time)")
     if n_local and not zone:
-        times = (
-            "1 time without a zone is" if n_local == 1 else f"{n_local:,} times without a zone are"
-        )
-        notes.append(f"{column}: {times} taken as UTC; set mapping.source_time_zone")
+        verb = "is" if n_local == 1 else "are"
+        is_date = moments.microseconds[is_local] % MICROSECONDS_A_DAY == 0
+        if is_date.all():  # another zone would only move the dates
+            dates = count_of(n_local, "date")
+            notes.append(f"{column}: {dates} without a time of day {verb} taken as midnight, UTC")
+        else:
+            times = count_of(n_local, "time")
+            remedy = "set mapping.source_time_zone"
+            notes.append(f"{column}: {times} without a zone {verb} taken as UTC; {remedy}")
     if not n_local or not zone:
         return pd.Series(stamps).dt.tz_localize("UTC")
     local = pd.Series(stamps[is_local])

@@ -133,7 +133,8 @@ def _understood_table(
     mapping: LogMapping,
 ) -> UnderstoodTable:
     times = frame["timestamp"].dropna() if "timestamp" in frame else pd.Series()
-    in_seconds = [name for name in IN_SECONDS if name in frame]
+    columns_of_table = SCHEMAS[table].columns  # users may have a column of any other name, as text
+    in_seconds = [name for name in IN_SECONDS if name in frame and name in columns_of_table]
     return UnderstoodTable(
         name=table,
         files=tuple(partition.name for partition in partitions),

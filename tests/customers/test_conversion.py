@@ -167,7 +167,7 @@ def test_bad_data_sets_are_refused(small_world, halves):
         make_dataset(replace(tables, orders=None), START + 5 * DAY, DAY)
     with pytest.raises(ValueError, match="outside the log"):
         make_dataset(tables, START + 28 * DAY, 30 * DAY)
-    with pytest.raises(ValueError, match="choose course or exposure"):
+    with pytest.raises(ValueError, match="choose course, exposure or person"):
         make_dataset(tables, START + 5 * DAY, DAY, unit="week")
     silent = tables.exposures.drop(columns="purchased")
     with pytest.raises(ValueError, match="no column purchased"):

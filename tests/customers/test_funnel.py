@@ -196,3 +196,22 @@ def test_a_step_that_the_log_does_not_record_is_left_out_not_zero(shop):
     assert "ordered" not in pairs and time_to_purchase(pairs).empty
     people = funnel(funnel_people(bare), steps=STEPS_OF_PEOPLE, rng=np.random.default_rng(0))
     assert people["step"].tolist() == ["watched", "ordered", "ordered again"]
+
+
+@pytest.mark.parametrize("midnight", [0, 16])  # UTC, and Shanghai
+def test_an_order_of_the_day_of_the_first_contact_follows_it_where_orders_are_days(midnight):
+    day = pd.Timedelta(hours=midnight)
+    tables = Tables.validated(
+        events=pd.DataFrame(
+            {"user_id": list("uvwx"), "item_id": "a", "timestamp": at(10, 34, 58, 34) + day}
+        ),
+        orders=pd.DataFrame(
+            {"user_id": list("uvwx"), "item_id": "a", "timestamp": at(0, 72, 24, 48) + day}
+        ),
+    )
+    pairs = funnel_pairs(tables)
+    assert pairs.loc[pairs["ordered"], "user_id"].tolist() == ["u", "v", "x"]
+    assert time_to_purchase(pairs)["hours"].tolist() == [0, 48, 24]
+    people = funnel_people(tables).set_index("user_id")
+    assert people["hours"].dropna().to_dict() == {"u": 0, "v": 48, "x": 24}
+    assert people.index[people["ordered before"]].tolist() == ["w"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.derived import age_band, item_sold, watched_share
+from kpay_lab.data.derived import age_band, are_whole_days, item_sold, watched_share
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,21 @@ def test_ages_fall_into_bands_from_young_to_old():
     named = ["under 18", "18-24", "18-24", "25-34", "55 and over", "55 and over", None, "under 18"]
     assert bands.astype("object").where(bands.notna(), None).tolist() == named
     assert bands.min() == "under 18" and bands.max() == "55 and over"
+
+
+@pytest.mark.parametrize(
+    ("texts", "are_days"),
+    [
+        (["2022-01-05", "2022-07-06"], True),
+        (["2022-01-05"], True),
+        (["2022-01-05 16:00", "2022-07-06 16:00"], True),  # midnight in Shanghai
+        (["2022-01-05 05:00", "2022-07-06 04:00"], True),  # midnight in New York
+        (["2022-01-05 00:00", "2022-07-06 23:00"], True),  # midnight in London
+        (["2022-01-05 16:00", "2022-01-05 16:00"], False),  # one moment is no log of days
+        (["2022-01-05", "2022-07-06 10:30"], False),
+        ([None, None], False),
+    ],
+)
+def test_times_are_days_where_all_are_a_midnight_of_one_zone(texts, are_days):
+    times = pd.Series(pd.to_datetime(texts, utc=True, format="ISO8601"))
+    assert are_whole_days(times) is are_days

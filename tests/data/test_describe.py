@@ -78,3 +78,20 @@ def test_a_long_tail_and_a_rhythm_draw_themselves():
     week = rhythm(pd.DataFrame({"timestamp": times}))
     drawn = week.plot().collections[0].get_array()
     assert np.array_equal(drawn, week.table().to_numpy())
+
+
+@pytest.mark.parametrize("midnight", ["00:00", "16:00", "05:00"])  # UTC, Shanghai, New York
+def test_days_without_an_hour_have_a_week_and_no_hours(midnight):
+    written = ["2026-01-05", "2026-01-05", "2026-01-07"]
+    times = pd.to_datetime([f"{date} {midnight}" for date in written], utc=True)
+    n_days_before = 1 if midnight > "12:00" else 0
+    events = pd.DataFrame({"timestamp": times - pd.Timedelta(days=n_days_before)})
+    pulse = rhythm(events, "America/New_York")
+    assert pulse.by_hour is None
+    assert pulse.busiest_hour is None
+    assert pulse.by_day.tolist() == [2, 0, 1]
+    assert pulse.by_day.index[0].date().isoformat() == "2026-01-05"
+    assert pulse.by_weekday.tolist() == [2, 0, 1, 0, 0, 0, 0]
+    bars = pulse.plot().patches
+    assert [bar.get_width() for bar in bars] == pulse.by_weekday.tolist()
+    assert pulse.table()["events"].tolist() == pulse.by_weekday.tolist()

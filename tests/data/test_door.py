@@ -160,13 +160,13 @@ def test_own_files_duplicates_and_notes(tmp_path):
     log = open_log(tmp_path, max_rejected=0.5)
     assert log.notes == (
         "events: the columns ip are not used",
-        "1 exact duplicate events were kept",
+        "1 exact duplicate events (equal in every column used) were kept",
     )
     assert log.files == (tmp_path / "events.csv",)
     assert len(log.rejected.rows) == 1
     dropped = open_log(tmp_path, max_rejected=0.5, duplicates="drop")
     assert len(dropped.tables.events) == 1
-    assert dropped.notes[-1] == "1 exact duplicate events were dropped"
+    assert dropped.notes[-1] == "1 exact duplicate events (equal in every column used) were dropped"
     with pytest.raises(ValueError, match=r"1 of 3 rows were rejected \(33.3%\)"):
         open_log(tmp_path)
     with pytest.raises(ValueError, match=r"lacks u\.data, u\.user"):
@@ -226,6 +226,15 @@ def test_a_log_prints_what_it_holds_and_names_nobody(shop):
     assert not any(user in text for user in shop.tables.ids("user_id"))
     short = repr(Log(Tables(IDS)))
     assert short.splitlines()[0] == "Log: 1 users met 1 items, at times not known"
+
+
+@pytest.mark.parametrize("zone", ["", "Asia/Shanghai"])
+def test_a_log_of_days_prints_its_dates_as_they_were_written(zone):
+    dates = ["2022-01-05", "2022-03-01"]
+    events = pd.DataFrame({"user_id": "u", "item_id": "i", "timestamp": dates})
+    log = open_log(events, mapping={"source_time_zone": zone})
+    headline = repr(log).splitlines()[0]
+    assert headline == "Log: 1 users met 1 items, 2022-01-05 to 2022-03-01, days without an hour"
 
 
 def test_a_shop_is_a_source_and_no_source_is_a_shop():

@@ -1,5 +1,8 @@
 """What the files mean, said in one object: checked at once, and followed by reading."""
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -159,6 +162,31 @@ def test_a_mapping_is_for_ones_own_files_and_for_memory(shop, tmp_path):
         ValueError, match=r"engine polars .* follows no mapping; leave mapping empty"
     ):
         open_log(shop, mapping=MEANT, engine="polars")
+
+
+def hub_with(tmp_path, **said) -> tuple[Path, dict[str, Any]]:
+    (tmp_path / "events.csv").write_text("user_id,item_id\nu,a\n")
+    (tmp_path / "questions.csv").write_text("user_id\nu\n")
+    (tmp_path / "items.csv").write_text("item_id,kind\na,course\n")
+    mapping = {"files": {"events": ["events.csv", "questions.csv"], "items": "items.csv"}}
+    return tmp_path, mapping | {"constants": {"questions.csv": {"item_id": "hub"} | said}}
+
+
+def test_an_item_that_constants_name_is_described_by_what_the_events_do_not_hold(tmp_path):
+    folder, mapping = hub_with(tmp_path, kind="other", price=9, question_count=1)
+    tables, rejected = read_tables(folder, mapping=LogMapping.of(mapping))
+    assert tables.items.set_index("item_id")["kind"].to_dict() == {"a": "course", "hub": "other"}
+    assert tables.items.set_index("item_id")["price"]["hub"] == 9.0
+    assert tables.events["question_count"].fillna(-1).tolist() == [-1, 1]
+    assert "kind" not in tables.events
+    assert not any("not used" in note for note in rejected.notes)
+
+
+def test_an_item_that_constants_describe_wrongly_is_refused(tmp_path):
+    folder, mapping = hub_with(tmp_path, kind="forum")
+    words = "mapping.constants: the kind of hub is forum; it must be one of course"
+    with pytest.raises(ValueError, match=words):
+        read_tables(folder, mapping=LogMapping.of(mapping))
 
 
 def test_a_file_without_a_header_takes_the_names_that_are_said(tmp_path):

@@ -287,11 +287,23 @@ def test_times_without_a_zone_are_local_where_the_zone_is_known():
         ["2023-01-05 20:00", "2023-01-06 20:00"],
         ["20230105200000", "2023年1月6日"],
         pa.array([datetime(2023, 1, 5, 20), datetime(2023, 1, 6, 20)]),
-        pa.array([date(2023, 1, 5), date(2023, 1, 6)]),
     ],
 )
 def test_times_without_a_zone_are_utc_with_a_note(cells):
     note = "timestamp: 2 times without a zone are taken as UTC; set mapping.source_time_zone"
+    assert parse(cells, "timestamp").notes == (note,)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2023-01-05", "2023-01-06"],
+        ["20230105", "2023年1月6日"],
+        pa.array([date(2023, 1, 5), date(2023, 1, 6)]),
+    ],
+)
+def test_dates_without_a_time_of_day_are_called_dates(cells):
+    note = "timestamp: 2 dates without a time of day are taken as midnight, UTC"
     assert parse(cells, "timestamp").notes == (note,)
 
 
