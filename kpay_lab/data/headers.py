@@ -110,7 +110,8 @@ def _meaning(table: str, name: str, renames: Mapping[str, str]) -> Meaning | Non
     said = {fold(theirs): ours for theirs, ours in renames.items()}
     for spelling in (fold(name), fold(without_brackets(name))):
         if spelling in said:
-            return Meaning(said[spelling], EXPLICIT, unit_of_word(word, said[spelling]))
+            unit = unit_of_word(word or _last_word(name), said[spelling])
+            return Meaning(said[spelling], EXPLICIT, unit)
     known = _meanings(table)
     if fold(name) in known:
         return known[fold(name)]
@@ -139,6 +140,12 @@ def without_brackets(name: str) -> str:
 def _plain(name: str) -> str:
     words = INNER_CAPITAL.sub("_", name)
     return unicodedata.normalize("NFKC", words).casefold().strip()
+
+
+def _last_word(name: str) -> str:
+    """Return the last word of a name such as ``pay_amt_fen``, which may be a unit."""
+    found = LAST_WORD.search(_plain(name))
+    return (found.group(1) or found.group(2)) if found else ""
 
 
 def _word_in_brackets(name: str) -> str:

@@ -15,14 +15,18 @@ from kpay_lab.data.rows import TEXT, RawRows, printable
 
 CALLED_OFF = (
     "cancelled canceled cancel closed close failed failure fail unpaid pending void voided "
-    "expired timeout rejected declined abandoned 已取消 取消 关闭 已关闭 交易关闭 订单关闭 "
+    "expired timeout rejected declined abandoned wait_pay wait_buyer_pay waiting_payment "
+    "pending_payment pending_pay awaiting_payment not_paid no_pay to_be_paid created new "
+    "trade_closed trade_closed_by_seller order_closed order_cancelled "
+    "等待付款 等待买家付款 已取消 取消 关闭 已关闭 交易关闭 订单关闭 "
     "订单取消 交易取消 未付款 未支付 待付款 待支付 支付失败 付款失败 失败 已过期 已失效 作废 "
     "已作废"
 )
 PAID_BACK = "refunded refund returned chargeback 已退款 退款成功 全额退款 退款完成 已退货 退货退款"
 SOUND = (
     "paid completed complete success successful succeeded finished done shipped delivered "
-    "confirmed received ok settled fulfilled active 已支付 已付款 支付成功 付款成功 已完成 完成 "
+    "confirmed received ok settled fulfilled active trade_success trade_finished order_paid "
+    "wait_seller_send_goods wait_buyer_confirm_goods 已支付 已付款 支付成功 付款成功 已完成 完成 "
     "交易成功 成功 待发货 已发货 已签收 已收货 待收货 待评价 已评价 已确认 有效 已成交"
 )
 MEANING_OF_STATUS = {

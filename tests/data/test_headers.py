@@ -165,3 +165,12 @@ def test_the_columns_of_a_header_and_the_names_known():
     assert known_names(["用户", "备注", "User ID", "下单时间", "mine"], ["Mine"]) == [
         "用户", "User ID", "下单时间", "mine",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "unit"),
+    [("pay_amt_fen", "amount", "cents"), ("stay_ms", "watch_time", "ms"), ("paid", "amount", "")],
+)
+def test_a_renamed_column_keeps_the_unit_in_its_name(name, ours, unit):
+    table = "orders" if ours == "amount" else "events"
+    assert units_of_columns(table, [name], {name: ours}).get(ours, "") == unit

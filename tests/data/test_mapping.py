@@ -212,3 +212,13 @@ def test_files_of_one_type_are_not_called_unused(tmp_path):
         (tmp_path / f"{name}.csv").write_text("uid,live_id\n7,1\n")
     notes = read_tables(tmp_path)[1].notes
     assert not any("not used" in note for note in notes), notes
+
+
+@pytest.mark.parametrize("word", ["WAIT_PAY", "WAIT_BUYER_PAY", "TRADE_CLOSED", "PENDING_PAYMENT"])
+def test_an_order_that_waits_for_its_payment_is_no_sale(tmp_path, word):
+    (tmp_path / "events.csv").write_text("user_id,item_id\nu,i\n")
+    orders = f"user_id,item_id,timestamp,amount,status\nu,i,2024-01-01,9,{word}\n"
+    (tmp_path / "orders.csv").write_text(orders + "u,i,2024-01-02,8,TRADE_SUCCESS\n")
+    log = open_log(tmp_path)
+    assert log.tables.orders["amount"].tolist() == [8.0]
+    assert any(f"1 of status {word} came to nothing" in note for note in log.notes)

@@ -240,7 +240,7 @@ def test_what_is_written_reads_back_equal(tmp_path, smoke, format):
     back, rejected = read_tables(tmp_path)
     assert rejected.rows.empty
     for name, frame in tables.present().items():
-        pd.testing.assert_frame_equal(back.present()[name], frame)
+        pd.testing.assert_frame_equal(back.present()[name], frame, check_like=True)
 
 
 def test_the_truth_is_written_without_pickle(tmp_path, smoke):
