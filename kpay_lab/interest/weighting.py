@@ -159,15 +159,20 @@ def describe_scales(totals: PairTotals, weights: InterestWeights | None = None) 
     sentences = []
     if "half_watch" in scales and weights.half_watch is None:
         sentences.append(
-            f"The log has no durations: {scales['half_watch']:,.3g} seconds of watching count "
+            f"The log has no durations: {_rounded(scales['half_watch'])} seconds of watching count "
             "half, its mean (weights: half_watch)."
         )
     if "rating_scale" in scales and weights.rating_scale is None:
         sentences.append(
-            f"A rating of {scales['rating_scale']:,.3g} counts whole, the largest of the log "
+            f"A rating of {_rounded(scales['rating_scale'])} counts whole, the largest of the log "
             "(weights: rating_scale)."
         )
     return sentences
+
+
+def _rounded(scale: float) -> str:
+    """Write a number to three digits without an exponent: 4,001.2 becomes 4000."""
+    return np.format_float_positional(scale, precision=3, fractional=False, trim="-")
 
 
 def interest_degree(

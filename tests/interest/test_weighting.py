@@ -194,3 +194,9 @@ def test_sensitivity_counts_the_favourites_that_stay():
     alone = weight_sensitivity(only, weights, k=3)
     assert alone["change"].tolist() == ["watch doubled"]
     assert np.isnan(alone["overlap@3"].item())
+
+
+def test_a_scale_is_said_without_an_exponent():
+    events = pd.DataFrame({"user_id": ["u", "w"], "item_id": "i", "watch_time": [4000.0, 4002.0]})
+    (sentence,) = describe_scales(pair_totals(events))
+    assert "4000 seconds of watching count half" in sentence
