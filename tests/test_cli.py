@@ -246,7 +246,10 @@ def test_check_proposes_a_profile_that_then_is_used(project, kpay):
     assert next_line == "Next: kpay check shop --write params/mine.yaml"
     code, out, _ = kpay(*next_line.split()[2:])
     assert code == 0
-    assert out.splitlines()[-1] == "Next: kpay run --data shop --profile mine"
+    look, start = out.splitlines()[-2:]
+    shown = "Next, to see what it reads and assumes: kpay check shop --profile mine"
+    assert look == shown
+    assert start == "  and then: kpay run --data shop --profile mine"
     written = (project / "params/mine.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(written)["mapping"]["files"] == {
         "events": ["t_watch_log.csv"],

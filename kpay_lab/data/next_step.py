@@ -47,13 +47,13 @@ def next_step(
     proposal = understood.proposal
     if written is not None:
         is_there = written.resolve().parent == folder.resolve()
-        moved = "" if is_there else f", move it into {folder}"
-        if understood.is_sound_as_proposed and is_there:
-            return f"Next: {_run(understood, _profile_of(written))}"
-        if understood.is_sound_as_proposed:
-            return f"Next: move it into {folder}, then {_run(understood, _profile_of(written))}"
         check = f"kpay check {source} --profile {_profile_of(written)}"
-        return f"Next: complete {written}{moved}, then {check}"
+        if not understood.is_sound_as_proposed:
+            moved = "" if is_there else f", move it into {folder}"
+            return f"Next: complete {written}{moved}, then {check}"
+        moved = "" if is_there else f"move it into {folder}, then "
+        run = _run(understood, _profile_of(written))
+        return f"Next, to see what it reads and assumes: {moved}{check}\n  and then: {run}"
     used = f" --profile {profile}" if profile else ""
     write = f"kpay check {source}{used} --write {shlex.quote(str(folder / NAME))}"
     if understood.is_sound and proposal.said:
