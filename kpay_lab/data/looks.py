@@ -1,5 +1,6 @@
 """What the columns of a file look like by their values, whatever they are called."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ WORDS = "text"
 EMPTY = "nothing"
 
 EXAMPLES = 3
+BETWEEN_WORDS = re.compile(r"[\W_]+")
 MOST_TYPES = 30  # more different values are no types of behaviour
 MOST_BAD = 0.05  # share of the written cells that may be something else
 LONGEST_CODE = 64
@@ -143,8 +145,14 @@ def _kind_of_whole(written: pa.Array) -> str:
 
 
 def _are_types(different: Sequence[str]) -> bool:
-    """Whether at least two values, and half of all, are common words of behaviour."""
+    """Whether at least two values, and half of all, are or hold common words of behaviour."""
     if len(different) > MOST_TYPES:
         return False
-    n_known = sum(meaning_of_word(value) is not None for value in different)
+    n_known = sum(_speaks_of_behaviour(value) for value in different)
     return n_known >= 2 and 2 * n_known >= len(different)
+
+
+def _speaks_of_behaviour(value: str) -> bool:
+    """Whether a value is a common word of behaviour, or is made of one: ``send_gift``."""
+    words = [value, *BETWEEN_WORDS.split(value)]
+    return any(meaning_of_word(word) is not None for word in words)

@@ -261,3 +261,13 @@ def test_a_small_table_of_other_items_is_no_catalogue(tmp_path, log):
     assert not propose(tmp_path).said
     pd.DataFrame({"itemid": sorted(set(log["item"])), "property": 1}).to_csv(other, index=False)
     assert propose(tmp_path).said["files"]["items"] == ["properties.csv"]
+
+
+def test_a_column_of_composed_types_under_an_unknown_name_is_proposed(tmp_path):
+    path = tmp_path / "live.csv"
+    acts = ["enter_room", "send_gift", "pay_success", "forward_wechat", "click_cart", "danmaku"]
+    rows = "".join(f"u{n},g{n % 7},{acts[n % 6]},{1714521640456 + n}\n" for n in range(60))
+    path.write_text("viewer,goods,act,ts_ms\n" + rows)
+    proposal = understand(path).proposal
+    assert proposal.said["event_types"]["column"] == "act"
+    assert proposal.said["event_types"]["types"]["pay_success"] == "order"
