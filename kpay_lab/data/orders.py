@@ -16,7 +16,7 @@ from kpay_lab.data.rows import TEXT, RawRows, printable
 CALLED_OFF = (
     "cancelled canceled cancel closed close failed failure fail unpaid pending void voided "
     "expired timeout rejected declined abandoned wait_pay wait_buyer_pay waiting_payment "
-    "pending_payment pending_pay awaiting_payment not_paid no_pay to_be_paid created new "
+    "pending_payment pending_pay awaiting_payment not_paid no_pay to_be_paid "
     "trade_closed trade_closed_by_seller order_closed order_cancelled "
     "等待付款 等待买家付款 已取消 取消 关闭 已关闭 交易关闭 订单关闭 "
     "订单取消 交易取消 未付款 未支付 待付款 待支付 支付失败 付款失败 失败 已过期 已失效 作废 "
