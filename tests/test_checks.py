@@ -47,7 +47,7 @@ def log(folder, events="user_id,item_id\nu,i\n", **tables):
 
 NOT_MEANT = {"colums": {}}
 OPENING = ("01_data_exploration", "02_interest_matrix", "03_user_portraits", "04_model_comparison")
-OPENING += ("05_sales_conversion", "06_experiments")
+OPENING += ("05_sales_conversion", "06_experiments", "08_policies")
 
 # notebook, parameter, a value that its line in the cell allows or not, what is said
 REFUSED = [
@@ -82,7 +82,7 @@ REFUSED = [
     ("04_model_comparison", "ks", [2.5], "ks holds 2.5; list lengths are whole numbers"),
     ("04_model_comparison", "ks", [0], "ks is 0; it must be a number from 1 to 1000"),
     ("05_sales_conversion", "models", ["decision tre"], "did you mean 'decision tree'?"),
-    ("06_experiments", "policy_models", ["esae"], "policy_models: model 'esae' is unknown"),
+    ("08_policies", "policy_models", ["esae"], "policy_models: model 'esae' is unknown"),
     ("06_experiments", "min_effect", 0.0, "min_effect is 0.0; it must be a number from 0.001"),
     ("07_case_study", "weights", [0.5, 0.5], "weights holds 2 numbers; it must be three"),
     ("07_case_study", "weights", [0.5, 0.5, 9], "weights is 9; it must be a number from -1 to 1"),
