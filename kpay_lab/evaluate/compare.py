@@ -107,13 +107,15 @@ class Decision:
     @property
     def simplest(self) -> str | None:
         """The simplest of the models that cannot be told from the best, if it is simpler."""
-        rows = self.table[self.table["question"] == "simplest"]
-        return None if rows.empty else rows["other"].iloc[0]
+        is_simplest = self.table["question"] == "simplest"
+        others = self.table.loc[is_simplest, "other"]
+        return None if others.empty else others.item()
 
     def sentences(self) -> list[str]:
         """Say every test in a plain sentence."""
-        unit = "revenue a user" if self.metric == "revenue" else self.metric.upper()
-        unit = f"{unit}@{self.k}"
+        is_in_money = self.metric == "revenue"
+        name = "revenue a user" if is_in_money else self.metric.upper()
+        unit = f"{name}@{self.k}"
         return [_sentence(row, unit) for row in self.table.itertuples()]
 
     def findings(self, *, currency: str = "", simplest: str | None = None) -> list[Finding]:
@@ -148,11 +150,13 @@ class Decision:
     @property
     def _floor_standing(self) -> str:
         """Where the floor stands: best, tied with the best, beaten by it, or not compared."""
-        if self.floor in set(self.table["model"]):
+        best = self.table["model"]
+        others = self.table["other"]
+        if self.floor in best.array:
             return "best"
         if self.floor in self._ties:
             return "tied"
-        return "beaten" if self.floor in set(self.table["other"]) else "absent"
+        return "beaten" if self.floor in others.array else "absent"
 
     def _which_to_ship(self) -> Finding:
         best = self.table["model"].iloc[0]
