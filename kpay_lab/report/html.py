@@ -16,7 +16,9 @@ from nbconvert.filters import Highlight2HTML, strip_ansi
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
+from kpay_lab import formatting
 from kpay_lab.report.files import project_root
+from kpay_lab.report.in_short import InShort
 from kpay_lab.report.language import SPOKEN, labels, translate
 from kpay_lab.report.manifest import Entry, Manifest
 from kpay_lab.report.markup import SCHEME, Markup
@@ -28,8 +30,13 @@ SKIPPED = {"injected-parameters", "papermill-error-cell-tag"}
 PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
 
 
-def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
-    """Return one notebook's page: the story first, its code behind a toggle."""
+def page(
+    notebook: nbformat.NotebookNode,
+    name: str,
+    manifest: Manifest,
+    in_short: InShort | None = None,
+) -> str:
+    """Return one notebook's page: its findings, then the story, its code behind a toggle."""
     markup = Markup()
     stem = name.rpartition("/")[2]
     parameters = manifest.parameters[name]
@@ -48,6 +55,7 @@ def page(notebook: nbformat.NotebookNode, name: str, manifest: Manifest) -> str:
         manifest=manifest,
         parameters=parameters,
         cells=cells,
+        in_short=in_short,
         symbols=markup.symbols.values(),
     )
 
@@ -214,28 +222,6 @@ def _shared(parameters: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return shared
 
 
-def _number(value: Any) -> str:
-    """Write a key figure for people.
-
-    >>> [_number(value) for value in (1234567, 0.123456, 12345.6, True, None)]
-    ['1,234,567', '0.123', '12,346', 'yes', '–']
-    """
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return str(value)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
-
-
 @cache
 def _environment() -> jinja2.Environment:
     """Return the templates with their filters, styles of code and script.
@@ -246,7 +232,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _number, "duration": _duration}
+    environment.filters |= {"number": formatting.plain, "duration": formatting.duration}
     light = _code_style("default")
     dark = _code_style("github-dark")
     script = environment.get_template("toggle.js").render()

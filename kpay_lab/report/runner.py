@@ -18,9 +18,11 @@ from typing import Any, TextIO
 import nbformat
 import yaml
 
+from kpay_lab.findings import SPOKEN, languages
 from kpay_lab.report.console import say
 from kpay_lab.report.files import project_root, read_json, sha256, to_json, write_bytes, write_text
 from kpay_lab.report.html import Metrics, glossary, index, page
+from kpay_lab.report.in_short import FILE, in_short
 from kpay_lab.report.manifest import (
     DONE,
     Entry,
@@ -265,7 +267,10 @@ class Run:
         ending = ".ipynb" if entry.status in DONE else ".failed.ipynb"
         executed = nbformat.writes(outcome.notebook)
         write_text(self.folder / f"{name}{ending}", f"{executed}\n")
-        text = page(outcome.notebook, name, self.manifest)
+        language = self.manifest.parameters[name].get("language", SPOKEN)
+        spoken = language if language in languages() else SPOKEN
+        found = in_short(self.folder / name, spoken)
+        text = page(outcome.notebook, name, self.manifest, found)
         write_text(self.folder / f"{name}.html", text)
 
     def _finish(self) -> None:
@@ -300,6 +305,7 @@ class Run:
     def _write_summary(self) -> None:
         metrics = self._metrics()
         write_text(self.folder / "metrics.json", to_json(metrics))
+        write_text(self.folder / FILE, to_json(self._findings()))
         for name, content in self.summary(self.folder, self.manifest, metrics).items():
             write_bytes(self.folder / name, content)
 
@@ -330,6 +336,16 @@ class Run:
             if entry.status in DONE and path.is_file():
                 metrics[name] = read_json(path, str(path))
         return metrics
+
+    def _findings(self) -> dict[str, list[dict[str, Any]]]:
+        """Merge the findings of the notebooks whose metrics count."""
+        findings = {}
+        for name, entry in self.manifest.notebooks.items():
+            path = self.folder / name / FILE
+            if entry.status in DONE and path.is_file():
+                content = read_json(path, str(path))
+                findings[name] = content["findings"]
+        return findings
 
 
 def start(
