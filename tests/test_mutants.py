@@ -43,6 +43,8 @@ def test_what_is_said_or_declared_is_left_alone():
         "    b: Literal[1]",
         "    def c(self, d: Literal[2]) -> Literal[3]:",
         '        raise ValueError(f"{d + 1} is not {2}")',
+        "if TYPE_CHECKING:",
+        "    zip(a, b, strict=True)",
     )
     assert changes(source) == set()
 
