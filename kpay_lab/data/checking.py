@@ -135,6 +135,7 @@ def check_rows(
         _keep_comments(columns, cells)
     data = pd.DataFrame(columns)
     problems_by_rule += _schema_problems(table, data)
+    problems_by_rule += _unknown_sources(data, known_ids)
     found = pd.concat(problems_by_rule).drop_duplicates(["row", "column"])
     is_fatal = found["column"].isin(_fatal_columns(table)).to_numpy()
     for column, rows in found[~is_fatal].groupby("column")["row"]:
@@ -317,6 +318,17 @@ def _unknown_ids(
         differs = "; one there differs only in leading zeros, case or width"
         yield _problems(unknown & ~is_set_aside & has_like, column, reason + differs)
         yield _problems(unknown & ~is_set_aside & ~has_like, column, reason)
+
+
+def _unknown_sources(
+    data: pd.DataFrame, known_ids: Mapping[str, KnownIds]
+) -> Iterator[pd.DataFrame]:
+    """Find what led to an event or sold an order and is missing from the items table."""
+    if "source_item_id" not in data or "item_id" not in known_ids:
+        return
+    sources = data["source_item_id"]
+    unknown = sources.notna() & ~sources.isin(known_ids["item_id"].good)
+    yield _problems(unknown.to_numpy(), "source_item_id", "the items table has no such item_id")
 
 
 def _form(ids: pd.Series) -> pd.Series:

@@ -62,12 +62,13 @@ GUESSED = {
     "comment_count share_count question_count",
     "items": "item_id title price category host",
     "users": "user_id",
-    "orders": "user_id item_id timestamp amount refund_amount status",
+    "orders": "user_id item_id source_item_id timestamp amount refund_amount status",
     "exposures": "user_id item_id timestamp position clicked purchased",
 }
 LOOKS_OF = {
     "user_id": (WHOLE, CODES, NUMBERS),  # 1234567890.1672531200 is an id of web analytics
     "item_id": (WHOLE, CODES, WORDS),
+    "source_item_id": (WHOLE, CODES, WORDS),
     "timestamp": (TIMES,),
     "title": (CODES, WORDS),
     "category": (CODES, WORDS, WHOLE),
