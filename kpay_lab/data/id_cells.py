@@ -25,7 +25,7 @@ from kpay_lab.data.cells import (
 )
 from kpay_lab.data.rows import TEXT
 
-LARGEST_EXACT = 2.0**53  # beyond it a float no longer holds every whole number
+LARGEST_EXACT = 2.0**53 - 1  # the float after it stands for 2^53 and for 2^53 + 1
 NEVER_SEEN = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 EXPONENT = r"^[+-]?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+$|^[+-]?[0-9]\.[0-9]+[eE][0-9]+$"
 WHOLE_FLOAT = r"^-?(?:0|[1-9][0-9]*)\.0*$"
@@ -36,7 +36,7 @@ FEWEST_ROUNDED = 5  # by chance one id in ten ends in 0
 
 IS_ROUNDED = "it was rounded to {form}, so that ids can no longer be told apart; export ids as text"
 IN_EXPONENT_FORM = IS_ROUNDED.format(form="exponent form")
-BEYOND_FLOAT = IS_ROUNDED.format(form="a float beyond 2^53")
+BEYOND_FLOAT = IS_ROUNDED.format(form="a float of 2^53 or more")
 
 
 def parse_ids(cells: pa.Array | pa.ChunkedArray, column: str = "id") -> Parsed:
