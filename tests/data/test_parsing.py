@@ -247,6 +247,14 @@ def test_a_float_holds_ids_apart_up_to_the_last_before_2_to_the_53():
     assert values(typed) == [last, f"-{last}", MISSING] and bad_rows(typed) == [2]
 
 
+@pytest.mark.parametrize(("dtype", "digits"), [("float16", 11), ("float32", 24), ("float64", 53)])
+def test_a_smaller_float_holds_fewer_ids_apart(dtype, digits):
+    last = 2**digits - 1
+    parsed = parse(pa.array(np.array([last, last + 1, 7], dtype)), "user_id")
+    assert values(parsed) == [str(last), MISSING, "7"] and bad_rows(parsed) == [1]
+    assert f"a float of 2^{digits} or more" in parsed.problems["reason"][0]
+
+
 def test_floats_that_are_no_whole_numbers_keep_their_digits_as_ids():
     parsed = parse(pa.array([1.55, 7.0, None, np.inf]), "user_id")
     assert values(parsed) == ["1.55", "7", MISSING, "inf"]
