@@ -1,14 +1,15 @@
 """Do the tests notice a small fault? Each mutant is a module with one, and a test should fail.
 
 ``python -m tests.mutants [FILE ...]`` (``make mutants``) changes the modules of `TESTS` in one
-place at a time: an operator, a comparison, a number, a truth value, a condition. It runs the
-module's own tests and its doctests against each, and prints the mutants that survive. A survivor
-is killed by a test that holds the right value, or stands in ``mutants_equivalent.yaml`` with the
-reason why nobody could tell it from the original. Any other makes the exit code 1.
+place at a time: an operator, a comparison, a number, a truth value, a condition. It draws 40 such
+changes a file (``--most``), the same each time, runs the module's own tests and doctests against
+each, and prints the mutants that survive. One whose tests do not end is killed by the clock. A
+survivor is killed by a test that holds the right value, or stands in ``mutants_equivalent.yaml``
+with its reason. Any other makes the exit code 1.
 
 A mutant lives in the memory of a forked process and never in a file. The fork comes after the
-imports, so that one costs a second or two: mutmut works on a copy of the project and also mutates
-the texts of messages, cosmic-ray rewrites the file in place and starts Python anew for each.
+imports, so that one costs a second: mutmut works on a copy of the project and also mutates the
+texts of messages, cosmic-ray rewrites the file in place and starts Python anew for each.
 """
 
 import argparse
@@ -283,10 +284,10 @@ def _run_tests(file: str, source: bytes, tests: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         hypothesis.configuration.set_hypothesis_home_dir(folder)
         options = ["-x", "--hypothesis-seed=0", f"--basetemp={folder}/tests"]
-        return _pytest([*options, file, *tests])
+        return run_pytest([*options, file, *tests])
 
 
-def _pytest(arguments: list[str]) -> int:
+def run_pytest(arguments: list[str]) -> int:
     """Run pytest on files below `ROOT`; nothing is printed and nothing is left behind."""
     paths = [str(ROOT / one) if one.endswith(".py") else one for one in arguments]
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -295,7 +296,7 @@ def _pytest(arguments: list[str]) -> int:
 
 def warm_up(file: str, tests: list[str]) -> None:
     """Import all that pytest and the tests import, then forget what is ours: the rest is warm."""
-    _pytest(["--collect-only", file, *tests])
+    run_pytest(["--collect-only", file, *tests])
     for name in list(sys.modules):
         if name.partition(".")[0] in ("kpay_lab", "tests") and name != __name__:
             del sys.modules[name]
