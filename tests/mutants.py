@@ -1,18 +1,20 @@
 """Do the tests notice a small fault? Each mutant is a module with one, and a test should fail.
 
 ``python -m tests.mutants [FILE ...]`` (``make mutants``) changes the modules of `TESTS` in one
-place at a time: an operator, a comparison, a number, a truth value, a condition. It runs the
-module's own tests and its doctests against each, and prints the mutants that survive. A survivor
-is killed by a test that holds the right value, or stands in ``mutants_equivalent.yaml`` with the
-reason why nobody could tell it from the original. Any other makes the exit code 1.
+place at a time: an operator, a comparison, a number, a truth value, a condition. It draws 40 such
+changes a file (``--most``), the same each time, runs the module's own tests and doctests against
+each, and prints the mutants that survive. One whose tests do not end is killed by the clock. A
+survivor is killed by a test that holds the right value, or stands in ``mutants_equivalent.yaml``
+with its reason. Any other makes the exit code 1.
 
 A mutant lives in the memory of a forked process and never in a file. The fork comes after the
-imports, so that one costs a second or two: mutmut works on a copy of the project and also mutates
-the texts of messages, cosmic-ray rewrites the file in place and starts Python anew for each.
+imports, so that one costs a second: mutmut works on a copy of the project and also mutates the
+texts of messages, cosmic-ray rewrites the file in place and starts Python anew for each.
 """
 
 import argparse
 import ast
+import contextlib
 import hashlib
 import importlib.abc
 import importlib.machinery
@@ -276,24 +278,25 @@ def exit_code(file: str, source: bytes, tests: list[str], timeout: float) -> int
 
 
 def _run_tests(file: str, source: bytes, tests: list[str]) -> int:
-    """Run pytest in this process, which is a fork, and say nothing."""
-    silence = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(silence, stream)
+    """Run pytest in this process, which is a fork, on a text of the file."""
     sys.meta_path.insert(0, Patched(file, source))
     importlib.import_module(module_name(file))  # before pytest, which reads the files it is given
-    paths = [str(ROOT / path) for path in [file, *tests]]
     with tempfile.TemporaryDirectory() as folder:
         hypothesis.configuration.set_hypothesis_home_dir(folder)
-        options = ["-x", "-q", "--doctest-modules", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-        return int(pytest.main([*options, f"--basetemp={folder}/tests", *paths]))
+        options = ["-x", "--hypothesis-seed=0", f"--basetemp={folder}/tests"]
+        return run_pytest([*options, file, *tests])
+
+
+def run_pytest(arguments: list[str]) -> int:
+    """Run pytest on files below `ROOT`; nothing is printed and nothing is left behind."""
+    paths = [str(ROOT / one) if one.endswith(".py") else one for one in arguments]
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        return int(pytest.main(["-q", "--doctest-modules", "-p", "no:cacheprovider", *paths]))
 
 
 def warm_up(file: str, tests: list[str]) -> None:
-    """Import all that the tests import, then forget what is ours: the rest stays warm."""
-    sys.path.insert(0, str(ROOT))
-    for imported in [file, *tests]:
-        importlib.import_module(module_name(imported))
+    """Import all that pytest and the tests import, then forget what is ours: the rest is warm."""
+    run_pytest(["--collect-only", file, *tests])
     for name in list(sys.modules):
         if name.partition(".")[0] in ("kpay_lab", "tests") and name != __name__:
             del sys.modules[name]

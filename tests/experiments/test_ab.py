@@ -65,6 +65,17 @@ def test_a_ratio_is_the_welch_test_of_its_linearised_units():
     assert (e.low, e.high) == pytest.approx(tuple(welch.confidence_interval(0.95)), rel=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_a_ratio_does_not_depend_on_the_unit_of_its_denominator(unit):
+    frame = world(shift=0.3)
+    metric = Metric("sales", per="visits")
+    expected = estimate_effect(data(frame), metric)
+    found = estimate_effect(data(frame.assign(visits=frame["visits"] * unit)), metric)
+    assert found.pvalue == pytest.approx(expected.pvalue, rel=1e-6)
+    for end in ("difference", "low", "high"):
+        assert found[end] * unit == pytest.approx(expected[end], rel=1e-6)
+
+
 def test_cuped_is_the_welch_test_of_what_the_covariate_leaves():
     frame = world(shift=0.3)
     cov = np.cov(frame["sales"], frame["before"])
