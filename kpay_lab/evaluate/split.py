@@ -11,6 +11,7 @@ from scipy.sparse import coo_array, csr_array, dia_array, diags_array
 
 from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.evaluate.cautions import drawn_by_lot, few_users
 from kpay_lab.evaluate.parts import global_leakage, split_tables
 from kpay_lab.evaluate.queries import (
     CANDIDATES,
@@ -203,6 +204,7 @@ class Split:
         if rule:
             lines.append(f"{rule.capitalize()}.")
         lines += self._describe_candidates()
+        lines += self._warnings()
         if self.cut is not None:
             lines.append(f"Nothing at or after {self.cut:%Y-%m-%d %H:%M} UTC was learned from.")
             return lines
@@ -213,6 +215,16 @@ class Split:
                 "future: the models know more than they would in use."
             )
         return lines
+
+    def _warnings(self) -> list[str]:
+        """Say where few users carry the comparison, or the test part looks drawn by lot."""
+        users = self.users
+        warnings = [few_users(len(users), len(self.train.interest.users))]
+        if self.relevant == "any" and isinstance(self.candidates, np.ndarray):
+            popularity = np.bincount(self.met.indices, minlength=len(self.candidates))
+            test = self.test[users]
+            warnings.append(drawn_by_lot(test, self.seen[users], self.candidates, popularity))
+        return [warning for warning in warnings if warning]
 
     def _describe_candidates(self) -> list[str]:
         """Say from what users choose, and who has no choice; nothing where all have the same."""
