@@ -19,7 +19,7 @@ from zoneinfo import available_timezones
 import yaml
 
 from kpay_lab.data.event_types import MEANINGS, EventTypes
-from kpay_lab.data.headers import HAS_UNIT, IGNORE, READ_ALONG
+from kpay_lab.data.headers import HAS_UNIT, IGNORE, READ_ALONG, unit_of_word
 from kpay_lab.data.tables import KIND_OF, SCHEMAS
 
 Text = Mapping[str, str]
@@ -286,9 +286,15 @@ def _units_faults(value: Any) -> Iterator[str]:
     for column, unit in value.items():
         if column not in HAS_UNIT:
             yield f"{place}: {column!r} has no unit; {did_you_mean(str(column), HAS_UNIT)}"
-        elif unit not in HAS_UNIT[column]:
+        elif not _unit(column, unit):
             choices = ", ".join(HAS_UNIT[column])
             yield f"{place}: {column} → {unit!r}; it must be one of {choices}"
+
+
+def _unit(column: str, said: Any) -> str:
+    """Return the unit that a word says, such as ``minutes`` for min; '' where it says none."""
+    word = str(said).casefold()
+    return word if word in HAS_UNIT[column] else unit_of_word(word, column)
 
 
 def _currency_faults(value: Any) -> Iterator[str]:
@@ -358,6 +364,10 @@ def _made_files(value: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _made_units(value: Mapping[str, Any]) -> dict[str, str]:
+    return {column: _unit(column, said) for column, said in value.items()}
+
+
 def _made_event_types(value: Mapping[str, Any]) -> EventTypes:
     return EventTypes(
         column=str(value.get("column") or ""),
@@ -396,7 +406,7 @@ MADE: dict[str, Any] = {
     "columns": _texts_by_name,
     "event_types": _made_event_types,
     "source_time_zone": str,
-    "units": _texts,
+    "units": _made_units,
     "currency": str.upper,
     "rating_scale": _made_scale,
     "price_of": _made_prices,

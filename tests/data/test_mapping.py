@@ -222,3 +222,35 @@ def test_an_order_that_waits_for_its_payment_is_no_sale(tmp_path, word):
     log = open_log(tmp_path)
     assert log.tables.orders["amount"].tolist() == [8.0]
     assert any(f"1 of status {word} came to nothing" in note for note in log.notes)
+
+
+@pytest.mark.parametrize(
+    ("column", "word", "unit"),
+    [
+        ("amount", "fen", "cents"),
+        ("amount", "分", "cents"),
+        ("watch_time", "分", "minutes"),
+        ("watch_time", "min", "minutes"),
+        ("progress", "%", "percent"),
+        ("duration", "Milliseconds", "ms"),
+    ],
+)
+def test_a_unit_may_be_said_in_its_other_words(column, word, unit):
+    assert LogMapping.of({"units": {column: word}}).units == {column: unit}
+
+
+def test_columns_of_a_table_that_nothing_feeds_are_refused(tmp_path):
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["i"], "behavior_type": ["buy"]})
+    events["timestamp"] = "2026-01-05"
+    said = {"columns": {"orders": {"money": "amount"}}}
+    message = "mapping.columns names columns of orders, and no file feeds that table; there are"
+    views = events.drop(columns="behavior_type")
+    with pytest.raises(ValueError, match=message):
+        read_tables(views, mapping=LogMapping.of(said))
+    path = tmp_path / "events.csv"
+    views.to_csv(path, index=False)
+    with pytest.raises(ValueError, match=message):
+        open_log(path, mapping=said, min_events=1)
+    typed = events.assign(money=9.0)  # its orders are rows of the events
+    tables, _ = read_tables(typed, mapping=LogMapping.of(said))
+    assert tables.orders["amount"].tolist() == [9]
