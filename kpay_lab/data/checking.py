@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -229,20 +230,21 @@ def _as_text(cells: pa.Array) -> pa.Array:
 def _parsed(column: str, cells: pa.Array, parts: Sequence[_Part], mapping: LogMapping) -> Parsed:
     """Parse a column as a whole; where the headers say unlike units, each part in its own."""
     said = mapping.units.get(column, "")
-    zone = mapping.source_time_zone
-    scale = mapping.rating_scale if column == "rating" else None
+    settings: dict[str, Any] = {
+        "zone": mapping.source_time_zone,
+        "date_order": mapping.date_order,
+        "scale": mapping.rating_scale if column == "rating" else None,
+    }
     units = {said or part.units.get(column, "") for part in parts if column in part.cells}
     if len(units) == 1:
-        return parse_column(cells, column, unit=units.pop(), zone=zone, scale=scale)
+        return parse_column(cells, column, unit=units.pop(), **settings)
     values: list[pd.Series] = []
     problems: list[pd.DataFrame] = []
     notes: list[str] = []
     start = 0
     for part in parts:
         unit = said or part.units.get(column, "")
-        parsed = parse_column(
-            cells.slice(start, part.size), column, unit=unit, zone=zone, scale=scale
-        )
+        parsed = parse_column(cells.slice(start, part.size), column, unit=unit, **settings)
         values.append(parsed.values)
         problems.append(parsed.problems.assign(row=parsed.problems["row"] + start))
         notes += parsed.notes

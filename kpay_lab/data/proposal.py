@@ -731,8 +731,9 @@ def _say_day_first(
         if look.examples and all(map(DAY_FIRST.fullmatch, look.examples)):
             draft.questions.append(
                 f"{sample.pattern}: {printable(look.name)} holds times with the year last, such "
-                f"as {look.examples[0]}; day and month cannot be told apart, so write the year "
-                "first (2023-01-05 14:03), or go on without times"
+                f"as {look.examples[0]}; day and month cannot be told apart, so write date_order: "
+                "day_first (or month_first), and under columns.events "
+                f"{_scalar(look.name)}: timestamp; or go on without times"
             )
 
 

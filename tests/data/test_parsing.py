@@ -807,3 +807,31 @@ def test_kinds_of_items_are_read_in_two_languages():
     words = ["课程", "Course", "短视频", "short video", "直播", "图书", "报告", "其他", "club", ""]
     meant = ["course", "course", "short_video", "short_video", "live", "book", "report", "other"]
     assert parse_column(pa.array(words), "kind").values.fillna("").tolist() == [*meant, "club", ""]
+
+
+@pytest.mark.parametrize(
+    ("written", "order", "meant"),
+    [
+        ("03/25/2026", "month_first", "2026-03-25 00:00:00"),
+        ("3/5/2026 2:03 PM", "month_first", "2026-03-05 14:03:00"),
+        ("3/5/2026 14:03", "day_first", "2026-05-03 14:03:00"),
+        ("25.03.2026 14:03:09", "day_first", "2026-03-25 14:03:09"),
+        ("03-25-2026T14:03:09Z", "month_first", "2026-03-25 14:03:09"),
+        ("2026-03-25 14:03", "day_first", "2026-03-25 14:03:00"),  # the year first is as it was
+        ("03/25/2026", "day_first", None),
+        ("13/01/23", "day_first", None),  # nobody knows the century, nor where the year is
+        ("02/30/2026", "month_first", None),
+    ],
+)
+def test_a_date_with_the_year_last_is_read_in_the_order_that_was_said(written, order, meant):
+    parsed = parse([written, "2026-01-05"], "timestamp", date_order=order)
+    times = parsed.values.dt.strftime("%Y-%m-%d %H:%M:%S").fillna("").tolist()
+    assert times[0] == (meant or "")
+    assert len(parsed.problems) == (meant is None)
+
+
+def test_a_date_with_the_year_last_names_the_key_that_would_read_it():
+    reason = parse(["03/25/2026"], "timestamp").problems["reason"].item()
+    assert "mapping: {date_order: month_first}" in reason and "day_first" in reason
+    reason = parse(["25/03/2026"], "timestamp", date_order="month_first").problems["reason"].item()
+    assert "mapping.date_order is month_first" in reason
