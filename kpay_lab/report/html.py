@@ -59,6 +59,8 @@ def page(
     places = _name_places(cells)
     root = "../" * name.count("/")
     before, after = _neighbours(name, manifest, root)
+    headings = [heading for heading in markup.headings if heading.level in CONTENTS]
+    tables = {table: f"{stem}/tables/{table}.csv" for table in entry.tables}
     return render(
         "page.html.j2",
         name=name,
@@ -70,8 +72,8 @@ def page(
         cells=cells,
         in_short=in_short,
         places=places,
-        headings=[heading for heading in markup.headings if heading.level in CONTENTS],
-        tables={table: f"{stem}/tables/{table}.csv" for table in entry.tables},
+        headings=headings,
+        tables=tables,
         root=root,
         before=before,
         after=after,
@@ -251,8 +253,9 @@ def _picture(folder: Path, manifest: Manifest, name: str, figure: str) -> dict[s
     if figure not in words_of or not (folder / file).is_file():
         return None
     png = (folder / file).read_bytes()
+    about = words_of[figure] or figure.replace("_", " ")
     return {
-        "words": words_of[figure] or figure.replace("_", " "),
+        "words": about,
         "source": picture_source(png),
         "is_broad": _is_broad(png),
         "file": file,
