@@ -13,6 +13,7 @@ from kpay_lab.experiments.ab import (
     permutation_test,
 )
 from kpay_lab.experiments.arms import ABData, Metric
+from kpay_lab.findings import sentence
 
 
 def world(n=400, shift=0.0, seed=0):
@@ -202,6 +203,44 @@ def test_significance_is_judged_after_holm():
     assert crowd_effect.p_holm == pytest.approx(5 * alone_effect.pvalue)
     assert crowd_effect.low > 0 and crowd_effect.p_holm > 0.05
     assert "is not shown" in crowd.verdict("sales (CUPED)", value_per_unit=1, n_units=1)
+
+
+def found_by(result, name, **stake):
+    return [(one.level, sentence(one)) for one in result.findings(name, **stake)]
+
+
+def test_findings_say_whether_it_paid_and_for_whom_and_when():
+    result = analyse(data(world(shift=1.0), Metric("sales")))
+    stake = {"value_per_unit": 2.0, "n_units": 1000}
+    worth = result.worth("sales", **stake)
+    ((level, said),) = found_by(result, "sales", **stake, currency="CNY", period="60 days")
+    assert level == "good"
+    assert said.startswith(f"The treatment (new) pays: a profit of {worth.estimate:,.2f} CNY (")
+    assert said.endswith("for 1,000 people in 60 days.")
+    ((level, said),) = found_by(result, "sales", value_per_unit=-2.0, n_units=1000)
+    assert level == "bad" and "does not pay: a profit of −" in said
+    ((level, said),) = found_by(result, "sales", value_per_unit=None, n_units=1)
+    assert level == "plain" and said.startswith("The treatment (new) raises sales: +")
+
+
+def test_findings_say_that_nothing_is_shown_or_may_be_chance_among_many():
+    stake = {"value_per_unit": 1, "n_units": 1}
+    unsure = analyse(data(world(), Metric("sales")))
+    ((level, said),) = found_by(unsure, "sales", **stake)
+    assert level == "watch" and said.startswith("Whether the treatment (new) pays is not shown")
+    noise = [Metric("visits"), Metric("clicks"), Metric("before"), Metric("clicks", per="visits")]
+    sales = [Metric("sales"), Metric("sales", covariate="before")]
+    crowd = analyse(data(world(shift=0.27), *sales, *noise))
+    ((level, said),) = found_by(crowd, "sales (CUPED)", **stake)
+    assert level == "watch" and "may be chance among 5 comparisons" in said
+
+
+def test_findings_of_arms_of_wrong_sizes_say_nothing_else():
+    frame = world(shift=1.0)
+    frame = frame[(frame["arm"] == "new") | (np.arange(len(frame)) % 2 == 0)]
+    result = analyse(data(frame, Metric("sales")))
+    ((level, said),) = found_by(result, "sales", value_per_unit=1, n_units=1)
+    assert level == "bad" and said.startswith("The 2 arms of the test have other sizes")
 
 
 def test_a_failed_sample_ratio_blocks_the_verdict():
