@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kpay_lab.findings import Finding
 from kpay_lab.report.files import project_root, sha256, to_json, write_bytes
 from kpay_lab.report.in_short import FILE, InShort, say
+from kpay_lab.report.tables import check_kinds, show_frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,8 @@ class Session:
 
     Nothing touches the disk before `save`; then the folder ``<output_dir>/<notebook>/``
     appears whole. A relative ``output_dir`` lies in the project, and only one named
-    ``interactive`` is ever overwritten.
+    ``interactive`` is ever overwritten. In a running notebook every frame is shown as
+    `report.tables.to_html` writes it from then on.
 
     >>> session = Session("02_interest_matrix")
     >>> session.metric("users", 4, headline="users")
@@ -64,7 +66,9 @@ class Session:
             "data_files": {},
             "headlines": [],
             "figures": [],
+            "tables": [],
         }
+        show_frames()
 
     def metric(
         self, key: str, value: Any, *, headline: str | None = None, why: str | None = None
@@ -204,20 +208,56 @@ class Session:
         self._keep(f"figures/{_checked_name(name)}.png", png)
         self._notes["figures"].append({"name": name, "words": headline})
         plt.close(fig)
-        return Image(png, width=round(100 * fig.get_figwidth()), alt=headline or name)
+        width = round(100 * fig.get_figwidth())
+        return Image(png, width=width, alt=headline or name, metadata={"figure": name})
 
-    def table(self, name: str, frame: "pd.DataFrame") -> "pd.DataFrame | None":
+    def table(
+        self,
+        name: str,
+        frame: "pd.DataFrame",
+        *,
+        kinds: Mapping[Hashable, str] | None = None,
+        missing: str | None = None,
+    ) -> "pd.DataFrame | None":
         """Keep a table and return it, so that a cell's last line shows it.
 
-        It becomes CSV, where text that a spreadsheet would run as a formula gets a leading
-        ``'``. A name that ends in ``.parquet`` makes a Parquet file for machines, which may
-        carry ids: it is returned as None and so never shown.
+        It becomes CSV in full precision, where text that a spreadsheet would run as a formula
+        gets a leading ``'``. A name that ends in ``.parquet`` makes a Parquet file for machines,
+        which may carry ids: it is returned as None and so never shown.
+
+        Parameters
+        ----------
+        kinds : mapping, optional
+            Column -> how its numbers are written: ``money``, ``share``, ``count``, ``score``,
+            ``difference``, ``p``, ``days``, ``hours``, ``time`` or ``text``. A column that is
+            not named is written by its type and the words of its name.
+        missing : str, optional
+            What stands where a value is missing, such as ``hidden``; else a dash.
+
+        Returns
+        -------
+        DataFrame or None
+            The same values, marked so that a page links the file, also from a part of the
+            table such as ``head(5)``.
+
+        Raises
+        ------
+        ValueError
+            If the name was used before, or a kind is unknown or of a column that is not there.
         """
         if _checked_name(name).endswith(".parquet"):
             self._keep(f"tables/{name}", frame.to_parquet())
             return None
-        self._keep(f"tables/{name.removesuffix('.csv')}.csv", safe_csv(frame))
-        return frame
+        chosen = dict(kinds or {})
+        check_kinds(frame, chosen)
+        name = name.removesuffix(".csv")
+        self._keep(f"tables/{name}.csv", safe_csv(frame))
+        self._notes["tables"].append(name)
+        marked = frame.copy(deep=False)
+        marked.attrs = {"table": name, "rows": len(frame), "kinds": chosen}
+        if missing is not None:
+            marked.attrs["missing"] = missing
+        return marked
 
     def rejected(self, rows: "pd.DataFrame") -> Path:
         """Write rows that were set aside to the run's ``rejected/``; return the file's path.
