@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data.tables import Tables, TooLittleError
-from kpay_lab.experiments.followed import follow_test, matured_outcomes
+from kpay_lab.experiments.followed import compare_windows, follow_test, matured_outcomes
 from kpay_lab.world.simulate import WorldSpec, simulate
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
@@ -170,6 +170,29 @@ def test_the_interval_is_narrowest_near_half_of_the_users():
     run = followed.sequence
     against_one_look = (run.high - run.low)[200:] / run.se[200:]
     assert 201 + against_one_look.argmin() == pytest.approx(1500 / 2, rel=0.05)
+
+
+def test_another_window_counts_other_outcomes_and_may_stop_at_another_time():
+    """Coupons bring purchases forward: more in the first day, as many in thirty."""
+    rng = np.random.default_rng(0)
+    exposures = []
+    orders = []
+    for number in range(1200):
+        arrived = number / 40
+        is_treated = number % 2
+        exposures.append((f"u{number}", arrived, float(is_treated)))
+        delay = rng.uniform(0, 1) if is_treated else rng.uniform(0, 20)
+        amount = rng.exponential(20)
+        orders.append((f"u{number}", arrived + delay, amount, None, None))
+    tables = shop(exposures, orders)
+    found = compare_windows(tables, [1, 20, 300], margin=1.0)
+    assert found.index.tolist() == [1, 20]  # nobody's 300 days are over
+    assert compare_windows(tables, [300], margin=1.0).empty
+    assert found.loc[1, "stopped_at"] == 100 and np.isnan(found.loc[20, "stopped_at"])
+    assert found.loc[1, "low"] > 0 > found.loc[20, "low"]
+    alone = follow_test(tables, window_days=20, margin=1.0)
+    assert found.loc[20, "users"] == len(alone.outcomes)
+    assert found.loc[20, "difference"] == alone.sequence.difference[-1]
 
 
 def null_shop(rng, n=1200):
