@@ -180,16 +180,17 @@ def _time_faults(values: Mapping[str, Any]) -> list[str]:
     if zone not in zones:
         suggestion = did_you_mean(zone, zones) or " such as Asia/Shanghai"
         faults.append(f"time_zone is {zone!r}; it must be a time zone{suggestion}")
-    bounds = {name: values.get(name) for name in ("since", "until")}
-    if any(bounds.values()):
-        faults += _bound_faults(bounds)
+    for names in (("since", "until"), ("period_start", "period_end")):
+        bounds = {name: values.get(name) for name in names}
+        if any(bounds.values()):
+            faults += _bound_faults(bounds)
     if values.get("warm_up", 0) + values.get("test_share", 0) >= 1:
         faults.append("warm_up and test_share are the whole time; leave some to learn from")
     return faults
 
 
 def _bound_faults(bounds: Mapping[str, str | None]) -> list[str]:
-    """Check that ``since`` and ``until`` are times, in this order."""
+    """Check that the first bound and the second are times, in this order."""
     from kpay_lab.data.tables import moment
 
     moments = {}
@@ -199,10 +200,11 @@ def _bound_faults(bounds: Mapping[str, str | None]) -> list[str]:
             moments[name] = moment(name, text)
         except ValueError as error:
             faults.append(str(error))
-    since = moments.get("since")
-    until = moments.get("until")
-    if since is not None and until is not None and since >= until:
-        faults.append(f"since is {bounds['since']} and until {bounds['until']}; swap them")
+    first, second = bounds
+    start = moments.get(first)
+    end = moments.get(second)
+    if start is not None and end is not None and start >= end:
+        faults.append(f"{first} is {bounds[first]} and {second} {bounds[second]}; swap them")
     return faults
 
 

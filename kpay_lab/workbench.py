@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab.business.figures import Figures, business_figures
+from kpay_lab.business.periods import choose_period
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
@@ -643,6 +645,50 @@ def evaluate_lists(
     summary = evaluation.summarise(values, reference="lists", rng=rng, n_resamples=n_resamples)
     metrics = summary[["metric", "k", "mean", "low", "high"]]
     return metrics.assign(users=values["user_id"].nunique())
+
+
+def figures(
+    log: Log,
+    *,
+    days: int = 28,
+    start: str = "",
+    end: str = "",
+    time_zone: str = "UTC",
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Figures:
+    """Measure the shop in a period, beside the period of equal length before it.
+
+    Parameters
+    ----------
+    log : Log
+        Orders and their amounts make the figures in money; what is not known is NaN.
+    days, start, end, time_zone
+        The period; see `business.periods.choose_period`.
+    n_resamples : int
+        Bootstrap resamples behind an interval.
+    seed : int
+        Seed of the bootstrap.
+
+    Raises
+    ------
+    ValueError
+        If nothing has a time, or the period is none.
+
+    Examples
+    --------
+    >>> days = pd.to_datetime(["2024-03-01", "2024-03-02"], utc=True)
+    >>> events = pd.DataFrame({"user_id": list("ab"), "item_id": "x", "timestamp": days})
+    >>> orders = pd.DataFrame({"user_id": ["b"], "amount": [9.0], "timestamp": days[1:]})
+    >>> log = open_log({"events": events, "orders": orders})
+    >>> figures(log, days=1).values["value"].loc[["gmv", "uv_value"]].tolist()
+    [9.0, 9.0]
+    """
+    if not isinstance(log, Log):
+        raise ValueError("open the log first: kp.figures(kp.open_log(...))")
+    period, before = choose_period(log.tables, days=days, start=start, end=end, time_zone=time_zone)
+    rng = np.random.default_rng(seed)
+    return business_figures(log.tables, period, before, rng=rng, n_resamples=n_resamples)
 
 
 def _metric_at_k(rows: pd.DataFrame) -> str:

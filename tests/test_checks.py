@@ -46,14 +46,15 @@ def log(folder, events="user_id,item_id\nu,i\n", **tables):
 
 
 NOT_MEANT = {"colums": {}}
-OPENING = ("01_data_exploration", "02_interest_matrix", "03_user_portraits", "04_model_comparison")
-OPENING += ("05_sales_conversion", "06_experiments", "08_policies")
+OPENING = ("00_business", "01_data_exploration", "02_interest_matrix", "03_user_portraits")
+OPENING += ("04_model_comparison", "05_sales_conversion", "06_experiments", "08_policies")
 
 # notebook, parameter, a value that its line in the cell allows or not, what is said
 REFUSED = [
     ("01_data_exploration", "time_zone", "Asia/Shangai", "did you mean 'Asia/Shanghai'?"),
     ("01_data_exploration", "near_duplicate", 5.0, "near_duplicate is 5.0; it must be a number"),
     ("01_data_exploration", "since", "yesterday", "since is 'yesterday'; it must be an ISO time"),
+    ("00_business", "period_start", "soon", "period_start is 'soon'; it must be an ISO time"),
     ("01_data_exploration", "repairs", ["dedup"], "it must be one of deduplicate"),
     ("01_data_exploration", "dataset", "tables", "dataset tables needs data_dir"),
     ("01_data_exploration", "catalogue_dir", "/nowhere", "catalogue_dir: /nowhere lacks udemy"),

@@ -267,7 +267,7 @@ def test_positions_and_ids_agree(model):
         ("train", 'fit a model with kp.fit(log, "ease")'),
         ("fit_model", 'fit a model with kp.fit(log, "ease")'),
         ("opn_log", f"it has {', '.join(kp.__all__)}. Did you mean: 'open_log'?"),  # by Python
-        ("xyz", "it has Comparison, Fitted, Log, compare, evaluate_lists, fit, open_log"),
+        ("xyz", "it has Comparison, Fitted, Log, compare, evaluate_lists, figures, fit, open_log"),
     ],
 )
 def test_a_guessed_name_gets_the_right_call(guess, remedy):
@@ -372,3 +372,8 @@ def test_a_log_of_marks_only_says_that_all_pairs_count_alike():
     assert "like_count" in note and "binary" in note
     assert kp.open_log(views.assign(watch_time=9.0)).notes == ()
     assert kp.open_log(views.drop(columns="like_count")).notes == ()
+
+
+def test_the_figures_of_a_log_that_is_not_opened_are_refused():
+    with pytest.raises(ValueError, match=r"open the log first: kp\.figures\(kp\.open_log"):
+        kp.figures("my.csv")
