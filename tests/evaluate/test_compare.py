@@ -160,6 +160,19 @@ def test_verdict_tells_the_beaten_from_the_equal():
     np.testing.assert_allclose(table["p_holm"], np.maximum.accumulate(table["p"] * [2, 1]))
 
 
+def test_a_setting_of_a_model_is_as_simple_as_the_model():
+    base = rng().random(300)
+    better = base + rng().normal(0.1, 0.05, 300)
+    alike = better + rng().normal(0, 0.01, 300) - 0.0002
+    own_names = {"ease_800": "ease", "ease_2": "ease", "mixed": "mix"}
+    values = made_up(popularity=base, mixed=better, ease_800=alike)
+    found = decide(values, rng=rng(), own_names=own_names)
+    assert found["question"].tolist() == ["floor", "simplest"]
+    values = made_up(popularity=base, ease_800=better, ease_2=alike)
+    found = decide(values, rng=rng(), own_names=own_names)
+    assert found["question"].tolist() == ["floor", "other"]
+
+
 def test_among_23_models_the_best_can_win():
     noise = rng().normal(0, 0.05, (300, 23))
     base = rng().random(300)
