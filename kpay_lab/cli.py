@@ -150,6 +150,7 @@ def _report(
     else:
         work = plan(**given)
     code = _execute(work, stop, limits)
+    say(_found(work), sys.stdout)
     say(f"report: {work.folder / 'index.html'}\n", sys.stdout)
     sys.exit(code)
 
@@ -194,6 +195,15 @@ def _execute(work: "Run", stop: threading.Event, limits: dict[str, Any]) -> int:
     work.stop = stop
     work.execute(Limits(**limits))
     return {"ok": 0, "interrupted": 130}.get(work.manifest.status, 1)
+
+
+def _found(work: "Run") -> str:
+    """Return what the notebooks of a run found; nothing of a sweep, where every set finds it."""
+    from kpay_lab.report.in_short import FILE, told
+
+    is_sweep = any("/" in name for name in work.notebooks)
+    is_written = (work.folder / FILE).is_file()
+    return told(work.folder) if is_written and not is_sweep else ""
 
 
 def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any) -> "Run":

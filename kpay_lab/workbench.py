@@ -30,6 +30,7 @@ from kpay_lab.evaluate import compare as evaluation
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
 from kpay_lab.evaluate.split import Split, make_split
+from kpay_lab.findings import Finding
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
 from kpay_lab.interest.weighting import MARKS, default_weighting, interest_matrix
 from kpay_lab.recommend.base import Explains, Recommender, Training
@@ -411,8 +412,8 @@ class Comparison(evaluation.Comparison):
     summary : DataFrame
         The mean of every metric at every k with its interval, and the difference to
         popularity; see `evaluate.compare.summarise`.
-    sentences : tuple of str
-        Which model beats which, in NDCG at the largest k.
+    decision : Decision
+        Which model beats which, in NDCG at the largest k; see `evaluate.compare.decide`.
     left_out : mapping of str to str
         Each model that was asked for and could not learn from this log, or could not order
         anything by what it learned, with the reason.
@@ -420,7 +421,7 @@ class Comparison(evaluation.Comparison):
 
     split: Split
     summary: pd.DataFrame
-    sentences: tuple[str, ...]
+    decision: evaluation.Decision
     left_out: Mapping[str, str]
 
     def table(self, metric: str = "ndcg", k: int | None = None) -> pd.DataFrame:
@@ -455,7 +456,11 @@ class Comparison(evaluation.Comparison):
 
     def verdict(self) -> list[str]:
         """Say in plain sentences which model beats which, in NDCG at the largest k."""
-        return list(self.sentences)
+        return self.decision.sentences()
+
+    def findings(self) -> list[Finding]:
+        """Return which model to ship, and its lead over popularity and the simplest tied one."""
+        return self.decision.findings()
 
     def plot(
         self, ax: "Axes | None" = None, *, metric: str = "ndcg", k: int | None = None
@@ -490,7 +495,7 @@ class Comparison(evaluation.Comparison):
 
     def __repr__(self) -> str:
         left_out = [f"{name} was left out: {why}" for name, why in self.left_out.items()]
-        lines = [*self.split.describe(), *left_out, *self.sentences]
+        lines = [*self.split.describe(), *left_out, *self.verdict()]
         return "\n".join([*lines, ".table(), .verdict() and .plot() tell more"])
 
 
@@ -499,6 +504,9 @@ def compare(
     models: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = (),
     *,
     split: str = "auto",
+    relevant: str = "any",
+    threshold: float = 0.5,
+    candidates: str = "all",
     candidate_kinds: Sequence[str] = (),
     ks: Sequence[int] = (10,),
     n_resamples: int = 2000,
@@ -520,6 +528,12 @@ def compare(
     split : str
         How the log is split: ``auto`` takes ``time`` where times are known, else
         ``random_per_user``; see `evaluate.parts.rows_to_train` for the others.
+    relevant, threshold
+        What counts as found: ``any`` later event, degrees of ``interest`` above the threshold,
+        or a ``purchase``; see `evaluate.split.make_split`.
+    candidates : {"all", "exposed", "rated"}
+        What is ranked for a user: all items that may be recommended, what was shown to them in
+        the test part, or what they met there; see `evaluate.queries`.
     candidate_kinds : sequence of str
         Kinds of items that may be recommended; where none is named, those with a price, else
         all.
@@ -537,7 +551,7 @@ def compare(
     TooLittleError
         If the log is too small to be split.
     ValueError
-        If a model, a setting or the split is unknown.
+        If a model, a setting, the split or what is ranked is unknown or does not go together.
     """
     _check_log("compare", log, models)
     if isinstance(models, str):
@@ -553,6 +567,9 @@ def compare(
         interest_matrix,
         how=kind_of_split,
         cut=cut,
+        relevant=relevant,
+        threshold=threshold,
+        candidates=candidates,
         candidate_kinds=candidate_kinds,
     )
     usable, left_out = choose_models(settings, train_and_test.train)
@@ -562,7 +579,7 @@ def compare(
     summary = evaluation.summarise(
         measured.values, reference=REFERENCE, rng=rng_of_summary, n_resamples=n_resamples
     )
-    sentences = evaluation.verdict(measured.values, rng=rng_of_verdict, k=max(ks))
+    decision = evaluation.decide(measured.values, rng=rng_of_verdict, k=max(ks))
     return Comparison(
         values=measured.values,
         lists=measured.lists,
@@ -570,7 +587,7 @@ def compare(
         unranked=measured.unranked,
         split=train_and_test,
         summary=summary,
-        sentences=tuple(sentences),
+        decision=decision,
         left_out={**left_out, **measured.unranked},
     )
 

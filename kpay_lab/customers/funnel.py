@@ -9,6 +9,7 @@ from kpay_lab.customers.features import INTERACTIONS
 from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items
 from kpay_lab.data.money import refunded_amount
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 from kpay_lab.stats import Interval, bootstrap_ratio
 
 # Each step, and the step that its rate is a share of. One can buy without interacting.
@@ -200,6 +201,39 @@ def funnel(
             rows.append((*counts, rate.estimate, rate.low, rate.high))
     columns = [by or "group", "step", "of", "n", "n_users", "rate", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def people_findings(steps: pd.DataFrame) -> list[Finding]:
+    """Return where people are lost, the largest loss first, and how many got money back.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        A `funnel` of `funnel_people`: step, of, n, rate, low, high. Rows whose numbers are
+        hidden (NaN) say nothing.
+    """
+    n_people = steps.set_index("step")["n"]
+    known = steps[steps["of"].notna() & steps["rate"].notna()]
+    losses = []
+    others = []
+    for row in known.itertuples():
+        n_before = n_people[row.of]
+        if pd.isna(n_before):
+            continue
+        values = {"n_before": int(n_before)}
+        if row.step in ("ordered", "ordered again"):
+            values |= {"step": row.step, "n_lost": int(n_before - row.n)}
+            values |= {"share": 1 - row.rate, "low": 1 - row.high, "high": 1 - row.low}
+            losses.append(values)
+        elif row.step == "refunded":
+            values |= {"n": int(row.n), "share": row.rate, "low": row.low, "high": row.high}
+            others.append(Finding("funnel/refunded", "plain", values, place="people"))
+    losses.sort(key=lambda values: values["n_lost"], reverse=True)
+    levels = ["watch", "plain"]
+    found = []
+    for level, values in zip(levels, losses, strict=False):
+        found.append(Finding("funnel/lost", level, values, place="people"))
+    return found + others
 
 
 def step_rates(breakdown: pd.DataFrame, step: str) -> pd.DataFrame:

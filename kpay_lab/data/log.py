@@ -50,6 +50,26 @@ class Log:
         lines += [f"- {note}" for note in self.notes]
         return "\n".join(lines)
 
+    def in_figures(self) -> dict[str, int | str]:
+        """Return users and items that met, and the first and last day where times are known.
+
+        Returns
+        -------
+        dict
+            ``users``, ``items``, and where times are known ``first_day``, ``last_day`` (ISO).
+        """
+        events = self.tables.events
+        figures: dict[str, int | str] = {
+            "users": events["user_id"].nunique(),
+            "items": events["item_id"].nunique(),
+        }
+        if "timestamp" in events and events["timestamp"].notna().any():
+            times = events["timestamp"]
+            days = dates_written(times) if are_whole_days(times) else times
+            figures["first_day"] = f"{days.min():%Y-%m-%d}"
+            figures["last_day"] = f"{days.max():%Y-%m-%d}"
+        return figures
+
     def _headline(self) -> str:
         events = self.tables.events
         n_users = events["user_id"].nunique()

@@ -14,9 +14,11 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.evaluate.queries import needs_a_cut
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import InterestOf, Split, make_split
 from kpay_lab.evaluate.value import revenue
+from kpay_lab.findings import Finding
 from kpay_lab.recommend import SIMPLEST_FIRST
 from kpay_lab.recommend.base import Recommender, TopK, top_k
 from kpay_lab.stats import bootstrap_means, holm, sign_flip_test
@@ -74,6 +76,135 @@ class Comparison:
         means = by_metric.rename_axis(columns=None)
         best_first = means.sort_values("ndcg", ascending=False, kind="stable")
         return best_first.assign(seconds=self.seconds).reset_index()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a decision rests on: the best model by NDCG tested against each of the others.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``question`` (``floor, simplest, other``), ``model`` (the best), ``other``,
+        ``difference`` with its 95 % interval ``low, high``, ``p, p_holm``, and ``is_smallest``:
+        whether no flip came out as far, so that p is at most what is given. No row where one
+        model was compared.
+    metric : {"ndcg", "revenue"}
+        In what they are compared.
+    k : int
+        Length of the lists.
+    n_users : int
+        Users that they are compared on.
+    floor : str
+        The model that others must beat.
+    """
+
+    table: pd.DataFrame
+    metric: str
+    k: int
+    n_users: int
+    floor: str
+
+    @property
+    def simplest(self) -> str | None:
+        """The simplest of the models that cannot be told from the best, if it is simpler."""
+        is_simplest = self.table["question"] == "simplest"
+        others = self.table.loc[is_simplest, "other"]
+        return None if others.empty else others.item()
+
+    def sentences(self) -> list[str]:
+        """Say every test in a plain sentence."""
+        is_in_money = self.metric == "revenue"
+        name = "revenue a user" if is_in_money else self.metric.upper()
+        unit = f"{name}@{self.k}"
+        return [_sentence(row, unit) for row in self.table.itertuples()]
+
+    def findings(self, *, currency: str = "", simplest: str | None = None) -> list[Finding]:
+        """Return which model to ship, and its lead over the floor and the simplest tied one.
+
+        Of revenue it is the lead in money alone.
+
+        Parameters
+        ----------
+        currency : str
+            That of the orders.
+        simplest : str, optional
+            The model beside the floor that the lead is said over; by default `simplest`.
+        """
+        if self.table.empty:
+            return []
+        compared_with = [self.floor, simplest or self.simplest]
+        is_in_money = self.metric == "revenue"
+        if self._floor_standing == "tied" and not is_in_money:
+            compared_with.append("random")
+        is_asked = self.table["other"].isin(compared_with)
+        rows = self.table[is_asked].itertuples()
+        if is_in_money:
+            return [self._earnings(row, currency) for row in rows]
+        return [self._which_to_ship(), *map(self._lead, rows)]
+
+    @property
+    def _ties(self) -> list[str]:
+        is_tied = self.table["p_holm"] >= SIGNIFICANT
+        return self.table.loc[is_tied, "other"].tolist()
+
+    @property
+    def _floor_standing(self) -> str:
+        """Where the floor stands: best, tied with the best, beaten by it, or not compared."""
+        best = self.table["model"]
+        others = self.table["other"]
+        if self.floor in best.array:
+            return "best"
+        if self.floor in self._ties:
+            return "tied"
+        return "beaten" if self.floor in others.array else "absent"
+
+    def _which_to_ship(self) -> Finding:
+        best = self.table["model"].iloc[0]
+        ties = self._ties
+        standing = self._floor_standing
+        values = {
+            "best": best,
+            "ties": ties,
+            "n_ties": len(ties),
+            "floor": self.floor,
+            "standing": standing,
+            "k": self.k,
+            "n_users": self.n_users,
+        }
+        level = "good" if standing == "beaten" else "watch"
+        return Finding("comparison/ship", level, values, place="leads")
+
+    def _lead(self, row: Any) -> Finding:
+        values = self._tested(row) | {"k": self.k}
+        return Finding("comparison/lead", _level(row), values, place="leads")
+
+    def _earnings(self, row: Any, currency: str) -> Finding:
+        values = self._tested(row) | {"currency": currency}
+        return Finding("comparison/earnings", _level(row), values, place="verdict")
+
+    def _tested(self, row: Any) -> dict[str, Any]:
+        """Return what one row gives a finding."""
+        is_shown = row.p_holm < SIGNIFICANT
+        n_tests = len(self.table)
+        return {
+            "best": row.model,
+            "other": row.other,
+            "difference": row.difference,
+            "low": row.low,
+            "high": row.high,
+            "p": row.p_holm,
+            "p_is_floor": row.is_smallest,
+            "is_shown": is_shown,
+            "n_tests": n_tests,
+        }
+
+
+def _level(row: Any) -> str:
+    is_shown = row.p_holm < SIGNIFICANT
+    if not is_shown:
+        return "watch"
+    return "good" if row.difference > 0 else "bad"
 
 
 def compare(
@@ -215,13 +346,13 @@ def decide(
     k: int = 10,
     metric: str = "ndcg",
     floor: str = "popularity",
-) -> pd.DataFrame:
+) -> Decision:
     """Test what a decision rests on: the best model by NDCG against each of the others.
 
-    The first row is the best against the floor; the second, where the floor is beaten, the best
-    against the simplest model that cannot be told from it, if one is simpler; then come the
-    others, best first. The p-values are those of
-    paired sign-flip tests, Holm-adjusted over these rows, which are all that is reported.
+    The first row of the table is the best against the floor; the second, where the floor is
+    beaten, the best against the simplest model that cannot be told from it, if one is simpler;
+    then come the others, best first. The p-values are those of paired sign-flip tests,
+    Holm-adjusted over these rows, which are all that is reported.
 
     Parameters
     ----------
@@ -232,13 +363,6 @@ def decide(
         ``ndcg``, or ``revenue`` where orders are known.
     floor : str
         The model that others must beat.
-
-    Returns
-    -------
-    DataFrame
-        ``question`` (``floor, simplest, other``), ``model`` (the best), ``other``,
-        ``difference`` with its 95 % interval ``low, high``, ``p, p_holm``, and ``is_smallest``:
-        whether no flip came out as far, so that p is at most what is given.
     """
     at_k = values[values["k"] == k]
     ndcg = _wide(at_k[at_k["metric"] == "ndcg"])
@@ -258,7 +382,8 @@ def decide(
         table.loc[simpler.idxmin(), "question"] = "simplest"
     order = table["question"].map({"floor": 0, "simplest": 1, "other": 2})
     table = table.loc[order.sort_values(kind="stable").index]
-    return table[DECISION].reset_index(drop=True)
+    ordered = table[DECISION].reset_index(drop=True)
+    return Decision(ordered, metric, k, len(wide), floor)
 
 
 def verdict(
@@ -275,10 +400,7 @@ def verdict(
     0.030 to 0.050 NDCG@10 (p ≤ 0.0012)". Where no flip of the signs came out as far, the test
     can say no more than ``p ≤``.
     """
-    unit = "revenue a user" if metric == "revenue" else metric.upper()
-    unit = f"{unit}@{k}"
-    decided = decide(values, rng=rng, k=k, metric=metric, floor=floor)
-    return [_sentence(row, unit) for row in decided.itertuples()]
+    return decide(values, rng=rng, k=k, metric=metric, floor=floor).sentences()
 
 
 def _sentence(row: Any, unit: str) -> str:
@@ -304,7 +426,7 @@ def protocol_gap(
     *,
     hows: Sequence[str] = ("random_per_user", "leave_last_out", "time"),
     k: int = 10,
-    candidate_kinds: Sequence[str] = (),
+    **question: Any,
 ) -> pd.DataFrame:
     """Measure the mean NDCG of models under several kinds of split.
 
@@ -314,20 +436,26 @@ def protocol_gap(
         The kinds of split, see `make_split`.
     k : int
         Length of the lists.
-    candidate_kinds : sequence of str
-        Kinds that may be recommended, see `make_split`.
+    question
+        What is ranked and what is relevant, see `make_split`: ``candidate_kinds, candidates,
+        relevant, threshold``.
 
     Returns
     -------
     DataFrame
         ``split, model, users`` (their number), ``value`` (mean NDCG) and ``rank`` of the model
-        under this split, 1 the best. A split that leaves no user a relevant item has no rows.
+        under this split, 1 the best. A split that leaves no user a relevant item has no rows,
+        nor has one without a moment in time where the question needs that.
     """
+    relevant = question.get("relevant", "any")
+    only_in_time = needs_a_cut(relevant, question.get("candidates", "all"))
     columns = ["split", "model", "users", "value", "rank"]
     parts = []
     for how in hows:
+        if only_in_time and how != "time":
+            continue
         try:
-            split = make_split(tables, interest_of, how=how, candidate_kinds=candidate_kinds)
+            split = make_split(tables, interest_of, how=how, **question)
         except TooLittleError:
             continue
         compared = compare(models, split, [k])

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from tea_tasting import RatioOfMeans
 from tea_tasting.aggr import Aggregates
 
 from kpay_lab.experiments.arms import ABData, Metric, SampleRatio, sample_ratio, varies
+from kpay_lab.findings import Finding
 from kpay_lab.stats import Interval, correlation, holm
 
 if TYPE_CHECKING:
@@ -250,6 +251,50 @@ class ABResult:
         else:
             sentences.append("Ship it." if worth.estimate > 0 else "Keep the control.")
         return " ".join(sentences)
+
+    def findings(
+        self,
+        name: str,
+        *,
+        value_per_unit: float | None,
+        n_units: int,
+        arm: str | None = None,
+        currency: str = "",
+        period: str = "the time of the test",
+    ) -> list[Finding]:
+        """Return whether the treatment paid, or what it changed where its worth is not known.
+
+        The parameters are those of `verdict`. After a failed sample ratio that is all there is.
+        """
+        effect = self._effect(name, arm)
+        if not self.check.passed:
+            blocked = {"p": self.check.pvalue, "n_arms": len(self.check.sizes)}
+            return [Finding("experiment/blocked", "bad", blocked, place="effects")]
+        is_shown = effect["p_holm"] < 1 - self.level
+        said: dict[str, Any] = {"arm": effect["arm"], "is_shown": is_shown, "p": effect["p_holm"]}
+        said["n_tests"] = self._n_questions
+        worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units, arm=arm)
+        if worth is None:
+            ends = {key: effect[key] for key in ("difference", "low", "high")}
+            values = said | ends | {"metric": name}
+            found = [Finding("experiment/effect", "plain", values, place="effects")]
+        else:
+            level = "good" if worth.estimate > 0 else "bad"
+            values = said | {"profit": worth.estimate, "low": worth.low, "high": worth.high}
+            values |= {"n_units": n_units, "currency": currency, "period": period}
+            shown_level = level if is_shown else "watch"
+            found = [Finding("experiment/profit", shown_level, values, place="effects")]
+        if name in self.skewed:
+            doubt = {"metric": name, "arm": effect["arm"]}
+            found.append(Finding("experiment/skewed", "watch", doubt, place="effects"))
+        return found
+
+    @property
+    def _n_questions(self) -> int:
+        """How many comparisons Holm adjusts for; a metric with and without CUPED is one."""
+        metrics = self.effects.index.str.removesuffix(" (CUPED)")
+        questions = pd.DataFrame({"metric": metrics, "arm": self.effects["arm"].array})
+        return len(questions.drop_duplicates())
 
     def _effect(self, name: str, arm: str | None) -> pd.Series:
         """Return the effect on a metric of an arm, which may go unsaid where there is one."""

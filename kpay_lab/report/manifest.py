@@ -41,10 +41,13 @@ class Entry:
     reason: str = ""
     seconds: float = 0.0
     title: str = ""
+    question: str = ""
+    changed: list[str] = field(default_factory=list)  # parameters that differ from their default
     data: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     headlines: list[dict[str, Any]] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)  # metric that is null -> what it lacks
 

@@ -1,8 +1,9 @@
 """Markdown, formulas and foreign HTML as safe HTML that needs no network."""
 
 import html
+import itertools
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import bleach  # type: ignore[import-untyped]
 import ziamath
@@ -16,9 +17,23 @@ SYMBOL = re.compile(r'<symbol id="([^"]+)"[^>]*?(?:/>|>.*?</symbol>)', re.DOTALL
 LONG = 400  # lines of printed text a page shows
 INLINE = "a abbr b br code del em i kbd mark q s small span strong sub sup u var"
 BLOCK = "blockquote center details div dl dt dd figure figcaption h1 h2 h3 h4 h5 h6 hr img li ol p"
+HEADING = re.compile(r"<h([1-4])>(.*?)</h\1>", re.DOTALL)
+MARKS = ".,;:!?)\\]”’%。，、；：！？）》"
+# A formula with the bracket before it, and the ending (-th) and the marks after it.
+FORMULA = re.compile(
+    r"(?P<before>[(\[“（《]?)⟦formula (?P<number>\d+)⟧" + rf"(?P<after>(?:-\w+)?[{MARKS}]*)"
+)
 TABLE = "caption col colgroup pre summary table tbody td tfoot th thead tr ul"
 TAGS = frozenset(f"{INLINE} {BLOCK} {TABLE}".split())
 ENVIRONMENTS = {"align": "aligned", "gather": "gathered", "equation": "gathered"}
+
+
+class Heading(NamedTuple):
+    """A heading of a page: its level, its text as HTML, and the name by which links find it."""
+
+    level: int
+    label: str
+    anchor: str
 
 
 class Markup:
@@ -33,19 +48,48 @@ class Markup:
 
     def __init__(self) -> None:
         self.symbols: dict[str, str] = {}
+        self.headings: list[Heading] = []
         self._formulas: list[str] = []
 
     def markdown(self, text: str) -> str:
-        """Return Markdown as HTML, its formulas drawn."""
+        """Return Markdown as HTML: its formulas drawn, its headings named."""
         renderer = _Renderer(self, escape=False, exclude_anchor_links=True)
         safe = self.clean(MarkdownWithMath(renderer=renderer).render(text))
-        return re.sub(r"⟦formula (\d+)⟧", lambda m: self._formulas[int(m[1])], safe)
+        named = HEADING.sub(self._name, safe)
+        return FORMULA.sub(self._put_in, named)
+
+    def _put_in(self, place: re.Match[str]) -> str:
+        """Return a drawn formula; no line ends between it and the marks around it."""
+        drawn = self._formulas[int(place["number"])]
+        before = place["before"]
+        after = place["after"]
+        is_alone = not before and not after
+        return drawn if is_alone else f'<span class="together">{before}{drawn}{after}</span>'
+
+    def _name(self, heading: re.Match[str]) -> str:
+        """Give a heading the name by which links find it, and keep it for the contents."""
+        level = int(heading[1])
+        inside = heading[2]
+        plain = re.sub(r"⟦formula \d+⟧|<[^>]+>", "", inside)
+        anchor = self._unused(slug(html.unescape(plain)))
+        unlinked = re.sub(r"</?a\b[^>]*>", "", inside)
+        label = FORMULA.sub(self._put_in, unlinked)
+        self.headings.append(Heading(level, label, anchor))
+        return f'<h{level} id="{anchor}">{inside}</h{level}>'
+
+    def _unused(self, name: str) -> str:
+        """Return a name that no heading of the page has yet, with a number where it needs one."""
+        taken = {heading.anchor for heading in self.headings}
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
     def clean(self, text: str) -> str:
         """Return HTML without anything that runs, styles or fetches."""
         allowed = {
             "*": ["class", "colspan", "rowspan", "title", "start"],
             "a": _local,
+            "th": ["scope", "data-sort"],
+            "td": ["data-sort"],
             "img": _data,
         }
         safe = bleach.clean(
@@ -90,6 +134,16 @@ class Markup:
         """Move a glyph to the page's store, unless another one has its name."""
         kept = self.symbols.setdefault(symbol[1], symbol[0])
         return "" if kept == symbol[0] else symbol[0]
+
+
+def slug(text: str) -> str:
+    """Return a heading as the part of an address that names it.
+
+    >>> slug("How sure are we?"), slug("数据: four rows"), slug("!")
+    ('how-sure-are-we', '数据-four-rows', 'part')
+    """
+    words = re.findall(r"\w+", text.lower())
+    return "-".join(words) or "part"
 
 
 def _view_box(svg: str) -> list[float]:

@@ -17,6 +17,8 @@ from kpay_lab.report.files import read_json
 
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 WANTED = f"write name: type = default, with a type of {', '.join(TYPES)}"
+SIMULATION = ("simulated ", "field of use of the simulated ")
+QUESTION = re.compile(r"\*\*The question\.\*\*\s*(.+?)\s*(?:\n\n|\Z)", re.DOTALL)
 COMMENT = re.compile(
     r"#\s*(?P<help>.*?)\s*(?:\[(?P<range>[^\[\]]+)\]|\{(?P<choices>[^{}]+)\})?\s*$"
 )
@@ -47,6 +49,11 @@ class Parameter:
         choices = f" {{{', '.join(self.choices)}}}" if self.choices else ""
         about = f"{self.help}{bounds}{choices}".strip()
         return f"{self.name}: {self.type} = {_shown(self.default)}" + f"  # {about}" * bool(about)
+
+    @property
+    def shapes_the_simulation(self) -> bool:
+        """Whether it says what the simulated world is like, and so nothing about a real log."""
+        return self.help.startswith(SIMULATION)
 
     def checked(self, value: Any) -> Any:
         """Return the value in the parameter's type, or raise ValueError saying what it must be.
@@ -89,6 +96,7 @@ class Parameter:
 class Notebook:
     """A notebook's file, its parameters by name, and the tables it cannot do without.
 
+    ``question`` is what follows **The question.** in its first cell, empty where nothing does.
     ``fault`` is why it cannot be run: one line, empty for a notebook that can.
     """
 
@@ -98,6 +106,7 @@ class Notebook:
     needs: tuple[str, ...] = ()
     title: str = ""
     fault: str = ""
+    question: str = ""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -157,7 +166,9 @@ def read_notebook(path: Path, *, check_defaults: bool = True) -> Notebook:
         raise ParameterError(lines) from None
     texts = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
     title = texts[0].lstrip("# ").partition("\n")[0] if texts else path.stem
-    return Notebook(path.stem, path, parameters, needs, title)
+    asked = QUESTION.search(texts[0]) if texts else None
+    question = " ".join(asked[1].split()) if asked else ""
+    return Notebook(path.stem, path, parameters, needs, title, question=question)
 
 
 def _cells(content: dict[str, Any]) -> list[dict[str, Any]]:

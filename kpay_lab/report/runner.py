@@ -18,9 +18,11 @@ from typing import Any, TextIO
 import nbformat
 import yaml
 
+from kpay_lab.findings import SPOKEN, languages
 from kpay_lab.report.console import say
 from kpay_lab.report.files import project_root, read_json, sha256, to_json, write_bytes, write_text
 from kpay_lab.report.html import Metrics, glossary, index, page
+from kpay_lab.report.in_short import FILE, in_short, of_run
 from kpay_lab.report.manifest import (
     DONE,
     Entry,
@@ -80,7 +82,8 @@ Summary = Callable[[Path, Manifest, Metrics], dict[str, bytes]]
 
 def summary(folder: Path, manifest: Manifest, metrics: Metrics) -> dict[str, bytes]:
     """Return the files that tell of a whole run, by name: its index and the glossary."""
-    files = {"index.html": index(folder, manifest, metrics).encode()}
+    found = of_run(folder) if (folder / FILE).is_file() else {}
+    files = {"index.html": index(folder, manifest, metrics, found).encode()}
     terms = glossary()
     if terms:
         files["glossary.html"] = terms.encode()
@@ -246,6 +249,7 @@ class Run:
         notes = json.loads(path.read_text(encoding="utf-8"))
         entry.headlines = notes["headlines"]
         entry.figures = notes["figures"]
+        entry.tables = notes["tables"]
         entry.record = notes["record"]
         entry.why = notes["why"]
         entry.data = notes["data_files"]
@@ -265,7 +269,10 @@ class Run:
         ending = ".ipynb" if entry.status in DONE else ".failed.ipynb"
         executed = nbformat.writes(outcome.notebook)
         write_text(self.folder / f"{name}{ending}", f"{executed}\n")
-        text = page(outcome.notebook, name, self.manifest)
+        language = self.manifest.parameters[name].get("language", SPOKEN)
+        spoken = language if language in languages() else SPOKEN
+        found = in_short(self.folder / name, spoken)
+        text = page(outcome.notebook, name, self.manifest, found)
         write_text(self.folder / f"{name}.html", text)
 
     def _finish(self) -> None:
@@ -289,6 +296,13 @@ class Run:
         if manifest.reason:
             self.progress.line("run", f"{manifest.status} ({manifest.reason})")
 
+    def _write_lacking_pages(self) -> None:
+        """Give a notebook that left no page one that says why: its neighbours link it."""
+        for name in self.manifest.notebooks:
+            path = self.folder / f"{name}.html"
+            if not path.is_file():
+                write_text(path, page(nbformat.v4.new_notebook(), name, self.manifest))
+
     def _worst_status(self) -> str:
         """Return the run's status: interrupted or failed as soon as one notebook is, else ok."""
         statuses = {entry.status for entry in self.manifest.notebooks.values()}
@@ -298,8 +312,10 @@ class Run:
         return "ok"
 
     def _write_summary(self) -> None:
+        self._write_lacking_pages()
         metrics = self._metrics()
         write_text(self.folder / "metrics.json", to_json(metrics))
+        write_text(self.folder / FILE, to_json(self._findings()))
         for name, content in self.summary(self.folder, self.manifest, metrics).items():
             write_bytes(self.folder / name, content)
 
@@ -331,6 +347,16 @@ class Run:
                 metrics[name] = read_json(path, str(path))
         return metrics
 
+    def _findings(self) -> dict[str, list[dict[str, Any]]]:
+        """Merge the findings of the notebooks whose metrics count."""
+        findings = {}
+        for name, entry in self.manifest.notebooks.items():
+            path = self.folder / name / FILE
+            if entry.status in DONE and path.is_file():
+                content = read_json(path, str(path))
+                findings[name] = content["findings"]
+        return findings
+
 
 def start(
     notebooks: Mapping[str, Notebook],
@@ -357,7 +383,7 @@ def start(
     refuse_faulty(chosen.values())
     entries = {}
     for name, values in recorded.items():
-        entries[name] = _entry(chosen[name], domain.tables_of(values))
+        entries[name] = _entry(chosen[name], values, domain.tables_of(values))
     manifest = Manifest(profile=profile, parameters=recorded, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
     manifest.data = _hashes(recorded, domain)
@@ -399,7 +425,7 @@ def resume(
     for name, entry in manifest.notebooks.items():
         if entry.status != "not applicable" and not _is_whole(folder, name, entry):
             refuse_faulty([chosen[name]])
-            manifest.notebooks[name] = _fresh(chosen[name])
+            manifest.notebooks[name] = _fresh(chosen[name], manifest.parameters[name])
     return Run(folder, chosen, manifest, summary)
 
 
@@ -451,7 +477,8 @@ def from_scratch(
     chosen = named(manifest.notebooks, notebooks)
     refuse_faulty(chosen.values())
     for name, parameters in manifest.parameters.items():
-        manifest.notebooks[name] = _entry(chosen[name], domain.tables_of(parameters))
+        tables = domain.tables_of(parameters)
+        manifest.notebooks[name] = _entry(chosen[name], parameters, tables)
     manifest.started = now()
     manifest.environment = environment(project_root())
     manifest.data = _hashes(manifest.parameters, domain)
@@ -473,13 +500,31 @@ def named(names: Iterable[str], notebooks: Mapping[str, Notebook]) -> dict[str, 
     return {name: notebooks[stem] for name, stem in stems.items()}
 
 
-def _fresh(notebook: Notebook) -> Entry:
-    return Entry(source_sha256=sha256(notebook.path), title=notebook.title)
+def _fresh(notebook: Notebook, values: Mapping[str, Any]) -> Entry:
+    """Return the entry of a notebook that nothing is known of but its file and parameters."""
+    return Entry(
+        source_sha256=sha256(notebook.path),
+        title=notebook.title,
+        question=notebook.question,
+        changed=_changed(notebook, values),
+    )
 
 
-def _entry(notebook: Notebook, tables: set[str]) -> Entry:
+def _changed(notebook: Notebook, values: Mapping[str, Any]) -> list[str]:
+    """Return the parameters that differ from their default and say something about this log."""
+    is_simulated = values.get("dataset", "simulated") == "simulated"
+    changed = []
+    for name, value in values.items():
+        parameter = notebook.parameters[name]
+        tells = is_simulated or not parameter.shapes_the_simulation
+        if tells and value != parameter.default:
+            changed.append(name)
+    return changed
+
+
+def _entry(notebook: Notebook, values: Mapping[str, Any], tables: set[str]) -> Entry:
     """Return the entry of a notebook to be run, *not applicable* if a table it needs is lacking."""
-    entry = _fresh(notebook)
+    entry = _fresh(notebook, values)
     lacking = [table for table in notebook.needs if table not in tables]
     if lacking:
         entry.status = "not applicable"

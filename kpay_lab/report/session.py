@@ -7,11 +7,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from kpay_lab.findings import Finding
 from kpay_lab.report.files import project_root, sha256, to_json, write_bytes
+from kpay_lab.report.in_short import FILE, InShort, say
+from kpay_lab.report.tables import check_kinds, show_frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +41,8 @@ class Session:
 
     Nothing touches the disk before `save`; then the folder ``<output_dir>/<notebook>/``
     appears whole. A relative ``output_dir`` lies in the project, and only one named
-    ``interactive`` is ever overwritten.
+    ``interactive`` is ever overwritten. In a running notebook every frame is shown as
+    `report.tables.to_html` writes it from then on.
 
     >>> session = Session("02_interest_matrix")
     >>> session.metric("users", 4, headline="users")
@@ -54,6 +58,7 @@ class Session:
         self.output_dir = project_root() / output_dir
         self.folder = self.output_dir / notebook
         self.metrics: dict[str, Scalar] = {}
+        self._findings: list[Finding] = []
         self._files: dict[str, bytes] = {}
         self.why: dict[str, str] = {}
         self._notes: dict[str, Any] = {
@@ -61,7 +66,9 @@ class Session:
             "data_files": {},
             "headlines": [],
             "figures": [],
+            "tables": [],
         }
+        show_frames()
 
     def metric(
         self, key: str, value: Any, *, headline: str | None = None, why: str | None = None
@@ -89,6 +96,87 @@ class Session:
             self.why[key] = why
         if headline is not None:
             self._notes["headlines"].append({"key": key, "words": headline})
+
+    def interval(
+        self, key: str, interval: Any, *, headline: str | None = None, why: str | None = None
+    ) -> None:
+        """Keep an estimate and the ends of its interval: ``key``, ``key/low``, ``key/high``.
+
+        Parameters
+        ----------
+        interval : object
+            It has ``estimate, low, high``, as `kpay_lab.stats.Interval` has.
+
+        >>> from kpay_lab.stats import Interval
+        >>> session = Session("06_experiments")
+        >>> session.interval("effect", Interval(0.5, 0.25, 0.75))
+        >>> session.metrics
+        {'effect': 0.5, 'effect/low': 0.25, 'effect/high': 0.75}
+        """
+        self.metric(key, interval.estimate, headline=headline, why=why)
+        self.metric(f"{key}/low", interval.low, why=why)
+        self.metric(f"{key}/high", interval.high, why=why)
+
+    def record_frame(
+        self,
+        frame: "pd.DataFrame",
+        *,
+        key: str = "",
+        value: str | None = None,
+        why: str | None = None,
+    ) -> None:
+        """Keep each cell of a small frame as a metric.
+
+        Its key is ``key``, the labels of its row and its column, joined by a slash.
+
+        Parameters
+        ----------
+        value : str, optional
+            The column whose cells stand under the key of their row alone, such as the mean
+            beside its ``low`` and ``high``.
+
+        >>> import pandas as pd
+        >>> rows = pd.Index(["als", "ease"], name="model")
+        >>> frame = pd.DataFrame({"mean": [0.5, 0.25], "low": [0.375, 0.125]}, rows)
+        >>> session = Session("04_model_comparison")
+        >>> session.record_frame(frame, key="ndcg", value="mean")
+        >>> session.metrics  # doctest: +NORMALIZE_WHITESPACE
+        {'ndcg/als': 0.5, 'ndcg/als/low': 0.375, 'ndcg/ease': 0.25, 'ndcg/ease/low': 0.125}
+        """
+        beginning = [key] if key else []
+        for label, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
+            labels = label if isinstance(label, tuple) else (label,)
+            of_row = [*beginning, *map(str, labels)]
+            for column, cell in zip(frame.columns, row, strict=True):
+                parts = of_row if column == value else [*of_row, str(column)]
+                self.metric("/".join(parts), cell, why=why)
+
+    def findings(self, found: Iterable[Finding]) -> InShort:
+        """Keep what a result found and return it as a list of sentences, which shows itself.
+
+        They stand at the top of the notebook's page, and the most important of a run at its end
+        on the terminal.
+
+        >>> from kpay_lab.findings import lacking
+        >>> print(Session("02_interest_matrix").findings([lacking("earnings", "orders")]))
+        • What a recommender earns is not known: it would take the table orders.
+
+        Raises
+        ------
+        ValueError
+            If a finding has no words, or was kept before.
+        """
+        new = list(found)
+        said = say(new)
+        for finding in new:
+            if finding in self._findings:
+                raise ValueError(f"finding {finding.key!r} was recorded before with these values")
+            self._findings.append(finding)
+        return said
+
+    def in_short(self) -> InShort:
+        """Return all that was found so far as a list of sentences, the most important first."""
+        return say(self._findings)
 
     def require(self, holds: Any, what: str) -> None:
         """Stop the notebook where something does not hold that its results rest on.
@@ -120,20 +208,56 @@ class Session:
         self._keep(f"figures/{_checked_name(name)}.png", png)
         self._notes["figures"].append({"name": name, "words": headline})
         plt.close(fig)
-        return Image(png, width=round(100 * fig.get_figwidth()), alt=headline or name)
+        width = round(100 * fig.get_figwidth())
+        return Image(png, width=width, alt=headline or name, metadata={"figure": name})
 
-    def table(self, name: str, frame: "pd.DataFrame") -> "pd.DataFrame | None":
+    def table(
+        self,
+        name: str,
+        frame: "pd.DataFrame",
+        *,
+        kinds: Mapping[Hashable, str] | None = None,
+        missing: str | None = None,
+    ) -> "pd.DataFrame | None":
         """Keep a table and return it, so that a cell's last line shows it.
 
-        It becomes CSV, where text that a spreadsheet would run as a formula gets a leading
-        ``'``. A name that ends in ``.parquet`` makes a Parquet file for machines, which may
-        carry ids: it is returned as None and so never shown.
+        It becomes CSV in full precision, where text that a spreadsheet would run as a formula
+        gets a leading ``'``. A name that ends in ``.parquet`` makes a Parquet file for machines,
+        which may carry ids: it is returned as None and so never shown.
+
+        Parameters
+        ----------
+        kinds : mapping, optional
+            Column -> how its numbers are written: ``money``, ``share``, ``count``, ``score``,
+            ``difference``, ``p``, ``days``, ``hours``, ``time`` or ``text``. A column that is
+            not named is written by its type and the words of its name.
+        missing : str, optional
+            What stands where a value is missing, such as ``hidden``; else a dash.
+
+        Returns
+        -------
+        DataFrame or None
+            The same values, marked so that a page links the file, also from a part of the
+            table such as ``head(5)``.
+
+        Raises
+        ------
+        ValueError
+            If the name was used before, or a kind is unknown or of a column that is not there.
         """
         if _checked_name(name).endswith(".parquet"):
             self._keep(f"tables/{name}", frame.to_parquet())
             return None
-        self._keep(f"tables/{name.removesuffix('.csv')}.csv", safe_csv(frame))
-        return frame
+        chosen = dict(kinds or {})
+        check_kinds(frame, chosen)
+        name = name.removesuffix(".csv")
+        self._keep(f"tables/{name}.csv", safe_csv(frame))
+        self._notes["tables"].append(name)
+        marked = frame.copy(deep=False)
+        marked.attrs = {"table": name, "rows": len(frame), "kinds": chosen}
+        if missing is not None:
+            marked.attrs["missing"] = missing
+        return marked
 
     def rejected(self, rows: "pd.DataFrame") -> Path:
         """Write rows that were set aside to the run's ``rejected/``; return the file's path.
@@ -176,6 +300,8 @@ class Session:
         notes = self._notes | {"why": self.why}
         contents = dict(self._files)
         contents["metrics.json"] = to_json(self.metrics).encode()
+        found = [finding.as_dict() for finding in self._findings]
+        contents[FILE] = to_json({"findings": found}).encode()
         contents["session.json"] = to_json(notes).encode()
         try:
             for name, content in contents.items():

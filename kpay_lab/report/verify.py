@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kpay_lab.findings import Finding
 from kpay_lab.report.files import read_json
+from kpay_lab.report.in_short import FILE, read_findings
 from kpay_lab.report.manifest import Manifest, changes, check_mappings, environment_changes
 from kpay_lab.report.params import Notebook
 from kpay_lab.report.profile import Domain
@@ -34,7 +36,7 @@ class Verdict:
 
     @property
     def equal(self) -> bool:
-        """Whether the same input files gave the same metrics."""
+        """Whether the same input files gave the same metrics and findings."""
         return not self.metrics and not self.inputs
 
     def __str__(self) -> str:
@@ -124,7 +126,9 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
     for name in sorted({*first_metrics, *second_metrics}):
         before = first_metrics.get(name, {})
         after = second_metrics.get(name, {})
-        differences += _metric_differences(name, before, after, used)
+        differences += _differences(name, before, after, used)
+    if FILE in first.outputs:  # runs of older versions have no findings
+        differences += _finding_differences(folder, again, used)
     return Verdict(
         rerun=again,
         rule=rule,
@@ -186,7 +190,32 @@ def _common(first: Manifest, second: Manifest) -> list[str]:
     return [name for name in first.notebooks if name in second.notebooks]
 
 
-def _metric_differences(
+def _finding_differences(folder: Path, again: Path, rtol: float) -> Iterator[str]:
+    """Yield a line for each level or value of a finding that differs or that one side lacks."""
+    first = read_findings(folder)
+    second = read_findings(again)
+    for name in sorted({*first, *second}):
+        before = _by_value(first.get(name, []))
+        after = _by_value(second.get(name, []))
+        yield from _differences(f"{name} finding", before, after, rtol)
+
+
+def _by_value(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return the levels and values of findings, each under a key of its own.
+
+    >>> _by_value([Finding("funnel/loss", "watch", {"lost": 247})])
+    {'1 funnel/loss level': 'watch', '1 funnel/loss lost': 247}
+    """
+    by_value: dict[str, Any] = {}
+    for number, finding in enumerate(findings, start=1):
+        head = f"{number} {finding.key}"
+        by_value[f"{head} level"] = finding.level
+        for name, value in finding.values.items():
+            by_value[f"{head} {name}"] = value
+    return by_value
+
+
+def _differences(
     name: str, before: Mapping[str, Any], after: Mapping[str, Any], rtol: float
 ) -> Iterator[str]:
     """Yield a line for each metric of a notebook that differs or that one side lacks."""

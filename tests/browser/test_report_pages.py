@@ -1,6 +1,7 @@
 """Every page of a report, opened offline in Chromium: quiet, complete and readable."""
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -110,11 +111,127 @@ def test_the_code_comes_at_a_click(screen, report):
     page.close()
 
 
+def test_contents_lead_to_every_heading(page):
+    if not page.url.endswith(tuple(f"{name}.html" for name in NOTEBOOKS)):
+        pytest.skip("only the pages of notebooks have contents")
+    contents = page.locator("details.contents")
+    is_wide = page.viewport_size["width"] >= 1200
+    assert contents.evaluate("node => node.open") == is_wide
+    headings = page.locator("main h2, main h3").evaluate_all("all => all.map(one => one.id)")
+    links = contents.locator("a").evaluate_all("all => all.map(one => one.hash.slice(1))")
+    named = [unquote(link) for link in links]
+    assert named == [heading for heading in headings if heading != "tables"]
+    if not is_wide:
+        contents.locator("summary").click()
+    contents.locator("a").last.click()
+    last = page.locator(f"[id='{named[-1]}']").bounding_box()
+    assert 0 <= last["y"] <= page.viewport_size["height"]
+
+
+def test_every_link_leads_somewhere(page, report):
+    links = page.locator("a[href]").evaluate_all("all => all.map(one => one.href)")
+    assert links
+    for link in links:
+        address, _, anchor = link.partition("#")
+        path = Path(unquote(address.removeprefix("file://")))
+        assert path.is_file(), link
+        assert report in path.parents
+        if anchor:
+            text = path.read_text(encoding="utf-8")
+            assert f'id="{unquote(anchor)}"' in text, link
+
+
+def test_a_table_is_sorted_by_what_is_clicked(screen, report):
+    page = screen.new_page()
+    page.goto((report / "04_model_comparison.html").as_uri())
+    table = page.locator("table.frame").filter(has=page.get_by_role("button", name="NDCG")).last
+    head = table.locator("thead th").filter(has_text="NDCG")
+    column = head.evaluate("node => node.cellIndex")
+
+    def numbers():
+        cells = table.locator("tbody tr").evaluate_all(
+            "(rows, column) => rows.map(row => row.cells[column].dataset.sort)", column
+        )
+        return [float(cell) for cell in cells]
+
+    before = numbers()
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert numbers() == sorted(before, reverse=True)
+    head.get_by_role("button").click()
+    assert numbers() == sorted(before)
+    words = table.locator("thead th").first
+    words.get_by_role("button").press("Enter")
+    names = table.locator("tbody tr > :first-child").all_inner_texts()
+    assert names == sorted(names)
+    assert head.get_attribute("aria-sort") is None
+    page.close()
+
+
+def test_a_picture_opens_at_full_size(screen, report):
+    page = screen.new_page()
+    page.goto((report / "01_data_exploration.html").as_uri())
+    picture = page.locator(".picture a").first
+    shown = picture.locator("img").evaluate("node => node.naturalWidth")
+    picture.click()
+    assert page.url.endswith(".png")
+    assert page.evaluate("document.images[0].naturalWidth") == shown
+    page.close()
+
+
+def test_what_is_wider_than_the_screen_says_so(page):
+    unmarked = """() => [...document.querySelectorAll(".wide, .picture > a")]
+      .filter(box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
+      .filter(box => !box.previousElementSibling?.matches(".hint") || box.tabIndex !== 0)
+      .map(box => box.outerHTML.slice(0, 200))"""
+    if page.url.endswith(("index.html", "glossary.html")):
+        pytest.skip("these pages hold no script")
+    assert page.evaluate(unmarked) == []
+
+
+def test_no_table_shows_row_numbers_or_names_of_code(page):
+    heads = page.locator("table.frame thead th").all_inner_texts()
+    assert not [head for head in heads if "_" in head or head in ("pvalue", "ess")]
+    tables = page.locator("table.frame")
+    assert tables.evaluate_all("all => all.every(one => one.tHead.rows.length === 1)")
+    cells = page.locator("table.frame td, table.frame th").all_inner_texts()
+    assert not {"True", "False", "nan", "NaN", "None", "cannot_be"} & set(cells)
+
+
+def test_findings_stand_first(screen, report):
+    page = screen.new_page()
+    page.goto((report / "04_model_comparison.html").as_uri())
+    first = page.locator("main h2").first
+    assert first.inner_text() == "In short"
+    page.goto((report / "index.html").as_uri())
+    assert page.locator("main h2").first.inner_text() == "In short"
+    lines = page.locator(".findings li")
+    assert 1 <= lines.count() <= 6
+    for line in lines.all():
+        sign, word = line.locator(".level").inner_text().split()
+        assert (sign, word) in {("✓", "good"), ("!", "watch"), ("✗", "bad"), ("•", "note")}
+        assert line.locator("a").count() == 1
+    assert 1 <= page.locator(".pictures img").count() <= 4
+    page.close()
+
+
+def test_one_page_leads_to_the_next_and_back(screen, report):
+    page = screen.new_page()
+    page.goto((report / f"{NOTEBOOKS[0]}.html").as_uri())
+    for name in NOTEBOOKS[1:]:
+        page.locator("a[rel=next]").first.click()
+        assert page.url.endswith(f"{name}.html")
+    for name in reversed(NOTEBOOKS[:-1]):
+        page.locator("a[rel=prev]").last.click()
+        assert page.url.endswith(f"{name}.html")
+    page.close()
+
+
 def test_the_index_leads_to_every_page_and_back(screen, report):
     page = screen.new_page()
     page.goto((report / "index.html").as_uri())
     for name in NOTEBOOKS:
-        page.locator(f"h2 a[href='{name}.html']").click()
+        page.locator(f"h3 a[href='{name}.html']").click()
         assert page.url.endswith(f"{name}.html")
         page.get_by_role("link", name="← report").click()
         assert page.url.endswith("index.html")

@@ -8,11 +8,13 @@ from kpay_lab.customers.funnel import (
     funnel,
     funnel_pairs,
     funnel_people,
+    people_findings,
     retention,
     step_rates,
     time_to_purchase,
 )
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import sentence
 from kpay_lab.plots import plot_funnel
 
 
@@ -215,3 +217,26 @@ def test_an_order_of_the_day_of_the_first_contact_follows_it_where_orders_are_da
     people = funnel_people(tables).set_index("user_id")
     assert people["hours"].dropna().to_dict() == {"u": 0, "v": 48, "x": 24}
     assert people.index[people["ordered before"]].tolist() == ["w"]
+
+
+def test_findings_say_how_many_people_are_lost_the_largest_loss_first():
+    rates = {"rate": [np.nan, 0.5, 0.4, 0.2, 0.1], "low": 0.05, "high": 0.6}
+    steps = pd.DataFrame(
+        {
+            "step": ["watched", "interacted", "ordered", "ordered again", "refunded"],
+            "of": [None, "watched", "watched", "ordered", "ordered"],
+            "n": [100.0, 50, 40, 8, 4],
+            **rates,
+        }
+    )
+    found = people_findings(steps)
+    assert [finding.level for finding in found] == ["watch", "plain", "plain"]
+    assert [sentence(finding) for finding in found] == [
+        "60 of 100 people who watched did not order: 60 % (40 % to 95 %).",
+        "32 of 40 buyers did not order again: 80 % (40 % to 95 %).",
+        "4 of 40 buyers got money back: 10 % (5 % to 60 %).",
+    ]
+    steps.loc[steps["step"].isin(["ordered again", "refunded"]), ["n", "rate"]] = np.nan
+    assert len(people_findings(steps)) == 1  # what is hidden stays hidden
+    steps.loc[0, "n"] = np.nan
+    assert people_findings(steps) == []

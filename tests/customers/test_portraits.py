@@ -24,6 +24,7 @@ from kpay_lab.customers.portraits import (
 )
 from kpay_lab.customers.reference import one_crowd, one_mode
 from kpay_lab.data.public import oulad
+from kpay_lab.findings import sentence
 from kpay_lab.plots import plot_scatter, plot_tree
 from kpay_lab.world.simulate import WorldSpec, simulate
 
@@ -296,3 +297,16 @@ def test_features_of_pure_noise_are_seldom_selected_and_real_ones_mostly():
     print(f"{share:.3f} of pure noise is selected, {n_real / (2 * n_logs):.2f} of what is real")
     assert share <= 0.05 + 3.5 * np.sqrt(0.05 * 0.95 / (n_logs * len(noise)))
     assert n_real / (2 * n_logs) > 0.9
+
+
+def test_findings_say_whether_segments_exist():
+    made = rng()
+    two_kinds = np.repeat([[0.0, 9.0], [9.0, 0.0]], 50, axis=0) + made.normal(size=(100, 2))
+    there = find_segments(pd.DataFrame(two_kinds, columns=["x", "y"]), rng=rng(), ks=(2, 3))
+    (found,) = there.findings()
+    assert found.level == "good"
+    assert sentence(found).startswith("There are 2 kinds of users among 100 people")
+    cloud = pd.DataFrame(made.normal(size=(100, 3)), columns=["x", "y", "z"])
+    (found,) = find_segments(cloud, rng=rng(), ks=(2, 3)).findings()
+    assert found.level == "watch"
+    assert sentence(found).startswith("There are no segments among 100 people")

@@ -15,6 +15,7 @@ from kpay_lab.evaluate.groups import (
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.evaluate.value import held_back_revenue
+from kpay_lab.findings import sentence
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import top_k
 from kpay_lab.recommend.ease import EASE
@@ -153,7 +154,7 @@ def test_verdict_tells_the_beaten_from_the_equal():
     assert first.endswith("NDCG@10 (p ≤ 0.0004)")  # 2 / 5001: no flip came out as far
     assert second.startswith("als cannot be told from ease in NDCG@10 (-0.00")
     assert second.endswith("ease is simpler and does as well, as far as these users tell")
-    table = decide(values, rng=rng())
+    table = decide(values, rng=rng()).table
     assert table["question"].tolist() == ["floor", "simplest"]
     assert table["is_smallest"].tolist() == [True, False]
     np.testing.assert_allclose(table["p_holm"], np.maximum.accumulate(table["p"] * [2, 1]))
@@ -163,7 +164,7 @@ def test_among_23_models_the_best_can_win():
     noise = rng().normal(0, 0.05, (300, 23))
     base = rng().random(300)
     values = made_up(**{f"m{n:02d}": base + noise[:, n] for n in range(23)} | {"best": base + 0.1})
-    table = decide(values, rng=rng(), floor="m00")
+    table = decide(values, rng=rng(), floor="m00").table
     assert len(table) == 23
     assert (table["p_holm"] < 0.05).all()
     assert table["other"].iloc[0] == "m00"
@@ -171,7 +172,7 @@ def test_among_23_models_the_best_can_win():
 
 def test_where_the_floor_is_tied_the_simplest_is_the_floor():
     base = rng().random(60)
-    found = decide(made_up(popularity=base, ease=base[::-1] + 0.001), rng=rng())
+    found = decide(made_up(popularity=base, ease=base[::-1] + 0.001), rng=rng()).table
     assert found["question"].tolist() == ["floor"]
     (said,) = verdict(made_up(popularity=base, ease=base[::-1] + 0.001), rng=rng())
     assert "popularity is simpler and does as well" in said
@@ -184,6 +185,60 @@ def test_the_decision_in_money_is_of_the_best_by_ndcg():
     values = pd.concat([ndcg, earned], ignore_index=True)
     (said,) = verdict(values, rng=rng(), metric="revenue")
     assert said == "popularity beats ease by 3.000 to 3.000 revenue a user@10 (p ≤ 0.0002)"
+
+
+def said_by(decision, **asked):
+    return [sentence(finding) for finding in decision.findings(**asked)]
+
+
+def levels_of(decision):
+    return [finding.level for finding in decision.findings()]
+
+
+def test_findings_say_which_model_to_ship_and_its_leads():
+    base = rng().random(300)
+    better = base + rng().normal(0.1, 0.05, 300)
+    near = better + rng().normal(0, 0.01, 300) - 0.0002
+    tied = decide(made_up(popularity=base, als=better, ease=near), rng=rng())
+    ship, lead, near_lead = said_by(tied)
+    assert ship == ("Use als; ease cannot be told from it in NDCG@10 on 300 people.")
+    assert lead.startswith("als beats popularity by +0.0")
+    assert lead.endswith("; p ≤ 0.0004).")
+    assert near_lead.startswith("als cannot be told from ease: +0.000")
+    assert levels_of(tied) == ["good", "good", "watch"]
+    alone = decide(made_up(popularity=base, als=better), rng=rng())
+    assert "als: in NDCG@10 it beats every other model" in said_by(alone)[0]
+
+
+def test_a_floor_that_is_not_beaten_is_what_to_ship():
+    base = rng().random(60)
+    luck = base[::-1] + 0.001
+    decision = decide(made_up(popularity=base, ease=luck, random=base / 9), rng=rng())
+    ship, over_floor, over_random = said_by(decision)
+    assert ship.startswith("Use popularity: ease has the largest mean NDCG@10, and is not")
+    assert "cannot be told from popularity" in over_floor
+    assert "ease beats random" in over_random
+    assert levels_of(decision) == ["watch", "watch", "good"]
+
+
+def test_the_lead_in_money_is_said_over_the_floor_and_the_simplest_by_ndcg():
+    base = rng().random(200)
+    near = base + 0.1 + rng().normal(0, 0.01, 200)
+    ndcg = made_up(popularity=base, ease=near, als=base + 0.1001)
+    earned = made_up(popularity=base * 9 + 3, ease=base * 9, als=base * 9 + 1)
+    values = pd.concat([ndcg, earned.assign(metric="revenue")], ignore_index=True)
+    by_ndcg = decide(values, rng=rng())
+    best = by_ndcg.table["model"].iloc[0]
+    in_money = decide(values, rng=rng(), metric="revenue")
+    simplest = by_ndcg.simplest
+    said = said_by(in_money, currency="CNY", simplest=simplest)
+    expected = {"als": "−2.00 CNY", "ease": "−3.00 CNY"}[best]
+    assert said[0].startswith(f"{best} earns less than popularity: {expected} a user")
+    assert len(said) == (2 if simplest else 1)
+
+
+def test_one_model_alone_has_nothing_to_find():
+    assert decide(made_up(popularity=rng().random(50)), rng=rng()).findings() == []
 
 
 def test_shown_groups_stand_in_the_order_of_their_labels():

@@ -13,6 +13,7 @@ from kpay_lab.experiments.ab import (
     permutation_test,
 )
 from kpay_lab.experiments.arms import ABData, Metric
+from kpay_lab.findings import sentence
 
 
 def world(n=400, shift=0.0, seed=0):
@@ -63,6 +64,17 @@ def test_a_ratio_is_the_welch_test_of_its_linearised_units():
     assert e.name == "clicks / visits"
     assert e.pvalue == pytest.approx(welch.pvalue, rel=1e-9)
     assert (e.low, e.high) == pytest.approx(tuple(welch.confidence_interval(0.95)), rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_a_ratio_does_not_depend_on_the_unit_of_its_denominator(unit):
+    frame = world(shift=0.3)
+    metric = Metric("sales", per="visits")
+    expected = estimate_effect(data(frame), metric)
+    found = estimate_effect(data(frame.assign(visits=frame["visits"] * unit)), metric)
+    assert found.pvalue == pytest.approx(expected.pvalue, rel=1e-6)
+    for end in ("difference", "low", "high"):
+        assert found[end] * unit == pytest.approx(expected[end], rel=1e-6)
 
 
 def test_cuped_is_the_welch_test_of_what_the_covariate_leaves():
@@ -174,6 +186,13 @@ def test_without_a_value_a_change_is_told_and_no_money():
     assert unshown.endswith("Keep testing, or stop.")
 
 
+def test_a_small_profit_is_a_profit():
+    result = analyse(data(world(shift=1.0), Metric("sales")))
+    stake = {"value_per_unit": 0.01, "n_units": 10}
+    assert 0 < result.worth("sales", **stake).estimate < 1
+    assert result.verdict("sales", **stake).endswith("Ship it.")
+
+
 def test_a_cost_that_rises_keeps_the_control_and_swaps_the_ends():
     result = analyse(data(world(shift=1.0), Metric("sales")))
     worth = result.worth("sales", value_per_unit=-1.0, n_units=10)
@@ -202,6 +221,44 @@ def test_significance_is_judged_after_holm():
     assert crowd_effect.p_holm == pytest.approx(5 * alone_effect.pvalue)
     assert crowd_effect.low > 0 and crowd_effect.p_holm > 0.05
     assert "is not shown" in crowd.verdict("sales (CUPED)", value_per_unit=1, n_units=1)
+
+
+def found_by(result, name, **stake):
+    return [(one.level, sentence(one)) for one in result.findings(name, **stake)]
+
+
+def test_findings_say_whether_it_paid_and_for_whom_and_when():
+    result = analyse(data(world(shift=1.0), Metric("sales")))
+    stake = {"value_per_unit": 2.0, "n_units": 1000}
+    worth = result.worth("sales", **stake)
+    ((level, said),) = found_by(result, "sales", **stake, currency="CNY", period="60 days")
+    assert level == "good"
+    assert said.startswith(f"The treatment (new) pays: a profit of {worth.estimate:,.2f} CNY (")
+    assert said.endswith("for 1,000 people in 60 days.")
+    ((level, said),) = found_by(result, "sales", value_per_unit=-2.0, n_units=1000)
+    assert level == "bad" and "does not pay: a profit of −" in said
+    ((level, said),) = found_by(result, "sales", value_per_unit=None, n_units=1)
+    assert level == "plain" and said.startswith("The treatment (new) raises sales: +")
+
+
+def test_findings_say_that_nothing_is_shown_or_may_be_chance_among_many():
+    stake = {"value_per_unit": 1, "n_units": 1}
+    unsure = analyse(data(world(), Metric("sales")))
+    ((level, said),) = found_by(unsure, "sales", **stake)
+    assert level == "watch" and said.startswith("Whether the treatment (new) pays is not shown")
+    noise = [Metric("visits"), Metric("clicks"), Metric("before"), Metric("clicks", per="visits")]
+    sales = [Metric("sales"), Metric("sales", covariate="before")]
+    crowd = analyse(data(world(shift=0.27), *sales, *noise))
+    ((level, said),) = found_by(crowd, "sales (CUPED)", **stake)
+    assert level == "watch" and "may be chance among 5 comparisons" in said
+
+
+def test_findings_of_arms_of_wrong_sizes_say_nothing_else():
+    frame = world(shift=1.0)
+    frame = frame[(frame["arm"] == "new") | (np.arange(len(frame)) % 2 == 0)]
+    result = analyse(data(frame, Metric("sales")))
+    ((level, said),) = found_by(result, "sales", value_per_unit=1, n_units=1)
+    assert level == "bad" and said.startswith("The 2 arms of the test have other sizes")
 
 
 def test_a_failed_sample_ratio_blocks_the_verdict():
@@ -303,6 +360,19 @@ def test_skewed_money_in_unequal_arms_gets_a_warning():
     assert analyse(skewed(0.5)).warnings == ()
 
 
+@pytest.mark.parametrize(("times", "skewness"), [(5, 0.298), (6, 0.315)])
+def test_the_warning_begins_at_a_skewness_of_0_3(times, skewness):
+    """Units of −1, −1 and 2 around their mean: m₂ = 2 and m₃ = 2."""
+    n_new, n_old = 3, 3 * times
+    spread = 2 * (1 / n_new + 1 / n_old)
+    assert 2 * (1 / n_new**2 - 1 / n_old**2) / spread**1.5 == pytest.approx(skewness, abs=5e-4)
+    arm = ["new"] * n_new + ["old"] * n_old
+    sales = np.tile([9.0, 9.0, 12.0], times + 1)
+    frame = pd.DataFrame({"user_id": range(len(arm)), "arm": arm, "sales": sales})
+    result = analyse(data(frame, Metric("sales")))
+    assert len(result.warnings) == (skewness > 0.3)
+
+
 def test_an_unknown_metric_is_named():
     result = analyse(data(world(), Metric("sales")))
     with pytest.raises(ValueError, match="no metric 'revenue' in the result; it has: sales"):
@@ -338,12 +408,24 @@ def test_small_and_constant_segments_are_left_out_by_name():
     assert alone.isna().all(axis=None) and np.isnan(interaction_pvalue(alone))
 
 
+@pytest.mark.parametrize(("n_old", "is_compared"), [(29, False), (30, True)])
+@pytest.mark.parametrize("arms", [("old", "new"), ("new", "old")])
+def test_a_segment_needs_30_units_in_each_arm(arms, n_old, is_compared):
+    frame = world(200)
+    frame["arm"] = np.where(np.arange(200) < n_old, *arms)
+    result = effects_by_segment(data(frame.assign(segment="all")), Metric("sales"), "segment")
+    assert np.isfinite(result.loc["all", "difference"]) == is_compared
+
+
 def test_a_copy_of_the_metric_is_no_covariate():
     """What explains everything was not measured before: no variance is left to test with."""
     frame = world(shift=1.0)
     frame["copy"] = 2 * frame["sales"] + 1
     with pytest.raises(ValueError, match=r"copy explains all of sales; .* before the assignment"):
         estimate_effect(data(frame), Metric("sales", covariate="copy"))
+    opposite = frame.assign(copy=-frame["copy"])
+    with pytest.raises(ValueError, match="copy explains all of sales"):
+        estimate_effect(data(opposite), Metric("sales", covariate="copy"))
     only_new = frame.assign(sales=frame["sales"].where(frame["arm"] == "new", 0.0))
     with pytest.raises(ValueError, match="copy explains all of sales"):
         estimate_effect(data(only_new), Metric("sales", covariate="copy"))

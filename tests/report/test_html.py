@@ -6,6 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from kpay_lab.report.html import glossary, index, page
+from kpay_lab.report.in_short import InShort, Line
 from kpay_lab.report.manifest import Entry, Manifest
 from kpay_lab.report.markup import Markup
 
@@ -58,7 +59,7 @@ def test_only_the_own_script_and_no_address(text):
     assert "://" not in text
     assert not re.search(r"<[^>]+\s(onerror|onload|onclick)\s*=", text)
     for source in re.findall(r'<[^>]+\s(?:src|href)="([^"]*)"', text):
-        assert source.startswith(("#", "data:", "index.html", "02_b.html")), source
+        assert source.startswith(("#", "data:", "index.html", "02_b.html", "01_a/")), source
     assert "doi.org/10.1000/182" in text
 
 
@@ -103,24 +104,132 @@ def test_a_space_in_a_formula_swallows_no_letter():
     assert used <= set(markup.symbols)
 
 
+def write_picture(folder, name, width=1800, height=800):
+    """Write the beginning of a PNG, which says its size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size = width.to_bytes(4) + height.to_bytes(4)
+    (folder / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IHDR" + size)
+
+
+def line(sentence, place="", order=1):
+    return Line("bad", sentence, place, "bad", "✗", order)
+
+
 def test_index(tmp_path, manifest):
-    (tmp_path / "01_a/figures").mkdir(parents=True)
-    (tmp_path / "01_a/figures/f.png").write_bytes(b"\x89PNG")
+    write_picture(tmp_path / "01_a/figures", "f")
     (tmp_path / "01_a.html").touch()
-    manifest.notebooks["01_a"].headlines = [{"key": "users", "words": "users"}]
-    manifest.notebooks["01_a"].figures = [{"name": "f", "words": None}]
+    entry = manifest.notebooks["01_a"]
+    entry.headlines = [{"key": "users", "words": "users"}]
+    entry.figures = [{"name": "f", "words": None}]
     text = index(tmp_path, manifest, {"01_a": {"users": 12345}})
     assert "12,345" in text
-    manifest.notebooks["01_a"].why = {"users": "nobody came"}
+    entry.why = {"users": "nobody came"}
     assert "users: nobody came" in index(tmp_path, manifest, {"01_a": {"users": None}})
-    assert 'src="data:image/png;base64,iVBORw=="' in text
+    assert 'src="data:image/png;base64,iVBORw0K' in text
     assert '<a href="01_a.html">One</a>' in text
     assert "&lt;script&gt;" in text
     assert "<script" not in text
     assert "://" not in text
-    shared, own = text.split("<details>", 1)
-    assert ">seed<" in shared
-    assert ">k<" in own
+
+
+def test_the_index_says_what_log_it_is_about(tmp_path, manifest):
+    manifest.parameters["01_a"]["data_dir"] = "/data/my_shop"
+    days = {"users": 193, "first_day": "2026-01-05", "last_day": "2026-02-04"}
+    manifest.notebooks["01_a"].record = {"log": days}
+    text = index(tmp_path, manifest, {})
+    assert "<h1>my_shop</h1>" in text
+    assert "2026-01-05 to 2026-02-04" in text
+    assert "193 people" in text
+
+
+def test_the_index_begins_with_findings_that_lead_to_their_places(tmp_path, manifest):
+    write_picture(tmp_path / "01_a/figures", "lead")
+    (tmp_path / "01_a.html").touch()
+    entry = manifest.notebooks["01_a"]
+    entry.figures = [{"name": "lead", "words": "The lead"}]
+    entry.question = "Which one?"
+    lines = [line("Ship <als>.", "lead"), line("Nobody came.", order=2)]
+    text = index(tmp_path, manifest, {}, {"01_a": InShort("In short", "", tuple(lines))})
+    assert '<a href="01_a.html#at-lead">Ship &lt;als&gt;.</a>' in text
+    assert '<a href="01_a.html">Nobody came.</a>' in text
+    assert text.index("Ship &lt;als&gt;.") < text.index('id="in-short"') + 400
+    assert '<b class="level">✗ bad</b>' in text
+    assert 'href="01_a/figures/lead.png"' in text
+    row = text[text.index("Which one?") :]
+    assert "Ship &lt;als&gt;." in row
+
+
+def test_the_index_shows_the_shop_and_four_pictures_at_most(tmp_path):
+    names = ["00_business", *(f"0{n}_x" for n in range(1, 6))]
+    entries = {}
+    for name in names:
+        write_picture(tmp_path / name / "figures", "f")
+        figure = {"name": "f", "words": name}
+        entries[name] = Entry(source_sha256="0", status="ok", figures=[figure])
+    parameters = {name: {} for name in names}
+    manifest = Manifest(profile="p", parameters=parameters, notebooks=entries, started="2024")
+    shop = {"gmv": 1234.5, "currency": "CNY", "orders": 20, "orders/change": -0.05}
+    text = index(tmp_path, manifest, {"00_business": shop | {"gpm": None}})
+    assert "1,234.50 CNY" in text
+    assert "20 <small>−5 %</small>" in text
+    assert "GPM" not in text
+    assert text.count("<img") == 4
+    assert 'class="broad"' in text
+
+
+def test_the_index_names_parameters_that_differ_from_their_default(tmp_path, manifest):
+    for name in ("01_a", "02_b"):
+        manifest.notebooks[name].changed = ["k", "seed"]
+    folded = index(tmp_path, manifest, {}).partition("Parameters that differ")[2]
+    assert re.findall(r'<th scope="row">(\w+)</th><td>(\d)</td><td>(.*?)</td>', folded) == [
+        ("k", "1", "01"),
+        ("seed", "2", "01, 02"),
+        ("k", "3", "02"),
+    ]
+
+
+def test_a_page_has_contents_neighbours_and_links_to_its_files(manifest):
+    png = {"image/png": {"width": 640, "figure": "tail"}}
+    outputs = [
+        new_output("display_data", {"image/png": "iVBORw0KGgo="}, metadata=png),
+        new_output(
+            "display_data",
+            {"text/html": "<table><tr><td>7</td></tr></table>"},
+            metadata={"text/html": {"table": "rows", "rows": 40, "shown": 8}},
+        ),
+    ]
+    prose = new_markdown_cell("# One\n\n## The data\n\ntext\n\n## The data\n\n### With $x$")
+    manifest.notebooks["01_a"].tables = ["rows", "kept"]
+    cells = [prose, new_code_cell("x", outputs=outputs)]
+    said = InShort("In short", "", (line("Most is lost.", "tail"),))
+    text = page(new_notebook(cells=cells), "01_a", manifest, said)
+    assert '<a href="01_a/figures/tail.png"' in text
+    assert '<a href="01_a/tables/rows.csv">rows.csv</a>' in text
+    assert '<li id="at-kept"><a href="01_a/tables/kept.csv">' in text
+    assert "8 of 40 rows" in text
+    assert '<a href="#at-tail">Most is lost.</a>' in text
+    for anchor in re.findall(r'href="#([^"]+)"', text):
+        assert text.count(f'id="{anchor}"') == 1, anchor
+    assert '<h2 id="the-data-2">The data</h2>' in text
+    assert '<a href="#the-data-2">The data</a>' in text
+    assert 'rel="next" href="02_b.html"' in text
+    assert 'rel="prev"' not in text
+    assert text.index("Most is lost.") < text.index('<section class="prose">')
+
+
+def test_the_name_of_a_file_that_no_session_gave_makes_no_link(manifest):
+    png = {"image/png": {"figure": '"><script>alert(1)</script>'}}
+    output = new_output("display_data", {"image/png": "iVBORw0KGgo="}, metadata=png)
+    text = page(new_notebook(cells=[new_code_cell("x", outputs=[output])]), "01_a", manifest)
+    assert "<script>alert" not in text and "figures/" not in text
+
+
+def test_no_line_ends_between_a_formula_and_the_marks_around_it():
+    drawn = Markup().markdown("Read ($x$), the $n$-th, and $y$ as in 矩阵 $z$，所以。")
+    bare = re.sub(r"<svg.*?</svg>", "F", drawn, flags=re.S)
+    kept = re.findall(r'<span class="together">(.*?)</span>', bare)
+    assert kept == ["(F),", "F-th,", "F，"]
+    assert "and F as" in bare
 
 
 def test_the_glossary_is_a_page_that_the_index_links(tmp_path, manifest):

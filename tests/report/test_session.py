@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kpay_lab.findings import Finding, lacking
+from kpay_lab.report.in_short import in_short
 from kpay_lab.report.session import NotApplicable, Session
 
 
@@ -79,7 +81,7 @@ def test_csv_is_inert_in_a_spreadsheet(tmp_path):
     hostile = ["=cmd()", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "-3", "plain", None]
     session = Session("01_x", output_dir=str(tmp_path))
     frame = pd.DataFrame({"=head": hostile, "n": -1.5}, index=pd.Index(hostile, name="key"))
-    assert session.table("t", frame) is frame
+    pd.testing.assert_frame_equal(session.table("t", frame), frame)
     session.save()
     back = pd.read_csv(tmp_path / "01_x/tables/t.csv")
     inert = ["'=cmd()", "'+1+1", "'-2+3", "'@SUM(A1)", "'\t=1", "-3", "plain"]
@@ -120,3 +122,47 @@ def test_what_results_rest_on_is_raised_and_not_asserted(tmp_path):
     session.require(True, "one row a user")
     with pytest.raises(RuntimeError, match="this must hold and does not: one row a user"):
         session.require(False, "one row a user")
+
+
+FOUND = [lacking("experiment", "exposures"), lacking("earnings", "orders")]
+
+
+def test_findings_lie_beside_the_metrics_and_are_equal_bytes(tmp_path):
+    for folder in ("one", "two"):
+        session = Session("01_x", output_dir=str(tmp_path / folder))
+        said = session.findings(FOUND)
+        assert str(said) == str(session.in_short())
+        session.save()
+    written = (tmp_path / "one/01_x/findings.json").read_bytes()
+    assert written == (tmp_path / "two/01_x/findings.json").read_bytes()
+    assert json.loads(written)["findings"] == [finding.as_dict() for finding in FOUND]
+    assert in_short(tmp_path / "one/01_x") == said
+    Session("02_y", output_dir=str(tmp_path / "one")).save()
+    assert in_short(tmp_path / "one/02_y").lines == ()
+
+
+def test_a_finding_is_recorded_once_and_has_words(tmp_path):
+    session = Session("01_x", output_dir=str(tmp_path))
+    session.findings(FOUND)
+    with pytest.raises(ValueError, match="'lacking/table' was recorded before"):
+        session.findings(FOUND[:1])
+    with pytest.raises(ValueError, match="'no/words' has no words"):
+        session.findings([Finding("no/words", "plain", {})])
+    assert len(session.in_short().lines) == 2
+
+
+def test_a_sentence_shows_itself_and_runs_nothing():
+    said = Session("01_x").findings([lacking("earnings", "<script>")])
+    assert "&lt;script&gt;" in said._repr_html_() and "<script>" not in said._repr_html_()
+    assert "<script>" in str(said)
+
+
+def test_a_frame_is_recorded_cell_by_cell(tmp_path):
+    session = Session("01_x", output_dir=str(tmp_path))
+    rows = pd.MultiIndex.from_tuples([("als", "ndcg@10"), ("als", "map@10")])
+    frame = pd.DataFrame({"mean": [0.5, float("nan")], "low": [0.25, 1]}, rows)
+    session.record_frame(frame, value="mean", why="nobody")
+    assert session.metrics == {
+        "als/ndcg@10": 0.5, "als/ndcg@10/low": 0.25, "als/map@10": None, "als/map@10/low": 1.0,
+    }  # fmt: skip
+    assert session.why == {"als/map@10": "nobody"}

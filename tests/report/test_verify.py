@@ -13,6 +13,7 @@ import pytest
 
 from kpay_lab.cli import main
 from kpay_lab.report.compare import compare, metrics_side_by_side
+from kpay_lab.report.in_short import told
 from kpay_lab.report.manifest import Manifest
 from kpay_lab.report.params import Notebook, read_notebooks, read_parameters
 from kpay_lab.report.profile import Domain
@@ -24,8 +25,10 @@ from tests.report.conftest import new_project
 CELL = """
 from pathlib import Path
 from matplotlib.figure import Figure
+from kpay_lab.findings import lacking
 from kpay_lab.report.session import Session
 session = Session("01_a", output_dir=output_dir)
+session.findings([lacking("earnings", f"orders of {k}")])
 total = sum(int(x) for x in Path(data_file).read_text().split())
 session.metric("total", total * k, headline="k times the total")
 session.metric("total/low", total * k - 0.5)
@@ -164,6 +167,41 @@ def test_metrics_that_come_and_go(made, tmp_path):
     (other / "metrics.json").write_text(json.dumps(metrics))
     lines = verify(first, other).metrics
     assert lines == ["01_a new: only in the rerun", "01_a third: only in the run"]
+
+
+def test_findings_that_differ_are_named(made, tmp_path):
+    _, first, second, _ = made
+    expected = "01_a finding 1 lacking/table table: 'orders of 1' → 'orders of 2'"
+    assert expected in verify(first, second).metrics
+    other = changed(first, tmp_path / "other")
+    (other / "findings.json").write_text('{"01_a": []}')
+    lines = verify(first, other).metrics
+    assert "01_a finding 1 lacking/table level: only in the run" in lines
+    for damaged in ('{"01_a": 3}', '{"01_a": [{"key": 1}]}', "[]"):
+        (other / "findings.json").write_text(damaged)
+        with pytest.raises(ValueError, match=r"findings\.json"):
+            verify(first, other)
+
+
+def test_a_run_ends_with_what_it_found(made, capsys):
+    kpay, _, second, _ = made
+    assert kpay("run", "--resume", second)[0] == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "In short:"
+    assert lines[1].startswith("• What a recommender earns is not known")
+    assert all(len(line) <= 80 for line in lines[:-1])
+    assert lines[-1].startswith("report: ")
+    page = (second / "01_a.html").read_text()
+    assert page.index("In short") < page.index("Title of 01_a</h1>")
+
+
+def test_a_run_of_another_version_is_said_to_be_one(made, tmp_path):
+    _, first, _, _ = made
+    other = changed(first, tmp_path / "other")
+    text = (other / "findings.json").read_text()
+    (other / "findings.json").write_text(text.replace("lacking/table", "old/key"))
+    assert told(other) == ("finding 'old/key' has no words; write its entry in words/en.yaml\n")
+    assert told(other, width=30)
 
 
 def test_a_run_that_did_not_end_is_refused(made, tmp_path, capsys):
