@@ -161,17 +161,6 @@ def test_a_test_stops_when_what_was_known_told_the_arms_apart():
     assert calm.stopped_on is None and "no look told the arms apart" in calm.sentence()
 
 
-def test_the_interval_is_narrowest_near_half_of_the_users():
-    tables = big_effect()
-    followed = follow_test(tables, window_days=7, margin=1.0)
-    pd.testing.assert_frame_equal(
-        followed.outcomes, matured_outcomes(tables, window_days=7, margin=1.0)
-    )
-    run = followed.sequence
-    against_one_look = (run.high - run.low)[200:] / run.se[200:]
-    assert 201 + against_one_look.argmin() == pytest.approx(1500 / 2, rel=0.05)
-
-
 def test_another_window_counts_other_outcomes_and_may_stop_at_another_time():
     """Coupons bring purchases forward: more in the first day, as many in thirty."""
     rng = np.random.default_rng(0)
@@ -193,6 +182,17 @@ def test_another_window_counts_other_outcomes_and_may_stop_at_another_time():
     alone = follow_test(tables, window_days=20, margin=1.0)
     assert found.loc[20, "users"] == len(alone.outcomes)
     assert found.loc[20, "difference"] == alone.sequence.difference[-1]
+
+
+def test_the_interval_is_narrowest_near_half_of_the_users():
+    tables = big_effect()
+    followed = follow_test(tables, window_days=7, margin=1.0)
+    pd.testing.assert_frame_equal(
+        followed.outcomes, matured_outcomes(tables, window_days=7, margin=1.0)
+    )
+    run = followed.sequence
+    against_one_look = (run.high - run.low)[200:] / run.se[200:]
+    assert 201 + against_one_look.argmin() == pytest.approx(1500 / 2, rel=0.05)
 
 
 def null_shop(rng, n=1200):
