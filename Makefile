@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install report lab test test-all test-browser test-spark spark-tests referee referee-accept lint format lock clean
+.PHONY: help install report lab test test-all test-browser test-spark spark-tests referee referee-accept mutants lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -58,6 +58,9 @@ referee: $(READY) ## run smoke and default and list every number that differs fr
 
 referee-accept: $(READY) ## the same, and make what was found the new tests/golden
 	$(BIN)/python -m tests.referee --accept
+
+mutants: $(READY) ## change the package in small ways and list the changes that no test notices
+	$(BIN)/python -m tests.mutants $(FILES)
 
 .PHONY: bench
 bench: $(READY) ## measure each step next to its peers and write benchmarks/RESULTS.md

@@ -44,6 +44,7 @@ REQUIRED_COLUMN = {  # parameter → value → the table and the column that thi
     },
     "weighting": {"rating": ("events", "rating")},
     "relevant": {"purchase": ("orders", "item_id")},
+    "candidates": {"exposed": ("exposures", "timestamp")},
 }
 
 
@@ -106,15 +107,20 @@ def domain_faults(values: Mapping[str, Any]) -> list[str]:
     ["time_zone is 'Asia/Shangai'; it must be a time zone; did you mean 'Asia/Shanghai'?",
      'ks holds 2.5; list lengths are whole numbers']
     """
-    return [
-        *_time_faults(values),
-        *_list_faults(values),
-        *_model_faults(values),
-        *_search_faults(values),
-        *_experiment_faults(values),
-        *_mapping_faults(values),
-        *_data_faults(values),
-    ]
+    checks = (
+        _time_faults,
+        _list_faults,
+        _model_faults,
+        _search_faults,
+        _question_faults,
+        _experiment_faults,
+        _mapping_faults,
+        _data_faults,
+    )
+    faults = []
+    for check in checks:
+        faults += check(values)
+    return faults
 
 
 def tables_of(values: Mapping[str, Any]) -> set[str]:
@@ -285,6 +291,21 @@ def _search_faults(values: Mapping[str, Any]) -> list[str]:
         for choice in choices:
             faults += setting_faults(MODELS[name], {setting: choice}, f"search_space: {name}")
     return list(dict.fromkeys(faults))
+
+
+def _question_faults(values: Mapping[str, Any]) -> list[str]:
+    """Check that candidates go with what is relevant, and with the split."""
+    candidates = values.get("candidates", "all")
+    if candidates == "all":
+        return []
+    from kpay_lab.evaluate.queries import check_question
+
+    relevant = values.get("relevant", "any")
+    split = values.get("split", "auto")
+    faults = _call_faults("candidates", check_question, relevant, candidates)
+    if candidates == "exposed" and split not in ("auto", "time"):
+        faults.append(f"candidates is 'exposed', but split is {split}; use split=time")
+    return faults
 
 
 def _experiment_faults(values: Mapping[str, Any]) -> list[str]:

@@ -70,8 +70,10 @@ OTHER_NAMES = {
     "progress": "completion completion_rate progress_rate percent_watched watched_percent 进度 "
     "观看进度 学习进度 完成度 完播率 完成率",
     "rating": "ratings score stars star rate user_rating course_rating 评分 打分 星级 分数",
-    "source_item_id": "source_id source_item from_item_id referrer_item_id 来源id 来源内容id "
-    "来源视频id 来源商品id",
+    "source_item_id": "source_id source_item from_item_id referrer_item_id source_live_id "
+    "source_room_id source_video_id source_content_id from_live_id from_room_id from_video_id "
+    "来源id 来源内容id 来源视频id 来源商品id 来源直播间id 来源直播id 来源直播间 来源视频 来源内容 "
+    "成交直播间id 成交直播间 成交视频id 带货直播间id 带货直播间 带货视频id 带货视频",
     "session_id": "session visit_id 会话 会话id",
     "kind": "type item_type content_type product_type 类型 内容类型 商品类型 课程类型",
     "title": "标题 课程标题 内容标题 商品标题 视频标题 course_title movie_title video_title | name "
@@ -123,3 +125,9 @@ OTHER_NAMES_IN = {
         f"{OTHER_NAMES['timestamp']}",
     },
 }
+# In orders, the names of a place that sells: beside a name of what was sold they mean the source,
+# and alone they mean the item, as in a log of gifts.
+PLACES_OF_SALE = (
+    "live_id room_id stream_id video_id video 直播间id 直播id 视频id 视频编号 作品id 直播间 直播 "
+    "视频 作品"
+)

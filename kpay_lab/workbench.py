@@ -504,6 +504,9 @@ def compare(
     models: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = (),
     *,
     split: str = "auto",
+    relevant: str = "any",
+    threshold: float = 0.5,
+    candidates: str = "all",
     candidate_kinds: Sequence[str] = (),
     ks: Sequence[int] = (10,),
     n_resamples: int = 2000,
@@ -525,6 +528,12 @@ def compare(
     split : str
         How the log is split: ``auto`` takes ``time`` where times are known, else
         ``random_per_user``; see `evaluate.parts.rows_to_train` for the others.
+    relevant, threshold
+        What counts as found: ``any`` later event, degrees of ``interest`` above the threshold,
+        or a ``purchase``; see `evaluate.split.make_split`.
+    candidates : {"all", "exposed", "rated"}
+        What is ranked for a user: all items that may be recommended, what was shown to them in
+        the test part, or what they met there; see `evaluate.queries`.
     candidate_kinds : sequence of str
         Kinds of items that may be recommended; where none is named, those with a price, else
         all.
@@ -542,7 +551,7 @@ def compare(
     TooLittleError
         If the log is too small to be split.
     ValueError
-        If a model, a setting or the split is unknown.
+        If a model, a setting, the split or what is ranked is unknown or does not go together.
     """
     _check_log("compare", log, models)
     if isinstance(models, str):
@@ -558,6 +567,9 @@ def compare(
         interest_matrix,
         how=kind_of_split,
         cut=cut,
+        relevant=relevant,
+        threshold=threshold,
+        candidates=candidates,
         candidate_kinds=candidate_kinds,
     )
     usable, left_out = choose_models(settings, train_and_test.train)

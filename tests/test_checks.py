@@ -47,7 +47,7 @@ def log(folder, events="user_id,item_id\nu,i\n", **tables):
 
 NOT_MEANT = {"colums": {}}
 OPENING = ("01_data_exploration", "02_interest_matrix", "03_user_portraits", "04_model_comparison")
-OPENING += ("05_sales_conversion", "06_experiments")
+OPENING += ("05_sales_conversion", "06_experiments", "08_policies")
 
 # notebook, parameter, a value that its line in the cell allows or not, what is said
 REFUSED = [
@@ -62,6 +62,8 @@ REFUSED = [
     ("04_model_comparison", "weights", {"half_watch": 0}, "weights: half_watch is 0; it must be a"),
     ("02_interest_matrix", "engine", "polars", "engine polars reads Parquet: set dataset"),
     ("04_model_comparison", "candidate_kinds", ["courses"], "it must be one of course, report"),
+    ("04_model_comparison", "candidates", "rated", "needs relevant='interest' or relevant='purch"),
+    ("04_model_comparison", "candidates", "seen", "it must be one of all, exposed, rated"),
     ("06_experiments", "metric_columns", ["sales", 3], "metric_columns holds 3; the name of a col"),
     ("06_experiments", "segment_columns", [None], "segment_columns holds None; the name of a col"),
     ("06_experiments", "covariate_columns", {"sales": 1}, "covariate_columns holds 1; the name"),
@@ -82,7 +84,7 @@ REFUSED = [
     ("04_model_comparison", "ks", [2.5], "ks holds 2.5; list lengths are whole numbers"),
     ("04_model_comparison", "ks", [0], "ks is 0; it must be a number from 1 to 1000"),
     ("05_sales_conversion", "models", ["decision tre"], "did you mean 'decision tree'?"),
-    ("06_experiments", "policy_models", ["esae"], "policy_models: model 'esae' is unknown"),
+    ("08_policies", "policy_models", ["esae"], "policy_models: model 'esae' is unknown"),
     ("06_experiments", "min_effect", 0.0, "min_effect is 0.0; it must be a number from 0.001"),
     ("07_case_study", "weights", [0.5, 0.5], "weights holds 2 numbers; it must be three"),
     ("07_case_study", "weights", [0.5, 0.5, 9], "weights is 9; it must be a number from -1 to 1"),
@@ -225,6 +227,7 @@ def test_a_refused_value_is_not_judged_by_what_stood_below_it(kpay):
         ({"split": "given"}, "split is 'given', but .* has no events.part"),
         ({"weighting": "rating"}, "weighting is 'rating', but .* has no events.rating"),
         ({"relevant": "purchase"}, "relevant is 'purchase', but .* has no orders.item_id"),
+        ({"candidates": "exposed"}, "candidates is 'exposed', but .* has no exposures.timestamp"),
         ({"since": "2024-01-01"}, "since is set, but the events of .* have no timestamp"),
         ({"outcome": "gendr"}, "did you mean 'gender'"),
         ({"engine": "polars", "duplicates": "keep"}, "reads Parquet alone; convert events.csv"),
@@ -241,6 +244,13 @@ def test_parameters_must_fit_the_files(tmp_path, settings, message):
     assert len(faults) == 1
     with pytest.raises(ValueError, match=message):
         raise ValueError(faults[0])
+
+
+def test_what_was_shown_is_known_after_a_cut_in_time_alone():
+    asked = {"candidates": "exposed", "split": "auto", "relevant": "any"}
+    assert domain_faults(asked) == []
+    (fault,) = domain_faults({**asked, "split": "leave_last_out"})
+    assert fault == "candidates is 'exposed', but split is leave_last_out; use split=time"
 
 
 def test_models_of_the_gap_are_among_those_compared():

@@ -102,6 +102,23 @@ def test_a_log_of_ids_alone(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("candidates", "relevant"), [("rated", "interest"), ("exposed", "any"), ("exposed", "purchase")]
+)
+def test_candidates_of_each_user(tmp_path, candidates, relevant):
+    asked = ["--set", f"candidates={candidates}", "--set", f"relevant={relevant}"]
+    settings = ["--profile", "smoke", "--set", "threshold=0.3", "--set", "n_trials=1"]
+    folder, metrics = run(tmp_path, *settings, *asked)
+    page = (folder / f"{NAME}.html").read_text(encoding="utf-8")
+    assert f"Candidates (`{candidates}`)" in page
+    assert "Few users carry this page" in page
+    for name in ("popularity", "ease"):
+        in_time = metrics[f"gap/time/{name}/ndcg@10"]
+        assert in_time == pytest.approx(metrics[f"{name}/ndcg@10"], abs=1e-12)
+        assert 0 <= metrics[f"{name}/coverage@10"] <= 1
+
+
+@pytest.mark.slow
 def test_the_reference_numbers_of_movielens(tmp_path, real_data):
     """Origin: see tests/evaluate/test_golden.py."""
     folder = real_data("ml-100k")

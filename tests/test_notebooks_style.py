@@ -57,7 +57,9 @@ def test_follows_the_template(notebook):
 
 
 def test_words_stand_beside_code(notebook):
-    assert len(cells(notebook, "markdown")) >= 0.6 * len(cells(notebook, "code"))
+    """A reader meets words again after a few cells, however small the cells are."""
+    kinds = "".join(cell["cell_type"][0] for cell in load(notebook)["cells"])
+    assert "c" * 6 not in kinds
 
 
 def test_truth_is_used_only_in_oracle_cells(notebook):

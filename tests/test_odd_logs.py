@@ -17,11 +17,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "03_user_portraits": {"most_segments": 3, "n_seeds": 2},
     "04_model_comparison": {"n_resamples": 100, "n_trials": 1, "models": FEW_MODELS},
     "05_sales_conversion": {"n_resamples": 50, "models": ["logistic regression"]},
-    "06_experiments": {"n_slots": 500},
+    "06_experiments": {},
+    "08_policies": {"n_slots": 500},
 }
 WORLD = {"n_users": 60, "n_items": 24, "n_days": 21, "seed": 3}
 LOOP = {"n_steps": 100, "n_seeds": 3, "loop_users": 40, "n_rounds": 1}
-NEED_ORDERS = {"05_sales_conversion", "06_experiments"}
+NEED_ORDERS = {"05_sales_conversion", "06_experiments", "08_policies"}
 # Where a log is odd in what the notebook asks of it; `make test-all` runs every pair.
 TELLING = {
     "01_data_exploration": "one_day one_item empty_columns subscription_shop",
@@ -30,6 +31,7 @@ TELLING = {
     "04_model_comparison": "one_user_of_zeros only_likes users_alike one_item one_visit_each",
     "05_sales_conversion": "few_users bare_tables no_prices ordinary_shop no_amounts",
     "06_experiments": "few_users bare_tables prices_on_one_kind dates_without_hours",
+    "08_policies": "few_users bare_tables prices_on_one_kind",
 }
 QUICK = [(notebook, log) for notebook, logs in TELLING.items() for log in logs.split()]
 REST = [pair for pair in product(SMALL, LOGS) if pair not in QUICK]
@@ -76,7 +78,7 @@ def test_every_odd_log_makes_a_page(run, notebook, log):
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", [*SMALL, "07_case_study"])
 def test_a_small_simulated_shop_makes_a_page(tmp_path, notebook):
-    settings = WORLD | SMALL.get(notebook, {}) | (LOOP if notebook == "06_experiments" else {})
+    settings = WORLD | SMALL.get(notebook, {}) | (LOOP if notebook == "08_policies" else {})
     settings |= {} if notebook == "07_case_study" else {"min_events": 1}
     check(run_warm(notebook, tmp_path, **settings))
 

@@ -93,8 +93,16 @@ def test_05_everybody_earns_nothing_at_break_even(tmp_path):
 
 
 @pytest.mark.slow
-def test_06_a_bolder_policy_rests_on_fewer_slots(tmp_path):
+def test_06_a_broken_plan_has_no_verdict_and_a_long_window_knows_fewer(tmp_path):
     found = answers("06", tmp_path)
+    assert found["planned/0.5/passed"] is True and found["planned/0.1/passed"] is False
+    known = [found[f"window/{days}/users"] for days in (1, 7)]
+    assert known[0] > known[1]
+
+
+@pytest.mark.slow
+def test_08_a_bolder_policy_rests_on_fewer_slots(tmp_path):
+    found = answers("08", tmp_path)
     assert found["temperature_0.3/ess"] < found["temperature_1.0/ess"]
     assert found["satisfaction/0% by chance"] > 0
 

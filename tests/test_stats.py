@@ -101,10 +101,40 @@ def test_sign_flip_knows_no_difference_from_a_sure_one():
     assert sure == 1 / 1000  # none of 999 flips of 20 signs is as extreme
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_a_p_value_does_not_depend_on_the_unit_of_money(unit):
+    gaps = np.array([0.1, 0.2, 0.3, -0.1, 0.4, 0.2])
+    as_it_is, in_units = (sign_flip_test(one, rng=rng()) for one in (gaps, gaps * unit))
+    assert as_it_is == in_units
+
+
+def test_sign_flip_draws_5000_flips_unless_told_otherwise():
+    assert sign_flip_test(np.ones(40), rng=rng()) == 1 / 5001  # the floor that pages name
+
+
 def test_sign_flip_counts_flips_that_tie():
     # Of the 4 flips of (0.1, 0.2) half are as extreme as the observed sum, however it rounds.
     p = sign_flip_test(np.array([0.1, 0.2]), rng=rng(), n_permutations=20_000)[0]
     assert p == pytest.approx(0.5, abs=3.5 * np.sqrt(0.25 / 20_000))
+
+
+def test_correlation_of_two_points_is_1_and_of_a_constant_is_undefined(recwarn):
+    assert stats.correlation([0, 1], [5, 6]) == pytest.approx(1)
+    assert stats.correlation([0, 1], [6, 5], ranks=True) == pytest.approx(-1)
+    assert np.isnan(stats.correlation([5, 5, 5], [1, 2, 3]))
+    assert np.isnan(stats.correlation([1], [2]))
+    assert list(recwarn) == []
+
+
+def test_a_seed_fits_into_32_bits_with_a_sign():
+    draw = rng()
+    assert max(stats.random_state(draw) for _ in range(100)) < 2**31
+
+
+def test_a_sample_beyond_a_block_is_drawn_once_at_a_time(monkeypatch):
+    monkeypatch.setattr(stats, "_NUMBERS_A_BLOCK", 10)
+    assert list(stats._block_sizes(3, 30)) == [1, 1, 1]
+    assert list(stats._block_sizes(5, 5)) == [2, 2, 1]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

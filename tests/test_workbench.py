@@ -182,6 +182,14 @@ def test_the_verdict_names_every_model_and_the_log_is_parted_in_time(result):
     assert said.split()[0] == result.table()["model"].iloc[0]
 
 
+def test_only_what_was_met_is_ranked_on_request(log):
+    asked = {"relevant": "interest", "threshold": 0.5, "candidates": "rated", "n_resamples": 100}
+    found = kp.compare(log, ["ease"], **asked)
+    assert "Candidates (`rated`): for each user what they met in this part" in repr(found)
+    with pytest.raises(ValueError, match="needs relevant='interest'"):
+        kp.compare(log, ["ease"], candidates="rated")
+
+
 def test_a_model_without_its_data_is_left_out_with_the_reason(log):
     bare = kp.open_log(events()[["user_id", "item_id"]])
     found = kp.compare(bare, ["markov", "ease"], n_resamples=100)

@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from kpay_lab.customers.features import log_lift, main_group
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.findings import Finding
 from kpay_lab.stats import random_state
 
 if TYPE_CHECKING:
@@ -53,6 +54,22 @@ class Segments:
         n_users = self.labels.value_counts().reindex(range(self.k))
         table = pd.DataFrame({"name": self.names, "n": n_users, "share": n_users / n_users.sum()})
         return table.rename_axis("segment")
+
+    def findings(self) -> list[Finding]:
+        """Return whether segments exist, and how stable the best grouping is."""
+        rows = self.candidates
+        chosen = rows[rows["k"] == self.k]
+        most_stable = rows.nlargest(1, "stability")
+        shown = most_stable if chosen.empty else chosen
+        values = {
+            "k": self.k,
+            "n_users": len(self.labels),
+            "stability": shown["stability"].item(),
+            "tried": int(shown["k"].item()),
+            "needed": LEAST_STABILITY,
+        }
+        level = "good" if self.k > 1 else "watch"
+        return [Finding("segments/exist", level, values, place="choice_of_k")]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw each group's mean of the 20 features that differ most, and return the Axes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,6 +136,7 @@ def check_rows(
         _keep_comments(columns, cells)
     data = pd.DataFrame(columns)
     problems_by_rule += _schema_problems(table, data)
+    problems_by_rule += _unknown_sources(data, known_ids)
     found = pd.concat(problems_by_rule).drop_duplicates(["row", "column"])
     is_fatal = found["column"].isin(_fatal_columns(table)).to_numpy()
     for column, rows in found[~is_fatal].groupby("column")["row"]:
@@ -228,20 +230,21 @@ def _as_text(cells: pa.Array) -> pa.Array:
 def _parsed(column: str, cells: pa.Array, parts: Sequence[_Part], mapping: LogMapping) -> Parsed:
     """Parse a column as a whole; where the headers say unlike units, each part in its own."""
     said = mapping.units.get(column, "")
-    zone = mapping.source_time_zone
-    scale = mapping.rating_scale if column == "rating" else None
+    settings: dict[str, Any] = {
+        "zone": mapping.source_time_zone,
+        "date_order": mapping.date_order,
+        "scale": mapping.rating_scale if column == "rating" else None,
+    }
     units = {said or part.units.get(column, "") for part in parts if column in part.cells}
     if len(units) == 1:
-        return parse_column(cells, column, unit=units.pop(), zone=zone, scale=scale)
+        return parse_column(cells, column, unit=units.pop(), **settings)
     values: list[pd.Series] = []
     problems: list[pd.DataFrame] = []
     notes: list[str] = []
     start = 0
     for part in parts:
         unit = said or part.units.get(column, "")
-        parsed = parse_column(
-            cells.slice(start, part.size), column, unit=unit, zone=zone, scale=scale
-        )
+        parsed = parse_column(cells.slice(start, part.size), column, unit=unit, **settings)
         values.append(parsed.values)
         problems.append(parsed.problems.assign(row=parsed.problems["row"] + start))
         notes += parsed.notes
@@ -317,6 +320,17 @@ def _unknown_ids(
         differs = "; one there differs only in leading zeros, case or width"
         yield _problems(unknown & ~is_set_aside & has_like, column, reason + differs)
         yield _problems(unknown & ~is_set_aside & ~has_like, column, reason)
+
+
+def _unknown_sources(
+    data: pd.DataFrame, known_ids: Mapping[str, KnownIds]
+) -> Iterator[pd.DataFrame]:
+    """Find what led to an event or sold an order and is missing from the items table."""
+    if "source_item_id" not in data or "item_id" not in known_ids:
+        return
+    sources = data["source_item_id"]
+    unknown = sources.notna() & ~sources.isin(known_ids["item_id"].good)
+    yield _problems(unknown.to_numpy(), "source_item_id", "the items table has no such item_id")
 
 
 def _form(ids: pd.Series) -> pd.Series:

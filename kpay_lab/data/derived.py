@@ -118,7 +118,7 @@ def main_label(labels: pd.Series) -> pd.Series:
     >>> main_label(pd.Series(["Drama|War", "War"])).tolist()
     ['Drama', 'War']
     """
-    return labels.astype("str").str.split("|").str[0]
+    return labels.astype("str").str.replace(r"(?s)\|.*", "", regex=True)
 
 
 def age_band(ages: pd.Series) -> pd.Series:

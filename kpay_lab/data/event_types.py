@@ -11,10 +11,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kpay_lab.data.headers import columns_of, fold, profile_line
+from kpay_lab.data.parsing import parse_column
 from kpay_lab.data.rows import TEXT, NotUnderstoodError, RawRows, printable
 
 VIEW = "view"
@@ -53,6 +55,9 @@ COLUMN_NAMES = (
 NAMES = frozenset(map(fold, COLUMN_NAMES.split()))
 # Names that may mean something else: only where every value is a word that is known.
 DOUBTFUL_NAMES = frozenset(map(fold, ("type", "类型", "op")))
+# An order that was placed is paid later, or never: of two words this one can go.
+PLACED = frozenset(map(fold, ("order", "ordered", "checkout", "下单")))
+PURCHASE = ["user_id", "item_id", "minute"]
 SHOWN_TYPES = 12  # how many types an error shows
 
 
@@ -172,6 +177,7 @@ def part_by_type(
     meanings = _meanings(tally, types_of_rows, said)
     measures = [name for name in MEASURES if name in meanings.values()]
     parts: dict[str, list[RawRows]] = {"events": [], "orders": [], "exposures": []}
+    purchases = []
     for rows, types in zip(partitions, types_of_rows, strict=True):
         if types is None:
             parts["events"].append(rows)
@@ -181,13 +187,17 @@ def part_by_type(
         untyped = _without_column(rows, types.column)
         events = _taken(untyped, is_event, with_broken=True)
         parts["events"].append(_with_measures(events, meaning_of_row[is_event], measures, renames))
+        purchases.append(_purchases(rows, types, meaning_of_row == "order", renames))
         for meaning, table in TABLE_OF.items():
             moved = meaning_of_row == meaning
             if moved.any():
                 parts[table].append(_taken(untyped, moved))
     note = _note(partitions, types_of_rows, tally, meanings)
     return Parted(
-        tuple(parts["events"]), tuple(parts["orders"]), tuple(parts["exposures"]), (note,)
+        tuple(parts["events"]),
+        tuple(parts["orders"]),
+        tuple(parts["exposures"]),
+        (note, *_notes_on_two_words(pd.concat(purchases, ignore_index=True))),
     )
 
 
@@ -356,3 +366,46 @@ def _as_like(type_: str, meaning: str) -> str:
         if fold(type_) in map(fold, words.split()):
             return f" ({what} counts as a like)"
     return ""
+
+
+def _purchases(
+    rows: RawRows, types: _Types, is_order: np.ndarray, renames: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return who bought what in which minute, and under which word (or in which file)."""
+    known = columns_of("events", rows.header, renames)
+    chosen = pa.array(is_order)
+    purchases = {}
+    for column in ("user_id", "item_id", "timestamp"):
+        if column not in known or not is_order.any():
+            return pd.DataFrame(columns=[*PURCHASE, "part", "word"])
+        cells = rows.cells[rows.header.index(known[column][0])]
+        purchases[column] = parse_column(cells.filter(chosen), column).values
+    times = purchases.pop("timestamp")
+    words = types.of_row.filter(chosen).to_pylist() if types.column else Path(rows.file).name
+    part = "types" if types.column else "files"
+    return pd.DataFrame(purchases).assign(minute=times.dt.floor("min"), part=part, word=words)
+
+
+def _notes_on_two_words(purchases: pd.DataFrame) -> list[str]:
+    """Count what a user bought under two words in one minute: a purchase may be written twice."""
+    if purchases["word"].nunique() < 2:
+        return []
+    known = purchases.dropna(subset=PURCHASE)
+    n_words = known.groupby(PURCHASE)["word"].transform("nunique")
+    doubtful = known[n_words > 1]
+    if doubtful.empty:
+        return []
+    n_times = len(doubtful.drop_duplicates(PURCHASE))
+    by_count = doubtful["word"].value_counts()
+    words = sorted(by_count.index)
+    placed = [word for word in words if fold(Path(word).stem) in PLACED]
+    rarest = by_count.index[-1]
+    spare = placed[0] if placed else rarest
+    part = doubtful.loc[doubtful["word"] == spare, "part"].iloc[0]
+    times = "1 time" if n_times == 1 else f"{n_times:,} times"
+    return [
+        f"orders: {times} a user bought an item under two words within the same minute "
+        f"({', '.join(map(printable, words))}), which may be one purchase written twice and "
+        f"counts as two orders; if it is, keep one word and write mapping: {{event_types: "
+        f"{{{part}: {{{printable(spare)}: {IGNORE}}}}}}}"
+    ]

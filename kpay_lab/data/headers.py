@@ -9,7 +9,7 @@
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 
@@ -56,6 +56,7 @@ LAST_WORD = re.compile(r"(?:[\s_-]+([a-z%]+)|(毫秒|秒|分钟|小时)数?)$")
 INNER_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 SIGNS = re.compile(r"[\s_\-./]+")
 EXPLICIT = -1  # rank of a name that a mapping gives
+RANK_OF_TITLES = 2  # of the names of an item, from which on they are titles and no ids
 SHOWN_NAMES = 8  # how many of the names understood an error lists
 
 
@@ -86,6 +87,9 @@ def fold(name: str) -> str:
     """
     plain = unicodedata.normalize("NFKC", name).casefold().strip()
     return SIGNS.sub("", TYPE_SUFFIX.sub("", plain))
+
+
+PLACES_OF_SALE = frozenset(map(fold, c.PLACES_OF_SALE.split()))
 
 
 @cache
@@ -166,6 +170,8 @@ def _understood(
 ) -> list[Meaning | None]:
     """Return the meaning of each column; None where it has none, or an earlier rank has it."""
     meanings = [_meaning(table, name, renames) for name in header]
+    if table == "orders":
+        meanings = _with_places_of_sale(header, meanings)
     best: dict[str, int] = {}
     for meaning in meanings:
         if meaning is not None:
@@ -173,6 +179,28 @@ def _understood(
     return [
         meaning if meaning is not None and meaning.rank == best[meaning.column] else None
         for meaning in meanings
+    ]
+
+
+def _with_places_of_sale(
+    header: Sequence[str], meanings: Sequence[Meaning | None]
+) -> list[Meaning | None]:
+    """Let the room or video of an order be its source where another column names what was sold."""
+    places = set()
+    sold_ranks = []
+    for name, meaning in zip(header, meanings, strict=True):
+        if meaning is None or meaning.column != "item_id":
+            continue
+        if meaning.rank != EXPLICIT and fold(name) in PLACES_OF_SALE:
+            places.add(name)
+        else:
+            sold_ranks.append(meaning.rank)
+    names_a_product = bool(sold_ranks) and min(sold_ranks) < RANK_OF_TITLES
+    if not names_a_product:
+        return list(meanings)
+    return [
+        replace(meaning, column="source_item_id") if meaning and name in places else meaning
+        for name, meaning in zip(header, meanings, strict=True)
     ]
 
 

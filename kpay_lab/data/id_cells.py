@@ -25,7 +25,7 @@ from kpay_lab.data.cells import (
 )
 from kpay_lab.data.rows import TEXT
 
-LARGEST_EXACT = 2.0**53  # beyond it a float no longer holds every whole number
+LARGEST_EXACT = 2.0**53 - 1  # the float after it stands for 2^53 and for 2^53 + 1
 NEVER_SEEN = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 EXPONENT = r"^[+-]?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+$|^[+-]?[0-9]\.[0-9]+[eE][0-9]+$"
 WHOLE_FLOAT = r"^-?(?:0|[1-9][0-9]*)\.0*$"
@@ -36,7 +36,7 @@ FEWEST_ROUNDED = 5  # by chance one id in ten ends in 0
 
 IS_ROUNDED = "it was rounded to {form}, so that ids can no longer be told apart; export ids as text"
 IN_EXPONENT_FORM = IS_ROUNDED.format(form="exponent form")
-BEYOND_FLOAT = IS_ROUNDED.format(form="a float beyond 2^53")
+BEYOND_FLOAT = IS_ROUNDED.format(form="a float of 2^53 or more")
 
 
 def parse_ids(cells: pa.Array | pa.ChunkedArray, column: str = "id") -> Parsed:
@@ -87,17 +87,10 @@ def _of_cells(of_words: np.ndarray, encoded: pa.DictionaryArray) -> np.ndarray:
 
 
 def _as_text(cells: pa.Array) -> tuple[pa.Array, list[pd.DataFrame]]:
-    """Write typed ids as text; whole floats keep a point that is later taken away."""
+    """Write typed ids as text."""
     try:
         if pa.types.is_floating(cells.type):
-            numbers = as_numpy(cells.cast(pa.float64()))
-            is_whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
-            is_exact = is_whole & (np.abs(numbers) <= LARGEST_EXACT)
-            integers = pa.array(np.where(is_exact, numbers, 0).astype(np.int64)).cast(TEXT)
-            others = (
-                pa.array([*map(_float_text, numbers)], TEXT) if not is_exact.all() else integers
-            )
-            return pc.if_else(pa.array(is_exact), integers, others), []
+            return _floats_as_text(cells)
         return cells.cast(TEXT), []
     except pa.ArrowException:
         reason = f"it is of type {cells.type}; an id must be text or a whole number"
@@ -105,10 +98,23 @@ def _as_text(cells: pa.Array) -> tuple[pa.Array, list[pd.DataFrame]]:
         return pa.nulls(len(cells), TEXT), problems
 
 
+def _floats_as_text(cells: pa.Array) -> tuple[pa.Array, list[pd.DataFrame]]:
+    """Write whole floats as whole numbers; those too large for their type are problems."""
+    numbers = as_numpy(cells.cast(pa.float64()))
+    is_whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
+    n_digits = np.finfo(cells.type.to_pandas_dtype()).nmant + 1  # binary ones: 53 of a double
+    is_exact = is_whole & (np.abs(numbers) < 2.0**n_digits)
+    integers = pa.array(np.where(is_exact, numbers, 0).astype(np.int64)).cast(TEXT)
+    if is_exact.all():
+        return integers, []
+    fractions = pa.array([*map(_float_text, np.where(is_whole, np.nan, numbers))], TEXT)
+    reason = IS_ROUNDED.format(form=f"a float of 2^{n_digits} or more")
+    problems = [problems_at(is_whole & ~is_exact, reason)]
+    return pc.if_else(pa.array(is_exact), integers, fractions), problems
+
+
 def _float_text(number: float) -> str | None:
-    if np.isnan(number):
-        return None
-    return f"{number:.1f}" if number == np.floor(number) else repr(float(number))
+    return None if np.isnan(number) else repr(float(number))
 
 
 def _clean(ids: pa.Array) -> pa.Array:

@@ -19,8 +19,9 @@ from zoneinfo import available_timezones
 import yaml
 
 from kpay_lab.data.event_types import MEANINGS, EventTypes
-from kpay_lab.data.headers import HAS_UNIT, IGNORE, READ_ALONG
+from kpay_lab.data.headers import HAS_UNIT, IGNORE, READ_ALONG, unit_of_word
 from kpay_lab.data.tables import KIND_OF, SCHEMAS
+from kpay_lab.data.time_cells import DATE_ORDERS
 
 Text = Mapping[str, str]
 
@@ -41,6 +42,8 @@ class LogMapping:
         What the types of behaviour mean.
     source_time_zone : str
         The zone of times that are written without one; '' for UTC.
+    date_order : {"", "month_first", "day_first"}
+        How dates with the year last are written (03/25/2026); '' refuses them.
     units : mapping of column to unit
         Such as ``{"watch_time": "minutes"}``.
     currency : str
@@ -59,6 +62,7 @@ class LogMapping:
     columns: Mapping[str, Text] = field(default_factory=dict)
     event_types: EventTypes = field(default_factory=EventTypes)
     source_time_zone: str = ""
+    date_order: str = ""
     units: Text = field(default_factory=dict)
     currency: str = ""
     rating_scale: tuple[float, float] | None = None
@@ -278,6 +282,11 @@ def _zone_faults(value: Any) -> Iterator[str]:
         yield f"mapping.source_time_zone is {value!r}, which is no time zone; {remedy}"
 
 
+def _date_order_faults(value: Any) -> Iterator[str]:
+    if value not in DATE_ORDERS:
+        yield _wrong_shape("mapping.date_order", value, " or ".join(DATE_ORDERS))
+
+
 def _units_faults(value: Any) -> Iterator[str]:
     place = "mapping.units"
     if not isinstance(value, Mapping):
@@ -286,9 +295,15 @@ def _units_faults(value: Any) -> Iterator[str]:
     for column, unit in value.items():
         if column not in HAS_UNIT:
             yield f"{place}: {column!r} has no unit; {did_you_mean(str(column), HAS_UNIT)}"
-        elif unit not in HAS_UNIT[column]:
+        elif not _unit(column, unit):
             choices = ", ".join(HAS_UNIT[column])
             yield f"{place}: {column} → {unit!r}; it must be one of {choices}"
+
+
+def _unit(column: str, said: Any) -> str:
+    """Return the unit that a word says, such as ``minutes`` for min; '' where it says none."""
+    word = str(said).casefold()
+    return word if word in HAS_UNIT[column] else unit_of_word(word, column)
 
 
 def _currency_faults(value: Any) -> Iterator[str]:
@@ -358,6 +373,10 @@ def _made_files(value: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _made_units(value: Mapping[str, Any]) -> dict[str, str]:
+    return {column: _unit(column, said) for column, said in value.items()}
+
+
 def _made_event_types(value: Mapping[str, Any]) -> EventTypes:
     return EventTypes(
         column=str(value.get("column") or ""),
@@ -384,6 +403,7 @@ CHECKS = {
     "columns": _columns_faults,
     "event_types": _event_types_faults,
     "source_time_zone": _zone_faults,
+    "date_order": _date_order_faults,
     "units": _units_faults,
     "currency": _currency_faults,
     "rating_scale": _scale_faults,
@@ -396,7 +416,8 @@ MADE: dict[str, Any] = {
     "columns": _texts_by_name,
     "event_types": _made_event_types,
     "source_time_zone": str,
-    "units": _texts,
+    "date_order": str,
+    "units": _made_units,
     "currency": str.upper,
     "rating_scale": _made_scale,
     "price_of": _made_prices,

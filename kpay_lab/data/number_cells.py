@@ -475,7 +475,13 @@ def _without_multiple(text: str) -> tuple[str, float]:
 
 
 def _duration(column: str, written: Written, text: str) -> float:
-    """Read a duration in seconds: 00:12:33, 12分33秒, 1h 2m, 30s, 2 days 01:00:00."""
+    """Read a duration in seconds: 00:12:33, 12分33秒, 1h 2m, 30s, 2 days 01:00:00.
+
+    >>> _duration("duration", Written(), "1:30")
+    90.0
+    >>> _duration("duration", Written(has_hours=True), "1:30")
+    5400.0
+    """
     clock = CLOCK.fullmatch(text)
     if clock:
         minutes = float(clock["minutes"])

@@ -55,6 +55,7 @@ def parse_column(
     *,
     unit: str = "",
     zone: str = "",
+    date_order: str = "",
     scale: tuple[float, float] | None = None,
 ) -> Parsed:
     """Read a column of the schemas.
@@ -70,6 +71,8 @@ def parse_column(
     zone : str
         Where times without an offset are local, such as ``Asia/Shanghai``; empty for UTC,
         which a note then says.
+    date_order : {"", "month_first", "day_first"}
+        How dates with the year last are written.
     scale : (float, float), optional
         Smallest and largest number that there can be.
 
@@ -99,7 +102,7 @@ def parse_column(
     if column in IDS:
         return parse_ids(cells, column)
     if dtype.startswith("datetime64"):
-        return parse_times(cells, column, zone)
+        return parse_times(cells, column, zone, date_order=date_order)
     if dtype == "Int64":
         return parse_counts(cells, column)
     if dtype == "boolean":

@@ -62,12 +62,13 @@ GUESSED = {
     "comment_count share_count question_count",
     "items": "item_id title price category host",
     "users": "user_id",
-    "orders": "user_id item_id timestamp amount refund_amount status",
+    "orders": "user_id item_id source_item_id timestamp amount refund_amount status",
     "exposures": "user_id item_id timestamp position clicked purchased",
 }
 LOOKS_OF = {
     "user_id": (WHOLE, CODES, NUMBERS),  # 1234567890.1672531200 is an id of web analytics
     "item_id": (WHOLE, CODES, WORDS),
+    "source_item_id": (WHOLE, CODES, WORDS),
     "timestamp": (TIMES,),
     "title": (CODES, WORDS),
     "category": (CODES, WORDS, WHOLE),
@@ -730,8 +731,9 @@ def _say_day_first(
         if look.examples and all(map(DAY_FIRST.fullmatch, look.examples)):
             draft.questions.append(
                 f"{sample.pattern}: {printable(look.name)} holds times with the year last, such "
-                f"as {look.examples[0]}; day and month cannot be told apart, so write the year "
-                "first (2023-01-05 14:03), or go on without times"
+                f"as {look.examples[0]}; day and month cannot be told apart, so write date_order: "
+                "day_first (or month_first), and under columns.events "
+                f"{_scalar(look.name)}: timestamp; or go on without times"
             )
 
 

@@ -12,6 +12,17 @@ import pandas as pd
 
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
+
+# What counts as a fault where it is missing; other columns are empty by nature.
+NEEDED = (
+    "events.timestamp",
+    "events.watch_time",
+    "events.duration",
+    "orders.item_id",
+    "orders.amount",
+)
+MUCH = 0.05  # share of rows set aside or repeated from which on a log is in a bad state
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,60 @@ class QualityReport:
     columns: pd.DataFrame
     duplicates: pd.DataFrame
     replay_share: float
+
+    def findings(self, counts: pd.DataFrame) -> list[Finding]:
+        """Return what is wrong with the log: a summary, then each kind of fault by table.
+
+        Parameters
+        ----------
+        counts : DataFrame
+            Of the reading: table, read, rejected, cells (`reading.Rejected.counts`).
+        """
+        repeated = self.duplicates[self.duplicates["duplicates"] > 0]
+        missing = self._missing_cells()
+        rejected = counts[counts["rejected"] > 0]
+        unreadable = counts[counts["cells"] > 0]
+        n_rejected = int(rejected["rejected"].sum())
+        n_repeated = int(repeated["duplicates"].sum())
+        n_missing = int(missing["missing"].sum())
+        n_rows = int(self.duplicates["rows"].sum()) + n_rejected
+        n_faults = n_rejected + n_repeated + n_missing
+        is_much = n_rejected + n_repeated > MUCH * n_rows
+        level = "bad" if is_much else "watch" if n_faults else "good"
+        values = {"n_rows": n_rows, "n_rejected": n_rejected}
+        values |= {"n_repeated": n_repeated, "n_missing": n_missing}
+        found = [Finding("quality/summary", level, values)]
+        for row in rejected.itertuples():
+            of_table = _part(row.table, row.rejected, row.read)
+            found.append(Finding("quality/rejected", "watch", of_table))
+        for row in repeated.itertuples():
+            of_table = _part(row.table, row.duplicates, row.rows)
+            found.append(Finding("quality/repeated", "watch", of_table))
+        for row in missing.itertuples():
+            of_column = {"table": row.table, "column": row.column, "n": row.missing}
+            of_column["share"] = row.share
+            found.append(Finding("quality/missing", "watch", of_column, place="missing"))
+        for row in unreadable.itertuples():
+            cells = {"table": row.table, "n": row.cells}
+            found.append(Finding("quality/unreadable", "watch", cells))
+        if self.replay_share > 0:
+            replays = {"share": self.replay_share}
+            doubt = "watch" if self.replay_share > 0.5 else "plain"
+            found.append(Finding("quality/replays", doubt, replays))
+        return found
+
+    def _missing_cells(self) -> pd.DataFrame:
+        """Return the columns of `NEEDED` with missing values, the most first."""
+        tables = self.columns["table"]
+        names = tables + "." + self.columns["column"]
+        is_needed = names.isin(NEEDED)
+        has_gaps = self.columns["missing"] > 0
+        missing = self.columns[is_needed & has_gaps]
+        return missing.sort_values("share", ascending=False, kind="stable")
+
+
+def _part(table: str, n: int, n_rows: int) -> dict[str, Any]:
+    return {"table": table, "n": n, "n_rows": n_rows, "share": n / n_rows}
 
 
 def quality_report(tables: Tables) -> QualityReport:

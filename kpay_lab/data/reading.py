@@ -1,7 +1,7 @@
 """Read files or frames as tables, as a mapping says what they mean; list every rejected row."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
@@ -145,6 +145,7 @@ def read_tables(
                 frames[table], joined = _with_named_items(checked.good, mapping)
                 notes += joined
             known_ids[key] = KnownIds(frames[table][key], checked.key_set_aside)
+    _refuse_unfed(mapping, frames)
     if "orders" in frames:
         frames["orders"], notes_on_status = without_called_off(frames["orders"])
         notes += notes_on_status
@@ -377,6 +378,16 @@ def _refuse_unused(
                 faults.append(f"{place} names {pattern}, which feeds no table; {remedy}")
     if faults:
         raise ValueError("\n".join(faults))
+
+
+def _refuse_unfed(mapping: LogMapping, fed: Collection[str]) -> None:
+    """Refuse what is said of the columns of a table that neither a file nor an event feeds."""
+    for table in mapping.columns:
+        if table not in fed:
+            raise ValueError(
+                f"mapping.columns names columns of {table}, and no file feeds that table; there "
+                f"are {', '.join(fed)}; name its files under mapping.files, or leave this out"
+            )
 
 
 def _absent_names(mapping: LogMapping, headers: Mapping[str, Sequence[str]]) -> list[str]:

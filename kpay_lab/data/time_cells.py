@@ -6,7 +6,8 @@ Every form is tried in one order, the same for all cells:
    moment between 1990 and 2100;
 2. digits alone are a compact date: ``20230105``, ``202301051403``, ``20230105140309``;
 3. a column in which every cell is a day number of Excel between 1990 and 2100 holds those;
-4. a date written with its year first, perhaps with a clock and an offset from UTC.
+4. a date written with its year first, perhaps with a clock and an offset from UTC;
+5. one with its year last, where somebody said whether the month or the day comes first.
 
 No other number is a time. A time without an offset is local to the zone that the caller names.
 """
@@ -90,6 +91,9 @@ NAMED_MONTH_FORMS = (
     ),
 )
 LIKE_DAY_FIRST = r"^[0-9]{1,2}[-/. ][0-9]{1,2}[-/. ][0-9]{2,4}\b|^[0-9]{2}[-/.][0-9]{1,2}[-/.]"
+YEAR_LAST = r"^([0-9]{1,2}) *[-/.] *([0-9]{1,2}) *[-/.] *([0-9]{4})([^0-9]|$)"
+# How such a date reads with its year first.
+DATE_ORDERS = {"month_first": r"\3-\1-\2\4", "day_first": r"\3-\2-\1\4"}
 WITH_ZONE_NAME = r"^[0-9]{4}.*[0-9].*(?:[ \[(][A-Z]{3,4}\b|[A-Za-z]+/[A-Za-z_]+)"
 
 REMEDY = "write it as 2023-01-05 14:03:09"
@@ -98,6 +102,8 @@ NO_NUMBER = f"a plain number is no time unless it is unix time from 1990 to 2100
 LIKE_EXCEL = f"it looks like an Excel date among other values; {REMEDY}"
 LIKE_HOUR = f"it may be a date with an hour or a unix time after 2033; {REMEDY}"
 DAY_FIRST = f"the order of its day, month and year is not certain; {REMEDY}"
+ORDER_TO_SAY = f"{DAY_FIRST}, or say mapping: {{date_order: month_first}} (or day_first)"
+NOT_IN_ORDER = f"it is no date in that order, and mapping.date_order is {{}}; {REMEDY}"
 ZONE_NAME = f"a zone by its name is not understood; {REMEDY}+08:00"
 OUT_OF_RANGE = "it lies outside of the years that a log can have; it may stand for no time"
 
@@ -132,7 +138,7 @@ class Moments:
         self.is_read[at] = True
 
 
-def parse_times(cells: pa.Array, column: str, zone: str = "") -> Parsed:
+def parse_times(cells: pa.Array, column: str, zone: str = "", *, date_order: str = "") -> Parsed:
     """Read a column of times as UTC.
 
     Parameters
@@ -143,6 +149,8 @@ def parse_times(cells: pa.Array, column: str, zone: str = "") -> Parsed:
         Its name, for the notes.
     zone : str
         Where times without an offset are local, such as ``Asia/Shanghai``; empty for UTC.
+    date_order : {"", "month_first", "day_first"}
+        How dates with the year last are written; '' where nobody said it: they are no times.
 
     Raises
     ------
@@ -160,7 +168,7 @@ def parse_times(cells: pa.Array, column: str, zone: str = "") -> Parsed:
     """
     _check_zone(zone)
     if is_text(cells):
-        moments, problems, notes = _read_texts(cells, column)
+        moments, problems, notes = _read_texts(cells, column, date_order)
     elif pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
         moments, problems, notes = _read_typed_times(cells)
     elif is_number_type(cells.type):
@@ -226,7 +234,7 @@ def _digits(number: float) -> str | None:
     return f"{number:.0f}" if number == np.floor(number) else repr(float(number))
 
 
-def _read_texts(texts: pa.Array, column: str) -> Found:
+def _read_texts(texts: pa.Array, column: str, date_order: str = "") -> Found:
     """Read a clean column at once; else tidy it and read each form in its turn."""
     moments = _read_iso_at_once(texts)
     if moments is None:
@@ -241,16 +249,24 @@ def _read_texts(texts: pa.Array, column: str) -> Found:
     _read_rows(tidied, matches(tidied, CERTAIN_ISO), moments, _certain_iso)
     _read_rows(tidied, matches(tidied, CERTAIN_ZONED_ISO), moments, _certain_zoned_iso)
     _read_rows(tidied, is_written & ~is_number & ~moments.is_read, moments, _written_time)
-    problems += _problems_of_unread(tidied, is_written & ~moments.is_read)
+    if date_order:
+        year_first = pc.replace_substring_regex(tidied, YEAR_LAST, DATE_ORDERS[date_order])
+        is_year_last = matches(tidied, YEAR_LAST) & ~moments.is_read
+        _read_rows(year_first, is_year_last, moments, _written_time)
+    problems += _problems_of_unread(tidied, is_written & ~moments.is_read, date_order)
     return moments, problems, notes
 
 
-def _problems_of_unread(texts: pa.Array, is_unread: np.ndarray) -> list[pd.DataFrame]:
+def _problems_of_unread(
+    texts: pa.Array, is_unread: np.ndarray, date_order: str
+) -> list[pd.DataFrame]:
     """Say why each unread text is no time."""
+    year_last = NOT_IN_ORDER.format(date_order) if date_order else ORDER_TO_SAY
     rows = np.flatnonzero(is_unread)
     unread = texts.take(pa.array(rows))
     problems = []
     for pattern, reason in (
+        (YEAR_LAST, year_last),
         (LIKE_DAY_FIRST, DAY_FIRST),
         (WITH_ZONE_NAME, ZONE_NAME),
         ("", NO_TIME),

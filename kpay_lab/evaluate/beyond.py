@@ -32,7 +32,9 @@ def beyond_accuracy(
     """One row a model: coverage, Gini, novelty, popularity lift, serendipity, diversity.
 
     The obvious lists of serendipity are those of ``popularity``, which must have been
-    compared. Diversity needs ``features`` of the items (see `mean_diversity`).
+    compared. Diversity needs ``features`` of the items (see `mean_diversity`). Coverage and
+    Gini are over the split's `catalogue`: what could be shown to somebody. Where candidates
+    depend on the user, an item that few users may be shown stays rare whatever the model.
     """
     interest = split.train.interest.values
     n_users, n_items = interest.shape
@@ -51,8 +53,8 @@ def beyond_accuracy(
             "serendipity": serendipity(items, hits, obvious),
         }
         row = {
-            "coverage": catalogue_coverage(items, split.candidates),
-            "gini": gini(items, split.candidates),
+            "coverage": catalogue_coverage(items, split.catalogue),
+            "gini": gini(items, split.catalogue),
         }
         for measure, values in of_users.items():
             row[measure] = mean_known(values)

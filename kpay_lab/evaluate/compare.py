@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.evaluate.queries import needs_a_cut
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import InterestOf, Split, make_split
 from kpay_lab.evaluate.value import revenue
@@ -425,7 +426,7 @@ def protocol_gap(
     *,
     hows: Sequence[str] = ("random_per_user", "leave_last_out", "time"),
     k: int = 10,
-    candidate_kinds: Sequence[str] = (),
+    **question: Any,
 ) -> pd.DataFrame:
     """Measure the mean NDCG of models under several kinds of split.
 
@@ -435,20 +436,26 @@ def protocol_gap(
         The kinds of split, see `make_split`.
     k : int
         Length of the lists.
-    candidate_kinds : sequence of str
-        Kinds that may be recommended, see `make_split`.
+    question
+        What is ranked and what is relevant, see `make_split`: ``candidate_kinds, candidates,
+        relevant, threshold``.
 
     Returns
     -------
     DataFrame
         ``split, model, users`` (their number), ``value`` (mean NDCG) and ``rank`` of the model
-        under this split, 1 the best. A split that leaves no user a relevant item has no rows.
+        under this split, 1 the best. A split that leaves no user a relevant item has no rows,
+        nor has one without a moment in time where the question needs that.
     """
+    relevant = question.get("relevant", "any")
+    only_in_time = needs_a_cut(relevant, question.get("candidates", "all"))
     columns = ["split", "model", "users", "value", "rank"]
     parts = []
     for how in hows:
+        if only_in_time and how != "time":
+            continue
         try:
-            split = make_split(tables, interest_of, how=how, candidate_kinds=candidate_kinds)
+            split = make_split(tables, interest_of, how=how, **question)
         except TooLittleError:
             continue
         compared = compare(models, split, [k])

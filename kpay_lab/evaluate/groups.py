@@ -109,8 +109,8 @@ def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10)
     mean over every order of tied items where the lists carry their ties. Columns: ``model,
     items, pairs, recall``.
     """
-    n_items = len(split.candidates)
-    popularity = np.bincount(split.seen.indices, minlength=n_items)
+    n_items = len(split.train.interest.items)
+    popularity = np.bincount(split.met.indices, minlength=n_items)
     order = np.argsort(-popularity, kind="stable")
     by_popularity = popularity[order]
     pairs_before = np.cumsum(by_popularity) - by_popularity

@@ -170,7 +170,7 @@ def from_ids(recommended: pd.DataFrame, relevant: pd.DataFrame) -> tuple[np.ndar
     shape = (len(user_ids), len(item_ids))
     relevant_matrix = csr_array((np.ones(n_relevant), relevant_cells), shape=shape)
     ranks = recommended["rank"].to_numpy(dtype=np.int64)
-    longest = ranks.max(initial=0)
+    longest = ranks.max()
     lists = np.full((len(user_ids), longest), -1)
     row_of_list = rows[n_relevant:]
     lists[row_of_list, ranks - 1] = columns[n_relevant:]

@@ -12,6 +12,7 @@ from sklearn.model_selection import ParameterSampler
 from kpay_lab.data.tables import TooLittleError
 from kpay_lab.evaluate.compare import OnProgress, compare
 from kpay_lab.evaluate.parts import default_split
+from kpay_lab.evaluate.queries import needs_a_cut
 from kpay_lab.evaluate.split import InterestOf, Split, make_split, with_users
 from kpay_lab.recommend.base import Recommender
 from kpay_lab.settings import Space
@@ -103,17 +104,21 @@ def validation_slice(
 ) -> Split | None:
     """Split the training part again, and keep at most `MOST_USERS` of those with something to find.
 
-    Returns None where nobody has; ``split.test`` is never read.
+    The question is that of the split: the same items are candidates, and the same are relevant.
+    Returns None where nobody has anything to find; ``split.test`` is never read.
     """
     tables = split.train.tables
     if tables is None:
         raise ValueError("search needs the training tables; make the split with make_split")
+    how = default_split(tables)
+    if how != "time" and needs_a_cut(split.relevant, split.pool):
+        return None
     try:
         validation = make_split(
             tables,
             interest_of,
-            how=default_split(tables),
-            candidate_kinds=split.candidate_kinds,
+            how=how,
+            **split.question,
         )
     except TooLittleError:
         return None

@@ -1,8 +1,9 @@
 """Split a log into a training part and the test part that a model must predict."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,15 @@ from scipy.sparse import coo_array, csr_array, dia_array, diags_array
 
 from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.evaluate.cautions import drawn_by_lot, few_users
 from kpay_lab.evaluate.parts import global_leakage, split_tables
+from kpay_lab.evaluate.queries import (
+    CANDIDATES,
+    WITHOUT_CHOICE,
+    check_question,
+    offered_pairs,
+    without_choice,
+)
 from kpay_lab.interest.matrix import InterestMatrix, positions_of
 from kpay_lab.recommend.base import Training, trained_items
 from kpay_lab.recommend.candidates import candidate_items, recommended_kinds, rule_on_kinds
@@ -19,6 +28,7 @@ InterestOf = Callable[[Tables], InterestMatrix]
 CHOICES = {
     "relevant": ("any", "interest", "purchase"),
     "cold_items": ("drop", "count", "recommend"),
+    "candidates": CANDIDATES,
 }
 
 MEANING_OF_COUNTS = {
@@ -30,6 +40,7 @@ MEANING_OF_COUNTS = {
     "unreachable": "pairs dropped, because the user is cold or the item no candidate",
     "cold_users": "users in the test part only",
     "cold_items": "items in the test part only",
+    **WITHOUT_CHOICE,
 }
 
 
@@ -43,39 +54,77 @@ class Split:
         Indexes cover every id of the full tables; what is cold is an empty row or column.
     test : csr_array of shape (n_users, n_items)
         1 where an item is relevant to a user.
-    candidates : bool array of shape (n_items,)
-        Items that may be recommended.
+    candidates : bool array of shape (n_items,), or csr_array of shape (n_users, n_items)
+        Items that may be recommended: the same ones for everybody, or for each user those
+        with a stored value, where they depend on who asks and when (see `queries`).
     seen : csr_array of shape (n_users, n_items)
         1 where the user had the item in training (``relevant="purchase"``: had bought it);
-        withheld from the lists.
+        withheld from the lists. Empty where candidates depend on the user.
     test_events : DataFrame
         The events held back.
-    how, relevant, candidate_kinds
+    how, relevant, threshold, candidate_kinds
         As they were given to `make_split`.
+    pool : {"all", "exposed", "rated"}
+        What was given to `make_split` as ``candidates``.
     cut : Timestamp or None
         The moment between the two parts, where there is one.
     already_seen, unreachable : int
         Relevant pairs that were dropped: the user had the item in training; or the user is
         cold, or the item no candidate.
+    left_out : Series
+        Number of users whose candidates leave nothing to order, by reason (``WITHOUT_CHOICE``);
+        empty where all users have the same candidates.
     """
 
     train: Training
     test: csr_array
-    candidates: np.ndarray
+    candidates: np.ndarray | csr_array
     seen: csr_array
     test_events: pd.DataFrame
     how: str
     relevant: str
+    threshold: float
     candidate_kinds: Sequence[str]
+    pool: str
     cut: pd.Timestamp | None
     already_seen: int
     unreachable: int
+    left_out: pd.Series
 
     @property
     def users(self) -> np.ndarray:
         """Positions of the users with something to find: those who are evaluated."""
         n_relevant = np.diff(self.test.indptr)
         return np.flatnonzero(n_relevant)
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """What `make_split` was asked, but for the parts: to ask it of other parts."""
+        return {
+            "relevant": self.relevant,
+            "threshold": self.threshold,
+            "candidates": self.pool,
+            "candidate_kinds": self.candidate_kinds,
+        }
+
+    @property
+    def catalogue(self) -> np.ndarray:
+        """Mark the items that some evaluated user may be recommended: bool (n_items,)."""
+        if isinstance(self.candidates, np.ndarray):
+            return self.candidates
+        return trained_items(self.candidates[self.users])
+
+    @property
+    def met(self) -> csr_array:
+        """1 where the user had the item in a training event: (n_users, n_items)."""
+        interest = self.train.interest
+        return _pairs(self.train_events, interest.users, interest.items)
+
+    def is_candidate(self, users: np.ndarray) -> np.ndarray:
+        """Mark what each of some users may be recommended: bool (len(users), n_items)."""
+        if isinstance(self.candidates, np.ndarray):
+            return np.broadcast_to(self.candidates, (len(users), len(self.candidates)))
+        return self.candidates[users].toarray() > 0
 
     @property
     def train_events(self) -> pd.DataFrame:
@@ -96,7 +145,10 @@ class Split:
         events = (self.train_events.index, self.test_events.index)
         pairs = (self.test.indptr, self.test.indices)
         digest = hashlib.sha256()
-        for numbers in (*events, *pairs, self.candidates):
+        candidates = [self.candidates]
+        if not isinstance(self.candidates, np.ndarray):
+            candidates = [self.candidates.indptr, self.candidates.indices]
+        for numbers in (*events, *pairs, *candidates):
             int64 = np.asarray(numbers, dtype=np.int64)
             digest.update(int64.tobytes())
         return digest.hexdigest()
@@ -108,7 +160,8 @@ class Split:
         -------
         DataFrame
             ``count`` and what it counts, ``meaning``, under the names ``train_events,
-            test_events, users, pairs, already_seen, unreachable, cold_users, cold_items``.
+            test_events, users, pairs, already_seen, unreachable, cold_users, cold_items``, and
+            those of ``left_out``.
         """
         train = self.train_events
         test = self.test_events
@@ -119,28 +172,39 @@ class Split:
             "pairs": self.test.nnz,
             "already_seen": self.already_seen,
             "unreachable": self.unreachable,
-            "cold_users": _count_cold(test["user_id"], train["user_id"]),
-            "cold_items": _count_cold(test["item_id"], train["item_id"]),
         }
-        return pd.DataFrame({"count": counts, "meaning": MEANING_OF_COUNTS})
+        counts["cold_users"] = _count_cold(test["user_id"], train["user_id"])
+        counts["cold_items"] = _count_cold(test["item_id"], train["item_id"])
+        counts |= self.left_out.to_dict()
+        meanings = {name: MEANING_OF_COUNTS[name] for name in counts}
+        return pd.DataFrame({"count": counts, "meaning": meanings})
 
     def describe(self) -> list[str]:
         """Say in plain sentences what lies in the two parts, and what was dropped."""
         count = self.table()["count"]
-        lines = [
+        events = (
             f"Split `{self.how}`: {count['train_events']:,} events to learn from, "
-            f"{count['test_events']:,} held back; no event is in both.",
+            f"{count['test_events']:,} held back; no event is in both."
+        )
+        to_find = (
             f"{count['users']:,} users have something to find, {count['pairs']:,} pairs in all "
-            f"(relevant: {self.relevant}).",
+            f"(relevant: {self.relevant})."
+        )
+        dropped = (
             f"Dropped: {count['already_seen']:,} pairs already seen in training, "
-            f"{count['unreachable']:,} of cold users or of items that are no candidates.",
+            f"{count['unreachable']:,} of cold users or of items that are no candidates."
+        )
+        cold = (
             f"The test part names {count['cold_users']:,} cold users and "
-            f"{count['cold_items']:,} cold items.",
-        ]
+            f"{count['cold_items']:,} cold items."
+        )
+        lines = [events, to_find, dropped, cold]
         tables = self.train.tables
         rule = "" if tables is None else rule_on_kinds(tables, self.candidate_kinds)
         if rule:
             lines.append(f"{rule.capitalize()}.")
+        lines += self._describe_candidates()
+        lines += self._warnings()
         if self.cut is not None:
             lines.append(f"Nothing at or after {self.cut:%Y-%m-%d %H:%M} UTC was learned from.")
             return lines
@@ -151,6 +215,41 @@ class Split:
                 "future: the models know more than they would in use."
             )
         return lines
+
+    def _warnings(self) -> list[str]:
+        """Say where few users carry the comparison, or the test part looks drawn by lot."""
+        users = self.users
+        warnings = [few_users(len(users), len(self.train.interest.users))]
+        if self.relevant == "any" and isinstance(self.candidates, np.ndarray):
+            popularity = np.bincount(self.met.indices, minlength=len(self.candidates))
+            test = self.test[users]
+            warnings.append(drawn_by_lot(test, self.seen[users], self.candidates, popularity))
+        return [warning for warning in warnings if warning]
+
+    def _describe_candidates(self) -> list[str]:
+        """Say from what users choose, and who has no choice; nothing where all have the same."""
+        if isinstance(self.candidates, np.ndarray):
+            return []
+        users = self.users
+        offered = self.candidates[users]
+        sizes = np.diff(offered.indptr)
+        n_met = offered.multiply(self.met[users]).nnz
+        n_with_candidates = len(users) + self.left_out.sum()
+        of_user = {"exposed": "was shown to them after the cut", "rated": "they met in this part"}
+        kind = (
+            f"Candidates (`{self.pool}`): for each user what {of_user[self.pool]}, "
+            f"{np.median(sizes):g} items at the median ({sizes.min()} to {sizes.max()}). A list "
+            "as long as that holds them all, and only their order counts."
+        )
+        met = (
+            f"{n_met:,} of {offered.nnz:,} candidates had been met in training. They stay: the "
+            "question is how a user orders what lies on the table, new or not."
+        )
+        judged = (
+            f"Of {n_with_candidates:,} users with candidates {len(users):,} are evaluated: "
+            f"{_words_of(self.left_out)}."
+        )
+        return [kind, met, judged]
 
 
 def make_split(
@@ -163,6 +262,7 @@ def make_split(
     relevant: str = "any",
     threshold: float = 0.5,
     candidate_kinds: Sequence[str] = (),
+    candidates: str = "all",
     cold_users: bool = False,
     cold_items: str = "drop",
 ) -> Split:
@@ -178,6 +278,11 @@ def make_split(
         Any test event; test-part interest above ``threshold``; an order after the cut.
     candidate_kinds : sequence of str
         Kinds that may be recommended; where none is named, those with a price, else all.
+    candidates : {"all", "exposed", "rated"}
+        What is ranked for a user, of these kinds: every item that the user had not met; what
+        was shown to the user after the cut; or what the user met in the test part. In the last
+        two cases items stay that were met in training, and users whose candidates leave
+        nothing to order are left out; `queries` says why.
     cold_users : bool
         Keep the relevant pairs of users without a training event.
     cold_items : {"drop", "count", "recommend"}
@@ -189,9 +294,10 @@ def make_split(
     TooLittleError
         If a part is empty, or nobody has anything to find.
     ValueError
-        On an unknown choice, a missing column, or a leak.
+        On an unknown choice, a missing column, a leak, or candidates that are all relevant.
     """
-    _check(relevant=relevant, cold_items=cold_items)
+    _check(relevant=relevant, cold_items=cold_items, candidates=candidates)
+    check_question(relevant, candidates)
     users = tables.ids("user_id")
     items = tables.ids("item_id")
     if len(items) == 1:
@@ -215,16 +321,34 @@ def make_split(
         degrees = _aligned(test_interest, users, items).values
         relevant_pairs = (degrees > threshold).astype(np.float64)
     allowed = candidate_items(train_tables, items, kinds=candidate_kinds)
-    candidates = allowed
+    reachable = allowed
     if cold_items != "recommend":
-        candidates = allowed & trained_items(train_pairs)
-    findable = allowed if cold_items == "count" else candidates
+        reachable = allowed & trained_items(train_pairs)
+    findable = allowed if cold_items == "count" else reachable
     is_warm_user = np.diff(train_pairs.indptr) > 0
+    is_judged = is_warm_user | cold_users
+    offered = offered_pairs(candidates, tables, test_events, cut)
+    if offered is not None:
+        seen = csr_array(seen.shape)  # nothing is withheld of what lay on the table
     seen_pairs = relevant_pairs.multiply(seen)
     unseen = _canonical(relevant_pairs - seen_pairs)
-    test = _masked(unseen, users=is_warm_user | cold_users, items=findable)
+    test = _masked(unseen, users=is_judged, items=findable)
+    ranked = reachable
+    lacking: Mapping[str, np.ndarray] = {}
+    if offered is not None:
+        on_the_table = _pairs(offered, users, items)
+        test = _canonical(test.multiply(on_the_table))
+        ranked = _masked(on_the_table, users=is_judged, items=reachable)
+        lacking = without_choice(test, ranked)
     already_seen = relevant_pairs.nnz - unseen.nnz
     unreachable = unseen.nnz - test.nnz
+    test = _without_users(test, lacking)
+    left_out = _count_users(lacking)
+    if test.nnz == 0 and left_out.any():
+        raise TooLittleError(
+            f"no user's candidates leave anything to order: {_words_of(left_out)}; "
+            f"{_remedy_without_choice(left_out, threshold)}"
+        )
     if test.nnz == 0:
         remedy = _remedy(train_tables, test_events, candidate_kinds)
         raise TooLittleError(
@@ -235,16 +359,56 @@ def make_split(
     return Split(
         train=Training(train_interest, train_tables),
         test=test,
-        candidates=candidates,
+        candidates=ranked,
         seen=seen,
         test_events=test_events,
         how=how,
         relevant=relevant,
+        threshold=threshold,
         candidate_kinds=candidate_kinds,
+        pool=candidates,
         cut=cut,
         already_seen=already_seen,
         unreachable=unreachable,
+        left_out=left_out,
     )
+
+
+def _count_users(lacking: Mapping[str, np.ndarray]) -> pd.Series:
+    """Count the users that each mask marks."""
+    counts = {name: int(mask.sum()) for name, mask in lacking.items()}
+    return pd.Series(counts, dtype=int)
+
+
+def _without_users(test: csr_array, lacking: Mapping[str, np.ndarray]) -> csr_array:
+    """Return what there is to find, without the users that a mask marks."""
+    if not lacking:
+        return test
+    has_choice = ~np.logical_or.reduce([*lacking.values()])
+    everything = np.ones(test.shape[1], dtype=bool)
+    return _masked(test, users=has_choice, items=everything)
+
+
+def _words_of(left_out: pd.Series) -> str:
+    """Say how many users have no choice, and why."""
+    n_single = left_out["one_candidate"]
+    have = "has" if n_single == 1 else "have"
+    return (
+        f"{n_single:,} {have} a single candidate, {left_out['none_relevant']:,} none that is "
+        f"relevant, {left_out['all_relevant']:,} none that is irrelevant"
+    )
+
+
+def _remedy_without_choice(left_out: pd.Series, threshold: float) -> str:
+    """Say what could leave users something to order: another threshold, or more candidates."""
+    if left_out["none_relevant"] > left_out["all_relevant"]:
+        return f"lower the threshold ({threshold:g}), or use candidates='all'"
+    if left_out["all_relevant"]:
+        return (
+            f"raise the threshold ({threshold:g}), or use weighting='interest', whose degrees "
+            "reach from 0 to 1"
+        )
+    return "use a larger log, another split or candidates='all'"
 
 
 def _remedy(train: Tables, test_events: pd.DataFrame, candidate_kinds: Sequence[str]) -> str:
@@ -270,9 +434,10 @@ def with_users(split: Split, users: np.ndarray) -> Split:
 
 def draw_items(split: Split, share: float, *, rng: np.random.Generator) -> np.ndarray:
     """Draw a share of the candidates that the test part names: bool (n_items,), at least one."""
-    n_items = len(split.candidates)
+    catalogue = split.catalogue
+    n_items = len(catalogue)
     n_asking = np.bincount(split.test.indices, minlength=n_items)
-    eligible = np.flatnonzero(split.candidates & (n_asking > 0))
+    eligible = np.flatnonzero(catalogue & (n_asking > 0))
     n_drawn = round(share * len(eligible))
     drawn = rng.choice(eligible, size=max(1, n_drawn), replace=False)
     is_drawn = np.zeros(n_items, dtype=bool)
@@ -290,9 +455,17 @@ def hide_items(split: Split, hidden: np.ndarray) -> Split:
     Raises
     ------
     ValueError
-        If no test pair names a hidden item.
+        If no test pair names a hidden item, or nobody has a choice among the hidden items.
     """
     test = _masked(split.test, items=hidden)
+    left_out = split.left_out
+    if isinstance(split.candidates, np.ndarray):
+        candidates = split.candidates & hidden
+    else:
+        candidates = _masked(split.candidates, items=hidden)
+        lacking = without_choice(test, candidates)
+        left_out = _count_users(lacking)
+        test = _without_users(test, lacking)
     if test.nnz == 0:
         raise ValueError("nobody turned to a hidden item in the test part; hide other items")
     n_dropped = split.test.nnz - test.nnz
@@ -305,8 +478,9 @@ def hide_items(split: Split, hidden: np.ndarray) -> Split:
         split,
         train=Training(replace(interest, values=visible), tables),
         test=test,
-        candidates=split.candidates & hidden,
+        candidates=candidates,
         unreachable=split.unreachable + n_dropped,
+        left_out=left_out,
     )
 
 

@@ -90,7 +90,8 @@ def true_regret(
         True degrees of interest, row for row.
     seen : csr_array of shape (n, n_items)
         What was withheld from each list.
-    candidates : bool array of shape (n_items,)
+    candidates : bool array of shape (n_items,) or (n, n_items)
+        Of everybody, or of each list (`Split.is_candidate`).
     ties : Ties, optional
         Of the lists: the regret is then the mean over every order of tied items.
 

@@ -283,7 +283,7 @@ def top_k(
     k: int,
     *,
     exclude: csr_array | None = None,
-    candidates: np.ndarray | None = None,
+    candidates: np.ndarray | csr_array | None = None,
     ties: str = "position",
 ) -> TopK:
     """Rank the k best items for each user.
@@ -304,9 +304,9 @@ def top_k(
     exclude : csr_array of shape (n_users, n_items), optional
         A user is never given an item that has a stored value here. Usually it is the training
         matrix, so that what the user met is not recommended again.
-    candidates : bool array of shape (n_items,), optional
-        Items that may be recommended. By default those that some user has in ``exclude``;
-        without ``exclude``, all items.
+    candidates : bool array of shape (n_items,) or csr_array of shape (n_users, n_items), optional
+        Items that may be recommended, to everybody alike or to each user those with a stored
+        value. By default those that some user has in ``exclude``; without ``exclude``, all.
     ties : {"position", "mean"}
         Whether metrics of the lists take the order of equal scores as it is, or the mean over
         all orders.
@@ -314,19 +314,22 @@ def top_k(
     Raises
     ------
     ValueError
-        If k is below 1, ``candidates`` does not fit, ``exclude`` has no such user, or a model
-        scores NaN or infinity.
+        If k is below 1, ``candidates`` does not fit, ``exclude`` or ``candidates`` has no such
+        user, or a model scores NaN or infinity.
     """
     users = np.asarray(users, dtype=np.intp)
     if exclude is not None:
         _check_users(users, exclude.shape[0])
     if candidates is None and exclude is not None:
         candidates = trained_items(exclude)
+    if isinstance(candidates, csr_array):
+        _check_users(users, candidates.shape[0])
     batches = []
     for start in range(0, max(len(users), 1), BATCH):  # no users are one empty batch
         batch = users[start : start + BATCH]
         seen = None if exclude is None else exclude[batch]
-        lists = rank(model.score(batch), k, exclude=seen, candidates=candidates, ties=ties)
+        allowed = candidates[batch] if isinstance(candidates, csr_array) else candidates
+        lists = rank(model.score(batch), k, exclude=seen, candidates=allowed, ties=ties)
         batches.append(lists)
     items = np.concatenate([lists.items for lists in batches])
     scores = np.concatenate([lists.scores for lists in batches])
@@ -357,13 +360,14 @@ def rank(
     k: int,
     *,
     exclude: csr_array | None = None,
-    candidates: np.ndarray | None = None,
+    candidates: np.ndarray | csr_array | None = None,
     ties: str = "position",
 ) -> TopK:
     """Rank the k best items of each row of scores, (n_rows, n_items).
 
-    ``exclude`` has the shape of ``scores``; otherwise as `top_k`, but without ``candidates``
-    all items may be recommended. The lists' users are the rows, numbered from 0.
+    ``exclude`` has the shape of ``scores``, and so have ``candidates`` that depend on the row;
+    otherwise as `top_k`, but without ``candidates`` all items may be recommended. The lists'
+    users are the rows, numbered from 0.
     """
     if k < 1:
         raise ValueError(f"k is {k}; a list needs at least 1 place")
@@ -381,9 +385,7 @@ def rank(
             "a score must be a number for every item"
         )
     if candidates is not None:
-        if candidates.shape != (n_items,) or candidates.dtype != bool:
-            raise ValueError(f"candidates must be {n_items} booleans, one for each item")
-        scores[:, np.flatnonzero(~candidates)] = -np.inf
+        scores[~_candidate_cells(candidates, scores.shape)] = -np.inf
     if exclude is not None:
         rows = np.repeat(np.arange(n_rows), np.diff(exclude.indptr))
         scores[rows, exclude.indices] = -np.inf
@@ -396,6 +398,24 @@ def rank(
     padded_scores = np.pad(best, padding, constant_values=-np.inf)
     found = find_ties(scores, padded_items, padded_scores) if ties == "mean" else None
     return TopK(np.arange(n_rows), padded_items, padded_scores, found)
+
+
+def _candidate_cells(candidates: np.ndarray | csr_array, shape: tuple[int, int]) -> np.ndarray:
+    """Mark the cells of scores whose item may be recommended in that row: bool of that shape."""
+    n_rows, n_items = shape
+    if isinstance(candidates, np.ndarray):
+        if candidates.shape != (n_items,) or candidates.dtype != bool:
+            raise ValueError(f"candidates must be {n_items} booleans, one for each item")
+        return np.broadcast_to(candidates, shape)
+    if candidates.shape != shape:
+        raise ValueError(
+            f"candidates has the shape {candidates.shape} and the scores {shape}; give a row for "
+            "each list and a column for each item"
+        )
+    rows = np.repeat(np.arange(n_rows), np.diff(candidates.indptr))
+    is_candidate = np.zeros(shape, dtype=bool)
+    is_candidate[rows, candidates.indices] = True
+    return is_candidate
 
 
 def find_ties(scores: np.ndarray, items: np.ndarray, best: np.ndarray) -> Ties:

@@ -4,7 +4,9 @@ All draws of a function come from one generator, one after the other: a draw tha
 or left out gives another world for the same seed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -239,6 +241,7 @@ def _draw_texts(
 ) -> pd.DataFrame:
     """Write title and description with words drawn from each item's topic and theme."""
     topics = list(field.topics.items())
+    titles_used: set[str] = set()
     rows = []
     for item, subject in enumerate(subjects.itertuples()):
         category, words = topics[subject.topic]
@@ -247,10 +250,13 @@ def _draw_texts(
         aside = rng.permutation(themes[1 - subject.theme])
         host = p.HOSTS[subject.host]
         words_of_kind = kind[item].replace("_", " ")
+        name = f"{category} {words_of_kind}: {about[0]} and {about[1]}"
+        title = next(one for one in _titles(name, kind[item], host) if one not in titles_used)
+        titles_used.add(title)
         row = {
             "item_id": f"i{item:04d}",
             "kind": kind[item],
-            "title": f"{category} {words_of_kind}: {about[0]} and {about[1]}",
+            "title": title,
             "description": f"{host} on {about[0]}, {about[1]}, {about[2]} and some {aside[0]}.",
             "category": category,
             "brand": rng.choice(p.BRANDS),
@@ -258,6 +264,23 @@ def _draw_texts(
         }
         rows.append(row)
     return pd.DataFrame(rows).astype("str")
+
+
+def _titles(name: str, kind: str, host: str) -> Iterator[str]:
+    """Yield titles for an item: its name, then with an edition, a host, and a number in a series.
+
+    >>> titles = _titles("Tea book: green and black", "book", "Li Na")
+    >>> next(titles), next(titles)
+    ('Tea book: green and black', 'Tea book: green and black, second edition')
+    """
+    yield name
+    editions = p.EDITIONS[kind]
+    for edition in editions:
+        yield f"{name}, {edition}"
+    for edition in editions:
+        yield f"{name}, {edition} with {host}"
+    for number in count(2):
+        yield f"{name}, {p.SERIES[kind]} {number}"
 
 
 def moments(seconds: np.ndarray | pd.Series) -> pd.Series:

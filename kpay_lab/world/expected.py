@@ -76,6 +76,11 @@ def expected_of(table: str, sheet: Sheet, place: Place, known: Mapping[str, pd.S
     order = np.lexsort((place.lines[rows.index], place.files[rows.index]))
     rows = rows.iloc[order]
     faults, fatal = _faults(table, rows, sheet.faults, known)
+    unknown_sources = _rows_of_unknown_sources(rows, known)
+    faults += [(row, "source_item_id") for row in unknown_sources]
+    if len(unknown_sources):
+        rows = rows.copy()
+        rows.loc[unknown_sources, "source_item_id"] = None
     evidence = []
     for row, column in faults:
         outcome = SET_ASIDE if row in fatal else TAKEN_AS_MISSING
@@ -150,6 +155,14 @@ def _faults(
         faults += [(row, key) for row in again]
         fatal |= set(again)
     return list(dict.fromkeys(faults)), fatal
+
+
+def _rows_of_unknown_sources(rows: pd.DataFrame, known: Mapping[str, pd.Series]) -> pd.Index:
+    """Return the rows whose source is missing from the items; it alone counts as missing."""
+    if "source_item_id" not in rows or "item_id" not in known:
+        return rows.index[:0]
+    source = rows["source_item_id"]
+    return rows.index[source.notna() & ~source.isin(known["item_id"])]
 
 
 def _notes_on_columns(table: str, sheet: Sheet, rows: pd.DataFrame) -> Iterator[str]:

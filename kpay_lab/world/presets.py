@@ -48,6 +48,9 @@ ITEM_KINDS = pd.DataFrame.from_dict(_PRESETS["item_kinds"], orient="index")
 HOSTS = tuple(_PRESETS["hosts"])
 BRANDS = tuple(_PRESETS["brands"])
 OCCUPATIONS = tuple(_PRESETS["occupations"])
+# What tells items of one name apart, by kind: words, and what their numbers are called.
+EDITIONS = {kind: tuple(words) for kind, words in _PRESETS["editions"].items()}
+SERIES = dict(_PRESETS["series"])
 
 # Examination falls with position, as in a list read from the top: position ** -EXAMINATION.
 EXAMINATION = 0.7

@@ -30,7 +30,7 @@ from kpay_lab.world.shop import (
     shares_of_rows,
     watch,
 )
-from kpay_lab.world.truth import EXPOSURE_KEYS, GroundTruth
+from kpay_lab.world.truth import EXPOSURE_KEYS, ORDER_KEYS, GroundTruth
 
 SESSIONS_PER_DAY = 0.19
 COUPON_PRICE = 0.8  # what a coupon leaves of a price
@@ -92,7 +92,7 @@ def simulate(spec: WorldSpec) -> Simulation:
         orders=_order_table(world, orders),
         exposures=_exposure_table(world, feed),
     )
-    truth = _truth(world, tables, feed, is_free_to_buy)
+    truth = _truth(world, tables, feed, is_free_to_buy, orders)
     return Simulation(tables, truth)
 
 
@@ -193,9 +193,13 @@ def _is_free_to_buy(world: World, feed: pd.DataFrame) -> np.ndarray:
 
 
 def _truth(
-    world: World, tables: Tables, feed: pd.DataFrame, is_free_to_buy: np.ndarray
+    world: World,
+    tables: Tables,
+    feed: pd.DataFrame,
+    is_free_to_buy: np.ndarray,
+    orders: pd.DataFrame,
 ) -> GroundTruth:
-    """Return the truth of each slot of the feed, whose rows are those of the exposures table."""
+    """Return the truth of each slot of the feed, and of each order; rows are those of tables."""
     user = feed["user"].to_numpy()
     item = feed["item"].to_numpy()
     position = feed["position"].to_numpy()
@@ -204,9 +208,11 @@ def _truth(
     has_coupon = feed["treated"] == 1
     probability = np.where(has_coupon, with_coupon, without_coupon)
     effect = with_coupon - without_coupon
-    exposures = tables.present()["exposures"]
+    logged = tables.present()
+    sold_by = _ids(world, orders["item"])
     return GroundTruth(
-        exposures=exposures[EXPOSURE_KEYS],
+        exposures=logged["exposures"][EXPOSURE_KEYS],
+        orders=logged["orders"][ORDER_KEYS].assign(source_item_id=sold_by),
         users=world.user_ids,
         items=world.item_ids,
         interest=world.interest,
@@ -303,8 +309,7 @@ def _event_table(world: World, events: pd.DataFrame) -> pd.DataFrame:
     interactions = list(INTERACTION_RATES)
     table[interactions] = events[interactions].fillna(0).astype("Int64")
     table[["progress", "rating"]] = events[["progress", "rating"]]
-    id_of_item = world.items.table["item_id"]
-    table["source_item_id"] = events["source"].map(id_of_item)
+    table["source_item_id"] = _ids(world, events["source"])
     session_id = "s" + events["session"].astype(str)
     table["session_id"] = session_id.astype("str")
     return table
@@ -324,9 +329,19 @@ def _exposure_table(world: World, feed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _order_table(world: World, orders: pd.DataFrame) -> pd.DataFrame:
-    """Write orders as a log does: the item of an order is the offer that was bought."""
+    """Write orders as a log does: the item of an order is the offer that was bought.
+
+    Its source is the live session or video that sold it; none where its own page did.
+    """
     table = world.log_rows(orders["user"], orders["offer"], orders["time"])
     table["amount"] = orders["amount"]
     table["refund_amount"] = orders["refund_amount"]
     table["refunded_at"] = moments(orders["refunded_at"])
+    promotion = orders["item"].where(orders["item"] != orders["offer"])
+    table["source_item_id"] = _ids(world, promotion)
     return table
+
+
+def _ids(world: World, positions: pd.Series) -> pd.Series:
+    """Return the ids of items given by their positions; missing stays missing."""
+    return positions.map(world.items.table["item_id"]).astype("str")

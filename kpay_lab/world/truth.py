@@ -11,6 +11,7 @@ from kpay_lab.data.privacy import pseudonyms
 
 EXPOSURE_ARRAYS = ("purchase_probability", "treatment_effect", "propensity")
 EXPOSURE_KEYS = ["user_id", "item_id", "timestamp", "position"]
+ORDER_KEYS = ["user_id", "item_id", "timestamp"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class GroundTruth:
     ----------
     exposures : DataFrame
         User, item, time and position of every exposure, by row of the arrays over exposures.
+    orders : DataFrame
+        User, item and time of every order, and ``source_item_id``, the item whose showing sold
+        it: a live session, a video, or the page of what was bought.
     users, items : pandas.Index
         Labels of the rows and columns of ``interest``, float32 (n_users, n_items).
     segment : int array (n_users,)
@@ -33,6 +37,7 @@ class GroundTruth:
     """
 
     exposures: pd.DataFrame
+    orders: pd.DataFrame
     users: pd.Index
     items: pd.Index
     interest: np.ndarray
@@ -44,8 +49,8 @@ class GroundTruth:
     def of(self, log: Log) -> "GroundTruth":
         """Tell the truth of a log that was opened from this simulation.
 
-        Its arrays over exposures go with the rows of ``log.tables.exposures``, whatever
-        consent and window left of them, and its users go by the log's pseudonyms.
+        Its exposures and orders go with the rows of ``log.tables``, whatever consent and window
+        left of them, and its users go by the log's pseudonyms.
 
         Raises
         ------
@@ -53,15 +58,15 @@ class GroundTruth:
             If the log is another shop's, or its pseudonyms have another process's key.
         """
         truth = self._named_as(log)
-        exposures = log.tables.exposures
-        if exposures is None:
-            exposures = truth.exposures.head(0)
-        keys_of_log = _unique_keys(exposures)
-        rows = _unique_keys(truth.exposures).get_indexer(keys_of_log)
-        if (rows < 0).any():
-            raise ValueError("the log holds exposures that this simulation does not; open its own")
-        arrays = {name: getattr(truth, name)[rows] for name in EXPOSURE_ARRAYS}
-        return replace(truth, exposures=truth.exposures.iloc[rows], **arrays)
+        shown = _rows_of_log(truth.exposures, log.tables.exposures, EXPOSURE_KEYS, "exposures")
+        ordered = _rows_of_log(truth.orders, log.tables.orders, ORDER_KEYS, "orders")
+        arrays = {name: getattr(truth, name)[shown] for name in EXPOSURE_ARRAYS}
+        return replace(
+            truth,
+            exposures=truth.exposures.iloc[shown],
+            orders=truth.orders.iloc[ordered],
+            **arrays,
+        )
 
     def _named_as(self, log: Log) -> "GroundTruth":
         """Return the truth with its users named as in a log: by their ids or by pseudonyms."""
@@ -72,10 +77,14 @@ class GroundTruth:
         pseudonym_of = pseudonyms(ids)
         if not log_users.isin(pseudonym_of).all():
             raise ValueError("the log holds users whom this simulation does not; open its own")
-        renamed = self.exposures["user_id"].map(pseudonym_of)
-        exposures = self.exposures.assign(user_id=renamed)
-        users = pd.Index(pseudonym_of, name=self.users.name)
-        return replace(self, users=users, exposures=exposures)
+        viewers = self.exposures["user_id"].map(pseudonym_of)
+        buyers = self.orders["user_id"].map(pseudonym_of)
+        return replace(
+            self,
+            users=pd.Index(pseudonym_of, name=self.users.name),
+            exposures=self.exposures.assign(user_id=viewers),
+            orders=self.orders.assign(user_id=buyers),
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder/truth/``, which no reader opens, and return that path."""
@@ -88,11 +97,24 @@ class GroundTruth:
         exposures.to_parquet(path / "exposures.parquet")
         users.to_parquet(path / "users.parquet")
         items.to_parquet(path / "items.parquet")
+        self.orders.to_parquet(path / "orders.parquet")
         return path
 
 
-def _unique_keys(exposures: pd.DataFrame) -> pd.MultiIndex:
-    """Return the keys of exposures; equal ones get a number in their order, from 0."""
-    keys = exposures[EXPOSURE_KEYS]
-    number = keys.groupby(EXPOSURE_KEYS, sort=False).cumcount()
+def _rows_of_log(
+    simulated: pd.DataFrame, logged: pd.DataFrame | None, keys: list[str], what: str
+) -> np.ndarray:
+    """Return the positions of a log's rows among those that were simulated."""
+    if logged is None:
+        return np.zeros(0, dtype=np.int64)
+    keys_of_log = _unique_keys(logged[keys])
+    rows = _unique_keys(simulated[keys]).get_indexer(keys_of_log)
+    if (rows < 0).any():
+        raise ValueError(f"the log holds {what} that this simulation does not; open its own")
+    return rows
+
+
+def _unique_keys(keys: pd.DataFrame) -> pd.MultiIndex:
+    """Return rows of keys as an index; equal ones get a number in their order, from 0."""
+    number = keys.groupby([*keys], sort=False).cumcount()
     return pd.MultiIndex.from_frame(keys.assign(number=number))

@@ -22,6 +22,7 @@ from kpay_lab.customers.portraits import (
     segment_map,
 )
 from kpay_lab.data.public import oulad
+from kpay_lab.findings import sentence
 from kpay_lab.plots import plot_scatter, plot_tree
 from kpay_lab.world.simulate import WorldSpec, simulate
 
@@ -220,3 +221,16 @@ def test_users_who_are_alike_are_not_told_apart(recwarn):
     assert segments.k == 1
     assert (segment_map(alike, segments)[["x", "y"]] == 0).all(axis=None)
     assert [str(one.message) for one in recwarn] == []
+
+
+def test_findings_say_whether_segments_exist():
+    made = rng()
+    two_kinds = np.repeat([[0.0, 9.0], [9.0, 0.0]], 50, axis=0) + made.normal(size=(100, 2))
+    there = find_segments(pd.DataFrame(two_kinds, columns=["x", "y"]), rng=rng(), ks=(2, 3))
+    (found,) = there.findings()
+    assert found.level == "good"
+    assert sentence(found).startswith("There are 2 kinds of users among 100 people")
+    cloud = pd.DataFrame(made.normal(size=(100, 3)), columns=["x", "y", "z"])
+    (found,) = find_segments(cloud, rng=rng(), ks=(2, 3)).findings()
+    assert found.level == "watch"
+    assert sentence(found).startswith("There are no segments among 100 people")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.derived import age_band, are_whole_days, item_sold, watched_share
+from kpay_lab.data.derived import age_band, are_whole_days, item_sold, main_label, watched_share
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,9 @@ def test_ages_fall_into_bands_from_young_to_old():
 def test_times_are_days_where_all_are_a_midnight_of_one_zone(texts, are_days):
     times = pd.Series(pd.to_datetime(texts, utc=True, format="ISO8601"))
     assert are_whole_days(times) is are_days
+
+
+def test_labels_that_are_all_missing_stay_so():
+    assert main_label(pd.Series([None, None], dtype="str")).isna().all()
+    assert main_label(pd.Series([np.nan, np.nan])).isna().all()
+    assert main_label(pd.Series(["|War", "a\nb|c", None])).fillna("-").tolist() == ["", "a\nb", "-"]

@@ -148,3 +148,39 @@ def test_what_names_the_time_of_events_names_that_of_their_orders(tmp_path, name
     tables = open_log(path).tables
     assert tables.orders["timestamp"].dt.day.tolist() == [2]
     assert tables.exposures["timestamp"].dt.day.tolist() == [2]
+
+
+TWO_WORDS = """user_id,item_id,behavior_type,timestamp
+u1,i1,order,2023-01-01 10:00:05
+u1,i1,pay,2023-01-01 10:00:40
+u2,i1,order,2023-01-01 11:00:00
+u2,i1,pay,2023-01-01 11:00:00
+u3,i1,pay,2023-01-01 12:00:00
+u3,i1,pay,2023-01-01 12:00:00
+u3,i2,order,2023-01-01 12:30:00
+u4,i1,pv,2023-01-01 12:30:00
+"""
+
+
+def test_one_purchase_under_two_words_is_said(tmp_path):
+    (tmp_path / "events.csv").write_text(TWO_WORDS)
+    log = open_log(tmp_path, min_events=1)
+    assert len(log.tables.orders) == 7  # nothing is merged in silence
+    said = [note for note in log.notes if "two words" in note]
+    assert said == [
+        "orders: 2 times a user bought an item under two words within the same minute (order, "
+        "pay), which may be one purchase written twice and counts as two orders; if it is, keep "
+        "one word and write mapping: {event_types: {types: {order: ignore}}}"
+    ]
+    mapping = {"event_types": {"types": {"order": "ignore"}}}
+    log = open_log(tmp_path, min_events=1, mapping=mapping)
+    assert len(log.tables.orders) == 4
+    assert not [note for note in log.notes if "two words" in note]
+
+
+def test_two_words_for_purchases_of_their_own_are_not_doubted(tmp_path):
+    rows = [row for row in TWO_WORDS.splitlines() if not row.startswith(("u1", "u2"))]
+    (tmp_path / "events.csv").write_text("\n".join(rows))
+    log = open_log(tmp_path, min_events=1)
+    assert len(log.tables.orders) == 3
+    assert not [note for note in log.notes if "two words" in note]

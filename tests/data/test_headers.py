@@ -174,3 +174,35 @@ def test_the_columns_of_a_header_and_the_names_known():
 def test_a_renamed_column_keeps_the_unit_in_its_name(name, ours, unit):
     table = "orders" if ours == "amount" else "events"
     assert units_of_columns(table, [name], {name: ours}).get(ours, "") == unit
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (
+            "用户ID,商品ID,来源直播间ID,下单时间,实付金额",
+            "user_id,item_id,source_item_id,timestamp,amount",
+        ),
+        ("uid,courseId,source_live_id,order_time", "user_id,item_id,source_item_id,timestamp"),
+        ("买家ID,商品ID,直播间ID,支付时间", "user_id,item_id,source_item_id,timestamp"),
+        ("user_id,product_id,room_id,paid_at", "user_id,item_id,source_item_id,timestamp"),
+        ("user_id,item_id,Video ID,time", "user_id,item_id,source_item_id,timestamp"),
+        ("用户ID,直播间ID,支付时间", "user_id,item_id,timestamp"),  # a gift: the room is the item
+        ("用户,视频ID,视频标题,时间", "user_id,item_id,视频标题,timestamp"),
+    ],
+)
+def test_the_room_or_video_beside_a_product_is_what_sold_it(header, expected):
+    assert named("orders", header) == expected.split(",")
+
+
+@pytest.mark.parametrize("name", c.PLACES_OF_SALE.split())
+def test_a_place_of_sale_alone_is_the_item(name):
+    assert columns_of("orders", [name]) == {"item_id": [name]}
+
+
+def test_a_mapping_decides_what_the_room_of_an_order_is():
+    renames = {"商品ID": "ignore", "直播间ID": "item_id"}
+    header = "用户ID,商品ID,直播间ID,支付时间"
+    assert named("orders", header, renames=renames) == ["user_id", "", "item_id", "timestamp"]
+    with pytest.raises(ValueError, match="both mean item_id"):
+        named("events", "用户ID,商品ID,直播间ID,时间")

@@ -62,6 +62,7 @@ WRONG = [
     ({"headers": {"log.csv": "user_id"}}, "mapping.headers.log.csv is 'user_id'; write a name for"),
     ({"source_time_zone": "Asia/Shangai"}, "no time zone; did you mean Asia/Shanghai?"),
     ({"units": {"watch_time": "weeks"}}, "it must be one of seconds, minutes, hours, days, ms"),
+    ({"date_order": "us"}, "mapping.date_order is 'us'; write month_first or day_first"),
     ({"units": {"rating": "stars"}}, "mapping.units: 'rating' has no unit"),
     ({"currency": "yuan"}, "write a code of three letters, such as CNY"),
     ({"rating_scale": [5, 1]}, "mapping.rating_scale is [5, 1]; write its lowest and highest"),
@@ -222,3 +223,49 @@ def test_an_order_that_waits_for_its_payment_is_no_sale(tmp_path, word):
     log = open_log(tmp_path)
     assert log.tables.orders["amount"].tolist() == [8.0]
     assert any(f"1 of status {word} came to nothing" in note for note in log.notes)
+
+
+@pytest.mark.parametrize(
+    ("column", "word", "unit"),
+    [
+        ("amount", "fen", "cents"),
+        ("amount", "分", "cents"),
+        ("watch_time", "分", "minutes"),
+        ("watch_time", "min", "minutes"),
+        ("progress", "%", "percent"),
+        ("duration", "Milliseconds", "ms"),
+    ],
+)
+def test_a_unit_may_be_said_in_its_other_words(column, word, unit):
+    assert LogMapping.of({"units": {column: word}}).units == {column: unit}
+
+
+def test_columns_of_a_table_that_nothing_feeds_are_refused(tmp_path):
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["i"], "behavior_type": ["buy"]})
+    events["timestamp"] = "2026-01-05"
+    said = {"columns": {"orders": {"money": "amount"}}}
+    message = "mapping.columns names columns of orders, and no file feeds that table; there are"
+    views = events.drop(columns="behavior_type")
+    with pytest.raises(ValueError, match=message):
+        read_tables(views, mapping=LogMapping.of(said))
+    path = tmp_path / "events.csv"
+    views.to_csv(path, index=False)
+    with pytest.raises(ValueError, match=message):
+        open_log(path, mapping=said, min_events=1)
+    typed = events.assign(money=9.0)  # its orders are rows of the events
+    tables, _ = read_tables(typed, mapping=LogMapping.of(said))
+    assert tables.orders["amount"].tolist() == [9]
+
+
+def test_the_order_of_dates_is_followed_in_every_table():
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["i"], "timestamp": ["03/25/2026 10:00"]})
+    orders = events.assign(refunded_at="04/01/2026")
+    items = pd.DataFrame({"item_id": ["i"], "published_at": ["12/31/2025"]})
+    source = {"events": events, "orders": orders, "items": items}
+    mapping = LogMapping.of({"date_order": "month_first"})
+    tables, rejected = read_tables(source, mapping=mapping)
+    assert rejected.rows.empty and rejected.cells.empty
+    assert tables.events["timestamp"].item().isoformat() == "2026-03-25T10:00:00+00:00"
+    assert tables.orders["refunded_at"].item().isoformat() == "2026-04-01T00:00:00+00:00"
+    assert tables.items["published_at"].item().isoformat() == "2025-12-31T00:00:00+00:00"
+    assert LogMapping.of(mapping.as_dict()) == mapping

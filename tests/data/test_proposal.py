@@ -271,3 +271,11 @@ def test_a_column_of_composed_types_under_an_unknown_name_is_proposed(tmp_path):
     proposal = understand(path).proposal
     assert proposal.said["event_types"]["column"] == "act"
     assert proposal.said["event_types"]["types"]["pay_success"] == "order"
+
+
+def test_what_sold_an_order_is_proposed_by_a_near_name(tmp_path, log):
+    log.to_csv(tmp_path / "events.csv", index=False)
+    orders = log.head(40).assign(amount=9.9, 来源直播间编码=log["item"] + 1000)
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    proposal = propose(tmp_path)
+    assert proposal.said["columns"]["orders"] == {"来源直播间编码": "source_item_id"}

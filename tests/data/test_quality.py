@@ -6,6 +6,7 @@ import pytest
 
 from kpay_lab.data.quality import REPAIRS, apply_repairs, fences, preview_repairs, quality_report
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import sentence
 
 
 @pytest.fixture
@@ -89,3 +90,32 @@ def test_unknown_rule_and_bare_events(dirty):
     bare = Tables(events=dirty.events[["user_id", "item_id"]])
     assert apply_repairs(bare, ["repair", "fill", "denoise"]).events.equals(bare.events)
     assert np.isnan(quality_report(bare).replay_share)
+
+
+def counts_of(**table):
+    return pd.DataFrame([{"table": "events", "read": 8, "rejected": 1, "cells": 2} | table])
+
+
+def test_findings_say_what_is_wrong_in_numbers(dirty):
+    report = quality_report(dirty)
+    found = report.findings(counts_of())
+    said = [sentence(finding) for finding in found]
+    assert said == [
+        "Of 11 rows 1 were set aside and 1 repeat an earlier one; 4 times, watch times, "
+        "durations, amounts or items of orders are missing.",
+        "1 of 8 rows of events were set aside: 12.5 %.",
+        "1 of 7 rows of events repeat an earlier row: 14.3 %.",
+        "duration is missing in 3 rows of events: 42.9 %.",
+        "watch_time is missing in 1 rows of events: 14.3 %.",
+        "2 cells of events could not be read and count as missing.",
+        "33.3 % of the events were watched longer than they last.",
+    ]
+    assert [finding.level for finding in found] == ["bad", *["watch"] * 5, "plain"]
+
+
+def test_a_sound_log_is_said_to_be_one():
+    events = pd.DataFrame({"user_id": ["a", "b"], "item_id": "x"})
+    report = quality_report(Tables.validated(events=events))
+    (found,) = report.findings(counts_of(read=2, rejected=0, cells=0))
+    assert found.level == "good"
+    assert sentence(found) == "Nothing wrong was found in 2 rows."

@@ -539,3 +539,33 @@ def test_the_rows_of_problems_are_numbers(tmp_path):
     for partitions in ([rows], [split_text("user_id,item_id\nu,i\n", "events.csv")]):
         checked = check_rows("events", partitions, {})
         assert checked.problems["row"].dtype == checked.cells["row"].dtype == np.int64
+
+
+def test_a_source_that_the_catalogue_lacks_is_missing_and_said():
+    """The order stays: its money is known, and only who sold it is not."""
+    items = pd.DataFrame({"item_id": ["course", "live"], "promotes": [None, "course"]})
+    events = pd.DataFrame(
+        {"user_id": ["u"] * 2, "item_id": "course", "source_item_id": ["live", "x"]}
+    )
+    orders = pd.DataFrame(
+        {
+            "user_id": ["u", "u", "u"],
+            "item_id": "course",
+            "timestamp": "2026-01-05 10:00",
+            "amount": [9, 8, 7],
+            "source_item_id": ["live", "LIVE", None],
+        }
+    )
+    tables, rejected = read_tables({"items": items, "events": events, "orders": orders})
+    assert tables.orders["source_item_id"].fillna("").tolist() == ["live", "", ""]
+    assert tables.orders["amount"].sum() == 24
+    assert tables.events["source_item_id"].fillna("").tolist() == ["live", ""]
+    assert rejected.rows.empty
+    assert rejected.cells[["table", "column", "value"]].to_numpy().tolist() == [
+        ["events", "source_item_id", "x"],
+        ["orders", "source_item_id", "LIVE"],
+    ]
+    assert any("source_item_id: 1 value was not understood" in note for note in rejected.notes)
+    without_items, rejected = read_tables({"events": events, "orders": orders})
+    assert without_items.orders["source_item_id"].fillna("").tolist() == ["live", "LIVE", ""]
+    assert rejected.cells.empty

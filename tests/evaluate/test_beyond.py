@@ -68,6 +68,12 @@ def test_diversity_of_items_without_features_and_of_short_lists():
     np.testing.assert_allclose(found, [1, 0, np.nan], atol=1e-15)
 
 
+def test_mean_diversity_is_that_of_the_first_1000_lists():
+    features = csr_array(np.eye(3)[[0, 0, 1]])  # items 0 and 1 are alike
+    items = np.array([[0, 1]] * 999 + [[0, 2]] * 2)
+    assert mean_diversity(items, features) == pytest.approx(1 / 1000)
+
+
 def test_serendipity_needs_both_relevance_and_surprise():
     items, expected = np.array([[0, 1, 2, 3]]), np.array([[0, 2, -1]])
     hits = np.array([[True, True, False, False]])
@@ -89,6 +95,11 @@ def test_a_past_without_interest_is_a_past_all_the_same():
     popularity = np.array([8.0, 4.0, 2.0, 2.0])
     np.testing.assert_allclose(popularity_lift(items, popularity, history), [6 / 2 - 1])
     np.testing.assert_array_equal(popularity_lift(items, np.zeros(4), history), [np.nan])
+    unmet = np.array([8.0, 4.0, 0.0, 0.0])
+    np.testing.assert_array_equal(popularity_lift(items, unmet, history), [np.nan])
+    np.testing.assert_allclose(
+        popularity_lift(items, np.array([1.0, 1.0, 0.5, 0.5]), history), [1.0]
+    )
 
 
 def orders(**more):

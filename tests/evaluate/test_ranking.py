@@ -179,6 +179,13 @@ def test_audit_by_hand():
     assert value["discount max(log2 rank, 1)"] == pytest.approx(lenskit)
 
 
+def test_audit_of_a_single_hit_and_of_none():
+    """Hit at rank 2: AP = 1/2, over one hit; the user without a hit adds 0 to the mean."""
+    audit = metric_audit(np.array([[9, 0], [9, 8]]), csr_array([[1] + [0] * 9] * 2), 2)
+    value = audit.set_index("definition")["value"]
+    assert value["AP / hits"] == pytest.approx((1 / 2 + 0) / 2)
+
+
 def test_tables_of_ids_score_as_their_positions():
     lists = pd.DataFrame({"user_id": list("uuww"), "item_id": list("abca"), "rank": [2, 1, 1, 2]})
     wanted = pd.DataFrame({"user_id": list("uvw"), "item_id": list("aaz")})

@@ -14,6 +14,7 @@ from kpay_lab.evaluate.compare import compare
 from kpay_lab.evaluate.groups import recall_by_item_popularity
 from kpay_lab.evaluate.ranking import METRICS, metric_audit, ndcg, per_user
 from kpay_lab.evaluate.split import make_split
+from kpay_lab.evaluate.ties import expected_hits
 from kpay_lab.evaluate.value import revenue, true_regret
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend import MODELS
@@ -52,6 +53,13 @@ def test_metrics_are_the_mean_over_every_order(name, relevant, k):
     found = per_user(top.items, csr_array(marks), [k], ties=top.ties).set_index("metric")
     for metric in METRICS:
         assert found.loc[metric, "value"] == pytest.approx(expected[metric], abs=1e-12), metric
+
+
+def test_the_chance_of_a_first_hit_is_at_most_1():
+    """Two of three tied items are relevant: 2/3, then 2/2, and a third place comes too late."""
+    top = rank(np.ones((1, 3)), 3, ties="mean")
+    hits = expected_hits(np.array([[True, True, False]]), top.ties, csr_array([[1, 1, 0]]))
+    assert hits.first_chance == pytest.approx(np.array([[2 / 3, 1, 1]]))
 
 
 @pytest.mark.parametrize("name", SCORES)

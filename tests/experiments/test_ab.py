@@ -66,6 +66,17 @@ def test_a_ratio_is_the_welch_test_of_its_linearised_units():
     assert (e.low, e.high) == pytest.approx(tuple(welch.confidence_interval(0.95)), rel=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_a_ratio_does_not_depend_on_the_unit_of_its_denominator(unit):
+    frame = world(shift=0.3)
+    metric = Metric("sales", per="visits")
+    expected = estimate_effect(data(frame), metric)
+    found = estimate_effect(data(frame.assign(visits=frame["visits"] * unit)), metric)
+    assert found.pvalue == pytest.approx(expected.pvalue, rel=1e-6)
+    for end in ("difference", "low", "high"):
+        assert found[end] * unit == pytest.approx(expected[end], rel=1e-6)
+
+
 def test_cuped_is_the_welch_test_of_what_the_covariate_leaves():
     frame = world(shift=0.3)
     cov = np.cov(frame["sales"], frame["before"])
@@ -173,6 +184,13 @@ def test_without_a_value_a_change_is_told_and_no_money():
     assert result.worth("sales", value_per_unit=None, n_units=1000) is None
     unshown = result.verdict("visits", value_per_unit=None, n_units=1000)
     assert unshown.endswith("Keep testing, or stop.")
+
+
+def test_a_small_profit_is_a_profit():
+    result = analyse(data(world(shift=1.0), Metric("sales")))
+    stake = {"value_per_unit": 0.01, "n_units": 10}
+    assert 0 < result.worth("sales", **stake).estimate < 1
+    assert result.verdict("sales", **stake).endswith("Ship it.")
 
 
 def test_a_cost_that_rises_keeps_the_control_and_swaps_the_ends():
@@ -342,6 +360,19 @@ def test_skewed_money_in_unequal_arms_gets_a_warning():
     assert analyse(skewed(0.5)).warnings == ()
 
 
+@pytest.mark.parametrize(("times", "skewness"), [(5, 0.298), (6, 0.315)])
+def test_the_warning_begins_at_a_skewness_of_0_3(times, skewness):
+    """Units of −1, −1 and 2 around their mean: m₂ = 2 and m₃ = 2."""
+    n_new, n_old = 3, 3 * times
+    spread = 2 * (1 / n_new + 1 / n_old)
+    assert 2 * (1 / n_new**2 - 1 / n_old**2) / spread**1.5 == pytest.approx(skewness, abs=5e-4)
+    arm = ["new"] * n_new + ["old"] * n_old
+    sales = np.tile([9.0, 9.0, 12.0], times + 1)
+    frame = pd.DataFrame({"user_id": range(len(arm)), "arm": arm, "sales": sales})
+    result = analyse(data(frame, Metric("sales")))
+    assert len(result.warnings) == (skewness > 0.3)
+
+
 def test_an_unknown_metric_is_named():
     result = analyse(data(world(), Metric("sales")))
     with pytest.raises(ValueError, match="no metric 'revenue' in the result; it has: sales"):
@@ -377,12 +408,24 @@ def test_small_and_constant_segments_are_left_out_by_name():
     assert alone.isna().all(axis=None) and np.isnan(interaction_pvalue(alone))
 
 
+@pytest.mark.parametrize(("n_old", "is_compared"), [(29, False), (30, True)])
+@pytest.mark.parametrize("arms", [("old", "new"), ("new", "old")])
+def test_a_segment_needs_30_units_in_each_arm(arms, n_old, is_compared):
+    frame = world(200)
+    frame["arm"] = np.where(np.arange(200) < n_old, *arms)
+    result = effects_by_segment(data(frame.assign(segment="all")), Metric("sales"), "segment")
+    assert np.isfinite(result.loc["all", "difference"]) == is_compared
+
+
 def test_a_copy_of_the_metric_is_no_covariate():
     """What explains everything was not measured before: no variance is left to test with."""
     frame = world(shift=1.0)
     frame["copy"] = 2 * frame["sales"] + 1
     with pytest.raises(ValueError, match=r"copy explains all of sales; .* before the assignment"):
         estimate_effect(data(frame), Metric("sales", covariate="copy"))
+    opposite = frame.assign(copy=-frame["copy"])
+    with pytest.raises(ValueError, match="copy explains all of sales"):
+        estimate_effect(data(opposite), Metric("sales", covariate="copy"))
     only_new = frame.assign(sales=frame["sales"].where(frame["arm"] == "new", 0.0))
     with pytest.raises(ValueError, match="copy explains all of sales"):
         estimate_effect(data(only_new), Metric("sales", covariate="copy"))

@@ -89,6 +89,45 @@ def test_without_orders_purchases_are_followed():
         matured_outcomes(Tables(tables.events, exposures=tables.exposures), window_days=4, margin=1)
 
 
+def test_the_last_moment_of_a_window_belongs_to_it():
+    """Of an order, of a refund, and of the log; a window may be half a day."""
+    arrivals = [("a", 0, 0.0), ("b", 1, 1.0), ("c", 8, 1.0), ("z", 12, 1.0)]
+    orders = [
+        ("a", 4.0, 10.0, None, None),
+        ("b", 2.0, 20.0, 5.0, 5.0),
+    ]
+    found = matured_outcomes(shop(arrivals, orders), window_days=4, margin=1.0)
+    assert found["user_id"].tolist() == ["a", "b", "c"]  # c's window ends with the log
+    assert found["profit"].tolist() == [10.0, 15.0, 0.0]
+    short = matured_outcomes(shop(arrivals, orders), window_days=0.5, margin=1.0)
+    assert short["profit"].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_purchase_that_nobody_noted_is_none():
+    tables = shop(ARRIVALS)
+    exposures = tables.exposures.assign(purchased=[None, 1, 1, 1, 0, 0])
+    without = Tables(events=tables.events, exposures=exposures)
+    found = matured_outcomes(without, window_days=4, margin=0.6)
+    assert found.set_index("user_id")["purchased"].to_dict() == {"a": 1.0, "b": 1.0, "c": 1.0}
+    exposures = tables.exposures.assign(purchased=[None, 1, None, 1, 0, 0])
+    without = Tables(events=tables.events, exposures=exposures)
+    found = matured_outcomes(without, window_days=4, margin=0.6)
+    assert found.set_index("user_id")["purchased"].to_dict() == {"a": 0.0, "b": 1.0, "c": 1.0}
+
+
+@pytest.mark.parametrize(("n_control", "n_treated"), [(1, 9), (9, 1)])
+def test_each_arm_needs_two_users(n_control, n_treated):
+    def log(n_control, n_treated):
+        arms = [0.0] * n_control + [1.0] * n_treated
+        arrivals = [(f"u{number}", number / 10, arm) for number, arm in enumerate(arms)]
+        return shop([*arrivals, ("z", 30, 0.0)], [("u0", 1.0, 5.0, None, None)])
+
+    with pytest.raises(TooLittleError, match=r"10 of 11 users .* each arm needs 2"):
+        follow_test(log(n_control, n_treated), window_days=4, margin=1.0)
+    two = follow_test(log(2, 2), window_days=4, margin=1.0)
+    assert len(two.outcomes) == 4 and two.stopped_on is None
+
+
 def test_a_test_that_is_too_young_says_so():
     with pytest.raises(TooLittleError, match="0 of 5 users arrived 30 days or more before the end"):
         follow_test(shop(ARRIVALS, [("a", 1.0, 5.0, None, None)]), window_days=30, margin=1.0)
@@ -115,10 +154,22 @@ def test_a_test_stops_when_what_was_known_told_the_arms_apart():
     moment = followed.outcomes["known_at"].iloc[stopped_at - 1]
     assert followed.stopped_on == moment
     said = followed.sentence()
-    assert f"after {stopped_at:,} users" in said and "7 days after arrival" in said
+    assert f"after {stopped_at:,} users" in said
+    assert said.startswith("A look counts the profit of the 7 days after arrival, of users")
     assert f"{(moment - followed.started_on) / pd.Timedelta(days=1):.0f} days" in said
     calm = follow_test(big_effect(gain=0.0), window_days=7, margin=1.0)
     assert calm.stopped_on is None and "no look told the arms apart" in calm.sentence()
+
+
+def test_the_interval_is_narrowest_near_half_of_the_users():
+    tables = big_effect()
+    followed = follow_test(tables, window_days=7, margin=1.0)
+    pd.testing.assert_frame_equal(
+        followed.outcomes, matured_outcomes(tables, window_days=7, margin=1.0)
+    )
+    run = followed.sequence
+    against_one_look = (run.high - run.low)[200:] / run.se[200:]
+    assert 201 + against_one_look.argmin() == pytest.approx(1500 / 2, rel=0.05)
 
 
 def null_shop(rng, n=1200):

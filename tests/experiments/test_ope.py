@@ -75,6 +75,17 @@ def test_a_perfect_model_leaves_no_error_but_that_of_the_contexts():
     assert value["DR"] == pytest.approx(value["DM"], abs=1e-12)
 
 
+def test_equal_rows_carry_a_twentieth_each_from_twenty_on():
+    def told(n):
+        half = np.full((n, 2), 0.5)
+        actions = np.arange(n) % 2
+        result = evaluate_policy(np.ones(n), actions, half[:, 0], half, half)
+        return [text for text in result.warnings if text.startswith("One row")]
+
+    assert told(20) == []
+    assert told(19) == ["One row carries 5% of all weight."]  # 1 / 19 is 5.3 %
+
+
 def test_low_overlap_is_said_in_words():
     n = 1000
     target = np.tile([0.99, 0.01], (n, 1))
@@ -142,6 +153,15 @@ def test_a_policy_is_read_from_the_propensities_of_its_log():
     assert shown.tolist() == [[2, 1, 0], [0, 1, 0]]
 
 
+def test_the_last_action_has_its_place_in_a_policy():
+    actions, positions = np.array([2, 0]), np.array([1, 1])
+    table, shown = position_policy(actions, positions, np.array([0.3, 0.1]), 3)
+    assert table == pytest.approx(np.array([[0.25, 0, 0.75]]))
+    assert shown.tolist() == [[1, 0, 1]]
+    with pytest.raises(ValueError, match="actions holds 2 in row 1"):
+        position_policy(actions, positions, np.array([0.3, 0.1]), 2)
+
+
 @pytest.mark.parametrize(
     ("position", "value", "message"),
     [
@@ -173,6 +193,7 @@ def test_one_row_carries_no_interval():
     [
         ("rewards", np.nan, "rewards holds nan in row 4"),
         ("actions", -1, "actions holds -1 in row 4"),
+        ("actions", 4, "actions holds 4 in row 4; it must be a whole number from 0 to 3"),
         ("context", np.nan, "context holds nan in row 4"),
     ],
 )

@@ -27,6 +27,17 @@ def test_each_effect_has_its_interval_and_only_what_leaves_out_zero_is_coloured(
     colours = [to_hex(span.get_color()[0]) for span in spans]
     assert colours[0] != colours[1] == plots.NEUTRAL
     assert [ax.get_yticklabels()[0].get_text() for ax in axes] == ["sales", "visits"]
+    below = "treatment − control, with its interval"
+    assert [ax.get_xlabel() for ax in axes] == ["", below]
+
+
+def test_of_several_arms_each_has_its_line():
+    numbers = {"arm": ["b", "c"], "difference": 1.0, "low": 0.5, "high": 1.5}
+    effects = pd.DataFrame(numbers, index=["sales", "sales"])
+    check = SampleRatio(dict.fromkeys("abc", 100), dict.fromkeys("abc", 1 / 3), 1.0, alpha=0.01)
+    (ax,) = ABResult(check, effects, level=0.95).plot(title="Arms").axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["sales, b", "sales, c"]
+    assert ax.get_title(loc="left") == "Arms"
 
 
 def test_the_power_curve_crosses_its_target_at_the_size_needed():

@@ -4,7 +4,7 @@ import tea_tasting as tt
 from tea_tasting.aggr import Aggregates
 
 from kpay_lab.experiments.power import power, sample_size
-from kpay_lab.experiments.sequential import confidence_sequence
+from kpay_lab.experiments.sequential import ConfidenceSequence, confidence_sequence
 
 
 def literal(values, treated, n, tightest_at, alpha):
@@ -54,6 +54,41 @@ def test_a_clear_effect_stops_the_test_early():
     run = confidence_sequence(rng.normal(size=2000) + treated, treated, tightest_at=2000)
     assert run.stopped_at is not None and 100 <= run.stopped_at < 500
     assert run.low[run.stopped_at - 1] > 0 >= run.low[run.stopped_at - 2]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "stopped_at"),
+    [
+        ([-1.0, 0.0, 0.2], [9.0, 9.0, 9.0], 3),
+        ([-9.0, -9.0, -9.0], [1.0, 0.0, -0.2], 3),
+        ([0.2, -1.0, 0.3], [9.0, 9.0, 9.0], 1),
+        ([-1.0, -1.0, 0.0], [0.0, 1.0, 1.0], None),
+    ],
+)
+def test_an_interval_that_ends_at_0_holds_it(low, high, stopped_at):
+    run = ConfidenceSequence(np.zeros(3), np.ones(3), np.array(low), np.array(high))
+    assert run.stopped_at == stopped_at
+
+
+@pytest.mark.parametrize("treated_first", [True, False])
+def test_while_one_arm_has_not_varied_nothing_is_said(treated_first):
+    treated = np.arange(300) % 2 == 0
+    values = np.random.default_rng(0).normal(size=300)
+    steady = treated if treated_first else ~treated
+    values[steady & (np.arange(300) < 250)] = 1.0
+    run = confidence_sequence(values, treated, tightest_at=300)
+    assert not np.isfinite(run.high[:250]).any()
+    assert np.isfinite(run.high[251:]).all()
+
+
+@pytest.mark.parametrize(("unit", "shift"), [(1e-6, 0.0), (1e6, 0.0), (1.0, 1e8), (1.0, -1e8)])
+def test_a_metric_in_another_unit_or_from_another_zero_has_the_same_sequence(unit, shift):
+    rng = np.random.default_rng(0)
+    values, treated = rng.normal(size=400), rng.random(400) < 0.5
+    run = confidence_sequence(values, treated, tightest_at=400)
+    other = confidence_sequence(values * unit + shift, treated, tightest_at=400)
+    assert other.low[99:] / unit == pytest.approx(run.low[99:], rel=1e-5)
+    assert other.high[99:] / unit == pytest.approx(run.high[99:], rel=1e-5)
 
 
 def test_missing_values_are_refused():
@@ -121,6 +156,8 @@ def test_a_power_that_does_not_exist_is_refused(effect, sd, n_units, share):
         ({"treated": np.zeros(4, dtype=bool)}, "no unit is treated"),
         ({"tightest_at": 0}, "tightest_at is 0; it must be 1 or more"),
         ({"level": 1.0}, "level is 1.0; it must lie between 0 and 1"),
+        ({"level": 0}, "level is 0; it must lie between 0 and 1"),
+        ({"values": np.arange(3.0)}, "one finite value and one arm a unit"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(change, message):

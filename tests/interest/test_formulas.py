@@ -47,6 +47,22 @@ def test_comment_labels_for_every_threshold_in_range():
         assert (labels != CASE.commented).any()
 
 
+def test_all_ones_are_added_to_any_rectangle():
+    added = f.published_interest([[0.1, 0.2, 0.3]], 0.5, "ones")
+    np.testing.assert_allclose(added, [[0.6, 0.7, 0.8]], rtol=1e-15)
+
+
+def test_a_range_of_one_is_scaled_as_any_other():
+    np.testing.assert_array_equal(f.unit_range(np.array([[2.0, 2.5, 3.0]])), [[0, 0.5, 1]])
+    np.testing.assert_array_equal(f.unit_range(np.array([[2.0, 2.0]])), [[0, 0]])
+
+
+def test_relevance_is_a_cosine_unless_told_otherwise():
+    """(3, 4) and (4, 3): 24 of 25; a zero vector has no direction."""
+    relevance = f.content_relevance([[3, 4], [0, 0]], [[40, 30]])
+    np.testing.assert_allclose(relevance, [[0.96, 0]], rtol=1e-15)
+
+
 @given(square, cell)
 def test_predicted_interest_reduces_to_print(A, mu):
     for identity in ("eye", "ones"):

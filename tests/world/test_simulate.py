@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from kpay_lab.data.reading import read_tables
 from kpay_lab.data.tables import Tables
 from kpay_lab.data.writing import write_tables
-from kpay_lab.world.presets import FIELDS, N_TOPICS, SEGMENTS
+from kpay_lab.world.presets import EDITIONS, FIELDS, N_TOPICS, SEGMENTS
 from kpay_lab.world.shop import (
     build_world,
     click_probability,
@@ -24,7 +24,7 @@ from kpay_lab.world.shop import (
     react,
     watch,
 )
-from kpay_lab.world.simulate import WorldSpec, simulate
+from kpay_lab.world.simulate import WorldSpec, open_shop, simulate
 
 SMOKE = WorldSpec(n_users=200, n_items=60, n_days=30)
 
@@ -325,3 +325,68 @@ def test_vocabulary_has_two_themes_a_topic():
         assert len(field.topics) == N_TOPICS
         assert all(len(set(words)) == 8 for words in field.topics.values())
         assert sum(field.kinds.values()) == pytest.approx(1)
+
+
+# --- titles, and what sold an order
+
+
+@pytest.mark.parametrize("n_items", [60, 300, 3000])
+@pytest.mark.parametrize("field", FIELDS)
+def test_no_title_is_that_of_another_item(field, n_items):
+    titles = build_world(WorldSpec(n_users=8, n_items=n_items, field=field)).items.table["title"]
+    assert titles.is_unique
+
+
+def test_a_repeated_title_says_its_edition_and_the_first_keeps_its_own(default):
+    items = default[0].items
+    plain = items["category"] + " " + items["kind"].str.replace("_", " ") + ": "
+    assert all(title.startswith(start) for title, start in zip(items["title"], plain, strict=True))
+    is_varied = items["title"].str.contains(",")
+    assert 0.1 < is_varied.mean() < 0.3  # 50 of 300 had the title of another
+    stems = items["title"].str.partition(",")[0]
+    assert (stems[is_varied].isin(stems[~is_varied])).all()
+    assert not items["title"].str.contains(r"\d\)|\(").any()
+
+
+def test_editions_draw_nothing(monkeypatch):
+    """Other words for editions give the same shop, but for titles."""
+    spec = WorldSpec(n_users=60, n_items=200, n_days=14)
+    before = simulate(spec).tables
+    changed = dict.fromkeys(EDITIONS, ("another edition",))
+    monkeypatch.setattr("kpay_lab.world.presets.EDITIONS", changed)
+    after = simulate(spec).tables
+    pd.testing.assert_frame_equal(after.events, before.events)
+    pd.testing.assert_frame_equal(
+        after.items.drop(columns="title"), before.items.drop(columns="title")
+    )
+    assert after.items["title"].is_unique
+    assert not after.items["title"].equals(before.items["title"])
+
+
+def test_an_order_names_the_session_or_video_that_sold_it(default):
+    tables, truth = default
+    items = tables.items.set_index("item_id")
+    orders = tables.orders
+    is_said = orders["source_item_id"].notna()
+    sellers = items.loc[orders.loc[is_said, "source_item_id"]]
+    assert set(sellers["kind"]) == {"live", "short_video"}
+    assert (sellers["promotes"].to_numpy() == orders.loc[is_said, "item_id"].to_numpy()).all()
+    assert 0.2 < is_said.mean() < 0.8
+    sold_by = truth.orders["source_item_id"]
+    assert sold_by.notna().all()  # the truth knows the pages too, which sell themselves
+    assert (sold_by[is_said] == orders.loc[is_said, "source_item_id"]).all()
+    assert (sold_by[~is_said] == orders.loc[~is_said, "item_id"]).all()
+    bought = tables.exposures[tables.exposures["purchased"] == 1]
+    shown = pd.MultiIndex.from_frame(bought[["user_id", "item_id"]])
+    sold = pd.MultiIndex.from_arrays([orders["user_id"], sold_by])
+    assert sold.isin(shown).all()
+
+
+def test_the_truth_of_a_log_has_its_orders():
+    spec = WorldSpec(n_users=200, n_items=60, n_days=30)
+    log, truth = open_shop(spec, since="2026-01-15", ids="pseudonymise")
+    keys = ["user_id", "item_id"]
+    assert len(truth.orders) == len(log.tables.orders) > 0
+    pd.testing.assert_frame_equal(
+        truth.orders[keys].reset_index(drop=True), log.tables.orders[keys].reset_index(drop=True)
+    )

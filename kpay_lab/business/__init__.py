@@ -1,0 +1,1 @@
+"""The shop's figures: where the money is, what changed, who buys, and what a promotion earns."""

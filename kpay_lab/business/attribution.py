@@ -1,0 +1,294 @@
+"""What sold an order: as the log says it, else the last or the first touch of the buyer before."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.data.derived import are_whole_days, main_label
+from kpay_lab.data.money import has_amounts, net_amount
+from kpay_lab.data.privacy import suppress_small_groups
+from kpay_lab.data.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+RULES = ("last", "first")
+BY = ("source", "kind", "category", "host")
+MEASURES = ("orders", "gmv", "refunded", "net_revenue")
+NO_TOUCH = "no touch"
+NOT_KNOWN = "not known"
+WINDOW_DAYS = 7.0
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Each order with what sold it, and the money that goes there.
+
+    Parameters
+    ----------
+    orders : DataFrame
+        One row an order, with its label: ``user_id, orders`` (1), ``gmv, refunded,
+        net_revenue`` (0 where no amount is known), and three ids of items: ``said`` is what the
+        log says (``orders.source_item_id``), ``last`` and ``first`` are what the touches say,
+        missing where there is none.
+    items : DataFrame
+        The catalogue by ``item_id``, with the columns ``kind, category, host`` that are known.
+    window_days : float
+        How long before an order a touch counts.
+    has_money : bool
+        Whether any amount is known.
+    """
+
+    orders: pd.DataFrame
+    items: pd.DataFrame
+    window_days: float
+    has_money: bool
+
+    def credited(self, rule: str) -> pd.Series:
+        """Return the item that each order is credited to: what the log says, else the touch.
+
+        Parameters
+        ----------
+        rule : {"last", "first"}
+            Which touch counts where the log says nothing.
+        """
+        return self.orders["said"].fillna(self.orders[rule])
+
+    def table(self, by: str = "kind") -> pd.DataFrame:
+        """Add up the orders and their money by what sold them, under both rules.
+
+        Every order is in one row under each rule, so that both add up to all orders and all
+        money; those that nothing is known to have sold are the row *no touch*.
+
+        Parameters
+        ----------
+        by : {"source", "kind", "category", "host"}
+            The item itself, or what the catalogue says of it.
+
+        Returns
+        -------
+        DataFrame
+            Index: the groups, the most money first. ``orders_last, gmv_last, refunded_last,
+            net_revenue_last, buyers_last``, the same of the first touch, and the ``difference``
+            of net revenue, last less first; of orders where no amount is known.
+
+        Raises
+        ------
+        ValueError
+            If the log cannot tell the groups.
+        """
+        measures = [*MEASURES] if self.has_money else ["orders"]
+        parts = []
+        for rule in RULES:
+            by_group = self.orders.groupby(self._groups(rule, by))
+            sums = by_group[measures].sum()
+            sums["buyers"] = by_group["user_id"].nunique()
+            parts.append(sums.add_suffix(f"_{rule}"))
+        table = parts[0].join(parts[1], how="outer").fillna(0.0)
+        counts = [name for name in table if name.startswith(("orders", "buyers"))]
+        table[counts] = table[counts].astype("int64")
+        compared = measures[-1]
+        table["difference"] = table[f"{compared}_last"] - table[f"{compared}_first"]
+        table = table.sort_values([f"{compared}_last", f"{compared}_first"], ascending=False)
+        is_rest = table.index == NO_TOUCH
+        return pd.concat([table[~is_rest], table[is_rest]]).rename_axis(by)
+
+    def hidden(self, by: str = "kind", *, minimum: int) -> pd.DataFrame:
+        """Return `table` with the figures of groups of fewer than ``minimum`` buyers hidden.
+
+        A group counts as many buyers as the rule that gives it fewer, unless that gives it none.
+        """
+        table = self.table(by)
+        fewest = table[["buyers_last", "buyers_first"]].replace(0, np.inf).min(axis=1)
+        with_count = table.assign(buyers=fewest)
+        hidden = suppress_small_groups(with_count, "buyers", minimum)
+        return hidden.drop(columns=["buyers", "suppressed"])
+
+    def agreement(self) -> pd.DataFrame:
+        """Return how often each rule names what the log says, where the log says it.
+
+        Returns
+        -------
+        DataFrame
+            Index: last, first. ``orders`` and ``gmv`` of which the log names the source, and the
+            shares of them for which the touch is that item; NaN where it names none.
+        """
+        said = self.orders[self.orders["said"].notna()]
+        rows = []
+        for rule in RULES:
+            is_right = said[rule] == said["said"]
+            gmv = said["gmv"].sum()
+            gmv_right = said.loc[is_right, "gmv"].sum()
+            share_of_gmv = gmv_right / gmv if gmv > 0 else np.nan
+            rows.append((len(said), is_right.mean(), gmv, share_of_gmv))
+        columns = ["orders", "share_of_orders", "gmv", "share_of_gmv"]
+        return pd.DataFrame(rows, index=pd.Index(RULES, name="rule"), columns=columns)
+
+    def plot(self, ax: "Axes | None" = None, *, by: str = "kind", minimum: int = 1) -> "Axes":
+        """Draw the net revenue of each group under both rules, small groups left out."""
+        from kpay_lab.plots import plot_intervals  # here, for matplotlib is slow to import
+
+        compared = "net_revenue" if self.has_money else "orders"
+        names = {f"{compared}_{rule}": f"{rule} touch" for rule in RULES}
+        shown = self.hidden(by, minimum=minimum)[[*names]].astype(float).dropna()
+        points = shown.rename(columns=names).melt(ignore_index=False, var_name="rule")
+        points = points.assign(low=0.0, high=points["value"])
+        ax = plot_intervals(points, ax=ax, by="rule", title="What sold it")
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.set_xlabel(compared.replace("_", " "))
+        ax.legend(loc="lower right")
+        return ax
+
+    def _groups(self, rule: str, by: str) -> pd.Series:
+        choices = ["source", *self.items.columns]
+        if by not in choices:
+            raise ValueError(f"by is {by!r}; this log can tell {', '.join(choices)}")
+        credited = self.credited(rule)
+        is_credited = credited.notna()
+        if by == "source":
+            return credited.where(is_credited, NO_TOUCH)
+        label = main_label(credited.map(self.items[by]))
+        return label.fillna(NOT_KNOWN).where(is_credited, NO_TOUCH)
+
+
+def attribute_orders(
+    tables: Tables, *, window_days: float = WINDOW_DAYS, since: pd.Timestamp | None = None
+) -> Attribution:
+    """Find what sold each order: as the log says, and by the last and the first touch before it.
+
+    A touch is an event of the buyer, at most ``window_days`` before the order and not after it,
+    with the item sold or with one that promotes it. It is credited to the item of the event; a
+    view of the item sold that another item led to (``events.source_item_id``) is credited to
+    that one. Where orders are whole days, the events of that day come before. An order that names
+    no item has no touch.
+
+    Parameters
+    ----------
+    tables : Tables
+        For a period those `Tables.known_at` its end.
+    window_days : float
+        Above 0.
+    since : Timestamp, optional
+        Orders before it are left out; touches before it count.
+
+    Raises
+    ------
+    ValueError
+        If there are no orders, or no times of events, or the window is not above 0.
+
+    Examples
+    --------
+    >>> times = pd.to_datetime(["2026-01-05", "2026-01-06", "2026-01-07"], utc=True)
+    >>> times = times.astype("datetime64[us, UTC]")
+    >>> events = pd.DataFrame({"user_id": "u", "item_id": ["clip", "course"]})
+    >>> items = pd.DataFrame({"item_id": ["clip", "course"], "promotes": ["course", None]})
+    >>> orders = pd.DataFrame({"user_id": ["u"], "item_id": ["course"], "amount": [9.0]})
+    >>> tables = Tables(
+    ...     events.assign(timestamp=times[:2]), items, orders=orders.assign(timestamp=times[2:])
+    ... )
+    >>> found = attribute_orders(tables)
+    >>> found.orders[["last", "first"]].to_numpy().tolist()
+    [['course', 'clip']]
+    """
+    if not window_days > 0:
+        raise ValueError(f"window_days is {window_days}; it must be above 0")
+    if tables.orders is None:
+        raise ValueError("attribution needs a table orders; this log has none")
+    if "timestamp" not in tables.events:
+        raise ValueError("attribution needs a timestamp column in events; this log has none")
+    orders = tables.orders
+    if since is not None:
+        orders = orders[orders["timestamp"] >= since]
+    bought = orders.reindex(columns=["user_id", "item_id"])
+    bought["moment"] = orders["timestamp"]
+    if are_whole_days(tables.orders["timestamp"]):
+        bought["moment"] += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
+    touches = _touches(tables)
+    window = pd.Timedelta(days=window_days)
+    credited = _of_orders(orders)
+    credited["last"] = _last_touch(bought, touches, window)
+    credited["first"] = _first_touch(bought, touches, window)
+    return Attribution(
+        orders=credited,
+        items=_described(tables.items),
+        window_days=window_days,
+        has_money=has_amounts(tables.orders),
+    )
+
+
+def _of_orders(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the money of each order, and what the log says has sold it."""
+    amount = orders.reindex(columns=["amount"])["amount"].astype(float)
+    net_revenue = net_amount(orders).astype(float)
+    money = {
+        "gmv": amount.fillna(0.0),
+        "refunded": (amount - net_revenue).fillna(0.0),
+        "net_revenue": net_revenue.fillna(0.0),
+    }
+    said = orders.reindex(columns=["source_item_id"])["source_item_id"].astype("str")
+    return orders[["user_id"]].assign(orders=1, **money, said=said)
+
+
+def _described(items: pd.DataFrame | None) -> pd.DataFrame:
+    if items is None:
+        return pd.DataFrame(index=pd.Index([], name="item_id"))
+    known = [name for name in BY if name in items]
+    return items.set_index("item_id")[known]
+
+
+def _touches(tables: Tables) -> pd.DataFrame:
+    """Return what each event may have sold: ``user_id, item_id`` (sold), ``moment, credited``.
+
+    They are in order of time; of equal times the order of the file decides.
+    """
+    events = tables.timed().events.reset_index(drop=True)
+    touch = events[["user_id", "item_id"]].assign(moment=events["timestamp"])
+    led_from = events.reindex(columns=["source_item_id"])["source_item_id"].astype("str")
+    of_itself = touch.assign(credited=led_from.fillna(events["item_id"]))
+    touches = [of_itself]
+    if tables.items is not None and "promotes" in tables.items:
+        promotes = tables.items.set_index("item_id")["promotes"]
+        promoted = events["item_id"].map(promotes)
+        of_promotion = touch.assign(item_id=promoted, credited=events["item_id"])
+        is_promotion = promoted.notna() & (promoted != events["item_id"])
+        touches.append(of_promotion[is_promotion])
+    in_file_order = pd.concat(touches).sort_index(kind="stable")
+    return in_file_order.sort_values("moment", kind="stable", ignore_index=True)
+
+
+def _last_touch(bought: pd.DataFrame, touches: pd.DataFrame, window: pd.Timedelta) -> pd.Series:
+    return _nearest(bought, touches, direction="backward", tolerance=window)
+
+
+def _first_touch(bought: pd.DataFrame, touches: pd.DataFrame, window: pd.Timedelta) -> pd.Series:
+    """Look forward from where the window begins: what is met first, lies in it or nowhere."""
+    begins = bought.assign(moment=bought["moment"] - window)
+    return _nearest(begins, touches, direction="forward", tolerance=window)
+
+
+def _nearest(
+    bought: pd.DataFrame, touches: pd.DataFrame, *, direction: str, tolerance: pd.Timedelta
+) -> pd.Series:
+    """Return what the nearest touch of each order's user and item is credited to."""
+    named = bought[bought["item_id"].notna()]
+    pairs = pd.MultiIndex.from_frame(named[["user_id", "item_id"]]).unique()
+    left = named[["moment"]].assign(pair=_positions(pairs, named), label=named.index)
+    right = touches[["moment", "credited"]].assign(pair=_positions(pairs, touches))
+    found = pd.merge_asof(
+        left.sort_values("moment", kind="stable"),
+        right[right["pair"] >= 0],
+        on="moment",
+        by="pair",
+        direction=direction,
+        tolerance=tolerance,
+    )
+    credited = found.set_index("label")["credited"]
+    return credited.reindex(bought.index).astype("str")
+
+
+def _positions(pairs: pd.MultiIndex, rows: pd.DataFrame) -> np.ndarray:
+    """Return the position of each row's user and item among the pairs, -1 where it is none."""
+    keys = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]])
+    return pairs.get_indexer(keys)

@@ -1,0 +1,121 @@
+"""Which items are ranked for each query, that is, for a user at a moment.
+
+Each user asks once, at the beginning of the test part. What is ranked for them is either the
+same for everybody (every item that may be recommended) or depends on the query: what they were
+shown then, or what they met. In the second case the candidates are a matrix with a row a user
+and a stored value for each candidate of theirs.
+
+Candidates that depend on the query are taken as the log has them, and are not withheld where
+the user had met them in training. That is the field's practice where every candidate has a
+label (Marlin & Zemel 2009 and Schnabel et al. 2016 on ratings of items drawn at random; the
+mode *labeled* of RecBole, Zhao et al. 2022): the question is in which order this user takes
+what lies on the table, and the platform has put it there whether it was new to them or not.
+Where all items are candidates the question is what to show next, and what was met is withheld.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from kpay_lab.data.tables import Tables
+
+CANDIDATES = ("all", "exposed", "rated")
+
+# Why nothing can be told from a user's candidates.
+WITHOUT_CHOICE = {
+    "one_candidate": "users left out, because they have a single candidate",
+    "none_relevant": "users left out, because none of their candidates is relevant",
+    "all_relevant": "users left out, because all of their candidates are relevant",
+}
+
+
+def needs_a_cut(relevant: str, candidates: str) -> bool:
+    """Return whether a question can only be asked after a moment in time.
+
+    Orders and exposures belong to the test part by their time alone.
+    """
+    return relevant == "purchase" or candidates == "exposed"
+
+
+def check_question(relevant: str, candidates: str) -> None:
+    """Refuse candidates among which nothing is irrelevant.
+
+    Raises
+    ------
+    ValueError
+        If all that was met counts as relevant, and only what was met is ranked.
+    """
+    if candidates == "rated" and relevant == "any":
+        raise ValueError(
+            "candidates='rated' needs relevant='interest' or relevant='purchase': with "
+            "relevant='any' every candidate is relevant, and there is nothing to order"
+        )
+
+
+def offered_pairs(
+    candidates: str, tables: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None
+) -> pd.DataFrame | None:
+    """Return ``user_id, item_id`` of what each user may choose from in the test part.
+
+    Parameters
+    ----------
+    candidates : {"all", "exposed", "rated"}
+        What was shown to the user after the cut; or what the user met in the test part. With
+        ``all`` nothing depends on the user, and the answer is None.
+    test_events : DataFrame
+        The events held back.
+    cut : Timestamp or None
+        The moment between the two parts, where there is one.
+
+    Raises
+    ------
+    ValueError
+        If it is not known what was shown after the cut.
+    """
+    if candidates == "all":
+        return None
+    if candidates == "rated":
+        return test_events[["user_id", "item_id"]]
+    exposures = tables.exposures
+    if exposures is None or "timestamp" not in exposures or cut is None:
+        raise ValueError(
+            "candidates='exposed' needs an exposures table with times, and how='time': what was "
+            "shown in the test part is what was shown after the cut"
+        )
+    is_later = exposures["timestamp"] >= cut
+    return exposures.loc[is_later, ["user_id", "item_id"]]
+
+
+def without_choice(test: csr_array, candidates: csr_array) -> Mapping[str, np.ndarray]:
+    """Mark the users from whom no model can gain or lose, by the reason.
+
+    A list of one item has one order, and so in effect have lists in which all or none is
+    relevant: every model gets the same, and the user would only draw all means together.
+
+    Parameters
+    ----------
+    test, candidates : csr_arrays of shape (n_users, n_items)
+        A stored value marks what is relevant, and what is a candidate.
+
+    Returns
+    -------
+    mapping of a name of ``WITHOUT_CHOICE`` to a bool array of shape (n_users,)
+        A user without any candidate is in none.
+
+    Examples
+    --------
+    >>> found = without_choice(csr_array([[0, 1], [1, 1], [0, 0]]), csr_array(np.ones((3, 2))))
+    >>> found["none_relevant"], found["all_relevant"]
+    (array([False, False,  True]), array([False,  True, False]))
+    """
+    n_candidates = np.diff(candidates.indptr)
+    relevant_candidates = test.astype(bool).multiply(candidates.astype(bool))
+    n_relevant = np.asarray(relevant_candidates.sum(axis=1)).ravel()
+    has_several = n_candidates > 1
+    return {
+        "one_candidate": n_candidates == 1,
+        "none_relevant": has_several & (n_relevant == 0),
+        "all_relevant": has_several & (n_relevant == n_candidates),
+    }
