@@ -18,7 +18,11 @@ from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
 from kpay_lab.data.derived import item_sold, orders_of_items
 from kpay_lab.data.money import has_amounts, refunded_amount
+from kpay_lab.findings import Finding
 from kpay_lab.stats import Interval, bootstrap_ratio, sample_rows
+
+EVERYBODY = "contact everybody"  # the rule without a model
+PER = 1000  # rows that a profit is given for
 
 
 def fit_models(
@@ -171,6 +175,31 @@ def profit_curve(
     income = earned * curve["gain"] * np.sum(y)
     cost = contact_cost * curve["share"] * len(y)
     return curve[["share"]].assign(profit=income - cost)
+
+
+def contact_findings(rules: pd.DataFrame, model: str, *, currency: str = "") -> list[Finding]:
+    """Return whom to contact by a model, and what the purchases reached are worth after costs.
+
+    Parameters
+    ----------
+    rules : DataFrame
+        A row a rule, the model and `EVERYBODY` among them: contacted (share of the rows), profit
+        of `PER` rows, and the ends low and high of its interval.
+    model : str
+        The model to act on, chosen before its profit was seen.
+    currency : str
+        That of the orders.
+    """
+    row = rules.loc[model]
+    values = row[["contacted", "profit", "low", "high"]].to_dict()
+    values["everybody"] = rules.loc[EVERYBODY, "profit"]
+    values |= {"model": model, "per": PER, "currency": currency}
+    level = "watch"
+    if row["low"] > 0:
+        level = "good"
+    elif row["high"] < 0:
+        level = "bad"
+    return [Finding("contact/profit", level, values, place="profit")]
 
 
 def shuffled_labels(

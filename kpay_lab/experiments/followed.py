@@ -10,6 +10,7 @@ from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import PROFIT
 from kpay_lab.experiments.by_user import running_exposures
 from kpay_lab.experiments.sequential import ConfidenceSequence, confidence_sequence
+from kpay_lab.findings import Finding
 
 LEAST_PLANNED = 100  # units at which the interval is narrowest, where fewer are expected
 
@@ -60,6 +61,22 @@ class FollowedTest:
             f"{counted}. The test could have stopped after {self.sequence.stopped_at:,} users, "
             f"{days:.0f} days after it began."
         )
+
+    def findings(self) -> list[Finding]:
+        """Return when the test could have stopped."""
+        has_stopped = self.stopped_on is not None
+        days = None
+        if self.stopped_on is not None:
+            days = (self.stopped_on - self.started_on) / pd.Timedelta(days=1)
+        values = {
+            "has_stopped": has_stopped,
+            "n_stopped": self.sequence.stopped_at,
+            "days": days,
+            "window": self.window_days,
+            "n_counted": len(self.outcomes),
+            "n_users": self.n_users,
+        }
+        return [Finding("experiment/followed", "plain", values, place="peeking")]
 
 
 def matured_outcomes(

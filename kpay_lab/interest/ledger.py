@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kpay_lab.findings import Finding
 from kpay_lab.interest.formulas import (
     own_share,
     published_comment,
@@ -108,6 +109,15 @@ def outcome_counts(results: pd.DataFrame) -> pd.Series:
     """Count `printed_results` by outcome, outcomes without a result included."""
     counts = results["outcome"].value_counts()
     return counts.reindex(list(OUTCOMES.values()), fill_value=0)
+
+
+def ledger_findings(results: pd.DataFrame) -> list[Finding]:
+    """Return how many of the `printed_results` follow from the document's own formulas."""
+    counts = outcome_counts(results)
+    values = {"n_results": len(results)}
+    values |= {f"n_{verdict}": counts[outcome] for verdict, outcome in OUTCOMES.items()}
+    level = "watch" if counts[OUTCOMES["cannot_be"]] else "good"
+    return [Finding("ledger/outcomes", level, values, place="outcomes")]
 
 
 def plot_what_if(

@@ -6,9 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.findings import Finding
 from kpay_lab.interest.totals import PairTotals
 from kpay_lab.interest.weighting import InterestWeights, interest_degree, interest_signs
 from kpay_lab.stats import correlation
+
+STEADY = 0.9  # rank correlation from which on an order counts as the same
 
 
 def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int = 5) -> pd.DataFrame:
@@ -45,6 +48,24 @@ def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int =
         }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def sensitivity_findings(changes: pd.DataFrame) -> list[Finding]:
+    """Return how much the order of interests depends on the weights, by the change that moves most.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        Of `weight_sensitivity`; changes without a correlation say nothing.
+    """
+    known = changes.dropna(subset="rank_correlation")
+    if known.empty:
+        return []
+    most = known.loc[known["rank_correlation"].idxmin()]
+    sign, _, how = most["change"].rpartition(" ")
+    values = {"sign": sign, "how": how, "correlation": most["rank_correlation"]}
+    level = "good" if most["rank_correlation"] >= STEADY else "watch"
+    return [Finding("interest/weights", level, values | {"steady": STEADY}, place="sensitivity")]
 
 
 def _changes(totals: PairTotals, weights: InterestWeights) -> Iterator[tuple[str, InterestWeights]]:

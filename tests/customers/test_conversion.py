@@ -9,6 +9,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from kpay_lab.customers.calibration import calibration_error, calibration_slope
 from kpay_lab.customers.conversion import (
+    EVERYBODY,
+    contact_findings,
     fit_models,
     judge,
     lift_curve,
@@ -39,10 +41,41 @@ from kpay_lab.customers.uplift import (
     true_gain_curve,
 )
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.findings import sentence
 from kpay_lab.world.simulate import WorldSpec, simulate
 
 DAY = pd.Timedelta(days=1)
 START = pd.Timestamp("2026-01-05", tz="UTC")
+
+
+WORTH_IT = (
+    "Contact on 25 % of the occasions, by forest: the purchases reached are worth 20.00 CNY after "
+    "costs for each 1,000 occasions (10.00 to 30.00); contacting on all of them −5.00 CNY."
+)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "everybody", "level", "said"),
+    [
+        (10, 30, -5, "good", WORTH_IT),
+        (10, 30, 50, "good", "Contact on all occasions: the purchases reached are worth 50.00 CNY"),
+        (-10, 30, 0, "watch", "Whether contacting by forest is worth its cost is not shown"),
+        (-30, -10, 0, "bad", "Contacting by forest costs more than the purchases reached bring"),
+    ],
+)
+def test_findings_say_whom_to_contact_and_what_it_is_worth(low, high, everybody, level, said):
+    rules = pd.DataFrame(
+        {
+            "contacted": [1.0, 0.25],
+            "profit": [everybody, (low + high) / 2],
+            "low": low,
+            "high": high,
+        },
+        [EVERYBODY, "forest"],
+    )
+    (found,) = contact_findings(rules, "forest", currency="CNY")
+    assert found.level == level
+    assert sentence(found).startswith(said)
 
 
 def rng():

@@ -6,6 +6,7 @@ import pytest
 
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.followed import follow_test, matured_outcomes
+from kpay_lab.findings import sentence
 from kpay_lab.world.simulate import WorldSpec, simulate
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
@@ -157,7 +158,11 @@ def test_a_test_stops_when_what_was_known_told_the_arms_apart():
     assert f"after {stopped_at:,} users" in said
     assert said.startswith("A look counts the profit of the 7 days after arrival, of users")
     assert f"{(moment - followed.started_on) / pd.Timedelta(days=1):.0f} days" in said
+    (found,) = followed.findings()
+    assert f"stopped after {followed.sequence.stopped_at} people" in sentence(found)
     calm = follow_test(big_effect(gain=0.0), window_days=7, margin=1.0)
+    (found,) = calm.findings()
+    assert sentence(found).startswith("No look at the running test told the arms apart, with the 7")
     assert calm.stopped_on is None and "no look told the arms apart" in calm.sentence()
 
 

@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from kpay_lab.findings import sentence
 from kpay_lab.interest.ledger import (
     comment_thresholds,
+    ledger_findings,
     outcome_counts,
     printed_results,
     verdict_counts,
@@ -104,3 +106,12 @@ def test_a_reading_that_comes_out_saves_the_result():
 def test_flow_charts_name_only_boxes_they_have():
     for chart in (VIEWER_FLOW, SELLER_FLOW):
         assert {end for arrow in chart.arrows for end in arrow[:2]} == set(chart.boxes)
+
+
+def test_findings_say_how_many_printed_results_follow():
+    results = printed_results(worked_ledger())
+    (found,) = ledger_findings(results)
+    counts = outcome_counts(results)
+    assert found.level == "watch"
+    assert sum(found.values.values()) == 2 * len(results) == 2 * counts.sum()
+    assert f"{counts['do not follow']} do not follow" in sentence(found)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data.tables import Tables
-from kpay_lab.interest.sensitivity import weight_sensitivity
+from kpay_lab.findings import sentence
+from kpay_lab.interest.sensitivity import sensitivity_findings, weight_sensitivity
 from kpay_lab.interest.totals import pair_totals
 from kpay_lab.interest.weighting import (
     InterestWeights,
@@ -194,6 +195,18 @@ def test_sensitivity_counts_the_favourites_that_stay():
     alone = weight_sensitivity(only, weights, k=3)
     assert alone["change"].tolist() == ["watch doubled"]
     assert np.isnan(alone["overlap@3"].item())
+
+
+def test_findings_say_how_much_the_weights_decide():
+    names = ["watch without", "like doubled", "share doubled"]
+    for correlations, level, said in (
+        ([0.95, 0.99, np.nan], "good", "hardly depends on the weights: without watch"),
+        ([0.95, 0.5, np.nan], "watch", "depends on the weights: with the weight of like doubled"),
+    ):
+        changes = pd.DataFrame({"change": names, "rank_correlation": correlations})
+        (found,) = sensitivity_findings(changes)
+        assert found.level == level and said in sentence(found)
+    assert sensitivity_findings(changes.tail(1)) == []
 
 
 def test_a_scale_is_said_without_an_exponent():
