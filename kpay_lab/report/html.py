@@ -31,7 +31,6 @@ BLANK_LINES = re.compile(r"\n\s*\n+")
 SKIPPED = {"injected-parameters", "papermill-error-cell-tag"}
 SHOP = "00_business"  # the notebook whose metrics are the shop's figures
 N_PICTURES = 4
-BROAD = 1.9  # times its height: a picture so wide gets a row of its own
 CONTENTS = (2, 3)  # levels of headings in a page's contents
 PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
 
@@ -56,6 +55,7 @@ def page(
     translate(notebook, stem, language)
     shown = filter(_is_shown, _until_the_end(notebook.cells))
     cells = [_cell(cell, markup, stem) for cell in shown]
+    title = _take_title(cells)
     places = _name_places(cells)
     root = "../" * name.count("/")
     before, after = _neighbours(name, manifest, root)
@@ -69,6 +69,7 @@ def page(
         entry=entry,
         manifest=manifest,
         parameters=parameters,
+        title=title,
         cells=cells,
         in_short=in_short,
         places=places,
@@ -79,6 +80,15 @@ def page(
         after=after,
         symbols=markup.symbols.values(),
     )
+
+
+def _take_title(cells: list[dict[str, Any]]) -> str:
+    """Take the heading that the first cell begins with out of it, for findings follow it."""
+    if not cells or not cells[0].get("text", "").startswith("<h1"):
+        return ""
+    title, end, rest = cells[0]["text"].partition("</h1>")
+    cells[0]["text"] = rest
+    return title + end
 
 
 def _name_places(cells: list[dict[str, Any]]) -> set[str]:
@@ -257,18 +267,10 @@ def _picture(folder: Path, manifest: Manifest, name: str, figure: str) -> dict[s
     return {
         "words": about,
         "source": picture_source(png),
-        "is_broad": _is_broad(png),
         "file": file,
         "address": f"{name}.html#{anchor(figure)}",
         "title": entry.title or name,
     }
-
-
-def _is_broad(png: bytes) -> bool:
-    """Whether a picture is much wider than high; a PNG says its size in its first bytes."""
-    width = int.from_bytes(png[16:20])
-    height = int.from_bytes(png[20:24])
-    return width > BROAD * height
 
 
 def _changed(manifest: Manifest) -> list[dict[str, Any]]:
@@ -412,7 +414,11 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": formatting.plain, "duration": formatting.duration}
+    environment.filters |= {
+        "number": formatting.plain,
+        "duration": formatting.duration,
+        "unbroken": _unbroken,
+    }
     light = _code_style("default")
     dark = _code_style("github-dark")
     script = environment.get_template("page.js").render()
@@ -424,6 +430,15 @@ def _environment() -> jinja2.Environment:
         "script_hash": base64.b64encode(digest).decode(),
     }
     return environment
+
+
+def _unbroken(sentence: str) -> str:
+    """Keep a number on one line with its sign or unit.
+
+    >>> _unbroken("5 % (p = 0.1)") == "5\u00a0% (p\u00a0=\u00a00.1)"
+    True
+    """
+    return re.sub(r"(?<=\d) (?=%)|(?<=\bp) (?=[=≤<])|(?<=[=≤<]) (?=\d)", "\u00a0", sentence)
 
 
 def _code_style(name: str) -> str:

@@ -237,8 +237,8 @@ class Session:
         Returns
         -------
         DataFrame or None
-            The same values, marked so that a page links the file, also from a part of the
-            table such as ``head(5)``.
+            The frame itself. Its ``attrs`` say from now on where it is kept, so that a page
+            links the file wherever the frame is shown, or a part of it such as ``head(5)``.
 
         Raises
         ------
@@ -253,11 +253,10 @@ class Session:
         name = name.removesuffix(".csv")
         self._keep(f"tables/{name}.csv", safe_csv(frame))
         self._notes["tables"].append(name)
-        marked = frame.copy(deep=False)
-        marked.attrs = {"table": name, "rows": len(frame), "kinds": chosen}
+        frame.attrs |= {"table": name, "rows": len(frame), "kinds": chosen}
         if missing is not None:
-            marked.attrs["missing"] = missing
-        return marked
+            frame.attrs["missing"] = missing
+        return frame
 
     def rejected(self, rows: "pd.DataFrame") -> Path:
         """Write rows that were set aside to the run's ``rejected/``; return the file's path.

@@ -27,7 +27,7 @@ FLOOR = "is_smallest"  # a column that says which p-values are the smallest a te
 SYMBOL = re.compile(r"\b([A-Za-z])_(\d)\b")  # u_1 for the formula's u with a low 1
 LOW_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # A word of a column's name that says what kind of number it holds.
-SHARES = {"share", "rate", "contacted"}
+SHARES = {"share", "rate", "contacted", "chance"}
 MONEY = {"revenue", "price", "amount", "profit", "earned", "cost", "net", "gmv", "refund", "spent"}
 NAMES = {"id", "year", "seed"}  # whole numbers that count nothing
 
@@ -294,7 +294,8 @@ def head_of(label: Hashable) -> str:
         parts = [head_of(part) for part in label if part != ""]
         return " · ".join(parts)
     name = SYMBOL.sub(_lowered, str(label))
-    return words()["heads"].get(name, name.replace("_", " "))
+    counted = name.removeprefix("n_")
+    return words()["heads"].get(name, counted.replace("_", " "))
 
 
 @cache
