@@ -270,7 +270,7 @@ def _sampled(partition: Partition, like: tuple[str, ...], mapping: LogMapping) -
     renames = mapping.names_said()
     named = replace(partition, names=mapping.header_of(partition.name))
     try:
-        return _Sample(partition, like, look_at(read_beginning(named, renames)))
+        return _Sample(partition, like, look_at(read_beginning(named, renames, with_nested=True)))
     except HeaderlessError as error:
         names = [WITHOUT_NAME.format(n + 1) for n in range(len(error.fields))]
         rows = read_beginning(replace(partition, names=tuple(names)), renames)
@@ -855,7 +855,9 @@ def _near(table: str, column: str, looks: Sequence[ColumnLook]) -> ColumnLook | 
     best = None
     most = 0.0
     for look in looks:
-        score = _likeness(table, column, look.name)
+        innermost = look.name.rpartition(".")[2]  # course_id of properties.course_id
+        likeness_of_end = _likeness(table, column, innermost)
+        score = max(_likeness(table, column, look.name), likeness_of_end)
         if score > most and _fits(column, look):
             best = look
             most = score
