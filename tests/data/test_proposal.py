@@ -299,3 +299,22 @@ def test_what_lies_in_objects_is_proposed_by_its_dotted_name(tmp_path, log, name
     assert tables.events["item_id"].tolist() == [f"c{item}" for item in log["item"]]
     assert tables.events["watch_time"].eq(30).all()
     assert rejected.rows.empty
+
+
+@pytest.mark.parametrize("name", ["total_fee", "实际支付的金额"])
+def test_money_in_a_log_of_types_is_proposed_for_its_orders(tmp_path, log, name):
+    types = np.resize(["pv", "pv", "cart", "buy"], N)
+    money = pd.Series(np.where(types == "buy", 19.9, np.nan))
+    path = tmp_path / "log.csv"
+    log.assign(**{"behavior_type": types, name: money}).to_csv(path, index=False)
+    proposal, tables, _ = read_as_proposed(path)
+    assert proposal.said["columns"] == {"orders": {name: "amount"}}
+    assert len(tables.orders) == N // 4
+    assert tables.orders["amount"].eq(19.9).all()
+
+
+def test_money_in_a_log_of_types_without_purchases_is_left_alone(tmp_path, log):
+    types = np.resize(["pv", "cart"], N)
+    path = tmp_path / "log.csv"
+    log.assign(behavior_type=types, total_fee=19.9).to_csv(path, index=False)
+    assert "orders" not in propose(path).said.get("columns", {})
