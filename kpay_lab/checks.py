@@ -177,7 +177,7 @@ def _time_faults(values: Mapping[str, Any]) -> list[str]:
     faults = []
     zone = values.get("time_zone", "UTC")
     zones = available_timezones()
-    if zone not in zones:
+    if zone and zone not in zones:  # empty: that of the log
         suggestion = did_you_mean(zone, zones) or " such as Asia/Shanghai"
         faults.append(f"time_zone is {zone!r}; it must be a time zone{suggestion}")
     for names in (("since", "until"), ("period_start", "period_end")):
