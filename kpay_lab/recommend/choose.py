@@ -16,6 +16,7 @@ from typing import Any
 from kpay_lab.recommend import MODELS
 from kpay_lab.recommend.base import Recommender, Training, lack_of
 from kpay_lab.recommend.mix import Blend, Mix
+from kpay_lab.recommend.popularity import Popularity
 from kpay_lab.settings import setting_faults
 
 Settings = Mapping[str, Any] | None
@@ -70,7 +71,7 @@ def build_models(wanted: Mapping[str, Settings]) -> dict[str, Recommender]:
     Raises
     ------
     ValueError
-        With one line for each fault; those of mixes only where every other model is right.
+        With one line for each fault.
 
     Examples
     --------
@@ -80,8 +81,12 @@ def build_models(wanted: Mapping[str, Settings]) -> dict[str, Recommender]:
     """
     mixes = {name: settings for name, settings in wanted.items() if _is_mix(name, settings)}
     others = {name: settings for name, settings in wanted.items() if name not in mixes}
-    built = _build_each(others, {})
-    built |= _build_each(mixes, built)
+    built, faults = _build_each(others, {})
+    # A faulty model has had its line; for the check of a mix that names it, any model stands in.
+    stand_ins = {name: Popularity() for name in others if name not in built}
+    built_mixes, faults_of_mixes = _build_each(mixes, {**built, **stand_ins})
+    _refuse([*faults, *faults_of_mixes])
+    built |= built_mixes
     return {name: built[name] for name in wanted}
 
 
@@ -92,18 +97,21 @@ def _is_mix(name: str, settings: Any) -> bool:
 
 def _build_each(
     wanted: Mapping[str, Settings], run: Mapping[str, Recommender]
-) -> dict[str, Recommender]:
-    """Build models, and refuse the faults of all of them at once."""
+) -> tuple[dict[str, Recommender], list[str]]:
+    """Build models; return those that could be, and a line for each fault of the others."""
     built = {}
     faults = []
     for name, settings in wanted.items():
         try:
             built[name] = _build(name, settings, run)
         except ValueError as error:
-            faults.append(str(error))
+            faults += str(error).splitlines()
+    return built, faults
+
+
+def _refuse(faults: list[str]) -> None:
     if faults:
         raise ValueError("\n".join(faults))
-    return built
 
 
 def _build(name: str, settings: Any, run: Mapping[str, Recommender]) -> Recommender:
@@ -118,9 +126,7 @@ def _build(name: str, settings: Any, run: Mapping[str, Recommender]) -> Recommen
         )
     if kind is Mix:
         values["parts"] = _build_parts(name, values.get("parts"), run)
-    faults = setting_faults(kind, values, f"model {name}")
-    if faults:
-        raise ValueError("\n".join(faults))
+    _refuse(setting_faults(kind, values, f"model {name}"))
     return kind(**values)
 
 
@@ -173,11 +179,8 @@ def _build_parts(mix: str, parts: Any, run: Mapping[str, Recommender]) -> dict[s
         name: run[name] for name, settings in settings_of.items() if name in run and not settings
     }
     own = {name: settings for name, settings in settings_of.items() if name not in of_the_run}
-    try:
-        built = _build_each(own, {})
-    except ValueError as error:
-        lines = [f"model {mix}: parts: {line}" for line in str(error).splitlines()]
-        raise ValueError("\n".join(lines)) from error
+    built, faults = _build_each(own, {})
+    _refuse([f"model {mix}: parts: {fault}" for fault in faults])
     built |= of_the_run
     return {name: built[name] for name in settings_of}
 

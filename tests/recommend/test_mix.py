@@ -136,3 +136,22 @@ def test_weights_are_drawn_over_all_parts_by_seed():
     assert np.abs(np.sum(drawn, axis=1) - 1).max() < 0.03
     assert np.min(drawn) >= 0.01
     np.testing.assert_allclose(np.mean(drawn, axis=0), 1 / 3, atol=0.06)
+
+
+def test_the_faults_of_all_models_of_a_run_are_said_at_once():
+    wanted = {
+        "mix": {"parts": ["ease_8", "asl"]},
+        "ease_8": {"model": "ease", "reg": -8},
+        "als": {"n_factors": 0, "reg": -1},
+    }
+    with pytest.raises(ValueError) as raised:
+        build_models(wanted)
+    lines = str(raised.value).splitlines()
+    beginnings = [
+        "model ease_8: reg",
+        "model als: n_factors",
+        "model als: reg",
+        "model mix: parts:",
+    ]
+    assert all(line.startswith(said) for line, said in zip(lines, beginnings, strict=True))
+    assert "model 'asl' is unknown" in lines[-1]
