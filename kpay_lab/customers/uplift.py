@@ -45,7 +45,8 @@ def t_learner(
     Raises
     ------
     TooLittleError
-        If the data has no treatment, or an arm has no purchase or nothing but purchases.
+        If the data has no treatment, everybody or nobody was treated, or an arm has no purchase
+        or nothing but purchases.
 
     References
     ----------
@@ -53,6 +54,12 @@ def t_learner(
     """
     if "treatment" not in train.X:
         raise TooLittleError("uplift needs exposures.treatment; this data set has none")
+    one_arm = _single_arm(train.X["treatment"].dropna().to_numpy())
+    if one_arm:
+        raise TooLittleError(
+            f"training: {one_arm}; what a treatment changes is learned from treated and untreated "
+            "rows, so both are needed"
+        )
     X_train = train.X.drop(columns="treatment")
     X_test = test.X.drop(columns="treatment")
     probability = pd.DataFrame(index=test.X.index)
@@ -79,15 +86,34 @@ def qini_curve(
     with purchases Y and rows N of the treated (1) and untreated (0) among the first
     share φ. Rows of equal effect enter together.
 
+    Parameters
+    ----------
+    effect : float array of shape (n,)
+        The effect foretold for each row.
+    y, treated : arrays of shape (n,)
+        0 or 1: whether it bought, and whether it was treated.
+
     Returns
     -------
     DataFrame
         share, gain (per row of the whole), random (the straight line to the same end).
 
+    Raises
+    ------
+    ValueError
+        If everybody or nobody was treated, the arrays differ in length, or a value cannot be.
+
     References
     ----------
     Radcliffe (2007), Using control groups to target on predicted lift.
     """
+    _check_rows(effect=effect, y=y, treated=treated)
+    one_arm = _single_arm(treated)
+    if one_arm:
+        raise ValueError(
+            f"{one_arm}; a Qini curve compares treated with untreated rows, so it needs both: "
+            "keep some rows untreated, drawn at random"
+        )
     rank = score_ranks(effect)
     untreated = 1 - treated
     rows = cumulative_sums(rank, np.ones(len(y)))
@@ -99,6 +125,33 @@ def qini_curve(
     size_ratio = np.divide(treated_rows, untreated_rows, out=nothing, where=untreated_rows > 0)
     gain = treated_purchases - untreated_purchases * size_ratio
     return _curve(rows, gain / len(y), n_points)
+
+
+def _single_arm(treated: np.ndarray) -> str:
+    """Say that everybody or nobody was treated; empty where there are both."""
+    is_treated = treated == 1
+    if not is_treated.any():
+        return "no row is treated"
+    return "every row is treated" if is_treated.all() else ""
+
+
+def _check_rows(*, effect: np.ndarray, y: np.ndarray, treated: np.ndarray) -> None:
+    """Refuse arrays of different length, effects that are no numbers, marks other than 0 and 1."""
+    for name, values in {"y": y, "treated": treated}.items():
+        if len(values) != len(effect):
+            raise ValueError(
+                f"{name} has {len(values)} rows and effect {len(effect)}; give a value for each row"
+            )
+        _refuse_first(name, values, np.isin(values, (0, 1)), "0 or 1")
+    _refuse_first("effect", effect, np.isfinite(effect), "a finite number")
+
+
+def _refuse_first(name: str, values: np.ndarray, is_valid: np.ndarray, must_be: str) -> None:
+    """Raise a ValueError at the first value that is not valid."""
+    wrong = np.flatnonzero(~is_valid)
+    if len(wrong):
+        row = wrong[0]
+        raise ValueError(f"{name} holds {values[row]} in row {row + 1}; it must be {must_be}")
 
 
 def true_gain_curve(effect: np.ndarray, truth: np.ndarray, *, n_points: int = 100) -> pd.DataFrame:

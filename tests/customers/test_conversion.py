@@ -278,6 +278,37 @@ def test_qini_counts_purchases_gained():
     assert qini_coefficient(true_gain_curve(np.zeros(4), truth)) == pytest.approx(0)
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("treated", [1, 1, 1, 1], "every row is treated; a Qini curve compares treated with"),
+        ("treated", [0, 0, 0, 0], "no row is treated; a Qini curve compares treated with"),
+        ("treated", [0, 1, 2, 1], "treated holds 2 in row 3; it must be 0 or 1"),
+        ("treated", [0, np.nan, 1, 1], "treated holds nan in row 2; it must be 0 or 1"),
+        ("y", [0, 1, 1, 3], "y holds 3 in row 4; it must be 0 or 1"),
+        (
+            "effect",
+            [0.1, np.nan, 0.2, 0.3],
+            "effect holds nan in row 2; it must be a finite number",
+        ),
+        ("y", [0, 1, 1], "y has 3 rows and effect 4; give a value for each row"),
+    ],
+)
+def test_a_qini_curve_refuses_what_it_cannot_judge(column, values, message):
+    given = {"effect": [4.0, 3, 2, 1], "y": [1, 0, 1, 1], "treated": [1, 0, 1, 0], column: values}
+    arrays = {name: np.array(value) for name, value in given.items()}
+    with pytest.raises(ValueError, match=message):
+        qini_curve(**arrays)
+
+
+@pytest.mark.parametrize(("arm", "words"), [(1, "every row is treated"), (0, "no row is treated")])
+def test_nothing_is_learned_where_all_are_in_one_arm(halves, arm, words):
+    train, test = halves
+    one_arm = replace(train, X=train.X.assign(treatment=float(arm)))
+    with pytest.raises(TooLittleError, match=f"training: {words}"):
+        t_learner(one_arm, test)
+
+
 def test_revenue_is_net_of_refunds():
     items = pd.DataFrame(
         {"item_id": ["a", "b", "clip"], "price": [10.0, 20, None], "promotes": [None, None, "a"]}
