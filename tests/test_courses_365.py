@@ -120,6 +120,9 @@ def test_every_notebook_that_can_apply_runs(real_data, tmp_path):
     status = {name: entry["status"] for name, entry in manifest["notebooks"].items()}
     assert status.pop("06_experiments") == "not applicable"  # nobody logged what was shown
     assert set(status.values()) == {"ok"}
+    business = metrics["00_business"]
+    assert (business["gmv"], business["paying_users"]) == (51_241, 359)
+    assert business["refund_rate/orders"] is None
     explored = metrics["01_data_exploration"]
     assert explored["events/rows"] == 67_791
     assert explored["busiest_hour"] is None
