@@ -121,6 +121,9 @@ def test_every_notebook_that_can_apply_runs(real_data, tmp_path):
     for name in ("06_experiments", "08_policies"):  # nobody logged what was shown
         assert status.pop(name) == "not applicable"
     assert set(status.values()) == {"ok"}
+    business = metrics["00_business"]
+    assert (business["gmv"], business["paying_users"]) == (51_241, 359)
+    assert business["refund_rate/orders"] is None
     explored = metrics["01_data_exploration"]
     assert explored["events/rows"] == 67_791
     assert explored["busiest_hour"] is None
