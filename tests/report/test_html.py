@@ -242,3 +242,27 @@ def test_the_glossary_is_a_page_that_the_index_links(tmp_path, manifest):
 def test_reading_back_a_manifest(tmp_path, manifest):
     manifest.write(tmp_path)
     assert Manifest.read(tmp_path) == manifest
+
+
+def test_a_real_log_is_not_told_by_parameters_of_the_simulator(project):
+    lines = [
+        'dataset: str = "simulated"  # where the log comes from {simulated, tables}',
+        "n_users: int = 2000  # simulated users [10, 1000000]",
+        "k: int = 10  # length of a list [1, 100]",
+    ]
+    project.write("01_a", "¶text", parameters="\n".join(lines))
+    settings = ["n_users=50", "k=5"]
+    simulated = project.run(settings=settings).manifest.notebooks["01_a"]
+    assert simulated.changed == ["n_users", "k"]
+    real = project.run(settings=[*settings, "dataset=tables"]).manifest.notebooks["01_a"]
+    assert real.changed == ["dataset", "k"]
+
+
+def test_a_notebook_asks_its_question_on_the_index(project):
+    project.write("01_a", "¶text")
+    path = project.root / "notebooks" / "01_a.ipynb"
+    written = path.read_text().replace(
+        "# Title", "# Title\\n\\n**The question.** Who\\nstays?\\n\\nMore of"
+    )
+    path.write_text(written)
+    assert project.run().manifest.notebooks["01_a"].question == "Who stays?"
