@@ -272,7 +272,7 @@ class ABResult:
             return [Finding("experiment/blocked", "bad", blocked, place="effects")]
         is_shown = effect["p_holm"] < 1 - self.level
         said: dict[str, Any] = {"arm": effect["arm"], "is_shown": is_shown, "p": effect["p_holm"]}
-        said["n_tests"] = self._n_questions
+        said |= {"n_tests": self._n_questions, "level": self.level}
         worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units, arm=arm)
         if worth is None:
             ends = {key: effect[key] for key in ("difference", "low", "high")}

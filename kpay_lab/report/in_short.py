@@ -21,10 +21,12 @@ REMEDY = "the file is damaged: restore it, or run the notebooks again"
 class Line:
     """One finding as a page shows it.
 
-    ``place`` is the name of the figure or table that it speaks of; ``word`` and ``sign`` say its
-    level without colour; ``order`` is its place in the order of importance.
+    ``key`` says what it is about, as in the catalogue; ``place`` is the name of the figure or table
+    that it speaks of; ``word`` and ``sign`` say its level without colour; ``order`` is its place in
+    the order of importance.
     """
 
+    key: str
     level: str
     sentence: str
     place: str
@@ -72,7 +74,7 @@ def _line(finding: Finding, language: str) -> Line:
     word = words.levels[finding.level]
     sign = SIGNS[finding.level]
     order = words[finding.key].order
-    return Line(finding.level, said, finding.place, word, sign, order)
+    return Line(finding.key, finding.level, said, finding.place, word, sign, order)
 
 
 def in_short(folder: Path, language: str = SPOKEN) -> InShort:
@@ -101,10 +103,20 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
 def most_important(
     by_notebook: Mapping[str, InShort], n: int = MOST
 ) -> tuple[list[tuple[str, Line]], int]:
-    """Return a run's most important findings, each with its notebook, and how many are left."""
-    pairs = [(name, line) for name, found in by_notebook.items() for line in found.lines]
-    pairs.sort(key=lambda pair: pair[1].order)
-    return pairs[:n], len(pairs[n:])
+    """Return a run's most important findings, each with its notebook, and how many are left.
+
+    Of several about one thing (the lead over one model, and over another) the first stands for
+    all.
+    """
+    n_lines = 0
+    first_of_key: dict[str, tuple[str, Line]] = {}
+    for name, found in by_notebook.items():
+        n_lines += len(found.lines)
+        for line in found.lines:
+            first_of_key.setdefault(line.key, (name, line))
+    by_order = sorted(first_of_key.values(), key=lambda pair: pair[1].order)
+    shown = by_order[:n]
+    return shown, n_lines - len(shown)
 
 
 def told(folder: Path, width: int | None = None, language: str = SPOKEN) -> str:

@@ -233,7 +233,9 @@ def test_findings_say_whether_it_paid_and_for_whom_and_when():
     worth = result.worth("sales", **stake)
     ((level, said),) = found_by(result, "sales", **stake, currency="CNY", period="60 days")
     assert level == "good"
-    assert said.startswith(f"The treatment (new) pays: a profit of {worth.estimate:,.2f} CNY (")
+    assert said.startswith(
+        f"The treatment (new) pays: a profit of {worth.estimate:,.2f} CNY (95 % "
+    )
     assert said.endswith("for 1,000 people in 60 days.")
     ((level, said),) = found_by(result, "sales", value_per_unit=-2.0, n_units=1000)
     assert level == "bad" and "does not pay: a profit of −" in said
