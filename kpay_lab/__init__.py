@@ -12,6 +12,7 @@
     result.verdict()                          who beats whom, in sentences
     result.plot(ax=None)                      the same as a picture
     kp.evaluate_lists(lists, relevant, ks=[10])    measure lists made elsewhere
+    kp.figures(log).table()                   GMV, buyers, refunds: the period and the one before
 
 The modules, in reading order. An import only ever goes down this list's layers.
 
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
         Log,
         compare,
         evaluate_lists,
+        figures,
         fit,
         open_log,
     )
 
 __version__ = "0.1.0"
-__all__ = ["Comparison", "Fitted", "Log", "compare", "evaluate_lists", "fit", "open_log"]
+__all__ = ["Comparison", "Fitted", "Log", "compare", "evaluate_lists", "figures", "fit", "open_log"]
 
 # What others call it, and the call that is right here.
 RIGHT_CALLS = {

@@ -177,19 +177,20 @@ def _time_faults(values: Mapping[str, Any]) -> list[str]:
     faults = []
     zone = values.get("time_zone", "UTC")
     zones = available_timezones()
-    if zone not in zones:
+    if zone and zone not in zones:  # empty: that of the log
         suggestion = did_you_mean(zone, zones) or " such as Asia/Shanghai"
         faults.append(f"time_zone is {zone!r}; it must be a time zone{suggestion}")
-    bounds = {name: values.get(name) for name in ("since", "until")}
-    if any(bounds.values()):
-        faults += _bound_faults(bounds)
+    for names in (("since", "until"), ("period_start", "period_end")):
+        bounds = {name: values.get(name) for name in names}
+        if any(bounds.values()):
+            faults += _bound_faults(bounds)
     if values.get("warm_up", 0) + values.get("test_share", 0) >= 1:
         faults.append("warm_up and test_share are the whole time; leave some to learn from")
     return faults
 
 
 def _bound_faults(bounds: Mapping[str, str | None]) -> list[str]:
-    """Check that ``since`` and ``until`` are times, in this order."""
+    """Check that the first bound and the second are times, in this order."""
     from kpay_lab.data.tables import moment
 
     moments = {}
@@ -199,10 +200,11 @@ def _bound_faults(bounds: Mapping[str, str | None]) -> list[str]:
             moments[name] = moment(name, text)
         except ValueError as error:
             faults.append(str(error))
-    since = moments.get("since")
-    until = moments.get("until")
-    if since is not None and until is not None and since >= until:
-        faults.append(f"since is {bounds['since']} and until {bounds['until']}; swap them")
+    first, second = bounds
+    start = moments.get(first)
+    end = moments.get(second)
+    if start is not None and end is not None and start >= end:
+        faults.append(f"{first} is {bounds[first]} and {second} {bounds[second]}; swap them")
     return faults
 
 
@@ -227,16 +229,20 @@ def _model_faults(values: Mapping[str, Any]) -> list[str]:
     weights = values.get("weights")
     if isinstance(weights, dict) and weights:
         faults += _weight_faults(weights)
-    models = values.get("models")
-    if isinstance(models, dict) and models:
-        from kpay_lab.recommend.choose import build_model
+    if models := _models_of_run(values):
+        from kpay_lab.recommend.choose import build_models
 
-        for name, settings in models.items():
-            faults += _call_faults("models", build_model, name, settings)
+        faults += _call_faults("models", build_models, models)
     for parameter in ("gap_models", "policy_models"):
         if values.get(parameter):
             faults += _name_faults(parameter, values)
     return faults
+
+
+def _models_of_run(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recommenders that a notebook names, with their settings; else an empty dict."""
+    models = values.get("models")
+    return models if isinstance(models, dict) else {}
 
 
 def _weight_faults(weights: Mapping[str, Any]) -> list[str]:
@@ -253,10 +259,10 @@ def _name_faults(parameter: str, values: Mapping[str, Any]) -> list[str]:
     from kpay_lab.recommend import MODELS
 
     faults = []
-    available = [*MODELS]
+    models = _models_of_run(values)
+    available = [*{**MODELS, **models}]
     if values.get("engine") == "spark":
         available.append("spark_als")
-    models = values.get("models", {})
     compared = {*models, "popularity", "spark_als"}
     must_be_compared = parameter == "gap_models" and models
     for name in values[parameter]:
@@ -275,10 +281,17 @@ def _search_faults(values: Mapping[str, Any]) -> list[str]:
     if name is None:
         return []
     from kpay_lab.recommend import MODELS
+    from kpay_lab.recommend.choose import model_class
     from kpay_lab.settings import setting_faults
 
-    if name not in MODELS:
-        return [f"search_model is {name!r}; it must be a model{hint(name, MODELS)}"]
+    models = _models_of_run(values)
+    available = {**MODELS, **models}
+    if name not in available:
+        return [f"search_model is {name!r}; it must be a model{hint(name, available)}"]
+    try:
+        kind = model_class(name, models.get(name))
+    except ValueError:  # `_model_faults` says it
+        return []
     if space is None or not values.get("n_trials", 1):
         return []
     if not space:
@@ -289,7 +302,7 @@ def _search_faults(values: Mapping[str, Any]) -> list[str]:
             faults.append(f"search_space: {setting} is {choices!r}; it must be a list of values")
             continue
         for choice in choices:
-            faults += setting_faults(MODELS[name], {setting: choice}, f"search_space: {name}")
+            faults += setting_faults(kind, {setting: choice}, f"search_space: {name}")
     return list(dict.fromkeys(faults))
 
 

@@ -414,7 +414,9 @@ def simulate(
 @kpay.command()
 @click.option("--data", type=TABLES, required=True, help="A folder of tables, or of --dataset.")
 @click.option("--dataset", default="tables", help="How to read it.")
-@click.option("--model", default="ease", help="A model of kpay_lab.recommend.")
+@click.option(
+    "--model", default="ease", help="ease, als, ...; or mix, with --set parts=[ease,als]."
+)
 @SET
 @click.option("--k", type=click.IntRange(1, 1000), default=10)
 @click.option("--ids", type=click.Choice(["keep", "pseudonymise"]), default="keep", help="Users'.")
@@ -444,13 +446,13 @@ def recommend(
         raise click.UsageError(f"{output} must end in .csv or .parquet")
     from kpay_lab.recommend.choose import build_model
     from kpay_lab.report.session import write_table
-    from kpay_lab.workbench import list_for_everybody, open_log
+    from kpay_lab.workbench import left_out_parts, list_for_everybody, open_log
 
     chosen = build_model(model, _model_settings(settings))
     log = open_log(data, dataset=dataset, ids=ids)
     lists = list_for_everybody(log, chosen, k, **only)
     write_table(output, lists)
-    for note in log.notes:
+    for note in (*log.notes, *left_out_parts(chosen)):
         click.echo(note, err=True)
     click.echo(f"{output}: {lists['user_id'].nunique():,} users, {len(lists):,} rows")
 

@@ -93,6 +93,11 @@ def _is_valid(value: Any, annotation: Any, allowed: Range | None) -> bool:
         return value is None
     if get_origin(annotation) is tuple:
         return _is_valid_tuple(value, get_args(annotation), allowed)
+    if get_origin(annotation) is Mapping:
+        _, annotation_of_value = get_args(annotation)
+        return isinstance(value, Mapping) and all(
+            _is_valid(element, annotation_of_value, allowed) for element in value.values()
+        )
     if annotation in (int, float):
         return _is_valid_number(value, annotation, allowed)
     if annotation is str and allowed:
@@ -101,7 +106,11 @@ def _is_valid(value: Any, annotation: Any, allowed: Range | None) -> bool:
 
 
 def _is_valid_tuple(value: Any, annotations: tuple[Any, ...], allowed: Range | None) -> bool:
-    if not isinstance(value, list | tuple) or len(value) != len(annotations):
+    if not isinstance(value, list | tuple):
+        return False
+    if annotations[-1] is Ellipsis:  # tuple[float, ...] is of any length
+        annotations = annotations[:1] * len(value)
+    if len(value) != len(annotations):
         return False
     pairs = zip(value, annotations, strict=True)
     return all(_is_valid(element, annotation, allowed) for element, annotation in pairs)
@@ -125,7 +134,12 @@ def _requirement(annotation: Any, allowed: Range | None) -> str:
         return "null"
     if get_origin(annotation) is tuple:
         elements = get_args(annotation)
-        return f"a list of {len(elements)}, each {_requirement(elements[0], allowed)}"
+        each = _requirement(elements[0], allowed)
+        length = "" if elements[-1] is Ellipsis else f" of {len(elements)}"
+        return f"a list{length}, each {each}"
+    if get_origin(annotation) is Mapping:
+        _, annotation_of_value = get_args(annotation)
+        return f"a mapping of names, each to {_requirement(annotation_of_value, allowed)}"
     if annotation in (int, float):
         number = "a whole number" if annotation is int else "a number"
         return f"{number} from {allowed[0]:g} to {allowed[1]:g}" if allowed else number

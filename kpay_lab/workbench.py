@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab.business.figures import Figures, business_figures
+from kpay_lab.business.periods import choose_period
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
@@ -29,12 +31,13 @@ from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate import compare as evaluation
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
+from kpay_lab.evaluate.search import tune
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.findings import Finding
 from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
 from kpay_lab.interest.weighting import MARKS, default_weighting, interest_matrix
 from kpay_lab.recommend.base import Explains, Recommender, Training
-from kpay_lab.recommend.choose import build_model, choose_models
+from kpay_lab.recommend.choose import build_model, build_models, choose_models, own_names
 from kpay_lab.recommend.lists import (
     explaining_model,
     item_titles,
@@ -43,6 +46,7 @@ from kpay_lab.recommend.lists import (
     recommend_to_newcomer,
     similar_items,
 )
+from kpay_lab.recommend.mix import Mix
 from kpay_lab.recommend.popularity import WithFallback
 from kpay_lab.world.presets import WorldSpec
 from kpay_lab.world.simulate import simulate
@@ -50,6 +54,7 @@ from kpay_lab.world.simulate import simulate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+N_TRIALS = 6  # settings tried for each model, as notebook 04 does
 REFERENCE = "popularity"  # what every other model must beat
 ACRONYMS = ("ndcg", "map", "mrr")  # metrics written in capitals on a figure
 
@@ -273,8 +278,9 @@ class Fitted:
         Raises
         ------
         ValueError
-            If the model cannot score newcomers (random, forest, markov, and blend with its
-            part markov), an item is unknown, a degree is not from 0 to 1, or k is below 1.
+            If the model cannot score newcomers (random, forest, markov, and a mix of which one
+            is a part, such as blend), an item is unknown, a degree is not from 0 to 1, or k is
+            below 1.
 
         Examples
         --------
@@ -360,11 +366,13 @@ class Fitted:
         return int(with_title[0])
 
     def __repr__(self) -> str:
-        return (
-            f"{self.model}, fitted to {len(self.users):,} users and {len(self.items):,} items\n"
+        fitted_to = f"{len(self.users):,} users and {len(self.items):,} items"
+        lines = [f"{self.model}, fitted to {fitted_to}", *left_out_parts(self.model)]
+        lines.append(
             f".recommend({self.users[0]!r}, k=10) lists items for a user, "
             f".similar({self.items[0]!r}, k=10) those like an item"
         )
+        return "\n".join(lines)
 
 
 def fit(log: Log, model: str, **settings: Any) -> Fitted:
@@ -376,9 +384,11 @@ def fit(log: Log, model: str, **settings: Any) -> Fitted:
         See `open_log`.
     model : str
         Its name: random, popularity, baseline, content, blend, forest, user_neighbours,
-        item_neighbours, ease, als or markov.
+        item_neighbours, ease, als, markov, or mix of several of them.
     settings
-        Fields of the model's class, such as ``reg=200`` of ``ease``.
+        Fields of the model's class, such as ``reg=200`` of ``ease``; of a mix ``parts``, such as
+        ``["ease", "als"]``, and ``weights``, such as ``[0.3, 0.7]``; see
+        `recommend.choose.build_model`.
 
     Raises
     ------
@@ -391,6 +401,13 @@ def fit(log: Log, model: str, **settings: Any) -> Fitted:
     train = Training(interest_matrix(log.tables), log.tables)
     fitted = WithFallback(model=built).fit(train)
     return Fitted(fitted, train)
+
+
+def left_out_parts(model: Recommender) -> list[str]:
+    """Say for each part of a fitted mix that had no data that it was left out, and why."""
+    if not isinstance(model, Mix):
+        return []
+    return [f"{part} was left out of the mix: {why}" for part, why in model.left_out_.items()]
 
 
 def list_for_everybody(log: Log, model: Recommender, k: int, **only: Any) -> pd.DataFrame:
@@ -416,13 +433,16 @@ class Comparison(evaluation.Comparison):
         Which model beats which, in NDCG at the largest k; see `evaluate.compare.decide`.
     left_out : mapping of str to str
         Each model that was asked for and could not learn from this log, or could not order
-        anything by what it learned, with the reason.
+        anything by what it learned, with the reason; so too a part of a mix.
+    tuning : DataFrame
+        A row a model: ``model, trials, settings, value``; see `evaluate.search.Tuning`.
     """
 
     split: Split
     summary: pd.DataFrame
     decision: evaluation.Decision
     left_out: Mapping[str, str]
+    tuning: pd.DataFrame
 
     def table(self, metric: str = "ndcg", k: int | None = None) -> pd.DataFrame:
         """Return one row a model, the best mean first.
@@ -438,7 +458,9 @@ class Comparison(evaluation.Comparison):
         DataFrame
             ``model``; the mean over users, named as ``ndcg@10``, with the ends ``low, high``
             of its 95 % bootstrap interval; ``lead_over_popularity`` with ``lead_low,
-            lead_high`` and ``p_holm``, paired by user; ``seconds`` to fit and rank.
+            lead_high`` and ``p_holm``, paired by user; ``trials``, how many settings were tried
+            on the validation slice, and ``settings``, those chosen there, or *as configured*;
+            ``seconds`` to fit and rank.
         """
         rows = self._summary_of(metric, k)
         names = {
@@ -452,6 +474,8 @@ class Comparison(evaluation.Comparison):
             "p_holm": "p_holm",
         }
         table = rows[list(names)].rename(columns=names)
+        searched = self.tuning[["model", "trials", "settings"]]
+        table = table.merge(searched, on="model", how="left")
         return table.assign(seconds=rows["model"].map(self.seconds))
 
     def verdict(self) -> list[str]:
@@ -509,6 +533,7 @@ def compare(
     candidates: str = "all",
     candidate_kinds: Sequence[str] = (),
     ks: Sequence[int] = (10,),
+    n_trials: int = N_TRIALS,
     n_resamples: int = 2000,
     seed: int = 0,
     on_progress: evaluation.OnProgress | None = None,
@@ -518,13 +543,20 @@ def compare(
     Items that a model scores alike have no order of their own: every metric is the mean over
     all orders of them, and a model that scores everything alike is left out.
 
+    A comparison in which one model was tuned and another was not compares the tuning. So every
+    model that has settings to search gets the same number of trials, by the same search as in
+    notebook 04 (`evaluate.search.tune`): on a validation slice of the training part, the first
+    trial being the model as configured. Settings that you name are not searched.
+
     Parameters
     ----------
     log : Log
         See `open_log`.
     models : sequence of names, or mapping of name to settings
         Such as ``["ease", "als"]`` or ``{"ease": {"reg": 200}, "als": {}}``; by default every
-        model that can learn from this log. Popularity is always added.
+        model that can learn from this log. Popularity is always added. A name of your own says
+        which model it is, ``{"ease": {}, "ease_800": {"model": "ease", "reg": 800}}``, and a mix
+        what it is made of, ``{"ease": {}, "als": {}, "mix": {"parts": ["ease", "als"]}}``.
     split : str
         How the log is split: ``auto`` takes ``time`` where times are known, else
         ``random_per_user``; see `evaluate.parts.rows_to_train` for the others.
@@ -539,10 +571,13 @@ def compare(
         all.
     ks : sequence of int
         Lengths of the lists.
+    n_trials : int
+        Settings to try for each model, 6 by default; with 0 all stand as configured, and the
+        table says so. ``forest`` and ``blend`` are slow and get two at most.
     n_resamples : int
         Bootstrap resamples behind an interval.
     seed : int
-        Seed of the bootstrap: the same seed gives the same intervals.
+        Seed of the search and the bootstrap: the same seed gives the same settings and intervals.
     on_progress : callable, optional
         Called with one line before each model, such as ``print``.
 
@@ -551,15 +586,17 @@ def compare(
     TooLittleError
         If the log is too small to be split.
     ValueError
-        If a model, a setting, the split or what is ranked is unknown or does not go together.
+        If a model, a setting, the split or what is ranked is unknown or does not go together, or
+        ``n_trials`` is no whole number from 0.
     """
     _check_log("compare", log, models)
     if isinstance(models, str):
         raise ValueError(f"models is {models!r}; write a list: kp.compare(log, [{models!r}])")
     _check_lengths(ks)
+    if not isinstance(n_trials, Integral) or isinstance(n_trials, bool) or n_trials < 0:
+        raise ValueError(f"n_trials is {n_trials!r}; it must be a whole number, 0 for no search")
     settings = models if isinstance(models, Mapping) else dict.fromkeys(models)
-    for name, settings_of_model in settings.items():  # a wrong setting is refused before the split
-        build_model(name, settings_of_model)
+    build_models(settings)  # a wrong setting is refused before the split
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
     train_and_test = make_split(
@@ -573,13 +610,26 @@ def compare(
         candidate_kinds=candidate_kinds,
     )
     usable, left_out = choose_models(settings, train_and_test.train)
-    measured = evaluation.compare(usable, train_and_test, ks, on_progress=on_progress)
-    # Two generators, so that the draws of the one do not depend on how many the other makes.
-    rng_of_summary, rng_of_verdict = np.random.default_rng(seed).spawn(2)
+    # Three generators, so that the draws of the one do not depend on how many the others make.
+    rng_of_summary, rng_of_verdict, rng_of_search = np.random.default_rng(seed).spawn(3)
+    tuning = tune(
+        usable,
+        train_and_test,
+        interest_matrix,
+        n_trials=n_trials,
+        rng=rng_of_search,
+        k=max(ks),
+        given=settings,
+        on_progress=on_progress,
+    )
+    measured = evaluation.compare(tuning.models, train_and_test, ks, on_progress=on_progress)
     summary = evaluation.summarise(
         measured.values, reference=REFERENCE, rng=rng_of_summary, n_resamples=n_resamples
     )
-    decision = evaluation.decide(measured.values, rng=rng_of_verdict, k=max(ks))
+    decision = evaluation.decide(
+        measured.values, rng=rng_of_verdict, k=max(ks), own_names=own_names(usable)
+    )
+    without_a_place = {**left_out, **measured.unranked}
     return Comparison(
         values=measured.values,
         lists=measured.lists,
@@ -588,7 +638,8 @@ def compare(
         split=train_and_test,
         summary=summary,
         decision=decision,
-        left_out={**left_out, **measured.unranked},
+        left_out=without_a_place,
+        tuning=tuning.table,
     )
 
 
@@ -643,6 +694,50 @@ def evaluate_lists(
     summary = evaluation.summarise(values, reference="lists", rng=rng, n_resamples=n_resamples)
     metrics = summary[["metric", "k", "mean", "low", "high"]]
     return metrics.assign(users=values["user_id"].nunique())
+
+
+def figures(
+    log: Log,
+    *,
+    days: int = 28,
+    start: str = "",
+    end: str = "",
+    time_zone: str = "UTC",
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Figures:
+    """Measure the shop in a period, beside the period of equal length before it.
+
+    Parameters
+    ----------
+    log : Log
+        Orders and their amounts make the figures in money; what is not known is NaN.
+    days, start, end, time_zone
+        The period; see `business.periods.choose_period`.
+    n_resamples : int
+        Bootstrap resamples behind an interval.
+    seed : int
+        Seed of the bootstrap.
+
+    Raises
+    ------
+    ValueError
+        If nothing has a time, or the period is none.
+
+    Examples
+    --------
+    >>> days = pd.to_datetime(["2024-03-01", "2024-03-02"], utc=True)
+    >>> events = pd.DataFrame({"user_id": list("ab"), "item_id": "x", "timestamp": days})
+    >>> orders = pd.DataFrame({"user_id": ["b"], "amount": [9.0], "timestamp": days[1:]})
+    >>> log = open_log({"events": events, "orders": orders})
+    >>> figures(log, days=1).values["value"].loc[["gmv", "uv_value"]].tolist()
+    [9.0, 9.0]
+    """
+    if not isinstance(log, Log):
+        raise ValueError("open the log first: kp.figures(kp.open_log(...))")
+    period, before = choose_period(log.tables, days=days, start=start, end=end, time_zone=time_zone)
+    rng = np.random.default_rng(seed)
+    return business_figures(log.tables, period, before, rng=rng, n_resamples=n_resamples)
 
 
 def _metric_at_k(rows: pd.DataFrame) -> str:

@@ -46,14 +46,15 @@ def log(folder, events="user_id,item_id\nu,i\n", **tables):
 
 
 NOT_MEANT = {"colums": {}}
-OPENING = ("01_data_exploration", "02_interest_matrix", "03_user_portraits", "04_model_comparison")
-OPENING += ("05_sales_conversion", "06_experiments", "08_policies")
+OPENING = ("00_business", "01_data_exploration", "02_interest_matrix", "03_user_portraits")
+OPENING += ("04_model_comparison", "05_sales_conversion", "06_experiments", "08_policies")
 
 # notebook, parameter, a value that its line in the cell allows or not, what is said
 REFUSED = [
     ("01_data_exploration", "time_zone", "Asia/Shangai", "did you mean 'Asia/Shanghai'?"),
     ("01_data_exploration", "near_duplicate", 5.0, "near_duplicate is 5.0; it must be a number"),
     ("01_data_exploration", "since", "yesterday", "since is 'yesterday'; it must be an ISO time"),
+    ("00_business", "period_start", "soon", "period_start is 'soon'; it must be an ISO time"),
     ("01_data_exploration", "repairs", ["dedup"], "it must be one of deduplicate"),
     ("01_data_exploration", "dataset", "tables", "dataset tables needs data_dir"),
     ("01_data_exploration", "catalogue_dir", "/nowhere", "catalogue_dir: /nowhere lacks udemy"),
@@ -74,6 +75,10 @@ REFUSED = [
     ("04_model_comparison", "models", {"als": {"n_factors": 0}}, "n_factors is 0"),
     ("04_model_comparison", "models", {"popularity": {"half_life": -3}}, "half_life is -3"),
     ("04_model_comparison", "models", {"ease": [1]}, "write its settings"),
+    ("04_model_comparison", "models", {"ease_8": {"reg": 8}}, "say which it is, {model: ease}"),
+    ("04_model_comparison", "models", {"ease": {"model": "als"}}, "cannot stand for als"),
+    ("04_model_comparison", "models", {"a/b": {"model": "als"}}, "model 'a/b' is no name"),
+    ("04_model_comparison", "models", {"mix": {"parts": ["ease", "asl"]}}, "did you mean 'als'?"),
     ("04_model_comparison", "gap_models", ["esae"], "gap_models: model 'esae' is unknown"),
     ("04_model_comparison", "search_model", "esae", "search_model is 'esae'"),
     ("04_model_comparison", "search_space", {"reg": [10.0, -1]}, "search_space: ease: reg is -1"),
@@ -258,6 +263,19 @@ def test_models_of_the_gap_are_among_those_compared():
     assert domain_faults(chosen) == []
     (fault,) = domain_faults({**chosen, "gap_models": ["als"]})
     assert fault == "gap_models: als is not among models; add it there, or leave it out"
+    named = {"models": {"ease_8": {"model": "ease", "reg": 8}}, "gap_models": ["ease_8"]}
+    assert domain_faults(named) == []
+    (fault,) = domain_faults({**named, "gap_models": ["ease_9"]})
+    assert fault == "gap_models: model 'ease_9' is unknown; did you mean 'ease_8'?"
+
+
+def test_the_model_searched_may_go_by_a_name_of_its_own():
+    chosen = {"models": {"little": {"model": "als"}}, "search_model": "little"}
+    assert domain_faults({**chosen, "search_space": {"alpha": [1.0, 2.0]}}) == []
+    (fault,) = domain_faults({**chosen, "search_space": {"reg": [-1.0]}})
+    assert fault.startswith("search_space: little: reg is -1.0; it must be a number from")
+    (fault,) = domain_faults({"models": {"x": [1]}, "search_model": "x", "search_space": {}})
+    assert "write its settings" in fault
 
 
 def test_a_file_of_an_a_b_test_is_read_before_a_run(tmp_path):

@@ -91,9 +91,24 @@ def test_settings_reach_the_model(log, recommend, tmp_path):
     assert best[0] > 2 * best[1]
 
 
+def test_a_mix_and_a_name_of_ones_own(log, recommend, tmp_path):
+    """With all weight on one part the mix lists what that part lists."""
+    arguments = {
+        "mix.csv": ["--model", "mix", "--set", "parts=[ease, als]", "--set", "weights=[1, 0]"],
+        "ease.csv": ["--model", "ease"],
+        "named.csv": ["--model", "ease_400", "--set", "model=ease", "--set", "reg=400"],
+    }
+    items = {}
+    for name, chosen in arguments.items():
+        assert recommend("--data", log, *chosen, "-o", tmp_path / name)[0] == 0
+        items[name] = pd.read_csv(tmp_path / name)["item_id"].tolist()
+    assert items["mix.csv"] == items["ease.csv"] == items["named.csv"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--model", "mix"], "model mix: parts are not named; write names of models"),
         (["--model", "eas"], "model 'eas' is unknown; choose one of random, popularity"),
         (["--set", "rg=3"], "model ease has no setting 'rg'; did you mean 'reg'?"),
         (["--set", "reg=much"], "reg is 'much'; it must be a number"),

@@ -40,6 +40,9 @@ def test_the_best_model_beats_the_base_rate(smoke):
     assert metrics["base_rate/calibration_slope"] is None
     assert f"truth/way/{best}" in metrics
     assert metrics["truth/best_way"] == metrics[f"truth/way/{best}"] < 1
+    for name in MODELS:
+        key = f"truth/way/{name}"
+        assert metrics[f"{key}/low"] <= metrics[key] <= metrics[f"{key}/high"]
 
 
 def test_every_interval_holds_its_value(smoke):

@@ -12,6 +12,7 @@ from tests.warm import Warm, run_warm
 FEW_MODELS = {name: {} for name in ("random", "baseline", "content", "blend", "ease", "markov")}
 FEW_MODELS |= {"forest": {"n_trees": 4}, "als": {"n_factors": 4}, "item_neighbours": {}}
 SMALL: dict[str, dict[str, Any]] = {
+    "00_business": {"n_resamples": 50},
     "01_data_exploration": {},
     "02_interest_matrix": {},
     "03_user_portraits": {"most_segments": 3, "n_seeds": 2},
@@ -25,6 +26,7 @@ LOOP = {"n_steps": 100, "n_seeds": 3, "loop_users": 40, "n_rounds": 1}
 NEED_ORDERS = {"05_sales_conversion", "06_experiments", "08_policies"}
 # Where a log is odd in what the notebook asks of it; `make test-all` runs every pair.
 TELLING = {
+    "00_business": "ordinary_shop no_times no_amounts subscription_shop few_users one_day",
     "01_data_exploration": "one_day one_item empty_columns subscription_shop",
     "02_interest_matrix": "all_zeros one_visit_each no_times one_kind constant_columns",
     "03_user_portraits": "users_alike few_users one_visit_each",

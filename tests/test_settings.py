@@ -14,6 +14,7 @@ from kpay_lab.recommend.content import ContentBased
 
 KINDS = [*MODELS.values(), InterestWeights]
 NUMBERS = (int, float, int | None, float | None, tuple[int, int], tuple[float, float, float])
+TWO = {"parts": ["ease", "als"]}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -59,7 +60,39 @@ def test_no_number_outside_its_range_makes_a_model(name):
         ("markov", {"within_session": 1}, "within_session is 1; it must be true or false"),
         ("blend", {"weights": [1, 2]}, "weights is [1, 2]; it must be a list of 3, each a number"),
         ("blend", {"weights": [0, 0, 0]}, "weights are all 0"),
-        ("blend", {"content": 5}, "content is 5; it must be a Recommender"),
+        ("blend", {"content": 5}, "model blend has no setting 'content'; it has parts, weights"),
+        ("blend", {"parts": ["ease"]}, "name a mix, such as {model: mix, parts: [ease, als]}"),
+        ("mix", {}, "model mix: parts are not named; write names of models, such as parts: [e"),
+        ("mix", {"parts": ["ease", 3]}, "parts are ['ease', 3]; write names of models"),
+        ("mix", {"parts": ["ease"]}, "parts are ['ease']; a mix needs two models or more"),
+        ("mix", {"parts": ["ease", "ease"]}, "name each once, and two settings of one model as"),
+        ("mix", {"parts": {"ease": 0.3, "als": 0.7}}, "such as parts: [ease, als] and weights:"),
+        ("mix", {"parts": ["ease", "asl"]}, "parts: model 'asl' is unknown"),
+        ("mix", {"parts": ["ease", "asl"]}, "did you mean 'als'?"),
+        ("mix", {"parts": {"ease": {"rg": 3}, "als": {}}}, "has no setting 'rg'; did you mean"),
+        ("mix", {**TWO, "weights": [1]}, "weights are [1]; give one to each of ease, als"),
+        ("mix", {**TWO, "weights": [1, -1]}, "each a number from 0 to 1e+06"),
+        ("mix", {**TWO, "weights": [0, 0]}, "weights are all 0; give at least one part a weight"),
+        ("mix", {**TWO, "wieghts": [1, 2]}, "model mix has no setting 'wieghts'; did you mean"),
+        ("ease_800", {"reg": 800}, "or say which it is, {model: ease}; did you mean 'ease'?"),
+        ("ease_800", {"model": "esae"}, "model ease_800: model is 'esae'; it must be one of"),
+        ("ease_800", {"model": "ease", "rg": 1}, "model ease_800 has no setting 'rg'; did you"),
+        (
+            "ease_800",
+            {"model": "ease", "reg": -1},
+            "model ease_800: reg is -1; it must be a number",
+        ),
+        ("ease_800", {"model": ["ease"]}, "model is ['ease']; it must be one of"),
+        (
+            "ease",
+            {"model": "als"},
+            "model ease: the name has a meaning of its own and cannot stand",
+        ),
+        ("best", {"model": "ease"}, "choose another, such as ease_2"),
+        ("ease/800", {"model": "ease"}, "model 'ease/800' is no name for a model; use at most 40"),
+        ("ease 800", {"model": "ease"}, "'ease 800' is no name for a model"),
+        ("ease@800", {"model": "ease"}, "'ease@800' is no name for a model"),
+        ("..", {"model": "ease"}, "'..' is no name for a model"),
         ("content", {"ngrams": [3, 2]}, "the shortest must come first"),
         ("ease", 5, "model ease is set to 5; write its settings"),
         ("esae", {}, "model 'esae' is unknown"),

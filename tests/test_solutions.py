@@ -58,6 +58,12 @@ def test_cells_are_short():
                 assert len(cell.source.splitlines()) <= 12, f"{path.stem}\n{cell.source}"
 
 
+def test_00_a_week_is_noisier_and_refunds_come_late(tmp_path):
+    found = answers("00", tmp_path)
+    assert found["width/week"] > found["width/long"]
+    assert found["late_refunds"] > 0
+
+
 def test_01_copies_are_found_and_a_week_has_its_control(tmp_path):
     found = answers("01", tmp_path)
     assert found["events_too_many"] > 0

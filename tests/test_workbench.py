@@ -216,6 +216,38 @@ def test_settings_reach_the_models_and_a_seed_the_intervals(log):
     assert not table(0)["ndcg@10"].equals(table(0, reg=0.1)["ndcg@10"])
 
 
+def test_every_model_is_searched_alike_and_the_table_says_so(log):
+    wanted = {"ease": {}, "ease_800": {"model": "ease", "reg": 800.0}, "markov": {}}
+    wanted["mix"] = {"parts": ["ease_800", "markov"]}
+    found = kp.compare(log, wanted, n_trials=3, n_resamples=100)
+    table = found.table().set_index("model")
+    trials = {"popularity": 0, "ease": 3, "ease_800": 0, "markov": 3, "mix": 3}
+    assert table["trials"].to_dict() == trials
+    assert table.loc["ease_800", "settings"] == "as configured"
+    assert table.loc["ease", "settings"].startswith("reg=")
+    assert table.loc["mix", "settings"].startswith("weights=(")
+    as_set = kp.compare(log, {"ease_800": {"model": "ease", "reg": 800.0}}, n_resamples=100)
+    expected = as_set.table().set_index("model").loc["ease_800", "ndcg@10"]
+    assert table.loc["ease_800", "ndcg@10"] == pytest.approx(expected)
+    assert "ease_800" in " ".join(found.verdict())
+
+
+def test_without_trials_all_stand_as_configured(log):
+    table = kp.compare(log, ["ease"], n_trials=0, n_resamples=100).table()
+    assert set(table["settings"]) == {"as configured"} and set(table["trials"]) == {0}
+    searched = kp.compare(log, ["ease"], n_resamples=100).table().set_index("model")
+    assert searched.loc["ease", "trials"] == 6
+
+
+def test_a_mix_by_its_names_and_weights(log):
+    fitted = kp.fit(log, "mix", parts=["ease", "content"], weights=[1, 0])
+    alone = kp.fit(log, "ease").recommend("10001", k=5)
+    assert fitted.recommend("10001", k=5)["item_id"].tolist() == alone["item_id"].tolist()
+    without_times = kp.open_log(events()[["user_id", "item_id"]])
+    mixed = kp.fit(without_times, "mix", parts=["ease", "als", "markov"])
+    assert "\nmarkov was left out of the mix: the log has no times" in repr(mixed)
+
+
 def test_the_picture_goes_where_it_is_asked_to(result):
     ax = result.plot()
     names = [label.get_text() for label in ax.get_yticklabels()]
@@ -267,7 +299,7 @@ def test_positions_and_ids_agree(model):
         ("train", 'fit a model with kp.fit(log, "ease")'),
         ("fit_model", 'fit a model with kp.fit(log, "ease")'),
         ("opn_log", f"it has {', '.join(kp.__all__)}. Did you mean: 'open_log'?"),  # by Python
-        ("xyz", "it has Comparison, Fitted, Log, compare, evaluate_lists, fit, open_log"),
+        ("xyz", "it has Comparison, Fitted, Log, compare, evaluate_lists, figures, fit, open_log"),
     ],
 )
 def test_a_guessed_name_gets_the_right_call(guess, remedy):
@@ -313,7 +345,7 @@ def test_every_name_of_the_face_is_there():
         ),
         (lambda log, model: model.recommend_new(["c1"], k=0), "k is 0; a list has"),
         (lambda log, model: kp.fit(log, "markov").recommend_new(["c1"]), "Markov cannot score new"),
-        (lambda log, model: kp.fit(log, "blend").recommend_new(["c1"]), "Blend: its part Markov"),
+        (lambda log, model: kp.fit(log, "blend").recommend_new(["c1"]), "Blend: its part markov"),
         (lambda log, model: model.similar("Pyton 入门"), "did you mean 'Python 入门'?"),
         (lambda log, model: model.similar("写作"), "2 items have the title '写作'; name one by id"),
         (lambda log, model: model.similar(0), "item 0: positions are not ids"),
@@ -326,6 +358,13 @@ def test_every_name_of_the_face_is_there():
         (lambda log, model: kp.compare("a.csv", ["als"]), "kp.compare(kp.open_log('a.csv'), ['als"),
         (lambda log, model: kp.compare(log, "als"), "write a list: kp.compare(log, ['als'])"),
         (lambda log, model: kp.compare(log, ["al"]), "did you mean 'als'?"),
+        (
+            lambda log, model: kp.compare(log, {"als": {"model": "ease"}}),
+            "model als: the name has a meaning of its own and cannot stand for ease",
+        ),
+        (lambda log, model: kp.compare(log, ["mix"]), "model mix: parts are not named; write"),
+        (lambda log, model: kp.compare(log, ["als"], n_trials=-1), "n_trials is -1; it must be a"),
+        (lambda log, model: kp.compare(log, ["als"], n_trials=2.5), "n_trials is 2.5; it must be"),
         (lambda log, model: kp.compare(log, ["als"], ks=10), "ks is 10; write a list"),
         (lambda log, model: kp.compare(log, ["als"], ks=[0]), "ks is 0; a list has"),
         (lambda log, model: kp.compare(log, ["als"], split="tim"), "split 'tim' is unknown"),
@@ -372,3 +411,8 @@ def test_a_log_of_marks_only_says_that_all_pairs_count_alike():
     assert "like_count" in note and "binary" in note
     assert kp.open_log(views.assign(watch_time=9.0)).notes == ()
     assert kp.open_log(views.drop(columns="like_count")).notes == ()
+
+
+def test_the_figures_of_a_log_that_is_not_opened_are_refused():
+    with pytest.raises(ValueError, match=r"open the log first: kp\.figures\(kp\.open_log"):
+        kp.figures("my.csv")

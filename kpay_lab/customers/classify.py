@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student_t
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_recall_fscore_support
@@ -27,6 +28,10 @@ SCORES = [
     "Brier",
     "calibration error",
 ]
+
+
+N_SHUFFLES = 9  # of each column, behind the choice of features
+NOISE_SELECTED = 0.05  # share of features of pure noise that the choice may keep
 
 
 @dataclass(frozen=True)
@@ -178,8 +183,7 @@ def feature_weights(
     DataFrame, index feature
         ``mutual information`` (nats, alone), ``forest`` (impurity importance; text columns
         summed over their levels), ``permutation`` (log loss added on held-out users when
-        the column is shuffled) and its ``sd``; ``selected``: permutation above two
-        standard deviations.
+        the column is shuffled) and its ``sd``; ``selected``: `_beats_shuffles`.
     """
     X, y = _labelled(features, outcome)
     seed = random_state(rng)
@@ -187,13 +191,26 @@ def feature_weights(
         X, y, test_size=0.3, stratify=y, random_state=seed
     )
     forest = classifiers(seed)["random forest"].fit(X_train, y_train)
-    permutation = importances(forest, X_test, y_test, rng=rng).set_index("feature")
+    found = importances(forest, X_test, y_test, rng=rng, n_repeats=N_SHUFFLES)
+    permutation = found.set_index("feature")
     table = pd.DataFrame(index=pd.Index(list(X), name="feature"))
     table["mutual information"] = _mutual_information(X, y, seed)
     table["forest"] = _impurity_importances(forest, list(X))
     table[["permutation", "sd"]] = permutation[["importance", "sd"]]
-    table["selected"] = table["permutation"] > 2 * table["sd"]
+    table["selected"] = _beats_shuffles(table["permutation"], table["sd"], N_SHUFFLES)
     return table.sort_values("permutation", ascending=False)
+
+
+def _beats_shuffles(importance: pd.Series, sd: pd.Series, n_shuffles: int) -> pd.Series:
+    """Mark the features whose own order loses less than their shuffles, as noise seldom does.
+
+    The order of a feature of pure noise is one more shuffle. Its loss then differs from the
+    mean of ``n_shuffles`` others by sd √(1 + 1 / n_shuffles), and the quotient follows
+    Student's t, of which a share of `NOISE_SELECTED` lies above the bar.
+    """
+    deviation = sd * np.sqrt(1 + 1 / n_shuffles)
+    bar = student_t.ppf(1 - NOISE_SELECTED, n_shuffles - 1)
+    return importance > bar * deviation
 
 
 def _mutual_information(X: pd.DataFrame, y: pd.Series, seed: int) -> np.ndarray:

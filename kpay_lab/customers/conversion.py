@@ -141,6 +141,44 @@ def log_losses(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return -np.log(probability_of_label)
 
 
+def way_to_truth(
+    base_losses: np.ndarray,
+    model_losses: np.ndarray,
+    true_losses: np.ndarray,
+    users: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    n_resamples: int = 200,
+) -> Interval:
+    """Share of the way from the base rate's log loss to the truth's that a model has gone.
+
+    Users are resampled whole: the interval says how much other users of the same kind would
+    move the share. The model stays as it was fitted.
+
+    Parameters
+    ----------
+    base_losses, model_losses, true_losses : float arrays of shape (n,)
+        Log loss of each row under the base rate, the model and the true probabilities.
+    users : array of shape (n,)
+        The user of each row.
+
+    Returns
+    -------
+    Interval
+        NaN throughout where the truth loses no less than the base rate: there is no way.
+
+    >>> losses = (np.full(4, 1.0), np.full(4, 0.75), np.full(4, 0.5))
+    >>> way_to_truth(*losses, np.array([1, 1, 2, 3]), rng=np.random.default_rng(0))
+    Interval(estimate=0.5, low=0.5, high=0.5)
+    """
+    user, _ = pd.factorize(users)
+    gone = np.bincount(user, weights=base_losses - model_losses)
+    whole = np.bincount(user, weights=base_losses - true_losses)
+    if not whole.sum() > 0:
+        return Interval(np.nan, np.nan, np.nan)
+    return bootstrap_ratio(gone, whole, rng=rng, n_resamples=n_resamples)
+
+
 def lift_curve(y: np.ndarray, p: np.ndarray, *, n_points: int = 100) -> pd.DataFrame:
     """Gain and lift by share of rows contacted, best first; rows of equal score are averaged.
 

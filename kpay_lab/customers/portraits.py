@@ -12,9 +12,10 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
 from kpay_lab.customers.features import log_lift, main_group
+from kpay_lab.customers.reference import one_crowd
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.findings import Finding
-from kpay_lab.stats import random_state
+from kpay_lab.stats import random_state, ratio
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,8 @@ class Segments:
     profile : DataFrame (k, n_features)
         Mean of each feature in the group, in standard deviations from everybody's.
     candidates : DataFrame
-        One row a candidate k: silhouette, that of the null, stability, accepted.
+        One row a candidate k: silhouette, stability, the mean silhouette of crowds of one kind
+        (``null_mean``), the ``threshold`` that it must pass, accepted.
     """
 
     k: int
@@ -100,13 +102,13 @@ class Segments:
 
         fig, (stability, silhouette) = plots.new_figure(1, 2)
         ks = self.candidates["k"]
-        null = self.candidates["null_max"]
+        threshold = self.candidates["threshold"]
         data = {"data": self.candidates}
         plots.plot_curves(data, "k", "stability", ax=stability, ylabel="adjusted Rand index")
         stability.axhline(LEAST_STABILITY, **plots.GUIDE)
         stability.set_title("Stable under resampling?")
         plots.plot_curves(data, "k", "silhouette", ax=silhouette, ylabel="silhouette")
-        silhouette.plot(ks, null, label="shuffled columns", **plots.GUIDE)
+        silhouette.plot(ks, threshold, label="reach of one kind", **plots.GUIDE)
         silhouette.set_title("More than chance?")
         silhouette.legend()
         accepted = self.candidates[self.candidates["accepted"]]
@@ -123,7 +125,7 @@ def find_segments(
     method: str = "kmeans",
     ks: tuple[int, ...] = (2, 3, 4, 5, 6),
     n_resamples: int = 12,
-    n_shuffles: int = 6,
+    n_crowds: int = 19,
     least_stability: float = LEAST_STABILITY,
 ) -> Segments:
     """Group users, with the largest k that is both stable and real (Ben-Hur et al., 2002).
@@ -131,20 +133,22 @@ def find_segments(
     ``features`` (n_users, n_features) are numbers without gaps by user_id, standardised here;
     ``method`` is ``kmeans`` or ``mixture`` (Gaussians started from k-means). Stable and real
     are defined in `_accepted`: stable against ``n_resamples`` bootstrap samples, real against
-    ``n_shuffles`` copies with shuffled columns. Without such a k the answer is one group.
-    Neither test tells one long cloud from two, so look at the map. Raises ValueError if the
+    ``n_crowds`` crowds of one kind with the correlations and the skew of the features
+    (`reference.one_crowd`). Without such a k the answer is one group. One crowd is called
+    real in 1 / (1 + n_crowds) of all logs, whatever the number of ks. Raises ValueError if the
     method is unknown, a value is missing, or users are fewer than groups.
     """
     values = _standardised(features, method, max(ks))
     n_users = len(values)
     # Every k is tested on the same draws, so that only k differs between the rows.
-    shuffles = [rng.permuted(values, axis=0) for _ in range(n_shuffles)]
+    crowds = [_scaled(crowd) for crowd in one_crowd(values, n_draws=n_crowds, rng=rng)]
     resamples = rng.integers(0, n_users, (n_resamples, n_users))
     seed = random_state(rng)
     silhouette_sample = rng.permutation(n_users)[:SILHOUETTE_USERS]
     group = partial(group_users, method=method, seed=seed)
     groupings = {1: np.zeros(n_users, int)}
     rows = []
+    silhouettes_of_crowds = []
     for k in ks:
         labels = group(values, values, k)
         groupings[k] = labels
@@ -152,20 +156,18 @@ def find_segments(
         for resample in resamples:
             resampled_labels = group(values[resample], values, k)
             agreements.append(adjusted_rand_score(labels, resampled_labels))
-        null_silhouettes = []
-        for shuffled in shuffles:
-            null_labels = group(shuffled, shuffled, k)
-            null_silhouettes.append(_silhouette(shuffled, null_labels, silhouette_sample))
+        of_crowds = []
+        for crowd in crowds:
+            crowd_labels = group(crowd, crowd, k)
+            of_crowds.append(_silhouette(crowd, crowd_labels, silhouette_sample))
+        silhouettes_of_crowds.append(of_crowds)
         row = {
             "k": k,
             "silhouette": _silhouette(values, labels, silhouette_sample),
-            "null_mean": float(np.mean(null_silhouettes)),
-            "null_sd": float(np.std(null_silhouettes, ddof=1)),
-            "null_max": float(max(null_silhouettes)),
             "stability": float(np.mean(agreements)),
         }
         rows.append(row)
-    candidates = _accepted(pd.DataFrame(rows), least_stability)
+    candidates = _accepted(pd.DataFrame(rows), np.array(silhouettes_of_crowds), least_stability)
     accepted_ks = candidates.loc[candidates["accepted"], "k"]
     chosen_k = 1 if accepted_ks.empty else int(accepted_ks.max())
     return _describe(features, values, groupings[chosen_k], candidates)
@@ -229,24 +231,38 @@ def _standardised(features: pd.DataFrame, method: str, most: int) -> np.ndarray:
     if has_gaps.any():
         name = features.columns[has_gaps][0]
         raise ValueError(f"feature {name!r} has gaps; fill or drop it before grouping users")
-    values = features.to_numpy(dtype=np.float64)
+    return _scaled(features.to_numpy(dtype=np.float64))
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """Scale each column to mean 0 and deviation 1; a constant one becomes 0."""
     spread = values.std(axis=0)
     scale = np.where(spread > 0, spread, 1)
     return (values - values.mean(axis=0)) / scale
 
 
-def _accepted(table: pd.DataFrame, least_stability: float) -> pd.DataFrame:
+def _accepted(
+    table: pd.DataFrame, silhouettes_of_crowds: np.ndarray, least_stability: float
+) -> pd.DataFrame:
     """Mark the ks whose groups are stable and real.
 
     Stable: the mean adjusted Rand index between the grouping and those learned from
-    bootstrap samples is at least ``least_stability``. Real: the silhouette lies more than
-    three standard deviations above, and above the largest of, that of shuffled columns.
+    bootstrap samples is at least ``least_stability``. Real: the silhouette lies more standard
+    deviations above the mean, of the users and the crowds (n_ks, n_crowds) together, than that
+    of any crowd at any k. Were the users one more crowd, each would be as likely to lie
+    farthest (Westfall & Young, 1993: the maximum over all tests).
     """
-    above_noise = table["null_mean"] + 3 * table["null_sd"]
-    threshold = np.maximum(above_noise, table["null_max"])
-    real = table["silhouette"] > threshold
+    of_users = table["silhouette"].to_numpy()
+    together = np.column_stack([of_users, silhouettes_of_crowds])
+    mean = together.mean(axis=1)
+    spread = together.std(axis=1)
+    above_mean = silhouettes_of_crowds - mean[:, None]
+    farthest = ratio(above_mean, spread[:, None]).max()
+    threshold = mean + farthest * spread
+    real = of_users > threshold
     stable = table["stability"] >= least_stability
-    return table.assign(accepted=stable & real)
+    judged = table.assign(null_mean=silhouettes_of_crowds.mean(axis=1), threshold=threshold)
+    return judged.assign(accepted=stable & real)
 
 
 def group_users(

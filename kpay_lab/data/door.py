@@ -61,7 +61,7 @@ def read_log(
     if isinstance(source, str | Path):
         return _read_path(source, mapping)
     tables, rejected = read_tables(source, mapping=mapping)
-    return Log(tables, rejected, notes=rejected.notes)
+    return Log(tables, rejected, notes=rejected.notes, time_zone=_zone(mapping))
 
 
 def _read_public(source: Source | Tables, dataset: str) -> Log:
@@ -79,7 +79,12 @@ def _read_path(path: str | Path, mapping: LogMapping | None) -> Log:
     meant = mapping or LogMapping()
     found = find_files(path, meant.files, meant.event_types, meant.columns)
     files = tuple(dict.fromkeys(chain.from_iterable(found.values())))
-    return Log(tables, rejected, notes=rejected.notes, files=files)
+    return Log(tables, rejected, notes=rejected.notes, files=files, time_zone=_zone(mapping))
+
+
+def _zone(mapping: LogMapping | None) -> str:
+    said = mapping.source_time_zone if mapping else ""
+    return said or "UTC"
 
 
 class BrokenLogError(ValueError):

@@ -1,8 +1,8 @@
 """Split JSON into rows: one object a line, or one array of objects."""
 
 import json
-from collections.abc import Collection, Iterable
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,24 @@ from kpay_lab.data.rows import TEXT, BrokenLine, RawRows, listed, printable
 _parse = partial(json.loads, parse_int=str, parse_float=str, parse_constant=str)
 
 
-def split_json(text: str, file: str, renames: Collection[str] = ()) -> RawRows:
+def split_json(
+    text: str, file: str, renames: Collection[str] = (), *, with_nested: bool = False
+) -> RawRows:
     """Split JSON into rows; numbers stay as they are written, and null becomes ''.
 
     The text is one object a line, an array of objects, or an object that holds nothing but such
-    an array. Lists and objects inside a row are left out, unless their name is known.
+    an array. A value in an object inside a row has a dotted name, such as
+    ``properties.course_id``; it is a column where that name is known.
+
+    Parameters
+    ----------
+    text : str
+    file : str
+        The name that messages give it.
+    renames : collection of str
+        Names of columns that a mapping renames, which are known too.
+    with_nested : bool
+        Whether all values in objects become columns; lists never do.
 
     Raises
     ------
@@ -43,9 +56,14 @@ def split_json(text: str, file: str, renames: Collection[str] = ()) -> RawRows:
     rows: dict[int, dict[str, str]] = {}
     nested: dict[str, None] = {}
     plain = _plain_names(values.values())
+
+    @cache
+    def is_known(name: str) -> bool:
+        return bool(known_names([name], renames))
+
     for number, value in values.items():
         try:
-            rows[number] = _fields(value, plain, renames, nested)
+            rows[number] = _fields(value, plain, is_known, nested, with_nested=with_nested)
         except (ValueError, RecursionError) as error:
             broken.append((number, _written(value), f"not a JSON row: {error}"))
     broken.sort()
@@ -109,20 +127,30 @@ def _why_no_rows(text: str, file: str, broken: list[BrokenLine]) -> str:
 
 
 def _plain_names(values: Iterable[Any]) -> set[str]:
-    """Return the names under which some row has a plain value."""
+    """Return the names under which some row has a plain value; null is none."""
     names = set()
     for value in values:
         if isinstance(value, dict):
-            names |= {name for name, cell in value.items() if not isinstance(cell, list | dict)}
+            names |= {name for name, cell in value.items() if _is_plain(cell)}
     return names
 
 
+def _is_plain(cell: Any) -> bool:
+    return cell is not None and not isinstance(cell, list | dict)
+
+
 def _fields(
-    value: Any, plain: Collection[str], renames: Collection[str], nested: dict[str, None]
+    value: Any,
+    plain: Collection[str],
+    is_known: Callable[[str], bool],
+    nested: dict[str, None],
+    *,
+    with_nested: bool,
 ) -> dict[str, str]:
     """Return a row's names and texts.
 
-    What is nested joins ``nested``, unless its name is known and other rows have plain values.
+    The name of what is nested and no column joins ``nested``, unless it is known and other rows
+    have plain values.
     """
     if not isinstance(value, dict):
         raise ValueError("it must be an object of names and values")
@@ -130,11 +158,29 @@ def _fields(
     for name, cell in value.items():
         if not isinstance(cell, list | dict):
             fields[_checked(name)] = _text(cell)
-        elif name in plain and known_names([name], renames):
+            continue
+        if name in plain and is_known(name):
             raise ValueError(f"{printable(name)} must be a text, a number, true, false or null")
-        else:
-            nested[name] = None
+        for dotted, leaf in _leaves(name, cell):
+            is_column = with_nested or is_known(dotted)
+            if isinstance(leaf, list) or not is_column:
+                nested[name] = None
+            else:
+                fields.setdefault(_checked(dotted), _text(leaf))
     return fields
+
+
+def _leaves(name: str, cell: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what lies in an object, at any depth, under its dotted name; a list is one leaf.
+
+    >>> list(_leaves("properties", {"course": {"id": "c1"}, "tags": []}))
+    [('properties.course.id', 'c1'), ('properties.tags', [])]
+    """
+    if not isinstance(cell, dict):
+        yield name, cell
+        return
+    for inner, value in cell.items():
+        yield from _leaves(f"{name}.{inner}", value)
 
 
 def _text(cell: Any) -> str:

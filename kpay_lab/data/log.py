@@ -30,6 +30,9 @@ class Log:
         An engine other than memory keeps up to two rows a (user, item) pair: the total of the
         events before this moment, and of those at it or later. None where each row of the
         events is one event, or where they have no times.
+    time_zone : str
+        Where its times were written as far as somebody said it; its hours are counted there,
+        unless another zone is asked for. The times themselves are UTC.
     """
 
     tables: Tables
@@ -37,6 +40,7 @@ class Log:
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     cut: pd.Timestamp | None = None
+    time_zone: str = "UTC"
 
     def __repr__(self) -> str:
         """Show users, items and time span, the tables' sizes, rejected rows, and the notes."""

@@ -244,6 +244,7 @@ def propose(source: str | Path, mapping: LogMapping | None = None) -> Proposal:
             _propose_columns(table, sample, mapping, draft)
     _propose_days(tables["events"], mapping, draft)
     _propose_types(tables["events"], mapping, draft)
+    _propose_money_of_types(tables["events"], mapping, draft)
     said = draft.said if draft.is_new else {}
     reasons = draft.reasons if draft.is_new else {}
     questions = tuple(dict.fromkeys(draft.questions))
@@ -270,7 +271,7 @@ def _sampled(partition: Partition, like: tuple[str, ...], mapping: LogMapping) -
     renames = mapping.names_said()
     named = replace(partition, names=mapping.header_of(partition.name))
     try:
-        return _Sample(partition, like, look_at(read_beginning(named, renames)))
+        return _Sample(partition, like, look_at(read_beginning(named, renames, with_nested=True)))
     except HeaderlessError as error:
         names = [WITHOUT_NAME.format(n + 1) for n in range(len(error.fields))]
         rows = read_beginning(replace(partition, names=tuple(names)), renames)
@@ -756,6 +757,30 @@ def _propose_types(events: Sequence[_Sample], mapping: LogMapping, draft: _Draft
             _leave_out_timeless(look, said, draft)
 
 
+def _propose_money_of_types(events: Sequence[_Sample], mapping: LogMapping, draft: _Draft) -> None:
+    """Take the money on rows whose type is a purchase as the amounts of the orders."""
+    of_types = draft.said.get("event_types", {})
+    types = {str(type_): meaning for type_, meaning in of_types.get("types", {}).items()}
+    said = EventTypes(column=of_types.get("column", ""), types=types)
+    of_events = mapping.renames("events")
+    for sample in events:
+        look = _types_column(sample, said, {fold(name) for name in of_events})
+        if look is None or "order" not in map(said.meaning_of, look.values()):
+            continue
+        known = columns_of("orders", sample.names, of_events | mapping.renames("orders"))
+        if "amount" in known or _is_said(draft, "orders", "amount"):
+            continue
+        used = columns_of("events", sample.names, of_events)
+        used_names = {name for names in used.values() for name in names}
+        free = [one for one in sample.looks if one.name not in used_names and one is not look]
+        amounts = [one for one in free if MONEY.intersection(_words(one.name))]
+        near = _near("orders", "amount", free)
+        found = near or (amounts[0] if len(amounts) == 1 else None)
+        if found is not None and found.can_be("amount"):
+            reason = f"a guess: money on rows of {printable(look.name)}"
+            draft.rename("orders", found.name, "amount", reason)
+
+
 def _leave_out_timeless(look: ColumnLook, said: EventTypes, draft: _Draft) -> None:
     """Leave out the types that become orders or exposures, which need a time."""
     for type_ in look.values():
@@ -855,7 +880,9 @@ def _near(table: str, column: str, looks: Sequence[ColumnLook]) -> ColumnLook | 
     best = None
     most = 0.0
     for look in looks:
-        score = _likeness(table, column, look.name)
+        innermost = look.name.rpartition(".")[2]  # course_id of properties.course_id
+        likeness_of_end = _likeness(table, column, innermost)
+        score = max(_likeness(table, column, look.name), likeness_of_end)
         if score > most and _fits(column, look):
             best = look
             most = score

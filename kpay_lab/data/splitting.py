@@ -84,7 +84,9 @@ def suffix_of(path: Path) -> str:
     return suffix if suffix in SUFFIXES else ""
 
 
-def split_file(partition: Partition | Path, renames: Collection[str] = ()) -> RawRows:
+def split_file(
+    partition: Partition | Path, renames: Collection[str] = (), *, with_nested: bool = False
+) -> RawRows:
     """Split a file or a sheet into rows; every row knows its line, and none is lost.
 
     Parameters
@@ -93,6 +95,8 @@ def split_file(partition: Partition | Path, renames: Collection[str] = ()) -> Ra
     renames : collection of str
         Names of columns that a mapping renames; they count as known where the header, the
         separator and the encoding are looked for.
+    with_nested : bool
+        Whether all values in objects of JSON are columns, known or not.
 
     Raises
     ------
@@ -101,11 +105,11 @@ def split_file(partition: Partition | Path, renames: Collection[str] = ()) -> Ra
     """
     if isinstance(partition, Path):
         partition = Partition(partition, partition.name)
-    rows = _split(partition, renames)
+    rows = _split(partition, renames, with_nested=with_nested)
     return _with_folder_columns(rows, partition, renames)
 
 
-def _split(partition: Partition, renames: Collection[str]) -> RawRows:
+def _split(partition: Partition, renames: Collection[str], *, with_nested: bool = False) -> RawRows:
     path = partition.path
     file = partition.name
     kind = _kind(path)
@@ -119,7 +123,7 @@ def _split(partition: Partition, renames: Collection[str]) -> RawRows:
     if not text or text.isspace():
         raise ValueError(f"{file} is empty; its first line must name the columns")
     if kind == "json":
-        rows = split_json(text, file, renames)
+        rows = split_json(text, file, renames, with_nested=with_nested)
     else:
         rows = split_text(text, file, renames, partition.names)
     return replace(rows, notes=(*notes, *rows.notes))
@@ -142,8 +146,12 @@ def read_header(partition: Partition | Path, renames: Collection[str] = ()) -> l
     return [*header, *usable]
 
 
-def read_beginning(partition: Partition, renames: Collection[str] = ()) -> RawRows:
+def read_beginning(
+    partition: Partition, renames: Collection[str] = (), *, with_nested: bool = False
+) -> RawRows:
     """Read the first rows of a file, to see what they look like; of a workbook all rows.
+
+    With ``with_nested`` all values in objects of JSON are columns, known or not.
 
     Raises
     ------
@@ -159,12 +167,12 @@ def read_beginning(partition: Partition, renames: Collection[str] = ()) -> RawRo
         return _with_folder_columns(parquet_beginning(path, file, renames), partition, renames)
     raw = _read_bytes(path, file, HEADER_BYTES)
     if len(raw) < HEADER_BYTES:
-        return split_file(partition, renames)
+        return split_file(partition, renames, with_nested=with_nested)
     text, _ = decode(raw, file, renames=renames, whole=False)
     _refuse_pages(text, file)
     whole_lines = text.rpartition("\n")[0]
     if kind == "json":
-        rows = split_json(whole_lines, file, renames)
+        rows = split_json(whole_lines, file, renames, with_nested=with_nested)
     else:
         rows = split_text(whole_lines, file, renames, partition.names)
     return _with_folder_columns(rows, partition, renames)

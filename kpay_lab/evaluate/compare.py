@@ -346,6 +346,7 @@ def decide(
     k: int = 10,
     metric: str = "ndcg",
     floor: str = "popularity",
+    own_names: Mapping[str, str] | None = None,
 ) -> Decision:
     """Test what a decision rests on: the best model by NDCG against each of the others.
 
@@ -363,6 +364,9 @@ def decide(
         ``ndcg``, or ``revenue`` where orders are known.
     floor : str
         The model that others must beat.
+    own_names : mapping of str to str, optional
+        By name, the name of `MODELS` by which a model is simple or not, where it goes by another
+        (`recommend.choose.own_names`).
     """
     at_k = values[values["k"] == k]
     ndcg = _wide(at_k[at_k["metric"] == "ndcg"])
@@ -373,11 +377,13 @@ def decide(
     table = _differences(wide, pairs, rng)
     table["question"] = "other"
     table.loc[table["other"] == floor, "question"] = "floor"
-    simplicity = pd.Series(range(len(SIMPLEST_FIRST)), SIMPLEST_FIRST)
+    place = pd.Series(range(len(SIMPLEST_FIRST)), SIMPLEST_FIRST)
+    names = pd.Series({name: (own_names or {}).get(name, name) for name in wide})
+    simplicity = names.map(place)
     is_tied = table["p_holm"] >= SIGNIFICANT
     is_floor_tied = (is_tied & (table["question"] == "floor")).any()
     complexity = table.loc[is_tied, "other"].map(simplicity)
-    simpler = complexity[complexity < simplicity.get(best, np.inf)]
+    simpler = complexity[complexity < place.get(names[best], np.inf)]
     if len(simpler) and not is_floor_tied:
         table.loc[simpler.idxmin(), "question"] = "simplest"
     order = table["question"].map({"floor": 0, "simplest": 1, "other": 2})
@@ -393,6 +399,7 @@ def verdict(
     k: int = 10,
     metric: str = "ndcg",
     floor: str = "popularity",
+    own_names: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Say in plain sentences what `decide` has tested, a line each.
 
@@ -400,7 +407,8 @@ def verdict(
     0.030 to 0.050 NDCG@10 (p ≤ 0.0012)". Where no flip of the signs came out as far, the test
     can say no more than ``p ≤``.
     """
-    return decide(values, rng=rng, k=k, metric=metric, floor=floor).sentences()
+    decided = decide(values, rng=rng, k=k, metric=metric, floor=floor, own_names=own_names)
+    return decided.sentences()
 
 
 def _sentence(row: Any, unit: str) -> str:

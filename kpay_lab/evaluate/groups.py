@@ -10,10 +10,13 @@ from kpay_lab.evaluate.split import Split
 from kpay_lab.evaluate.ties import inclusion
 from kpay_lab.stats import Interval, t_interval
 
-THIRDS = (0, 1 / 3, 2 / 3, 1)
 FEWEST_FOUND = 10  # users with a value other than 0 behind an interval
 
-IN_ORDER = ("cold", "low", "middle", "high", "under 18")  # labels that have an order
+# By the number of groups that ties leave.
+NAMES_OF_ACTIVITY = {1: ["alike"], 2: ["low", "high"], 3: ["low", "middle", "high"]}
+
+# What labels begin with that have an order.
+IN_ORDER = ("cold", "alike", "low", "middle", "high", "under 18")
 
 
 def breakdown(
@@ -69,7 +72,8 @@ def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a `breakdown` that are not hidden, by group: labels in their order."""
     visible = table.dropna(subset="mean").set_index("group")
     position = pd.Series(range(len(IN_ORDER)), IN_ORDER)
-    positions = position.reindex(visible.index)
+    first_part = [str(label).partition(":")[0] for label in visible.index]
+    positions = position.reindex(first_part)
     ordered = np.argsort(positions.to_numpy(), kind="stable")  # NaN, without an order, last
     return visible.iloc[ordered]
 
@@ -77,16 +81,11 @@ def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
 def user_groups(split: Split) -> pd.DataFrame:
     """Label each user by activity in training, and by age band, gender and occupation if known.
 
-    Activity: ``cold`` without a training event, else thirds of the users by number of items.
+    Activity: the label of `activity_groups`, of the number of items met in training.
     """
     interest = split.train.interest
     n_items = np.diff(interest.values.indptr)
-    is_cold = n_items == 0
-    n_items_of_warm = pd.Series(n_items).mask(is_cold)
-    rank = n_items_of_warm.rank(pct=True, method="max")
-    thirds = pd.cut(rank, THIRDS, labels=["low", "middle", "high"])
-    activity = np.where(is_cold, "cold", thirds.astype("str"))
-    groups = pd.DataFrame({"activity": activity}, index=interest.users)
+    groups = pd.DataFrame({"activity": activity_groups(n_items)}, index=interest.users)
     tables = split.train.tables
     if tables is None or tables.users is None:
         return groups
@@ -99,6 +98,41 @@ def user_groups(split: Split) -> pd.DataFrame:
         if column in demographics:
             groups[column] = demographics[column]
     return groups
+
+
+def activity_groups(n_items: np.ndarray) -> np.ndarray:
+    """Label users (n,) by how many items they met: ``cold`` for none, else thirds of the users.
+
+    Users with equally many items stay together. A border lies where it comes nearest to a
+    third; where both come to lie in one place there are two groups, and one where all users
+    have equally many. A label names its range.
+
+    >>> activity_groups(np.array([0, 1, 1, 2, 3, 9, 9]))  # doctest: +NORMALIZE_WHITESPACE
+    array(['cold', 'low: 1 item', 'low: 1 item', 'middle: 2–3 items', 'middle: 2–3 items',
+           'high: 9 items', 'high: 9 items'], dtype=object)
+    """
+    is_warm = n_items > 0
+    labels = np.full(len(n_items), "cold", dtype=object)
+    if not is_warm.any():
+        return labels
+    numbers, n_users = np.unique(n_items[is_warm], return_counts=True)
+    share_of_users = np.cumsum(n_users) / n_users.sum()
+    borders = share_of_users[:-1]
+    last_of_group = [len(numbers) - 1]
+    for ideal in (2 / 3, 1 / 3) if len(borders) else ():
+        nearest = int(np.argmin(np.abs(borders - ideal)))
+        if nearest < last_of_group[0]:
+            last_of_group.insert(0, nearest)
+    first = 0
+    for name, last in zip(NAMES_OF_ACTIVITY[len(last_of_group)], last_of_group, strict=True):
+        least = numbers[first]
+        most = numbers[last]
+        span = f"{most}" if least == most else f"{least}–{most}"
+        noun = "item" if most == 1 else "items"
+        is_in_group = (n_items >= least) & (n_items <= most)
+        labels[is_in_group] = f"{name}: {span} {noun}"
+        first = last + 1
+    return labels
 
 
 def recall_by_item_popularity(comparison: Comparison, split: Split, k: int = 10) -> pd.DataFrame:

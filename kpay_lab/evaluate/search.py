@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from kpay_lab.evaluate.compare import OnProgress, compare
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.queries import needs_a_cut
 from kpay_lab.evaluate.split import InterestOf, Split, make_split, with_users
-from kpay_lab.recommend.base import Recommender
+from kpay_lab.recommend.base import Recommender, Training
+from kpay_lab.recommend.mix import Mix
 from kpay_lab.settings import Space
 from kpay_lab.stats import random_state, sample_rows
 
@@ -63,7 +64,8 @@ def tune(
     A comparison in which one model was tuned and another was not compares the tuning. The
     first trial of a model is the model as it was given; the others are drawn from its space.
     A model's ``most_trials`` holds it to fewer, and a space may be smaller than ``n_trials``:
-    the table has the number that each got.
+    the table has the number that each got. A mix comes last: its parts that are models of the
+    run take the settings chosen for them, and its own trials are of weights.
 
     Parameters
     ----------
@@ -81,7 +83,10 @@ def tune(
     chosen = dict(models)
     trials = {}
     rngs = rng.spawn(len(models))  # so that no model's draws depend on the others
-    for (name, model), own_rng in zip(models.items(), rngs, strict=True):
+    rng_of = dict(zip(models, rngs, strict=True))
+    for name in _mixes_last(models):
+        model = _with_chosen_parts(models[name], models, chosen)
+        chosen[name] = model
         space = _open_space(name, model, given or {}, spaces or {})
         if validation is None or not space:
             continue
@@ -89,14 +94,66 @@ def tune(
             on_progress(f"{name}: trying settings")
         most_trials = getattr(model, "most_trials", n_trials)
         as_given = {setting: getattr(model, setting) for setting in space}
-        drawn = _draw_settings(space, n_trials, own_rng)
+        drawn = _draw_settings(space, n_trials, rng_of[name])
         others = [setting for setting in drawn if setting != as_given]
         settings = [as_given, *others][: min(n_trials, most_trials)]
-        trials[name] = _try_settings(partial(_with_settings, model), settings, validation, k)
+        maker = _maker_of_trials(model, space, validation)
+        trials[name] = _try_settings(maker, settings, validation, k)
         best = settings[trials[name].index[0]]
         chosen[name] = _with_settings(model, **best)
     table = _table_of(chosen, trials)
     return Tuning(chosen, trials, table, 0 if validation is None else len(validation.users))
+
+
+def _mixes_last(models: Mapping[str, Recommender]) -> list[str]:
+    """Return the names with those of mixes last: their parts may be models of the run."""
+    mixes = [name for name, model in models.items() if type(model) is Mix]
+    others = [name for name in models if name not in mixes]
+    return others + mixes
+
+
+def _with_chosen_parts(
+    model: Recommender, models: Mapping[str, Recommender], chosen: Mapping[str, Recommender]
+) -> Recommender:
+    """Return a mix whose parts, where they are models of the run, have the settings chosen."""
+    if not isinstance(model, Mix):
+        return model
+    parts = {}
+    for name, part in model.parts.items():
+        is_of_the_run = part is models.get(name)
+        parts[name] = chosen[name] if is_of_the_run else part
+    return replace(model, parts=parts)
+
+
+def _maker_of_trials(
+    model: Recommender, space: Space, validation: Split
+) -> Callable[..., Recommender]:
+    """Return what makes the model of a trial from its settings.
+
+    What the parts of a mix learn does not depend on the weights, so they learn once.
+    """
+    if not isinstance(model, Mix) or set(space) != {"weights"}:
+        return partial(_with_settings, model)
+    equal_weights = (1.0,) * len(model.parts)
+    mix = replace(model, weights=equal_weights).fit(validation.train)
+    return partial(_reweighted, mix)
+
+
+def _reweighted(mix: Mix, *, weights: Sequence[float]) -> "_Learned":
+    return _Learned(mix.reweighted(weights))
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A model that has learned the training part already, so that `fit` has nothing to do."""
+
+    model: Recommender
+
+    def fit(self, train: Training) -> Self:
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        return self.model.score(users)
 
 
 def validation_slice(

@@ -1,5 +1,6 @@
 """Follow a running test by what was known at each look: outcomes in a window after arrival."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -195,3 +196,45 @@ def follow_test(
     sequence = confidence_sequence(values, treated, tightest_at=planned, level=level)
     started_on = in_test["timestamp"].min()
     return FollowedTest(outcomes, sequence, started_on, window_days, n_users)
+
+
+def compare_windows(
+    tables: Tables,
+    windows: Sequence[float],
+    *,
+    margin: float,
+    coupon_price: float = 1.0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Follow one test by the outcomes of several windows: each window asks another question.
+
+    Every interval keeps its promise for one window that was chosen before the test. Who follows
+    several and reports the one that stopped has looked more often than `level` allows.
+
+    Parameters
+    ----------
+    windows : sequence of float
+        Days after arrival.
+    margin, coupon_price, level : float
+        As for `follow_test`.
+
+    Returns
+    -------
+    DataFrame, index window_days
+        ``users`` whose window is over, ``stopped_at`` (NaN: no look told the arms apart), and
+        the ``difference`` at the last look with its always-valid ``low`` and ``high``. A window
+        that is over for too few users has no row.
+    """
+    terms = {"margin": margin, "coupon_price": coupon_price, "level": level}
+    rows = {}
+    for window_days in windows:
+        try:
+            followed = follow_test(tables, window_days=window_days, **terms)
+        except TooLittleError:
+            continue
+        last_look = followed.sequence.table().iloc[-1]
+        ends = (last_look["difference"], last_look["low"], last_look["high"])
+        rows[window_days] = (len(followed.outcomes), followed.sequence.stopped_at, *ends)
+    columns = ["users", "stopped_at", "difference", "low", "high"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.rename_axis("window_days").astype({"stopped_at": "float"})

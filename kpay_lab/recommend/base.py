@@ -70,7 +70,8 @@ class Training:
 class Recommender(Protocol):
     """What every model offers: it learns and scores, and never filters, ranks or evaluates.
 
-    What a model may offer beyond that is declared by `Explains` and `ScoresNewcomers`.
+    What a model may offer beyond that is declared by `NeedsData`, `Explains` and
+    `ScoresNewcomers`.
     """
 
     def fit(self, train: Training) -> Self:
@@ -78,6 +79,14 @@ class Recommender(Protocol):
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return a score for each user and item, higher is better: (len(users), n_items)."""
+
+
+@runtime_checkable
+class NeedsData(Recommender, Protocol):
+    """A model that learns from more than the degrees of interest."""
+
+    def lacks(self, train: Training) -> str:
+        """Say in a few words what the training part lacks; the empty text if nothing."""
 
 
 @runtime_checkable
@@ -105,6 +114,11 @@ class ScoresNewcomers(Recommender, Protocol):
 
         ``histories`` holds their degrees of interest, (n_newcomers, n_items).
         """
+
+
+def lack_of(model: Recommender, train: Training) -> str:
+    """Return why a training part cannot feed a model; the empty text if it can."""
+    return model.lacks(train) if isinstance(model, NeedsData) else ""
 
 
 def scoring_newcomers(model: Recommender) -> ScoresNewcomers:

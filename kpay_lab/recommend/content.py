@@ -49,6 +49,10 @@ class ContentBased(ItemToItemModel):
                 f"ContentBased: ngrams are {self.ngrams}; the shortest must come first"
             )
 
+    def lacks(self, train: Training) -> str:
+        """Say that nothing describes the items, where nothing does."""
+        return "" if is_described(train) else "nothing describes the items"
+
     def fit(self, train: Training) -> Self:
         """Describe the items and compare every two of them."""
         table = train.need("items", "item_id", "ContentBased").set_index("item_id")

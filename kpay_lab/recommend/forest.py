@@ -48,6 +48,15 @@ class RandomForest:
     def __post_init__(self) -> None:
         check_settings(self)
 
+    def lacks(self, train: Training) -> str:
+        """Say that no pair is left to tell apart, where every user met every item."""
+        values = train.interest.values
+        n_users = np.count_nonzero(np.diff(values.indptr))
+        n_items = np.count_nonzero(trained_items(values))
+        if values.nnz < n_users * n_items:
+            return ""
+        return "every user met every item, so no pair is left to tell apart"
+
     def fit(self, train: Training) -> Self:
         """Sample pairs, describe them, grow the trees."""
         rng = np.random.default_rng(self.seed)

@@ -41,6 +41,12 @@ class Markov(ItemToItemModel):
     def __post_init__(self) -> None:
         check_settings(self)
 
+    def lacks(self, train: Training) -> str:
+        """Say that there are no times, where there are none."""
+        if train.has("events", "timestamp"):
+            return ""
+        return "the log has no times, so what came next is not known"
+
     def fit(self, train: Training) -> Self:
         """Count the moves and keep the end of each user's sequence."""
         matrix = train.interest

@@ -14,6 +14,7 @@ from kpay_lab.customers.conversion import (
     fit_models,
     judge,
     lift_curve,
+    log_losses,
     net_prices,
     partial_dependence,
     predictions,
@@ -21,6 +22,7 @@ from kpay_lab.customers.conversion import (
     shuffled_labels,
     suspicious_features,
     thinned,
+    way_to_truth,
 )
 from kpay_lab.customers.encoding import encoder
 from kpay_lab.customers.importances import importances
@@ -306,6 +308,39 @@ def test_importances_hold_a_sample_against_itself(halves, fitted):
     unused = replace(test, X=test.X.assign(unused=rng().normal(size=len(test.y))))
     table = importances(fitted["decision tree"], unused.X, test.y, rng=rng(), n_rows=300)
     assert table.set_index("feature").loc["unused", "importance"] == 0
+
+
+def test_there_is_no_way_where_the_truth_loses_no_less_than_the_base_rate():
+    losses = np.ones(4)
+    found = way_to_truth(losses, losses, losses, np.arange(4), rng=rng())
+    assert np.isnan([found.estimate, found.low, found.high]).all()
+
+
+def shop_rows(drawn, n_users):
+    """Losses of the base rate, a model that is half right and the truth, and the users."""
+    taste = drawn.normal(size=n_users)
+    n_rows_of_user = 1 + drawn.poisson(6, n_users)
+    user = np.repeat(np.arange(n_users), n_rows_of_user)
+    score = 1.2 * taste[user] + drawn.normal(size=len(user)) - 2
+    p_true = 1 / (1 + np.exp(-score))
+    y = (drawn.random(len(user)) < p_true).astype(int)
+    p_model = 1 / (1 + np.exp(-0.5 * score + 0.9))
+    p_base = np.full(len(user), 0.21)
+    losses = (log_losses(y, p) for p in (p_base, p_model, p_true))
+    return (*losses, user)
+
+
+def test_the_interval_of_the_way_to_the_truth_holds_it():
+    many = shop_rows(rng(), 200_000)
+    true_way = way_to_truth(*many, rng=rng(), n_resamples=2).estimate
+    assert 0.2 < true_way < 0.95
+    drawn = rng()
+    n_logs = 300
+    n_holding = 0
+    for _ in range(n_logs):
+        found = way_to_truth(*shop_rows(drawn, 200), rng=drawn, n_resamples=200)
+        n_holding += found.low <= true_way <= found.high
+    assert n_holding / n_logs >= 0.92
 
 
 def test_what_a_model_looks_at_is_told_for_every_feature(halves, fitted):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import cross_val_predict
 
@@ -21,6 +22,7 @@ from kpay_lab.customers.portraits import (
     interest_tags,
     segment_map,
 )
+from kpay_lab.customers.reference import one_crowd, one_mode
 from kpay_lab.data.public import oulad
 from kpay_lab.findings import sentence
 from kpay_lab.plots import plot_scatter, plot_tree
@@ -173,7 +175,7 @@ def test_segments_draw_themselves_and_why_there_are_so_many():
     assert np.abs(drawn).max() == pytest.approx(segments.profile.abs().max(axis=None))
     stability, silhouette = segments.plot_choice().axes
     assert stability.lines[0].get_ydata().tolist() == segments.candidates["stability"].tolist()
-    assert silhouette.lines[1].get_ydata().tolist() == segments.candidates["null_max"].tolist()
+    assert silhouette.lines[1].get_ydata().tolist() == segments.candidates["threshold"].tolist()
     accepted = segments.candidates.loc[segments.candidates["accepted"], "k"]
     assert stability.lines[-1].get_xdata().tolist() == accepted.tolist()
     users = plot_scatter(segment_map(features, segments), segments.names)
@@ -221,6 +223,80 @@ def test_users_who_are_alike_are_not_told_apart(recwarn):
     assert segments.k == 1
     assert (segment_map(alike, segments)[["x", "y"]] == 0).all(axis=None)
     assert [str(one.message) for one in recwarn] == []
+
+
+def one_long_cloud(rng, n_users=200, n_features=3):
+    """Draw one kind of user, whose habits go together: the correlation of each two is 0.7."""
+    own = rng.normal(size=(n_users, n_features))
+    shared = rng.normal(size=(n_users, 1))
+    return np.sqrt(0.7) * shared + np.sqrt(0.3) * own
+
+
+def test_the_reference_keeps_correlation_and_skew_and_drops_the_second_hump():
+    skewed = np.exp(one_long_cloud(rng(), 2000))
+    (crowd,) = one_crowd(skewed, n_draws=1, rng=rng())
+    kept = spearmanr(crowd).statistic[0, 1]
+    assert kept == pytest.approx(spearmanr(skewed).statistic[0, 1], abs=0.05)
+    shape = np.quantile(skewed[:, 0], [0.1, 0.5, 0.9])
+    assert np.quantile(crowd[:, 0], [0.1, 0.5, 0.9]) == pytest.approx(shape, rel=0.15)
+    humps = np.append(rng().normal(0, 1, 500), rng().normal(12, 1, 500))
+    emptiest = np.histogram(one_mode(humps), bins=20, range=(0, 12))[0].min()
+    assert np.histogram(humps, bins=20, range=(0, 12))[0].min() == 0
+    assert emptiest > 10
+    constant = np.column_stack([np.ones(30), rng().normal(size=30)])
+    (crowd,) = one_crowd(constant, n_draws=1, rng=rng())
+    assert (crowd[:, 0] == 1).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [np.asarray, np.exp])
+def test_one_correlated_cloud_is_seldom_called_segments(shape):
+    drawn = rng()
+    n_clouds = 200
+    n_parted = 0
+    for _ in range(n_clouds):
+        cloud = pd.DataFrame(shape(one_long_cloud(drawn)))
+        n_parted += find_segments(cloud, rng=drawn, ks=(2, 3, 4), n_resamples=6).k > 1
+    share = n_parted / n_clouds
+    print(f"one cloud is parted in {share:.3f}")
+    assert share <= 0.05 + 3.5 * np.sqrt(0.05 * 0.95 / n_clouds)
+
+
+@pytest.mark.parametrize(
+    "centres",
+    [
+        [[0, 0, 0, 0], [5, 5, 0, 0]],
+        [[0, 0, 0, 0], [6, 6, 0, 0], [0, 6, 6, 0]],
+        [[0, 0], [7, 7], [14, 14]],
+    ],
+)
+def test_kinds_far_apart_are_found_whether_or_not_they_lie_on_a_line(centres):
+    kinds = np.repeat(np.array(centres, float), 80, axis=0)
+    for number in range(3):
+        drawn = np.random.default_rng(number)
+        features = pd.DataFrame(kinds + drawn.normal(size=kinds.shape))
+        found = find_segments(features, rng=drawn, ks=(2, 3, 4), n_resamples=6)
+        assert found.k == len(centres)
+
+
+@pytest.mark.slow
+def test_features_of_pure_noise_are_seldom_selected_and_real_ones_mostly():
+    drawn = rng()
+    n_logs = 30
+    noise = [f"noise {number}" for number in range(16)]
+    n_noise = 0
+    n_real = 0
+    for _ in range(n_logs):
+        features = pd.DataFrame(drawn.normal(size=(400, 18)), columns=["a", "b", *noise])
+        score = 1.5 * features["a"] + features["b"] + drawn.logistic(size=400)
+        outcome = pd.Series(np.where(score > 0, "buys", "leaves"))
+        selected = feature_weights(features, outcome, rng=drawn)["selected"]
+        n_noise += selected[noise].sum()
+        n_real += selected[["a", "b"]].sum()
+    share = n_noise / (n_logs * len(noise))
+    print(f"{share:.3f} of pure noise is selected, {n_real / (2 * n_logs):.2f} of what is real")
+    assert share <= 0.05 + 3.5 * np.sqrt(0.05 * 0.95 / (n_logs * len(noise)))
+    assert n_real / (2 * n_logs) > 0.9
 
 
 def test_findings_say_whether_segments_exist():

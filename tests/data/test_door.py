@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data import Log, Tables
-from kpay_lab.data.door import BrokenLogError
+from kpay_lab.data.describe import rhythm
+from kpay_lab.data.door import BrokenLogError, Gate, read_log
+from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.reading import read_tables
 from kpay_lab.data.writing import write_tables
 from kpay_lab.workbench import open_log
@@ -304,3 +306,13 @@ def test_events_without_a_time_are_counted_in_a_note(shop):
     assert any(note.startswith(f"3 of {len(events):,} events have no time") for note in log.notes)
     for others in (events, events.drop(columns="timestamp")):
         assert not any("no time" in note for note in open_log(Tables(others)).notes)
+
+
+def test_a_log_counts_hours_in_the_zone_of_its_source():
+    """Nobody who says in which zone the times were written means to read the hours in UTC."""
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["i"], "timestamp": ["2026-01-05 20:00"]})
+    log = read_log(events, mapping=LogMapping.of({"source_time_zone": "Asia/Shanghai"}))
+    assert log.time_zone == "Asia/Shanghai"
+    assert Gate().admit(log).time_zone == "Asia/Shanghai"
+    assert rhythm(log.tables.events, log.time_zone).busiest_hour == 20
+    assert read_log(events).time_zone == "UTC"

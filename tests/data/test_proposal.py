@@ -279,3 +279,42 @@ def test_what_sold_an_order_is_proposed_by_a_near_name(tmp_path, log):
     orders.to_csv(tmp_path / "orders.csv", index=False)
     proposal = propose(tmp_path)
     assert proposal.said["columns"]["orders"] == {"来源直播间编码": "source_item_id"}
+
+
+@pytest.mark.parametrize("name", ["export.jsonl", "export.json"])
+def test_what_lies_in_objects_is_proposed_by_its_dotted_name(tmp_path, log, name):
+    """As the exports of web analytics: who and when on top, what in the properties."""
+    rows = []
+    for row in log.itertuples():
+        properties = {"course_id": f"c{row.item}", "watch_seconds": 30, "os": "ios", "tags": []}
+        when = row.time.isoformat()
+        rows.append({"distinct_id": f"d{row.user}", "time": when, "properties": properties})
+    text = json.dumps(rows) if name.endswith(".json") else "\n".join(map(json.dumps, rows))
+    (tmp_path / name).write_text(text)
+    proposal, tables, rejected = read_as_proposed(tmp_path / name)
+    assert proposal.said["columns"]["events"] == {
+        "properties.course_id": "item_id",
+        "properties.watch_seconds": "watch_time",
+    }
+    assert tables.events["item_id"].tolist() == [f"c{item}" for item in log["item"]]
+    assert tables.events["watch_time"].eq(30).all()
+    assert rejected.rows.empty
+
+
+@pytest.mark.parametrize("name", ["total_fee", "实际支付的金额"])
+def test_money_in_a_log_of_types_is_proposed_for_its_orders(tmp_path, log, name):
+    types = np.resize(["pv", "pv", "cart", "buy"], N)
+    money = pd.Series(np.where(types == "buy", 19.9, np.nan))
+    path = tmp_path / "log.csv"
+    log.assign(**{"behavior_type": types, name: money}).to_csv(path, index=False)
+    proposal, tables, _ = read_as_proposed(path)
+    assert proposal.said["columns"] == {"orders": {name: "amount"}}
+    assert len(tables.orders) == N // 4
+    assert tables.orders["amount"].eq(19.9).all()
+
+
+def test_money_in_a_log_of_types_without_purchases_is_left_alone(tmp_path, log):
+    types = np.resize(["pv", "cart"], N)
+    path = tmp_path / "log.csv"
+    log.assign(behavior_type=types, total_fee=19.9).to_csv(path, index=False)
+    assert "orders" not in propose(path).said.get("columns", {})

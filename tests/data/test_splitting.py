@@ -376,3 +376,28 @@ def test_a_file_may_be_something_else_than_its_name_says(tmp_path):
     assert columns(split_file(tmp_path / "log.csv")) == {"user_id": ["u"], "item_id": ["i"]}
     with pytest.raises(ValueError, match=r"page.xls is a web page, not a table; open it in"):
         split(tmp_path, "page.xls", "<html><table><tr><td>用户</td></tr></table></html>")
+
+
+def test_a_value_in_an_object_is_a_column_where_its_dotted_name_is_known_or_said(tmp_path):
+    rows = [
+        {"event": "play", "user": {"id": 7}, "properties": {"course_id": "c1", "os": "ios"}},
+        {"event": "play", "user": {"id": 8}, "properties": {"course_id": "c2", "more": {"s": 3}}},
+        {"event": "play", "user": {"id": 9}, "properties": None},
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    found = split_file(path)
+    assert columns(found) == {
+        "event": ["play"] * 3,
+        "user.id": ["7", "8", "9"],
+        "properties": [""] * 3,
+    }
+    assert found.notes == ("log.jsonl: the lists and objects in properties are left out",)
+    said = ["properties.course_id", "properties.more.s"]
+    found = split_file(path, said)
+    assert columns(found)["properties.course_id"] == ["c1", "c2", ""]
+    assert columns(found)["properties.more.s"] == ["", "3", ""]
+    assert "properties.os" not in found.header
+    assert found.notes == ("log.jsonl: the lists and objects in properties are left out",)
+    assert read_header(path, said) == found.header
+    assert found.broken == ()

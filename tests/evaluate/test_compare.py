@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from kpay_lab.evaluate.compare import compare, decide, protocol_gap, summarise, verdict
-from kpay_lab.evaluate.groups import breakdown, recall_by_item_popularity, shown_rows, user_groups
+from kpay_lab.evaluate.groups import (
+    activity_groups,
+    breakdown,
+    recall_by_item_popularity,
+    shown_rows,
+    user_groups,
+)
 from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.evaluate.value import held_back_revenue
@@ -154,6 +160,19 @@ def test_verdict_tells_the_beaten_from_the_equal():
     np.testing.assert_allclose(table["p_holm"], np.maximum.accumulate(table["p"] * [2, 1]))
 
 
+def test_a_setting_of_a_model_is_as_simple_as_the_model():
+    base = rng().random(300)
+    better = base + rng().normal(0.1, 0.05, 300)
+    alike = better + rng().normal(0, 0.01, 300) - 0.0002
+    own_names = {"ease_800": "ease", "ease_2": "ease", "mixed": "mix"}
+    values = made_up(popularity=base, mixed=better, ease_800=alike)
+    found = decide(values, rng=rng(), own_names=own_names)
+    assert found["question"].tolist() == ["floor", "simplest"]
+    values = made_up(popularity=base, ease_800=better, ease_2=alike)
+    found = decide(values, rng=rng(), own_names=own_names)
+    assert found["question"].tolist() == ["floor", "other"]
+
+
 def test_among_23_models_the_best_can_win():
     noise = rng().normal(0, 0.05, (300, 23))
     base = rng().random(300)
@@ -237,9 +256,13 @@ def test_one_model_alone_has_nothing_to_find():
 
 def test_shown_groups_stand_in_the_order_of_their_labels():
     table = pd.DataFrame(
-        {"group": ["25-34", "cold", "high", "low", "middle"], "mean": [1.0, 2.0, 3.0, 4.0, np.nan]}
+        {
+            "group": ["25-34", "cold", "high: 9 items", "low: 1–2 items", "middle"],
+            "mean": [1.0, 2.0, 3.0, 4.0, np.nan],
+        }
     )
-    assert shown_rows(table).index.tolist() == ["cold", "low", "high", "25-34"]
+    in_order = ["cold", "low: 1–2 items", "high: 9 items", "25-34"]
+    assert shown_rows(table).index.tolist() == in_order
 
 
 def test_breakdown_suppresses_small_groups():
@@ -289,11 +312,31 @@ def test_user_groups_know_the_cold_and_the_busy(small_world):
     met = np.diff(split.train.interest.values.indptr)
     assert ((groups["activity"] == "cold") == (met == 0)).all()
     assert (met == 0).any()
-    busiest = {label: met[groups["activity"] == label] for label in ("low", "middle", "high")}
-    assert busiest["low"].max() < busiest["middle"].min()
-    assert busiest["middle"].max() < busiest["high"].min()
+    name = groups["activity"].str.partition(":")[0]
+    met_by = {label: met[name == label] for label in ("low", "middle", "high")}
+    assert met_by["low"].max() < met_by["middle"].min()
+    assert met_by["middle"].max() < met_by["high"].min()
     ages = tables.users.set_index("user_id")["age"].reindex(groups.index)
     assert ((groups["age"] == "25-34") == ages.between(25, 34.999)).all()
+
+
+@pytest.mark.parametrize(
+    ("n_items", "sizes"),
+    [
+        ([5] * 60, {"alike: 5 items": 60}),
+        ([1] * 90 + [2] * 6 + [3] * 4, {"low: 1 item": 90, "high: 2–3 items": 10}),
+        ([1] * 10 + [2] * 90, {"low: 1 item": 10, "high: 2 items": 90}),
+        ([2] * 55 + [8] * 45, {"low: 2 items": 55, "high: 8 items": 45}),
+        (
+            range(1, 31),
+            {"low: 1–10 items": 10, "middle: 11–20 items": 10, "high: 21–30 items": 10},
+        ),
+        ([0, 0], {"cold": 2}),
+    ],
+)
+def test_users_with_equally_many_items_stay_in_one_group(n_items, sizes):
+    labels = activity_groups(np.array(n_items))
+    assert pd.Series(labels).value_counts().to_dict() == sizes
 
 
 def test_recall_by_popularity_adds_up_to_the_hits(world_split, compared):

@@ -9,11 +9,12 @@ import pytest
 from scipy.sparse import csr_array
 
 from kpay_lab.evaluate import search
+from kpay_lab.evaluate.compare import compare
 from kpay_lab.evaluate.search import tune, validation_slice
 from kpay_lab.evaluate.split import make_split
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend import MODELS
-from kpay_lab.recommend.choose import build_model
+from kpay_lab.recommend.choose import build_model, build_models
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.settings import setting_faults
 
@@ -26,6 +27,10 @@ def split(small_world):
     return make_split(small_world[0], binary)
 
 
+def rng():
+    return np.random.default_rng(0)
+
+
 def tuned(split, names=("popularity", "ease", "item_neighbours", "blend"), n_trials=3, **more):
     models = {name: build_model(name) for name in names}
     return tune(models, split, binary, n_trials=n_trials, rng=np.random.default_rng(0), **more)
@@ -33,7 +38,7 @@ def tuned(split, names=("popularity", "ease", "item_neighbours", "blend"), n_tri
 
 @pytest.mark.parametrize("name", WITH_SPACE)
 def test_every_value_of_a_space_makes_a_model(name):
-    for setting, values in MODELS[name].space.items():
+    for setting, values in build_model(name).space.items():
         assert len(values) > 1
         for value in values:
             assert setting_faults(MODELS[name], {setting: value}, name) == []
@@ -108,3 +113,54 @@ def test_the_slice_is_of_training_and_of_few_users(split, monkeypatch):
     ]
     pd.testing.assert_frame_equal(*tables)
     assert max(stamps) < split.cut
+
+
+def test_weights_of_a_mix_are_searched_and_its_parts_learn_once(split, monkeypatch):
+    fits = []
+    fit = EASE.fit
+    monkeypatch.setattr(EASE, "fit", lambda self, train: fits.append(self.reg) or fit(self, train))
+    mix = build_model("mix", {"parts": {"ease": {}, "ease_9": {"model": "ease", "reg": 9}}})
+    found = tune({"mix": mix}, split, binary, n_trials=5, rng=np.random.default_rng(0))
+    assert sorted(fits) == [9, 400]
+    trials = found.trials["mix"]
+    assert len(trials) == 5 and trials["weights"].is_unique
+    assert (0.5, 0.5) in trials["weights"].tolist()
+    assert found.models["mix"].weights == trials["weights"].iloc[0]
+    assert found.table["settings"].tolist() == [f"weights={trials['weights'].iloc[0]}"]
+    validation = validation_slice(split, binary, rng=np.random.default_rng(0))
+    again = compare({"mix": found.models["mix"]}, validation, [10], floor="mix")
+    ndcg = again.values.query("metric == 'ndcg'")["value"].mean()
+    assert ndcg == pytest.approx(trials["value"].iloc[0], abs=1e-12)
+
+
+def test_weights_that_somebody_has_set_are_not_searched(split):
+    wanted = {"mix": {"parts": ["ease", "markov"], "weights": [0.3, 0.7]}}
+    found = tune(build_models(wanted), split, binary, n_trials=3, given=wanted, rng=rng())
+    assert found.table["settings"].tolist() == ["as configured"]
+    assert found.models["mix"].weights == [0.3, 0.7]
+
+
+def test_parts_that_are_models_of_the_run_take_the_settings_chosen_for_them(split):
+    wanted = {
+        "mix": {"parts": ["ease", "markov"]},
+        "own": {"model": "mix", "parts": {"ease": {"reg": 400.0}, "markov": {}}},
+        "blend": {},
+        "ease": {},
+    }
+    found = tune(build_models(wanted), split, binary, n_trials=6, given=wanted, rng=rng())
+    chosen = found.models["ease"].reg
+    assert chosen != 400.0
+    assert [*found.models] == [*wanted]
+    assert found.models["mix"].parts["ease"].reg == chosen
+    assert found.models["own"].parts["ease"].reg == 400.0
+    assert found.models["blend"].parts["ease"].reg == 400.0
+
+
+def test_two_settings_of_one_model_are_compared_by_their_own_names(split):
+    wanted = {"ease_800": {"model": "ease", "reg": 800.0}, "ease": {"reg": 10.0}}
+    models = build_models(wanted)
+    result = compare({"popularity": build_model("popularity"), **models}, split)
+    alone = compare({"ease": EASE(reg=800.0)}, split).values["value"]
+    named = result.values.query("model == 'ease_800'")["value"]
+    np.testing.assert_array_equal(named, alone)
+    assert not np.array_equal(named, result.values.query("model == 'ease'")["value"])

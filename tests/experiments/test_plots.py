@@ -53,6 +53,9 @@ def test_peeking_shows_the_always_valid_interval_around_the_other():
     sequence = confidence_sequence(rng.normal(size=500), rng.random(500) < 0.5, tightest_at=500)
     ax = sequence.plot()
     low, high = (line.get_ydata() for line in ax.lines[1:3])
+    middle = ax.lines[0].get_ydata()
+    assert (low + high) / 2 == pytest.approx(middle) and (low < high).all()
+    assert high[-1] - low[-1] == pytest.approx(2 * 1.96 * sequence.se[-1])
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert band.min() < low.min() and band.max() > high.max()
 

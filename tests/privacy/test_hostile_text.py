@@ -15,7 +15,7 @@ import pytest
 from kpay_lab.data.tables import Tables
 from kpay_lab.data.writing import write_tables
 
-NOTEBOOKS = [path.stem for path in sorted(Path("notebooks").glob("0[1-6]*.ipynb"))]
+NOTEBOOKS = [path.stem for path in sorted(Path("notebooks").glob("0[0-6]*.ipynb"))]
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 

@@ -77,12 +77,12 @@ def run(log: Path | None, output: Path, pattern: str, *settings: str) -> tuple[P
 
 @pytest.fixture(scope="module")
 def kept(known_columns, tmp_path_factory):
-    return run(known_columns, tmp_path_factory.mktemp("kept"), "0[1-6]*.ipynb")
+    return run(known_columns, tmp_path_factory.mktemp("kept"), "0[0-6]*.ipynb")
 
 
 @pytest.fixture(scope="module")
 def masked(log, tmp_path_factory):
-    return run(log, tmp_path_factory.mktemp("masked"), "0[1-6]*.ipynb", "--set", "ids=pseudonymise")
+    return run(log, tmp_path_factory.mktemp("masked"), "0[0-6]*.ipynb", "--set", "ids=pseudonymise")
 
 
 def readable(path: Path) -> str:
@@ -176,7 +176,7 @@ def test_no_result_depends_on_what_an_id_looks_like(kept, masked):
 
 @pytest.mark.slow
 def test_the_truth_of_the_simulated_world_goes_by_the_pseudonyms(smoke_run, tmp_path):
-    folder, _ = run(None, tmp_path, "0[1-7]*.ipynb", "--set", "ids=pseudonymise")
+    folder, _ = run(None, tmp_path, "0[0-7]*.ipynb", "--set", "ids=pseudonymise")
     theirs = metrics_of(folder)
     found = {name: differing(smoke_run(name)[1], theirs[name]) for name in theirs}
     assert found == {name: {} for name in theirs}

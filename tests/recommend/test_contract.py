@@ -1,4 +1,6 @@
-"""What every model of MODELS must do."""
+"""What every model must do: each of MODELS, and a mix of two of them."""
+
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,8 +19,10 @@ from kpay_lab.recommend.base import (
     scoring_newcomers,
     top_k,
 )
+from kpay_lab.recommend.choose import build_model
 from kpay_lab.recommend.popularity import Popularity, WithFallback
 
+MAKERS = {**MODELS, "mix": partial(build_model, "mix", {"parts": ["ease", "content"]})}
 EVERYBODY = np.arange(N_USERS)
 NOT_PERSONAL = {
     "random": "draws its answer",
@@ -37,7 +41,7 @@ NOT_FOR_NEWCOMERS = {
     "markov": "degrees do not say what came last",
     "forest": "the users' table knows no newcomer",
 }
-DESCRIBES_COLD_ITEMS = {"content", "blend", "forest"}
+DESCRIBES_COLD_ITEMS = {"content", "blend", "mix", "forest"}
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +51,22 @@ def world():
 
 @pytest.fixture(scope="module")
 def fitted(world):
-    return {name: model().fit(world) for name, model in MODELS.items()}
+    return {name: model().fit(world) for name, model in MAKERS.items()}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_scores_every_item_with_a_number(name, fitted):
     scores = fitted[name].score(EVERYBODY)
     assert scores.shape == (N_USERS, N_ITEMS)
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_nobody_gets_no_scores(name, fitted):
     assert fitted[name].score(EVERYBODY[:0]).shape == (0, N_ITEMS)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_seen_items_never_come_back(name, fitted, world):
     seen = world.interest.values
     top = top_k(fitted[name], EVERYBODY, N_ITEMS, exclude=seen)
@@ -72,7 +76,7 @@ def test_seen_items_never_come_back(name, fitted, world):
         assert (items[len(listed) :] == -1).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_batch_equals_single(name, fitted):
     together = fitted[name].score(EVERYBODY)
     alone = np.vstack([fitted[name].score(np.array([user])) for user in EVERYBODY])
@@ -81,18 +85,18 @@ def test_batch_equals_single(name, fitted):
     np.testing.assert_allclose(alone, together, rtol=0, atol=4 * unit)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_refit_equals_first_fit(name, world):
-    model = MODELS[name]()
+    model = MAKERS[name]()
     first = np.array(model.fit(world).score(EVERYBODY))
     model.fit(checkerboard())
     np.testing.assert_array_equal(model.fit(world).score(EVERYBODY), first)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_input_is_untouched(name):
     given, kept = random_world(), random_world()
-    top_k(MODELS[name]().fit(given), EVERYBODY, 5, exclude=given.interest.values)
+    top_k(MAKERS[name]().fit(given), EVERYBODY, 5, exclude=given.interest.values)
     for part in ("data", "indices", "indptr"):
         np.testing.assert_array_equal(
             getattr(given.interest.values, part), getattr(kept.interest.values, part)
@@ -101,14 +105,14 @@ def test_input_is_untouched(name):
         pd.testing.assert_frame_equal(frame, getattr(kept.tables, table))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_ranking_leaves_the_model_as_it_was(name, fitted, world):
     before = np.array(fitted[name].score(EVERYBODY))
     top_k(fitted[name], EVERYBODY, 5, exclude=world.interest.values)
     np.testing.assert_array_equal(fitted[name].score(EVERYBODY), before)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_asking_in_another_order_permutes_the_answer(name, fitted):
     order = np.random.default_rng(0).permutation(EVERYBODY)
     np.testing.assert_allclose(
@@ -116,16 +120,16 @@ def test_asking_in_another_order_permutes_the_answer(name, fitted):
     )
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in DRAWS_BY_POSITION])
+@pytest.mark.parametrize("name", [name for name in MAKERS if name not in DRAWS_BY_POSITION])
 def test_renumbered_users_permute_the_answer(name, fitted, world):
     order = np.random.default_rng(0).permutation(EVERYBODY)
-    renumbered = MODELS[name]().fit(permuted(world, order)).score(EVERYBODY)
+    renumbered = MAKERS[name]().fit(permuted(world, order)).score(EVERYBODY)
     np.testing.assert_allclose(
         renumbered, fitted[name].score(EVERYBODY)[order], rtol=1e-4, atol=1e-6
     )
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_cold_user(name, fitted):
     answer = fitted[name].score(np.array([COLD_USER]))[0]
     if name == "random":
@@ -141,9 +145,9 @@ def test_cold_user(name, fitted):
         assert not answer.any()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_fallback_answers_for_cold_users_only(name, fitted, world):
-    model = WithFallback(model=MODELS[name]()).fit(world)
+    model = WithFallback(model=MAKERS[name]()).fit(world)
     warm = np.arange(COLD_USER)
     np.testing.assert_array_equal(model.score(warm), fitted[name].score(warm))
     np.testing.assert_array_equal(
@@ -151,7 +155,7 @@ def test_fallback_answers_for_cold_users_only(name, fitted, world):
     )
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_cold_item_is_listed_only_by_name(name, fitted, world):
     seen, by_name = world.interest.values, np.arange(N_ITEMS) == COLD_ITEM
     assert COLD_ITEM not in top_k(fitted[name], EVERYBODY, N_ITEMS, exclude=seen).items
@@ -164,11 +168,11 @@ def test_cold_item_is_listed_only_by_name(name, fitted, world):
         assert not scores.any()
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in NOT_PERSONAL])
+@pytest.mark.parametrize("name", [name for name in MAKERS if name not in NOT_PERSONAL])
 def test_checkerboard_gives_back_what_was_withheld(name):
     board = checkerboard()
     users = np.arange(len(board.interest.users))
-    top = top_k(MODELS[name]().fit(board), users, 1, exclude=board.interest.values)
+    top = top_k(MAKERS[name]().fit(board), users, 1, exclude=board.interest.values)
     np.testing.assert_array_equal(top.items[:, 0], users)
 
 
@@ -176,7 +180,7 @@ def test_every_model_reads_the_simulated_world(small_world):
     tables, _ = small_world
     train = Training(interest_matrix(tables), tables)
     seen = train.interest.values
-    for model in MODELS.values():
+    for model in MAKERS.values():
         top = top_k(model().fit(train), np.arange(seen.shape[0]), 10, exclude=seen)
         assert (top.items >= 0).mean() > 0.9
         assert np.isfinite(top.scores[top.items >= 0]).all()
@@ -237,19 +241,19 @@ def test_a_blend_scores_newcomers_where_its_parts_do(fitted, world):
     np.testing.assert_allclose(
         model.score_new(world.interest.values), model.score(EVERYBODY), rtol=1e-12, atol=1e-14
     )
-    with pytest.raises(ValueError, match="Blend: its part Markov cannot score newcomers; set"):
+    with pytest.raises(ValueError, match="Blend: its part markov cannot score newcomers; leave"):
         fitted["blend"].score_new(world.interest.values)
 
 
 @pytest.mark.parametrize("name", NOT_FOR_NEWCOMERS)
 def test_a_model_that_cannot_score_newcomers_is_refused_by_name(name, fitted, world):
-    model = WithFallback(model=MODELS[name]()).fit(world)
+    model = WithFallback(model=MAKERS[name]()).fit(world)
     kind = type(fitted[name]).__name__
     with pytest.raises(ValueError, match=f"{kind} cannot score newcomers .* such as ease, als"):
         model.score_new(world.interest.values)
 
 
-@pytest.mark.parametrize("name", [*LINEAR, *OTHERS_FOR_NEWCOMERS])
+@pytest.mark.parametrize("name", [*LINEAR, *OTHERS_FOR_NEWCOMERS, "mix"])
 def test_newcomers_get_finite_scores_and_leave_the_model_as_it_was(name, fitted, world):
     before = np.array(fitted[name].score(EVERYBODY))
     histories = world.interest.values[:3]

@@ -13,11 +13,11 @@ from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend import MODELS
 from kpay_lab.recommend.base import Training, top_k
-from kpay_lab.recommend.blend import Blend
 from kpay_lab.recommend.content import ContentBased, recommend_by_cosine
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.forest import RandomForest
 from kpay_lab.recommend.markov import Markov
+from kpay_lab.recommend.mix import Blend
 from kpay_lab.recommend.neighbours import ItemNeighbours, UserNeighbours
 from kpay_lab.recommend.popularity import Baseline, Popularity
 

@@ -1,0 +1,180 @@
+"""Where the money comes from: by time, by what was sold and who sold it, and how concentrated."""
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.business.figures import MONEY, known_money, order_money
+from kpay_lab.business.periods import DAY, Period, with_times
+from kpay_lab.data.derived import are_whole_days, dates_written, main_label
+from kpay_lab.data.tables import Tables
+from kpay_lab.stats import gini
+
+BY = ("kind", "category", "host", "source")
+UNKNOWN = "not known"
+NO_SOURCE = "none named"
+
+
+def groups_of_orders(tables: Tables) -> pd.DataFrame:
+    """Return what each order sold: one row an order, with the labels of the orders.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `BY` that the log can tell. ``kind, category, host`` are those of the item
+        that was ordered; ``source`` is the kind of the item that sold it
+        (``orders.source_item_id``), or that item itself where items have no kinds.
+    """
+    orders = tables.orders
+    if orders is None or "item_id" not in orders:
+        return pd.DataFrame(index=None if orders is None else orders.index)
+    groups = {}
+    items = pd.DataFrame({"item_id": []}) if tables.items is None else tables.items
+    catalogue = items.set_index("item_id")
+    for name in ("kind", "category", "host"):
+        if name in catalogue:
+            groups[name] = main_label(orders["item_id"].map(catalogue[name])).fillna(UNKNOWN)
+    if "source_item_id" in orders:
+        source = orders["source_item_id"]
+        kind_of_source = source.map(catalogue["kind"]) if "kind" in catalogue else source
+        is_named = source.notna()
+        groups["source"] = kind_of_source.fillna(UNKNOWN).where(is_named, NO_SOURCE)
+    return pd.DataFrame(groups, index=orders.index)
+
+
+def breakdown(
+    tables: Tables, by: str, period: Period, before: Period | None = None
+) -> pd.DataFrame:
+    """Add up orders and money by what was sold, largest first; every order is in one row.
+
+    Parameters
+    ----------
+    tables : Tables
+        Of the whole log.
+    by : {"kind", "category", "host", "source"}
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups; ``orders, paying_users, gmv, refunded, net_revenue``, ``gmv_before``
+        where there is a period before, the ``share`` of all GMV, and ``refund_rate`` (of money).
+        What the log cannot tell of money is left out.
+
+    Raises
+    ------
+    ValueError
+        If the log cannot tell the groups.
+    """
+    table = _by_group(period.select(tables), by)
+    money = known_money(tables)
+    if before is not None:
+        earlier = _by_group(before.select(tables), by)
+        groups = table.index.union(earlier.index, sort=False)
+        table = table.reindex(groups, fill_value=0)
+        table["gmv_before"] = earlier["gmv"].reindex(groups, fill_value=0.0)
+    table = table.rename_axis(by).sort_values(["gmv", "orders"], ascending=False, kind="stable")
+    gmv = table["gmv"].where(table["gmv"] > 0)
+    if "gmv" in money:
+        table["share"] = table["gmv"] / gmv.sum() if gmv.notna().any() else np.nan
+    else:
+        table = table.drop(columns="gmv_before", errors="ignore")
+    if "refunded" in money:
+        table["refund_rate"] = table["refunded"] / gmv
+    unknown = [name for name in MONEY if name not in money]
+    return table.drop(columns=unknown)
+
+
+def _by_group(tables: Tables, by: str) -> pd.DataFrame:
+    groups = groups_of_orders(tables)
+    if by not in groups:
+        choices = ", ".join(groups) or "nothing, for no order names its item"
+        raise ValueError(f"by is {by!r}; the orders of this log can be grouped by {choices}")
+    return _add_up(order_money(tables), groups[by])
+
+
+def _add_up(money: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
+    """Add up orders, buyers and money by the group of each order."""
+    by_group = money.groupby(group)
+    table = by_group["user_id"].agg(orders="size", paying_users="nunique")
+    return table.join(by_group[list(MONEY)].sum())
+
+
+def by_days(
+    tables: Tables, period: Period, *, n_days: int = 1, time_zone: str = "UTC"
+) -> pd.DataFrame:
+    """Add up views, orders and money by day, or by several days counted back from the period's end.
+
+    Parameters
+    ----------
+    n_days : int
+        1 for days, 7 for weeks. The first week may be cut off by the period's start.
+    time_zone : str
+        In which a day begins; dates without an hour stay the dates that were written.
+
+    Returns
+    -------
+    DataFrame
+        Index: the first day; ``days`` that lie in the period, ``views, viewers, orders,
+        paying_users, gmv, refunded, net_revenue``. Nothing happened on a day of zeros.
+    """
+    within = period.select(tables)
+    n_views = with_times(within).events[["user_id"]]
+    day_of_event = _days(within.events["timestamp"], time_zone)
+    bounds = _days(pd.Series([period.start, period.end - pd.Timedelta(microseconds=1)]), time_zone)
+    if are_whole_days(within.events["timestamp"]):
+        bounds = dates_written(pd.Series([period.start, period.end - DAY]))
+    first_day = bounds.iloc[0].tz_localize(None)
+    last_day = bounds.iloc[1].tz_localize(None)
+    all_days = pd.date_range(first_day, last_day, freq="D")
+    block_of_day = pd.Series(_blocks(all_days, last_day, n_days), index=all_days)
+    days = block_of_day.groupby(block_of_day).size().rename("days")
+    seen = n_views.groupby(_blocks(day_of_event, last_day, n_days))["user_id"]
+    table = pd.DataFrame(days).join(seen.agg(views="size", viewers="nunique"))
+    if within.orders is not None:
+        day_of_order = _days(within.orders["timestamp"], time_zone)
+        block_of_order = _blocks(day_of_order, last_day, n_days)
+        sold = _add_up(order_money(within), pd.Series(block_of_order, within.orders.index))
+        table = table.join(sold)
+    table.index = pd.DatetimeIndex(last_day - (table.index.to_numpy() + 1) * n_days * DAY + DAY)
+    table = table.fillna(0.0).rename_axis("from")
+    counts = [name for name in table if name not in MONEY]
+    unknown = [name for name in MONEY if name not in known_money(tables)]
+    table = table.drop(columns=unknown, errors="ignore")
+    return table.astype(dict.fromkeys(counts, int)).sort_index()
+
+
+def _days(times: pd.Series, time_zone: str) -> pd.Series:
+    """Return the day of each time, without a zone."""
+    local = dates_written(times) if are_whole_days(times) else times.dt.tz_convert(time_zone)
+    return local.dt.tz_localize(None).dt.floor("D")
+
+
+def _blocks(days: pd.Series | pd.DatetimeIndex, last_day: pd.Timestamp, n_days: int) -> np.ndarray:
+    """Number blocks of days backwards from the last day, which is in block 0."""
+    days_before_last = (last_day - days) // DAY
+    return np.asarray(days_before_last // n_days)
+
+
+def concentration(tables: Tables, period: Period, *, share: float = 0.01) -> pd.DataFrame:
+    """Return how much of GMV the best buyers and the best-selling items hold.
+
+    Returns
+    -------
+    DataFrame
+        One row for ``buyers`` and one for ``items``, as far as known: ``n`` with an order, ``top``
+        of them (1 %, at least one), ``share_of_gmv`` of those, ``gini`` over all n.
+    """
+    within = period.select(tables)
+    money = order_money(within)
+    totals = {"buyers": money.groupby("user_id")["gmv"].sum()}
+    if within.orders is not None and "item_id" in within.orders:
+        totals["items"] = money.groupby(within.orders["item_id"])["gmv"].sum()
+    rows = {}
+    for name, total in totals.items():
+        n_top = int(np.ceil(share * len(total)))
+        gmv = total.sum()
+        of_top = total.nlargest(n_top).sum()
+        share_of_gmv = of_top / gmv if gmv > 0 else np.nan
+        inequality = gini(total) if len(total) else np.nan
+        rows[name] = (len(total), n_top, share_of_gmv, inequality)
+    table = pd.DataFrame(rows, index=["n", "top", "share_of_gmv", "gini"]).T
+    return table.astype({"n": int, "top": int})

@@ -1,0 +1,151 @@
+"""The funnel of people and of money: a person counts once in a step, an order once in all."""
+
+import numpy as np
+import pandas as pd
+
+from kpay_lab.business.figures import MONEY, known_money, order_money, unknown_sums
+from kpay_lab.business.periods import DAY, Period, with_times
+from kpay_lab.data.derived import are_whole_days, item_sold
+from kpay_lab.data.money import gross_profit
+from kpay_lab.data.tables import Tables
+
+INTERACTIONS = ("like_count", "comment_count", "share_count", "question_count")
+# Each step, and the step that its rate is a share of.
+STEPS = {
+    "watched": None,
+    "interacted": "watched",
+    "bought": "watched",
+    "bought again": "bought",
+    "paid back": "bought",
+    "bought unseen": None,
+}
+ROADS = ("interacted with it", "watched it", "was shown it", "never seen with it")
+
+
+def funnel_of_people(tables: Tables, period: Period) -> pd.DataFrame:
+    """Count the people of a period at each step, and the money that they paid.
+
+    Returns
+    -------
+    DataFrame
+        One row a step: ``step, of`` (the step that the rate is a share of), ``n`` people,
+        ``rate``, and ``gmv`` of these people, where it is known. ``watched`` has an event,
+        ``interacted`` a like, comment, share or question, ``bought`` an order, ``bought again``
+        two, ``paid back`` a refund. ``bought unseen`` are the buyers without an event in the
+        period; with those who ``bought`` they are all the buyers, and hold all the GMV.
+    """
+    within = period.select(tables)
+    events = within.events
+    viewers = pd.Index(events["user_id"].unique())
+    by_buyer = order_money(within).groupby("user_id").sum()
+    bought = by_buyer.index.intersection(viewers)
+    unseen = by_buyer.index.difference(viewers)
+    of_watching_buyers = by_buyer.loc[bought]
+    again = bought[of_watching_buyers["orders"] > 1]
+    paid_back = bought[of_watching_buyers["refunded_orders"] > 0]
+    people_in = {"watched": viewers}
+    interacted = _interacted(events)
+    if interacted is not None:
+        people_in["interacted"] = pd.Index(interacted["user_id"].unique())
+    if within.orders is not None:
+        people_in |= {"bought": bought, "bought again": again, "bought unseen": unseen}
+    if "refunded_orders" not in unknown_sums(tables):
+        people_in["paid back"] = paid_back
+    rows = []
+    for step, of in STEPS.items():
+        if step in people_in:
+            people = people_in[step]
+            n_of = len(people_in[of]) if of else 0
+            rate = len(people) / n_of if n_of else np.nan
+            gmv = by_buyer["gmv"].reindex(people).sum()
+            rows.append((step, of, len(people), rate, gmv))
+    table = pd.DataFrame(rows, columns=["step", "of", "n", "rate", "gmv"])
+    return table if "gmv" in known_money(tables) else table.drop(columns="gmv")
+
+
+def roads_to_orders(tables: Tables, period: Period) -> pd.DataFrame:
+    """Divide the orders of a period among what their buyers had done before.
+
+    An order counts once, for the first road of `ROADS` that fits: its buyer had interacted with
+    the item (or with what sells it), had watched it, was shown it, or none of these. Of an order
+    that names no item it counts what the buyer had done with anything. Where orders are whole
+    days, what was done on that day came before.
+
+    Returns
+    -------
+    DataFrame
+        Index: the roads; ``orders, paying_users, gmv, refunded, net_revenue``, and the ``share``
+        of all GMV. The money of the roads adds up to that of the period.
+    """
+    before_end = with_times(tables).known_at(period.end)
+    within = period.select(tables)
+    money = order_money(within)
+    contacts = {
+        ROADS[0]: _interacted(before_end.events),
+        ROADS[1]: before_end.events,
+        ROADS[2]: before_end.exposures,
+    }
+    road = pd.Series(ROADS[3], index=money.index)
+    for name in (ROADS[2], ROADS[1], ROADS[0]):  # the nearest contact is written last
+        if within.orders is not None and contacts[name] is not None:
+            had_contact = _came_before(within.orders, contacts[name], tables.items)
+            road = road.mask(had_contact, name)
+    by_road = money.groupby(road)
+    people = by_road["user_id"].agg(orders="size", paying_users="nunique")
+    table = people.join(by_road[list(MONEY)].sum())
+    table = table.reindex(ROADS, fill_value=0).rename_axis("road")
+    gmv = table["gmv"].sum()
+    if gmv > 0:
+        table["share"] = table["gmv"] / gmv
+    unknown = [name for name in MONEY if name not in known_money(tables)]
+    return table.drop(columns=unknown)
+
+
+def money_kept(tables: Tables, period: Period, *, margin: float) -> pd.Series:
+    """Return what is left of the money of a period: GMV, net of refunds, and gross profit.
+
+    >>> orders = pd.DataFrame({"user_id": ["u"], "amount": [100.0], "refund_amount": [20.0]})
+    >>> days = pd.to_datetime(["2024-03-01"], utc=True).astype("datetime64[us, UTC]")
+    >>> orders["timestamp"] = days
+    >>> log = Tables(pd.DataFrame({"user_id": ["u"], "item_id": ["a"]}), orders=orders)
+    >>> period = Period(days[0], days[0] + DAY)
+    >>> money_kept(log, period, margin=0.5).tolist()
+    [100.0, 80.0, 40.0]
+    """
+    money = order_money(period.select(tables))
+    gmv = money["gmv"].sum()
+    net_revenue = money["net_revenue"].sum()
+    profit = gross_profit(net_revenue, margin)
+    steps = {"GMV": gmv, "net of refunds": net_revenue, "gross profit": profit}
+    return pd.Series(steps, name="money")
+
+
+def _interacted(events: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the events with a like, comment, share or question; None where nobody logged any."""
+    columns = [name for name in INTERACTIONS if name in events]
+    if not columns:
+        return None
+    counts = events[columns].fillna(0)
+    has_interacted = counts.sum(axis=1) > 0
+    return events[has_interacted]
+
+
+def _came_before(
+    orders: pd.DataFrame, contacts: pd.DataFrame, items: pd.DataFrame | None
+) -> np.ndarray:
+    """Mark the orders whose buyer had a contact with the item, or what sells it, by then."""
+    if contacts.empty:
+        return np.zeros(len(orders), dtype=bool)
+    times = orders["timestamp"]
+    limit = times + DAY if are_whole_days(times) else times
+    itself = contacts[["user_id", "item_id", "timestamp"]]
+    what_it_sells = itself.assign(item_id=item_sold(itself["item_id"], items))
+    either = pd.concat([what_it_sells, itself])
+    first_of_pair = either.groupby(["user_id", "item_id"])["timestamp"].min()
+    first_of_user = either.groupby("user_id")["timestamp"].min()
+    first = orders["user_id"].map(first_of_user)
+    if "item_id" in orders:
+        keys = pd.MultiIndex.from_frame(orders[["user_id", "item_id"]])
+        of_pair = pd.Series(first_of_pair.reindex(keys).array, index=orders.index)
+        first = of_pair.where(orders["item_id"].notna(), first)
+    return (first <= limit).to_numpy(dtype=bool)
