@@ -112,7 +112,7 @@ def write_picture(folder, name, width=1800, height=800):
 
 
 def line(sentence, place="", order=1):
-    return Line("bad", sentence, place, "bad", "✗", order)
+    return Line(f"key/{order}", "bad", sentence, place, "bad", "✗", order)
 
 
 def test_index(tmp_path, manifest):
@@ -169,7 +169,9 @@ def test_the_index_shows_the_shop_and_four_pictures_at_most(tmp_path):
     parameters = {name: {} for name in names}
     manifest = Manifest(profile="p", parameters=parameters, notebooks=entries, started="2024")
     shop = {"gmv": 1234.5, "currency": "CNY", "orders": 20, "orders/change": -0.05}
+    entries["00_business"].record = {"period": ["2026-01-28 00:00:00+00:00", "2026-02-04"]}
     text = index(tmp_path, manifest, {"00_business": shop | {"gpm": None}})
+    assert "2026-01-28 to 2026-02-04. The small number" in text
     assert "1,234.50 CNY" in text
     assert "20 <small>−5 %</small>" in text
     assert "GPM" not in text
