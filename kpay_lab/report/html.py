@@ -170,6 +170,7 @@ def index(
         findings=findings,
         n_more=n_more,
         shop=_shop_figures(metrics.get(SHOP, {})),
+        shop_period=_shop_period(manifest),
         pictures=_four_pictures(folder, manifest, shown),
         cards=cards,
         changed=_changed(manifest),
@@ -226,6 +227,15 @@ def _shop_figures(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
         written = "" if change is None else _change(change)
         figures.append({"words": about["words"], "value": value, "change": written})
     return figures
+
+
+def _shop_period(manifest: Manifest) -> str:
+    """Return the period of the shop's figures in words, empty where it is not recorded."""
+    entry = manifest.notebooks.get(SHOP)
+    if entry is None or "period" not in entry.record:
+        return ""
+    start, end = entry.record["period"]
+    return f"{formatting.time(start)} to {formatting.time(end)}"
 
 
 def _change(share: float) -> str:

@@ -226,15 +226,16 @@ def kind_of(label: Hashable, values: "pd.Series") -> str:
         return "time"
     if types.is_timedelta64_dtype(values):
         return "timedelta"
-    if not types.is_numeric_dtype(values):
+    if not types.is_numeric_dtype(values) or types.is_complex_dtype(values):
         return "any"
     words = set(re.split(r"[^a-z]+", str(label).lower()))
     if str(label) in P_VALUES:
         return "p"
     if types.is_integer_dtype(values):
         return "text" if words & NAMES else "count"
-    if words & SHARES and values.abs().max() <= 1:
-        return "share"
+    if words & SHARES:
+        magnitudes = values.dropna().abs()
+        return "share" if (magnitudes <= 1).all() else "score"
     return "money" if words & MONEY else "score"
 
 

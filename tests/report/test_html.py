@@ -112,7 +112,7 @@ def write_picture(folder, name, width=1800, height=800):
 
 
 def line(sentence, place="", order=1):
-    return Line("bad", sentence, place, "bad", "✗", order)
+    return Line(f"key/{order}", "bad", sentence, place, "bad", "✗", order)
 
 
 def test_index(tmp_path, manifest):
@@ -169,7 +169,9 @@ def test_the_index_shows_the_shop_and_four_pictures_at_most(tmp_path):
     parameters = {name: {} for name in names}
     manifest = Manifest(profile="p", parameters=parameters, notebooks=entries, started="2024")
     shop = {"gmv": 1234.5, "currency": "CNY", "orders": 20, "orders/change": -0.05}
+    entries["00_business"].record = {"period": ["2026-01-28 00:00:00+00:00", "2026-02-04"]}
     text = index(tmp_path, manifest, {"00_business": shop | {"gpm": None}})
+    assert "2026-01-28 to 2026-02-04. The small number" in text
     assert "1,234.50 CNY" in text
     assert "20 <small>−5 %</small>" in text
     assert "GPM" not in text
@@ -242,3 +244,27 @@ def test_the_glossary_is_a_page_that_the_index_links(tmp_path, manifest):
 def test_reading_back_a_manifest(tmp_path, manifest):
     manifest.write(tmp_path)
     assert Manifest.read(tmp_path) == manifest
+
+
+def test_a_real_log_is_not_told_by_parameters_of_the_simulator(project):
+    lines = [
+        'dataset: str = "simulated"  # where the log comes from {simulated, tables}',
+        "n_users: int = 2000  # simulated users [10, 1000000]",
+        "k: int = 10  # length of a list [1, 100]",
+    ]
+    project.write("01_a", "¶text", parameters="\n".join(lines))
+    settings = ["n_users=50", "k=5"]
+    simulated = project.run(settings=settings).manifest.notebooks["01_a"]
+    assert simulated.changed == ["n_users", "k"]
+    real = project.run(settings=[*settings, "dataset=tables"]).manifest.notebooks["01_a"]
+    assert real.changed == ["dataset", "k"]
+
+
+def test_a_notebook_asks_its_question_on_the_index(project):
+    project.write("01_a", "¶text")
+    path = project.root / "notebooks" / "01_a.ipynb"
+    written = path.read_text().replace(
+        "# Title", "# Title\\n\\n**The question.** Who\\nstays?\\n\\nMore of"
+    )
+    path.write_text(written)
+    assert project.run().manifest.notebooks["01_a"].question == "Who stays?"

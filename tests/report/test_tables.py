@@ -126,7 +126,13 @@ def test_what_a_styler_hides_stays_hidden(frame):
 
 def test_missing_values_of_every_type_are_a_dash():
     frame = pd.DataFrame({"when": [pd.NaT], "how_many": pd.array([pd.NA], "Int64"), "what": [None]})
-    assert rows(to_html(frame)) == [["–", "–", "–"]]
+    frame["click_rate"] = pd.array([pd.NA], "Float64")
+    assert rows(to_html(frame)) == [["–"] * 4]
+
+
+@pytest.mark.parametrize("value", [float("inf"), 1 + 2j, pd.Timedelta("90min"), b"x", {"a": 1}])
+def test_no_value_breaks_a_table(value):
+    assert len(rows(to_html(pd.DataFrame({"odd": [value], "share": [0.5]})))) == 1
 
 
 def test_in_a_notebook_frames_and_stylers_show_so(tmp_path):
