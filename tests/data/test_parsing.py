@@ -391,6 +391,22 @@ def test_a_moment_that_no_log_can_have_is_a_problem_and_no_overflow(unit):
     assert values(parsed) == [MISSING] * 3 and bad_rows(parsed) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("unit", "a_second"), [("s", 1), ("ms", 1000)])
+def test_a_moment_far_away_is_not_wrapped_into_the_years_of_a_log(unit, a_second):
+    """2^64 microseconds later the 64 bits of a moment are those of 2023 again."""
+    microseconds = 2**64 + 1_672_927_389_448_384
+    ticks = microseconds * a_second // 10**6
+    assert ticks * 10**6 // a_second == microseconds
+    parsed = parse(pa.array([ticks]).cast(pa.timestamp(unit)), "timestamp")
+    assert values(parsed) == [MISSING] and bad_rows(parsed) == [0]
+
+
+def test_nanoseconds_are_cut_as_written_ones_are():
+    written = parse(["2023-01-05T14:03:09.123456999Z"], "timestamp")
+    typed = parse(pa.array([1_672_927_389_123_456_999], pa.timestamp("ns", "UTC")), "timestamp")
+    assert values(written) == values(typed) == ["2023-01-05 14:03:09.123456"]
+
+
 TYPED = [
     (pa.array([1672927389, None]), "timestamp", ["2023-01-05 14:03:09", MISSING]),
     (pa.array([1672927389.0, np.nan]), "timestamp", ["2023-01-05 14:03:09", MISSING]),
