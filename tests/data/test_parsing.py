@@ -59,6 +59,7 @@ TIMES = [
     # unix time
     ("1672927389", "2023-01-05 14:03:09"),
     ("1672531200", "2023-01-01"),
+    ("2023013214", "2034-02-08 12:06:54"),  # no month has 32 days
     ("1672927389.25", "2023-01-05 14:03:09.250000"),
     ("1672927389000", "2023-01-05 14:03:09"),
     ("1672927389000000", "2023-01-05 14:03:09"),
@@ -123,6 +124,7 @@ NO_TIMES = [
     ("99999999999999", "plain number"),
     ("2023010514", "a date with an hour"),
     ("2023123123", "a date with an hour"),
+    ("2023040109", "a date with an hour"),
     ("44931.5854167", "looks like an Excel date"),
     ("0001-01-01 00:00:00", "the years that a log can have"),
     ("1970-01-01 08:00:00", "the years that a log can have"),
@@ -389,6 +391,22 @@ def test_a_moment_that_no_log_can_have_is_a_problem_and_no_overflow(unit):
     ticks = [2**63 - 1, -(2**63) + 1, 0]
     parsed = parse(pa.array(ticks).cast(pa.timestamp(unit)), "timestamp")
     assert values(parsed) == [MISSING] * 3 and bad_rows(parsed) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("unit", "a_second"), [("s", 1), ("ms", 1000)])
+def test_a_moment_far_away_is_not_wrapped_into_the_years_of_a_log(unit, a_second):
+    """2^64 microseconds later the 64 bits of a moment are those of 2023 again."""
+    microseconds = 2**64 + 1_672_927_389_448_384
+    ticks = microseconds * a_second // 10**6
+    assert ticks * 10**6 // a_second == microseconds
+    parsed = parse(pa.array([ticks]).cast(pa.timestamp(unit)), "timestamp")
+    assert values(parsed) == [MISSING] and bad_rows(parsed) == [0]
+
+
+def test_nanoseconds_are_cut_as_written_ones_are():
+    written = parse(["2023-01-05T14:03:09.123456999Z"], "timestamp")
+    typed = parse(pa.array([1_672_927_389_123_456_999], pa.timestamp("ns", "UTC")), "timestamp")
+    assert values(written) == values(typed) == ["2023-01-05 14:03:09.123456"]
 
 
 TYPED = [
