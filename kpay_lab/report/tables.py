@@ -28,7 +28,19 @@ SYMBOL = re.compile(r"\b([A-Za-z])_(\d)\b")  # u_1 for the formula's u with a lo
 LOW_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # A word of a column's name that says what kind of number it holds.
 SHARES = {"share", "rate", "contacted", "chance"}
-MONEY = {"revenue", "price", "amount", "profit", "earned", "cost", "net", "gmv", "refund", "spent"}
+MONEY = {
+    "revenue",
+    "price",
+    "amount",
+    "profit",
+    "earned",
+    "cost",
+    "net",
+    "gmv",
+    "refund",
+    "refunded",
+    "money",
+}
 NAMES = {"id", "year", "seed"}  # whole numbers that count nothing
 
 
