@@ -167,10 +167,10 @@ def test_a_setting_of_a_model_is_as_simple_as_the_model():
     own_names = {"ease_800": "ease", "ease_2": "ease", "mixed": "mix"}
     values = made_up(popularity=base, mixed=better, ease_800=alike)
     found = decide(values, rng=rng(), own_names=own_names)
-    assert found["question"].tolist() == ["floor", "simplest"]
+    assert found.table["question"].tolist() == ["floor", "simplest"]
     values = made_up(popularity=base, ease_800=better, ease_2=alike)
     found = decide(values, rng=rng(), own_names=own_names)
-    assert found["question"].tolist() == ["floor", "other"]
+    assert found.table["question"].tolist() == ["floor", "other"]
 
 
 def test_among_23_models_the_best_can_win():
