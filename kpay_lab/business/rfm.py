@@ -1,7 +1,7 @@
 """Recency, frequency and money: buyers in eight named groups."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,7 @@ class Rfm:
         at_risk = at_risk[at_risk["buyers"] > 0]
         if at_risk.empty or at_risk["share_of_money"].isna().any():
             return []
-        values = {"groups": tuple(at_risk.index), "currency": currency}
+        values: dict[str, Any] = {"groups": tuple(at_risk.index), "currency": currency}
         values |= {"n": int(at_risk["buyers"].sum()), "n_buyers": len(self.buyers)}
         values |= {"money": at_risk["money"].sum(), "share": at_risk["share_of_money"].sum()}
         return [Finding("business/at_risk", "watch", values, place="rfm")]
