@@ -150,7 +150,7 @@ class Evening:
         return "none" if self.profit.high < 0 else "open"
 
     def findings(self) -> list[Finding]:
-        """Return the decision in one sentence, and what it rests on in money."""
+        """Return the decision in one sentence, and the money it rests on where there is any."""
         plan = {
             "theme": self.theme,
             "opening": self.opening,
@@ -167,4 +167,6 @@ class Evening:
         }
         level = {"give": "good", "none": "bad", "open": "watch"}[self.coupon]
         decision = Finding("evening/decision", "plain", plan, place="case_b_plan")
+        if np.isnan(self.profit.low):
+            return [decision]
         return [decision, Finding("evening/coupon", level, money, place="case_b_coupon")]

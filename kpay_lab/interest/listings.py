@@ -8,16 +8,22 @@ import io
 import re
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.findings import Finding
+from kpay_lab.interest.published import WORKED_CASE, WorkedCase
+from kpay_lab.stats import Interval, bootstrap_ratio
 
 PRINTED = Path(__file__).parent / "printed"
+PERSON = ["age", "gender", "occupation"]  # the features that document B's program names
+OFFER = ["category", "brand", "price"]
+N_SALES = 10_000  # rows of sales that its forest is given; more change nothing but the time
 
 Files = Mapping[str, pd.DataFrame]
 
@@ -91,7 +97,7 @@ def run_listing(listing: str, files: Files, *, seed: int = 0) -> Outcome:
             content.to_csv(Path(folder) / name, index=False)
         np.random.seed(seed)  # noqa: NPY002
         try:
-            with contextlib.chdir(folder), contextlib.redirect_stdout(output):
+            with contextlib.chdir(folder), _captured(output):
                 exec(program, {"__name__": "__main__"})
         except Exception as error:  # whatever it is, it is the result
             return Outcome(_line_of(error), _words_of(error), output.getvalue())
@@ -121,6 +127,150 @@ def run_with_repairs(listing: str, attempts: Mapping[str, Files], *, seed: int =
     return pd.DataFrame(rows, columns=["data", "line", "error", "printed"])
 
 
+def attempts_at_a(case: WorkedCase = WORKED_CASE) -> dict[str, Files]:
+    """Return document A's own tables for `run_with_repairs`, then what its program asks of them."""
+    measures = ["watch_time", "like_count", "comment_count"]
+    log = case.in_rows({"watch_time": case.watch_time, "like_count": case.likes})
+    log = log.rename(columns={"user": "user_id", "content": "content_id"})
+    commented = case.commented.ravel()
+    as_printed = log.assign(comment_count=np.where(commented, "有", "无"))
+    counted = log.assign(comment_count=commented.astype(int))
+    features = pd.DataFrame(case.item_features, columns=["feature_1", "feature_2", "feature_3"])
+    features.insert(0, "content_id", case.items)
+    by_content = counted.groupby("content_id", as_index=False)[measures].sum()
+    by_user = counted.groupby("user_id", as_index=False)[measures].sum()
+    described = features.merge(by_content)
+    numbered_users = by_user.assign(user_id=[1, 2])
+    numbered_contents = described.assign(content_id=[1, 2])
+    alike = numbered_contents[["content_id", *measures]]
+    return {
+        "as printed": _files_for_a(as_printed, features),
+        "有 / 无 written as 1 / 0": _files_for_a(counted, features),
+        "watch time, likes and comments of contents, too": _files_for_a(counted, described),
+        "one row a user": _files_for_a(by_user, described),
+        "ids written as numbers": _files_for_a(numbered_users, numbered_contents),
+        "the same columns in both files": _files_for_a(numbered_users, alike),
+    }
+
+
+def _files_for_a(users: pd.DataFrame, contents: pd.DataFrame) -> Files:
+    return {"user_data.csv": users, "content_data.csv": contents}
+
+
+def attempts_at_b(tables: Tables) -> dict[str, Files]:
+    """Return a log's tables for `run_with_repairs`, then what document B's program asks of them.
+
+    The log needs ``users``, ``items`` and ``exposures``, as a simulated shop has them.
+    """
+    users = _need(tables, "users")[["user_id", *PERSON]]
+    items = _need(tables, "items")
+    courses = items.loc[items["price"].notna(), ["item_id", *OFFER]]
+    sales = purchase_rows(tables).head(N_SALES)[[*PERSON, "item_id", "purchase"]]
+    courses = courses.rename(columns={"item_id": "course_id"})
+    sales = sales.rename(columns={"item_id": "course_id"})
+    n = min(len(users), len(courses))
+    as_many = users.head(n)
+    some_courses = courses.head(n)
+    coded_users = _coded(as_many)
+    coded_courses = _coded(some_courses)
+    bands = pd.cut(some_courses["price"], 5, labels=False)
+    banded = coded_courses.assign(price=bands)
+    return {
+        "as they are": _files_for_b(users, courses, sales),
+        "as many users as courses": _files_for_b(as_many, some_courses, sales),
+        "words of both written as numbers": _files_for_b(coded_users, coded_courses, sales),
+        "prices in five bands": _files_for_b(coded_users, banded, sales),
+        "words of sales written as numbers": _files_for_b(coded_users, banded, _coded(sales)),
+    }
+
+
+def _files_for_b(users: pd.DataFrame, courses: pd.DataFrame, sales: pd.DataFrame) -> Files:
+    return {"user_data.csv": users, "course_data.csv": courses, "sales_data.csv": sales}
+
+
+def purchase_rows(tables: Tables) -> pd.DataFrame:
+    """Return what was shown, in order of time: who, which item, and whether it was bought.
+
+    Columns are ``user_id``, those of `PERSON`, ``item_id``, those of `OFFER`, and ``purchase``.
+    """
+    shown = _need(tables, "exposures").sort_values("timestamp", kind="stable")
+    shown = shown.rename(columns={"purchased": "purchase"})
+    shown = shown[["user_id", "item_id", "purchase"]]
+    people = _need(tables, "users")[["user_id", *PERSON]]
+    offers = _need(tables, "items")[["item_id", *OFFER]]
+    rows = shown.merge(people, on="user_id").merge(offers, on="item_id")
+    return rows[["user_id", *PERSON, "item_id", *OFFER, "purchase"]]
+
+
+def _need(tables: Tables, name: str) -> pd.DataFrame:
+    frame: pd.DataFrame | None = getattr(tables, name)
+    if frame is None:
+        raise ValueError(f"document B's program reads {name}, which the log lacks")
+    return frame
+
+
+def _coded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write each column of words as numbers, in order of appearance."""
+    columns = {}
+    for name, values in frame.items():
+        is_number = pd.api.types.is_numeric_dtype(values)
+        columns[name] = values if is_number else pd.factorize(values)[0]
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def mended_purchase_model(rows: pd.DataFrame, *, seed: int) -> tuple[pd.DataFrame, Interval]:
+    """Fit document B's forest as it could be meant: in order of time, judged as a probability.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `purchase_rows`. The first four fifths are learned from, the last is judged by.
+
+    Returns
+    -------
+    DataFrame, index model
+        ``log_loss`` and ``accuracy`` of the forest and of the base rate, which gives everybody
+        the share of purchases of the first part.
+    Interval
+        How much smaller the forest's log loss is, with a 95 % interval over users.
+
+    Raises
+    ------
+    TooLittleError
+        If nobody or everybody bought in the first part.
+    """
+    from sklearn.ensemble import RandomForestClassifier  # here, for it is slow to import
+
+    known = pd.get_dummies(rows[[*PERSON, *OFFER]])
+    bought = rows["purchase"].to_numpy() > 0
+    n_early = len(rows) * 4 // 5
+    early = bought[:n_early]
+    late = bought[n_early:]
+    if early.all() or not early.any():
+        raise TooLittleError("a purchase model needs exposures with a purchase and some without")
+    forest = RandomForestClassifier(n_estimators=50, min_samples_leaf=200, random_state=seed)
+    forest.fit(known[:n_early], early)
+    chances = {
+        "forest, mended": forest.predict_proba(known[n_early:])[:, 1],
+        "base rate": np.full(len(late), early.mean()),
+    }
+    losses = {model: _log_losses(chance, late) for model, chance in chances.items()}
+    accuracies = {model: ((chance > 0.5) == late).mean() for model, chance in chances.items()}
+    mean_losses = {model: loss.mean() for model, loss in losses.items()}
+    table = pd.DataFrame({"log_loss": mean_losses, "accuracy": accuracies}).rename_axis("model")
+    gain = losses["base rate"] - losses["forest, mended"]
+    by_user = pd.Series(gain).groupby(rows["user_id"].to_numpy()[n_early:])
+    rng = np.random.default_rng(seed)
+    smaller = bootstrap_ratio(by_user.sum().to_numpy(), by_user.size().to_numpy(float), rng=rng)
+    return table, smaller
+
+
+def _log_losses(chance: np.ndarray, happened: np.ndarray) -> np.ndarray:
+    """Return the log loss of each row; a chance is kept a little off 0 and 1."""
+    kept = np.clip(chance, 1e-6, 1 - 1e-6)
+    return -np.log(np.where(happened, kept, 1 - kept))
+
+
 def listing_findings(of_A: pd.DataFrame, of_B: pd.DataFrame, *, place: str) -> list[Finding]:
     """Return where the two documents' programs stop as printed, and after repairs of their data.
 
@@ -138,6 +288,13 @@ def listing_findings(of_A: pd.DataFrame, of_B: pd.DataFrame, *, place: str) -> l
         values[f"n_repairs_{document}"] = len(attempts) - 1
         values[f"runs_{document}"] = bool(last["error"] == "")
     return [Finding("listing/stops", "watch", values, place=place)]
+
+
+@contextlib.contextmanager
+def _captured(output: io.StringIO) -> Iterator[None]:
+    """Keep what a program prints, and its warnings."""
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        yield
 
 
 def _line_of(error: Exception) -> int:
