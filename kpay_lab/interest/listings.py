@@ -143,14 +143,14 @@ def attempts_at_a(case: WorkedCase = WORKED_CASE) -> dict[str, Files]:
     numbered_users = by_user.assign(user_id=[1, 2])
     numbered_contents = described.assign(content_id=[1, 2])
     alike = numbered_contents[["content_id", *measures]]
-    return {
-        "as printed": _files_for_a(as_printed, features),
-        "有 / 无 written as 1 / 0": _files_for_a(counted, features),
-        "watch time, likes and comments of contents, too": _files_for_a(counted, described),
-        "one row a user": _files_for_a(by_user, described),
-        "ids written as numbers": _files_for_a(numbered_users, numbered_contents),
-        "the same columns in both files": _files_for_a(numbered_users, alike),
-    }
+    attempts: dict[str, Files] = {}
+    attempts["as printed"] = _files_for_a(as_printed, features)
+    attempts["有 / 无 written as 1 / 0"] = _files_for_a(counted, features)
+    attempts["watch time, likes and comments of contents, too"] = _files_for_a(counted, described)
+    attempts["one row a user"] = _files_for_a(by_user, described)
+    attempts["ids written as numbers"] = _files_for_a(numbered_users, numbered_contents)
+    attempts["the same columns in both files"] = _files_for_a(numbered_users, alike)
+    return attempts
 
 
 def _files_for_a(users: pd.DataFrame, contents: pd.DataFrame) -> Files:
@@ -175,13 +175,13 @@ def attempts_at_b(tables: Tables) -> dict[str, Files]:
     coded_courses = _coded(some_courses)
     bands = pd.cut(some_courses["price"], 5, labels=False)
     banded = coded_courses.assign(price=bands)
-    return {
-        "as they are": _files_for_b(users, courses, sales),
-        "as many users as courses": _files_for_b(as_many, some_courses, sales),
-        "words of both written as numbers": _files_for_b(coded_users, coded_courses, sales),
-        "prices in five bands": _files_for_b(coded_users, banded, sales),
-        "words of sales written as numbers": _files_for_b(coded_users, banded, _coded(sales)),
-    }
+    attempts: dict[str, Files] = {}
+    attempts["as they are"] = _files_for_b(users, courses, sales)
+    attempts["as many users as courses"] = _files_for_b(as_many, some_courses, sales)
+    attempts["words of both written as numbers"] = _files_for_b(coded_users, coded_courses, sales)
+    attempts["prices in five bands"] = _files_for_b(coded_users, banded, sales)
+    attempts["words of sales written as numbers"] = _files_for_b(coded_users, banded, _coded(sales))
+    return attempts
 
 
 def _files_for_b(users: pd.DataFrame, courses: pd.DataFrame, sales: pd.DataFrame) -> Files:
