@@ -59,7 +59,7 @@ class Segments:
         return table.rename_axis("segment")
 
     def findings(self, second: "Segments", n_events: pd.Series) -> list[Finding]:
-        """Return whether segments exist, and if so their sizes and what tells them apart.
+        """Return whether segments exist, and if so what tells them apart.
 
         Parameters
         ----------
@@ -70,8 +70,7 @@ class Segments:
         """
         found = [self._exist(second)]
         if self.k > 1:
-            found.append(self._apart())
-            found += self._by_activity(n_events)
+            found += self._by_activity(n_events) or [self._apart()]
         return found
 
     def _exist(self, second: "Segments") -> Finding:
