@@ -87,3 +87,11 @@ def test_raises_where_results_rest_on_something(notebook):
             node for node in ast.walk(ast.parse(source(cell))) if isinstance(node, ast.Assert)
         ]
         assert asserts == [], source(cell)
+
+
+def test_a_paragraph_names_a_picture_or_table_that_its_notebook_makes(notebook):
+    """A wrong name would take the paragraph off every page."""
+    code = "\n".join(source(cell) for cell in cells(notebook, "code"))
+    for cell in cells(notebook, "markdown"):
+        subject = cell["metadata"].get("kpay", {}).get("about")
+        assert subject is None or f'"{subject}"' in code, subject

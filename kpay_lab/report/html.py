@@ -53,8 +53,9 @@ def page(
     words = labels(stem, language)
     notebook = _one_stream_a_cell(notebook)
     translate(notebook, stem, language)
-    shown = filter(_is_shown, _until_the_end(notebook.cells))
-    cells = [_cell(cell, markup, stem) for cell in shown]
+    shown = list(filter(_is_shown, _until_the_end(notebook.cells)))
+    kept = _kept_names(entry, shown)
+    cells = [_cell(cell, markup, stem) for cell in shown if _has_its_subject(cell, kept)]
     title = _take_title(cells)
     places = _name_places(cells)
     root = "../" * name.count("/")
@@ -80,6 +81,25 @@ def page(
         after=after,
         symbols=markup.symbols.values(),
     )
+
+
+def _kept_names(entry: Entry, cells: list[nbformat.NotebookNode]) -> set[str]:
+    """Return the names of the pictures and tables that a notebook made."""
+    names = {figure["name"] for figure in entry.figures} | set(entry.tables)
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            for about in output.get("metadata", {}).values():
+                names |= {about[kind] for kind in ("figure", "table") if kind in about}
+    return names
+
+
+def _has_its_subject(cell: nbformat.NotebookNode, kept: set[str]) -> bool:
+    """Whether what a paragraph is about was made; one about nothing in particular always stays.
+
+    Its metadata ``kpay: {"about": NAME}`` names the picture or table.
+    """
+    subject = cell.metadata.get("kpay", {}).get("about")
+    return subject is None or subject in kept
 
 
 def _take_title(cells: list[dict[str, Any]]) -> str:
@@ -224,7 +244,7 @@ def _shop_figures(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
         if about["kind"] == "money":
             value = formatting.money(metrics[key], currency)
         change = metrics.get(f"{key}/change")
-        written = "" if change is None else _change(change)
+        written = "" if change is None else formatting.change(change)
         figures.append({"words": about["words"], "value": value, "change": written})
     return figures
 
@@ -236,16 +256,6 @@ def _shop_period(manifest: Manifest) -> str:
         return ""
     start, end = entry.record["period"]
     return f"{formatting.time(start)} to {formatting.time(end)}"
-
-
-def _change(share: float) -> str:
-    """Write a change against the period before, as a share of it.
-
-    >>> _change(0.125), _change(-0.05)
-    ('+12.5 %', '−5 %')
-    """
-    sign = "+" if share > 0 else ""
-    return f"{sign}{formatting.share(share)}"
 
 
 def _four_pictures(

@@ -268,3 +268,19 @@ def test_a_notebook_asks_its_question_on_the_index(project):
     )
     path.write_text(written)
     assert project.run().manifest.notebooks["01_a"].question == "Who stays?"
+
+
+def test_a_paragraph_about_a_picture_goes_when_the_picture_does(manifest):
+    drawn = new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    drawn.metadata = {"image/png": {"figure": "activity"}}
+    cells = [
+        new_code_cell("session.figure(...)", outputs=[drawn]),
+        new_markdown_cell("Bars are days.", metadata={"kpay": {"about": "activity"}}),
+        new_markdown_cell("## Hours\n\nBars are hours.", metadata={"kpay": {"about": "hours"}}),
+        new_markdown_cell("What to do next."),
+    ]
+    text = page(new_notebook(cells=cells), "01_a", manifest)
+    assert "Bars are days" in text and "What to do next" in text
+    assert "Bars are hours" not in text and "Hours" not in text
+    manifest.notebooks["01_a"].figures = [{"name": "hours", "words": None}]
+    assert "Bars are hours" in page(new_notebook(cells=cells), "01_a", manifest)
