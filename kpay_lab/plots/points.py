@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+from scipy.optimize import linear_sum_assignment
 
 from kpay_lab.plots.style import (
     BLUE,
@@ -22,6 +23,7 @@ from kpay_lab.plots.style import (
 
 MARKERS = "os^Dv"
 BOX = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
+BESIDE = 1.03  # where labels beside a picture begin, in widths of its axes
 THIN_LINE = {"arrowstyle": "-", "color": NEUTRAL, "linewidth": 0.5, "relpos": (0, 0.5)}
 
 
@@ -60,14 +62,14 @@ def plot_trade_off(
         line = "-" if number else "none"  # the first family, of single models, is not joined
         style = {"color": nth_colour(number), "marker": marker, "linestyle": line}
         ax.plot(rows[x], rows[y], label=family, **style)
-    named = _named_points(points).sort_values(y)
+    named = _named_points(points)
     places = named[[x, y]].to_numpy()
-    heights = np.linspace(0.02, 0.98, len(named))
+    heights = _heights_of_labels(ax, places)
     for name, place, height in zip(named["name"], places, heights, strict=True):
         ax.annotate(
             name,
             place,
-            xytext=(1.03, height),
+            xytext=(BESIDE, height),
             textcoords="axes fraction",
             va="center",
             fontsize=8,
@@ -76,6 +78,22 @@ def plot_trade_off(
     add_legend(ax)
     ax.set(**settings)
     return ax
+
+
+def _heights_of_labels(ax: Axes, places: np.ndarray) -> np.ndarray:
+    """Choose the height of each point's label, (n,), so that no two lines to them cross.
+
+    Of all ways to give evenly spaced labels to the points the one with the shortest lines in
+    total is taken: two lines that cross would become shorter by changing their labels.
+    """
+    heights = np.linspace(0.02, 0.98, len(places))
+    labels = np.column_stack([np.full(len(places), BESIDE), heights])
+    ax.autoscale_view()
+    on_screen = ax.transData.transform(places)
+    in_axes = ax.transAxes.inverted().transform(on_screen)
+    lengths = np.linalg.norm(in_axes[:, None, :] - labels[None, :, :], axis=2)
+    _, label_of_point = linear_sum_assignment(lengths)
+    return heights[label_of_point]
 
 
 def _named_points(points: pd.DataFrame) -> pd.DataFrame:
