@@ -31,6 +31,7 @@ Value = bool | int | float | str | tuple[str, ...] | None
 FORMATTERS: dict[str, Callable[[Any], str]] = {
     "amount": formatting.money,  # money in a bracket, after one that names the currency
     "share": formatting.share,
+    "change": formatting.change,
     "points": formatting.points,
     "count": formatting.count,
     "score": formatting.score,
@@ -123,10 +124,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Wording:
-    """A sentence, and the condition over the raw values under which it stands."""
+    """A sentence, and the condition over the raw values under which it stands.
+
+    ``order`` is its place among the findings of a run where that is another than its entry's.
+    """
 
     when: str
     say: str
+    order: int | None = None
 
     @property
     def fields(self) -> set[str]:
@@ -229,7 +234,8 @@ def _entry(key: str, content: Mapping[str, Any]) -> Entry:
     intervals = tuple(map(tuple, content.get("intervals", [])))
     wordings = []
     for number, wording in enumerate(content["wordings"], start=1):
-        made = Wording(str(wording.get("when", ALWAYS)), wording["say"].strip())
+        when = str(wording.get("when", ALWAYS))
+        made = Wording(when, wording["say"].strip(), wording.get("order"))
         used = made.fields | made.conditions | {name for names in intervals for name in names}
         unknown = sorted(used - set(kinds))
         if unknown:
@@ -251,6 +257,22 @@ def sentence(finding: Finding, language: str = SPOKEN) -> str:
     >>> sentence(lacking("earnings", "orders"))
     'What a recommender earns is not known: it would take the table orders.'
     """
+    wording = _standing(finding, language)
+    return wording.say.format(**formatted(finding, language))
+
+
+def order(finding: Finding, language: str = SPOKEN) -> int:
+    """Return the place of a finding among those of a run, the most important first.
+
+    >>> order(lacking("earnings", "orders")) < order(lacking("contact", "orders"))
+    True
+    """
+    own = _standing(finding, language).order
+    return catalogue(language)[finding.key].order if own is None else own
+
+
+def _standing(finding: Finding, language: str) -> Wording:
+    """Return the one wording that stands for a finding's values."""
     entry = catalogue(language)[finding.key]
     declared = set(entry.values)
     given = set(finding.values)
@@ -264,7 +286,7 @@ def sentence(finding: Finding, language: str = SPOKEN) -> str:
             f"finding {finding.key!r}: {n_standing} of its wordings stand for "
             f"{dict(finding.values)}; exactly one must"
         )
-    return standing[0].say.format(**formatted(finding, language))
+    return standing[0]
 
 
 def formatted(finding: Finding, language: str = SPOKEN) -> dict[str, str]:

@@ -46,6 +46,16 @@ def share(value: float | None) -> str:
     return f"{_signed(digits)} %"
 
 
+def change(value: float | None) -> str:
+    """Write a change as a share of what was before, a growth with its sign.
+
+    >>> change(0.125), change(-0.05), change(2), change(0)
+    ('+12.5 %', '−5 %', '+200 %', '0 %')
+    """
+    written = share(value)
+    return f"+{written}" if value is not None and value > 0 else written
+
+
 def points(value: float | None) -> str:
     """Write a difference of two shares in percentage points, always with its sign.
 

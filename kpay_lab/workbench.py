@@ -49,7 +49,7 @@ from kpay_lab.recommend.lists import (
 from kpay_lab.recommend.mix import Mix
 from kpay_lab.recommend.popularity import WithFallback
 from kpay_lab.world.presets import WorldSpec
-from kpay_lab.world.simulate import simulate
+from kpay_lab.world.simulate import CURRENCY, simulate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,6 +141,8 @@ def open_log(
     data = simulate(source).tables if isinstance(source, WorldSpec) else source
     file_format = "tables" if dataset == "simulated" else dataset
     log = read_log(data, file_format, meant)
+    if isinstance(source, WorldSpec):
+        log = replace(log, currency=CURRENCY)
     return _with_word_on_marks(gate.admit(log))
 
 

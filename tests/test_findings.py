@@ -35,6 +35,7 @@ KINDS = {
     "score": st.floats(-10, 10) | st.sampled_from([0.0, 1.0]),
     "difference": st.floats(-10, 10) | st.sampled_from([0.0]),
     "share": st.floats(0, 1) | st.sampled_from([0.0, 1.0]),
+    "change": st.floats(-1, 10) | st.sampled_from([0.0]),
     "points": st.floats(-1, 1) | st.sampled_from([0.0]),
     "p": st.floats(1e-6, 1),
     "count": st.integers(0, 10**7) | st.integers(0, 3),

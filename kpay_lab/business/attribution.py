@@ -10,6 +10,7 @@ from kpay_lab.data.derived import are_whole_days, main_label
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ MEASURES = ("orders", "gmv", "refunded", "net_revenue")
 NO_TOUCH = "no touch"
 NOT_KNOWN = "not known"
 WINDOW_DAYS = 7.0
+A_CENT = 0.01
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,16 @@ class Attribution:
     items: pd.DataFrame
     window_days: float
     has_money: bool
+
+    @property
+    def by(self) -> str:
+        """What to group by: the kind of what sold an order, the item itself without kinds."""
+        return "kind" if "kind" in self.items else "source"
+
+    @property
+    def names_any(self) -> bool:
+        """Whether anything is known to have sold any order."""
+        return bool(self.orders[["said", *RULES]].notna().any(axis=None))
 
     def credited(self, rule: str) -> pd.Series:
         """Return the item that each order is credited to: what the log says, else the touch.
@@ -126,6 +138,25 @@ class Attribution:
         columns = ["orders", "share_of_orders", "gmv", "share_of_gmv"]
         return pd.DataFrame(rows, index=pd.Index(RULES, name="rule"), columns=columns)
 
+    def findings(self, *, currency: str = "") -> list[Finding]:
+        """Return how much net revenue goes elsewhere by the first touch, and which rule is right.
+
+        Nothing is found where no amount is known, or nothing that sold an order.
+        """
+        total = self.orders["net_revenue"].sum()
+        if not (self.has_money and self.names_any and total > 0):
+            return []
+        moved = self.table(self.by)["difference"].abs().sum() / 2
+        values = {"by": "item" if self.by == "source" else self.by, "days": self.window_days}
+        values |= {"moved": moved, "share": moved / total, "currency": currency}
+        values["is_same"] = bool(moved < A_CENT)
+        agreement = self.agreement()
+        values["n_said"] = int(agreement["orders"].iloc[0])
+        for rule in RULES:
+            share = agreement.loc[rule, "share_of_orders"]
+            values[rule] = None if np.isnan(share) else share
+        return [Finding("business/attribution", "plain", values, place="attribution")]
+
     def plot(self, ax: "Axes | None" = None, *, by: str = "kind", minimum: int = 1) -> "Axes":
         """Draw the net revenue of each group under both rules, small groups left out."""
         from kpay_lab.plots import plot_intervals  # here, for matplotlib is slow to import
@@ -133,11 +164,12 @@ class Attribution:
         compared = "net_revenue" if self.has_money else "orders"
         names = {f"{compared}_{rule}": f"{rule} touch" for rule in RULES}
         shown = self.hidden(by, minimum=minimum)[[*names]].astype(float).dropna()
-        points = shown.rename(columns=names).melt(ignore_index=False, var_name="rule")
+        shown = shown.rename(index=lambda name: str(name).replace("_", " "), columns=names)
+        points = shown.melt(ignore_index=False, var_name="rule")
         points = points.assign(low=0.0, high=points["value"])
         ax = plot_intervals(points, ax=ax, by="rule", title="What sold it")
         ax.xaxis.set_major_formatter("{x:,.0f}")
-        ax.set_xlabel(compared.replace("_", " "))
+        ax.set_xlabel(f"{compared.replace('_', ' ')} credited")
         ax.legend(loc="lower right")
         return ax
 

@@ -1,17 +1,21 @@
 """Where the money comes from: by time, by what was sold and who sold it, and how concentrated."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
+from kpay_lab import formatting
 from kpay_lab.business.figures import MONEY, known_money, order_money
 from kpay_lab.business.periods import DAY, Period, with_times
 from kpay_lab.data.derived import are_whole_days, dates_written, main_label
+from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 from kpay_lab.stats import gini
 
-BY = ("kind", "category", "host", "source")
+BY = ("kind", "category", "host")
 UNKNOWN = "not known"
-NO_SOURCE = "none named"
 
 
 def groups_of_orders(tables: Tables) -> pd.DataFrame:
@@ -20,9 +24,8 @@ def groups_of_orders(tables: Tables) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `BY` that the log can tell. ``kind, category, host`` are those of the item
-        that was ordered; ``source`` is the kind of the item that sold it
-        (``orders.source_item_id``), or that item itself where items have no kinds.
+        The columns of `BY` that the log can tell of the item that was ordered; what sold it says
+        `attribution.attribute_orders`.
     """
     orders = tables.orders
     if orders is None or "item_id" not in orders:
@@ -30,14 +33,9 @@ def groups_of_orders(tables: Tables) -> pd.DataFrame:
     groups = {}
     items = pd.DataFrame({"item_id": []}) if tables.items is None else tables.items
     catalogue = items.set_index("item_id")
-    for name in ("kind", "category", "host"):
+    for name in BY:
         if name in catalogue:
             groups[name] = main_label(orders["item_id"].map(catalogue[name])).fillna(UNKNOWN)
-    if "source_item_id" in orders:
-        source = orders["source_item_id"]
-        kind_of_source = source.map(catalogue["kind"]) if "kind" in catalogue else source
-        is_named = source.notna()
-        groups["source"] = kind_of_source.fillna(UNKNOWN).where(is_named, NO_SOURCE)
     return pd.DataFrame(groups, index=orders.index)
 
 
@@ -50,7 +48,7 @@ def breakdown(
     ----------
     tables : Tables
         Of the whole log.
-    by : {"kind", "category", "host", "source"}
+    by : {"kind", "category", "host"}
 
     Returns
     -------
@@ -81,6 +79,44 @@ def breakdown(
         table["refund_rate"] = table["refunded"] / gmv
     unknown = [name for name in MONEY if name not in money]
     return table.drop(columns=unknown)
+
+
+def hide_small_groups(table: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """Return a table with the figures of groups of fewer than ``minimum`` buyers hidden (NaN).
+
+    Parameters
+    ----------
+    table : DataFrame
+        Each row a group, with a column ``paying_users``.
+    """
+    others = [name for name in table if name != "paying_users"]
+    hidden = suppress_small_groups(table, "paying_users", minimum, hide=others)
+    return hidden.drop(columns="suppressed")
+
+
+def largest_groups(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Return which kind, category and host hold the most GMV, as far as known.
+
+    A table says nothing where it has one group, no GMV, or where its largest group is hidden or
+    *not known*.
+
+    Parameters
+    ----------
+    tables : mapping
+        What the groups are → their `breakdown`, small groups hidden or not.
+    """
+    largest = []
+    for by, table in tables.items():
+        if len(table) < 2 or "share" not in table:
+            continue
+        group = table.index[0]
+        share = table["share"].iloc[0]
+        if share > 0 and group != UNKNOWN:
+            name = str(group).replace("_", " ")
+            largest.append(f"the {by} {name} ({formatting.share(share)})")
+    if not largest:
+        return []
+    return [Finding("business/where", "plain", {"groups": tuple(largest)}, place="by_group")]
 
 
 def _by_group(tables: Tables, by: str) -> pd.DataFrame:

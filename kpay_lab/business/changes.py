@@ -1,24 +1,21 @@
 """What changed: the change of GMV, divided among the four factors that make it."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from kpay_lab.business.figures import Figures
+from kpay_lab.business.figures import Figures, business_figures
+from kpay_lab.business.periods import DAY, choose_period
+from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# A factor, and what to ask where it moved GMV most.
-QUESTIONS = {
-    "viewers": "who comes, from where, and what was on? Notebooks 01 and 03",
-    "buyers a viewer": "at which step are they lost, and who will buy? Notebook 05",
-    "orders a buyer": "who buys again, and what should be shown to them? Notebooks 04 and 05",
-    "value an order": "which items, prices and coupons? Notebooks 04 and 06",
-}
+COLUMNS = ["change", "change_low", "change_high"]
 
 
 @dataclass(frozen=True)
@@ -30,18 +27,29 @@ class Changes:
     factors : DataFrame
         One row a factor: ``before, now, contribution``. The contributions add up to the change
         of GMV.
+    is_shown : bool
+        Whether the change of GMV is more than chance.
     """
 
     factors: pd.DataFrame
+    is_shown: bool
 
     @property
     def largest(self) -> str:
         """The factor that moved GMV most."""
         return str(self.factors["contribution"].abs().idxmax())
 
-    def question(self) -> str:
-        """Return what to ask next: that of the factor which moved GMV most."""
-        return QUESTIONS[self.largest]
+    def findings(self, *, currency: str = "") -> list[Finding]:
+        """Return which factor moved GMV most, and what to ask for that."""
+        contributions = self.factors["contribution"]
+        values = {
+            "factor": self.largest,
+            "contribution": contributions[self.largest],
+            "total": contributions.sum(),
+            "is_shown": self.is_shown,
+            "currency": currency,
+        }
+        return [Finding("business/moved", "plain", values, place="factors")]
 
     def table(self) -> pd.DataFrame:
         """Return ``factors``."""
@@ -96,42 +104,60 @@ def gmv_changes(figures: Figures) -> Changes | None:
     difference = gmv["now"] - gmv["before"]
     mean_gmv = difference / total_growth if total_growth else gmv["now"]
     factors = factors[["before", "now"]]
-    return Changes(factors.assign(contribution=mean_gmv * growth).rename_axis("factor"))
+    change = figures.values.loc["gmv"]
+    is_shown = bool(change["change_low"] > 0 or change["change_high"] < 0)
+    contributions = factors.assign(contribution=mean_gmv * growth).rename_axis("factor")
+    return Changes(contributions, is_shown)
 
 
-def in_short(
-    figures: Figures, changes: Changes | None, where: Mapping[str, pd.DataFrame]
-) -> list[str]:
-    """Answer in three sentences where the money is, what changed and what to ask next.
+def gmv_change_by_length(
+    tables: Tables,
+    lengths: Sequence[int],
+    *,
+    end: str = "",
+    time_zone: str = "UTC",
+    rng: np.random.Generator,
+    n_resamples: int = 200,
+) -> pd.DataFrame:
+    """Compare GMV with the period before for several lengths of the period.
 
     Parameters
     ----------
-    where : mapping
-        From `breakdown.breakdown`: by what → its table.
+    lengths : sequence of int
+        In days; those that the log does not reach back over twice are left out.
+    end, time_zone : str
+        See `periods.choose_period`.
 
     Returns
     -------
-    list of str
-        Fewer sentences where less is known.
+    DataFrame
+        Index: the length in words; ``change`` and its interval ``change_low, change_high``.
     """
-    gmv = figures.values.loc["gmv"]
-    if np.isnan(gmv["value"]):
-        return [f"Where the money is cannot be said: {figures.reason('gmv')}."]
-    largest = []
-    for by, table in where.items():
-        if len(table) and table["share"].iloc[0] > 0:
-            first = table.iloc[0]
-            largest.append(f"{first['share']:.0%} of it from the {by} {first.name}")
-    holders = ", ".join(largest) or "and no order names its item"
-    sentences = [f"Where is the money? GMV is {gmv['value']:,.0f}, {holders}."]
-    if np.isnan(gmv["change"]):
-        return [*sentences, f"What changed cannot be said: {figures.reason('gmv', 'change')}."]
-    ends = f"{gmv['change_low']:+.1%} to {gmv['change_high']:+.1%}"
-    is_chance = not (gmv["change_low"] > 0 or gmv["change_high"] < 0)
-    judged = "as much could be chance" if is_chance else "more than chance"
-    sentences.append(f"What changed? GMV by {gmv['change']:+.1%} ({ends}): {judged}.")
-    if changes is not None:
-        moved = changes.factors.loc[changes.largest, "contribution"]
-        asked = f"{changes.largest} moved GMV most ({moved:+,.0f}): {changes.question()}"
-        sentences.append(f"What to ask next? {asked}.")
-    return sentences
+    rows = {}
+    for days in lengths:
+        period, before = choose_period(tables, days=days, end=end, time_zone=time_zone)
+        if before is None or period.length != days * DAY:
+            continue
+        figures = business_figures(tables, period, before, rng=rng, n_resamples=n_resamples)
+        gmv = figures.values.loc["gmv", COLUMNS]
+        if np.isfinite(gmv["change"]):
+            rows[f"{days} days"] = gmv
+    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis("period")
+
+
+def length_findings(by_length: pd.DataFrame) -> list[Finding]:
+    """Return whether GMV changed in the same direction whatever the length of the period.
+
+    Parameters
+    ----------
+    by_length : DataFrame
+        From `gmv_change_by_length`; nothing is found where it has fewer than two rows.
+    """
+    if len(by_length) < 2:
+        return []
+    has_grown = by_length["change"] > 0
+    rose = tuple(by_length.index[has_grown])
+    others = tuple(by_length.index[~has_grown])
+    values = {"rose": rose, "n_rose": len(rose), "others": others, "n_others": len(others)}
+    level = "watch" if rose and others else "plain"
+    return [Finding("business/lengths", level, values, place="by_length")]

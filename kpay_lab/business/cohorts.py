@@ -51,6 +51,18 @@ class Cohorts:
         large = self.users >= n_users
         return Cohorts(self.users[large], self.retention[large], self.revenue[large])
 
+    def revenue_after(self, n_weeks: int) -> float | None:
+        """Return the net revenue a user in the first weeks, of all cohorts that are old enough.
+
+        None where no cohort is, or the log has no amounts.
+        """
+        week = n_weeks - 1
+        by_cohort = self.revenue.reindex(columns=[week])[week].dropna()
+        if by_cohort.empty:
+            return None
+        weights = self.users[by_cohort.index]
+        return float(np.average(by_cohort, weights=weights))
+
     def plot(
         self,
         ax: "Axes | None" = None,

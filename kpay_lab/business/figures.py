@@ -1,15 +1,17 @@
 """The twelve figures of a shop, with intervals, beside the period before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from kpay_lab.business.periods import Period
+from kpay_lab import formatting
+from kpay_lab.business.periods import DAY, Period
 from kpay_lab.data.money import has_amounts, net_amount, refunded_amount
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding, lacking
 from kpay_lab.stats import Interval, bootstrap_t_ratios
 
 if TYPE_CHECKING:
@@ -48,12 +50,17 @@ class Definition:
     per: float = 1.0
     is_share: bool = False
 
-    @property
-    def number_format(self) -> str:
-        """How a page writes it: shares in percent, sums whole, ratios with two decimals."""
+    def written(self, value: float, currency: str = "") -> str:
+        """Write a value of the figure for a page.
+
+        >>> FIGURES["gmv"].written(1234.5, "CNY"), FIGURES["orders"].written(1234)
+        ('1,234.50 CNY', '1,234')
+        """
         if self.is_share:
-            return ".1%"
-        return ",.0f" if self.denominator is None else ",.2f"
+            return formatting.share(value)
+        if self.numerator in MONEY:
+            return formatting.money(value, currency)
+        return formatting.count(value) if self.denominator is None else formatting.score(value)
 
 
 FIGURES = {
@@ -77,6 +84,7 @@ FIGURES = {
 
 
 MONEY = ("gmv", "refunded", "net_revenue")
+NO_CHANGE = 1e-9
 PARTS = ("value", "before", "change")
 
 
@@ -114,15 +122,15 @@ class Figures:
         rows = {}
         for key, row in self.values.dropna(subset="value").iterrows():
             definition = FIGURES[str(key)]
-            fmt = definition.number_format
-            change = _number(row["change"], "+.1%")
-            change_ends = _span(row["change_low"], row["change_high"], "+.1%")
-            ends = _span(row["low"], row["high"], fmt)
-            value = _number(row["value"], fmt)
-            before = _number(row["before"], fmt)
+            value = definition.written(row["value"])
+            ends = _span(row["low"], row["high"], definition.written)
+            before = definition.written(row["before"])
+            change = formatting.change(row["change"])
+            change_ends = _span(row["change_low"], row["change_high"], formatting.change)
             rows[definition.words] = (value, ends, before, change, change_ends)
-        columns = ["value", "95 % interval", "before", "change", "its interval"]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        columns = ["value", "95 % interval", "before", "change", "interval of the change"]
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        return table.rename_axis("figure")
 
     def reason(self, key: str, column: str = "value") -> str:
         """Say what keeps a number of ``values`` from being known."""
@@ -131,6 +139,82 @@ class Figures:
         if self.before is None and column.startswith(("before", "change")):
             return NO_BEFORE
         return FEW_USERS
+
+    def findings(
+        self, *, currency: str = "", time_zone: str = "UTC", prices_are_assumed: bool = False
+    ) -> list[Finding]:
+        """Return where the money is, what was paid back, what changed, and who bought again.
+
+        Parameters
+        ----------
+        currency : str
+            Of the amounts, such as CNY; '' where it is not known.
+        time_zone : str
+            In which the period is written.
+        prices_are_assumed : bool
+            Whether amounts are prices that somebody assumed (``mapping.price_of``).
+        """
+        found = []
+        if self._is_known("gmv"):
+            found.append(self._gmv(currency, time_zone, prices_are_assumed))
+        else:
+            found.append(lacking("money", "orders"))
+        if self._is_known("refund_rate/money"):
+            found.append(self._refunds(currency))
+        elif self._is_known("gmv") and self.why["refund_rate/money"] == NO_REFUNDS:
+            found.append(lacking("refunds", "orders"))
+        if self._is_known("gmv", "change"):
+            found.append(self._change(currency))
+        if self._is_known("repeat_purchase_rate"):
+            found.append(self._repeat())
+        return found
+
+    def _is_known(self, key: str, column: str = "value") -> bool:
+        return bool(np.isfinite(self.values.loc[key, column]))
+
+    def _ends(self, key: str, column: str = "value") -> dict[str, Any]:
+        """Return the ``low`` and ``high`` end of a number of ``values``, None where unknown."""
+        prefix = "" if column == "value" else f"{column}_"
+        low = self.values.loc[key, f"{prefix}low"]
+        high = self.values.loc[key, f"{prefix}high"]
+        is_known = np.isfinite(low) and np.isfinite(high)
+        return {"low": low, "high": high} if is_known else {"low": None, "high": None}
+
+    def _gmv(self, currency: str, time_zone: str, prices_are_assumed: bool) -> Finding:
+        of_period = self.values["value"]
+        values = self._ends("gmv") | {"gmv": of_period["gmv"], "currency": currency}
+        values["period"] = self.period.words(time_zone)
+        values["n_orders"] = int(of_period["orders"])
+        values["n_buyers"] = int(of_period["paying_users"])
+        values["assumed"] = prices_are_assumed
+        return Finding("business/gmv", "plain", values, place="figures")
+
+    def _refunds(self, currency: str) -> Finding:
+        of_period = self.values["value"]
+        values = self._ends("refund_rate/money") | {"share": of_period["refund_rate/money"]}
+        values["share_of_orders"] = of_period["refund_rate/orders"]
+        values["net_revenue"] = of_period["net_revenue"]
+        values["refunded"] = of_period["gmv"] - of_period["net_revenue"]
+        values["currency"] = currency
+        return Finding("business/refunds", "plain", values, place="figures")
+
+    def _change(self, currency: str) -> Finding:
+        gmv = self.values.loc["gmv"]
+        values = self._ends("gmv", "change") | {"change": gmv["change"], "currency": currency}
+        values["gmv_before"] = gmv["before"]
+        values["days"] = self.period.length / DAY
+        level = "plain"
+        if gmv["change_low"] > 0:  # an end that is not known is NaN, which is neither
+            level = "good"
+        elif gmv["change_high"] < 0:
+            level = "bad"
+        return Finding("business/change", level, values, place="changes")
+
+    def _repeat(self) -> Finding:
+        key = "repeat_purchase_rate"
+        values = self._ends(key) | {"share": self.values.loc[key, "value"]}
+        values["n_buyers"] = int(self.values.loc["paying_users", "value"])
+        return Finding("business/repeat", "plain", values, place="figures")
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the change of each figure since the period before with its interval."""
@@ -147,18 +231,15 @@ class Figures:
             title="What changed",
             xlabel="change since the period before",
         )
-        ax.xaxis.set_major_formatter(lambda share, _: f"{share:+.0%}")
+        ax.xaxis.set_major_formatter(
+            lambda share, _: f"{share:+.0%}" if abs(share) > NO_CHANGE else "0%"
+        )
         return ax
 
 
-def _number(value: float, fmt: str) -> str:
-    """Write a number; nothing where it is not known."""
-    return "" if np.isnan(value) else format(value, fmt)
-
-
-def _span(low: float, high: float, fmt: str) -> str:
-    """Write an interval; nothing where it is not known."""
-    return "" if np.isnan(low) else f"{low:{fmt}} to {high:{fmt}}"
+def _span(low: float, high: float, written: Callable[[float], str]) -> str:
+    """Write an interval; a dash where it is not known."""
+    return formatting.DASH if np.isnan(low) else f"{written(low)} to {written(high)}"
 
 
 def unknown_sums(tables: Tables) -> dict[str, str]:

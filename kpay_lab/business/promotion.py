@@ -9,8 +9,10 @@ from kpay_lab.business.figures import order_money
 from kpay_lab.business.periods import Period
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 from kpay_lab.stats import Interval
 
+PER = 1000  # contacts, or viewers
 NO_TEST = "no coupon was given by lot in the period (exposures.treatment)"
 
 
@@ -35,7 +37,7 @@ class Contact:
     @property
     def orders_to_break_even(self) -> float:
         """Orders that 1,000 contacts must bring about to pay for themselves."""
-        return 1000 * self.cost / self.profit_per_order
+        return PER * self.cost / self.profit_per_order
 
     @property
     def most_roi(self) -> float:
@@ -48,10 +50,19 @@ class Contact:
             "profit an order earns": self.profit_per_order,
             "cost of a contact": self.cost,
             "orders that 1,000 contacts must bring about": self.orders_to_break_even,
-            "orders of 1,000 viewers, uncontacted": 1000 * self.orders_per_viewer,
+            "orders of 1,000 viewers in the period": PER * self.orders_per_viewer,
             "ROI at most, if a contact brought about every order": self.most_roi,
         }
         return pd.Series(values, name="value").rename_axis("of a contact").to_frame()
+
+    def findings(self, *, currency: str = "") -> list[Finding]:
+        """Return how many orders contacts must bring about to pay for themselves."""
+        needed = self.orders_to_break_even
+        orders = PER * self.orders_per_viewer
+        values = {"cost": self.cost, "currency": currency, "per": PER}
+        values |= {"needed": needed, "orders": orders}
+        level = "bad" if needed > orders else "plain"
+        return [Finding("business/contact", level, values, place="contact")]
 
 
 def contact_return(
@@ -135,6 +146,29 @@ def coupon_return(
     found["cost"] = cost[treated].mean()
     found |= {"roi": roi.estimate, "roi_low": roi.low, "roi_high": roi.high}
     return pd.Series(found, dtype=float)
+
+
+def coupon_findings(coupon: pd.Series, *, period: str) -> list[Finding]:
+    """Return whether a coupon paid for itself.
+
+    Parameters
+    ----------
+    coupon : Series
+        From `coupon_return`; nothing is found where nobody paid with a coupon.
+    period : str
+        Its period in words.
+    """
+    if coupon[["roi", "roi_low", "roi_high"]].isna().any():
+        return []
+    values = {"roi": coupon["roi"], "low": coupon["roi_low"], "high": coupon["roi_high"]}
+    values |= {"n_with": int(coupon["users_with"]), "n_without": int(coupon["users_without"])}
+    values["period"] = period
+    level = "plain"
+    if coupon["roi_low"] > 1:
+        level = "good"
+    elif coupon["roi_high"] < 1:
+        level = "bad"
+    return [Finding("business/coupon", level, values, place="coupon")]
 
 
 def _roi(

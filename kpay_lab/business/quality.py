@@ -6,8 +6,10 @@ import pandas as pd
 from kpay_lab.business.figures import order_money
 from kpay_lab.business.periods import Period
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 
-FLAGS = ("not reviewed", "author not verified", "rated low", "any of these")
+ANY = "any of these"
+FLAGS = ("not reviewed", "author not verified", "rated low", ANY)
 NEEDS = {
     "not reviewed": "items.reviewed",
     "author not verified": "items.author_verified",
@@ -41,7 +43,7 @@ def item_flags(tables: Tables, *, low_rating: float) -> pd.DataFrame:
         means = tables.events.groupby("item_id")["rating"].mean()
         flags["rated low"] = (means.reindex(items) < low_rating).to_numpy()
     if len(flags.columns):
-        flags["any of these"] = flags.any(axis=1)
+        flags[ANY] = flags.any(axis=1)
     return flags
 
 
@@ -75,6 +77,28 @@ def content_quality(tables: Tables, period: Period, *, low_rating: float = 3.0) 
     columns = ["items", "share", "share_of_views", "share_of_gmv"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.rename_axis("flag")
+
+
+def quality_findings(quality: pd.DataFrame, n_items: int) -> list[Finding]:
+    """Return how many items have a flag, and what hangs on them.
+
+    Parameters
+    ----------
+    quality : DataFrame
+        From `content_quality`; nothing is found where no flag is known.
+    n_items : int
+        How many items there are.
+    """
+    if ANY not in quality.index:
+        return []
+    flagged = quality.loc[ANY]
+    others = [name for name in quality.index if name != ANY]
+    values = {"n": int(flagged["items"]), "n_items": n_items, "flags": " or ".join(others)}
+    for column in ("share_of_views", "share_of_gmv"):
+        share = flagged[column]
+        values[column] = None if np.isnan(share) else share
+    level = "watch" if values["n"] else "good"
+    return [Finding("business/quality", level, values, place="quality")]
 
 
 def _share(values: pd.Series, flagged: pd.Series) -> float:

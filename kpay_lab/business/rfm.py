@@ -1,7 +1,7 @@
 """Recency, frequency and money: buyers in eight named groups."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from kpay_lab.business.figures import order_money
 from kpay_lab.business.periods import DAY, Period, with_times
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,8 @@ GROUPS = {
     (False, True, False): "about to sleep",
     (False, False, False): "lost",
 }
+
+AT_RISK = ("not to be lost", "at risk")  # they paid much, long ago
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,20 @@ class Rfm:
         """Return `table` with the figures of groups of fewer than ``minimum`` buyers hidden."""
         table = suppress_small_groups(self.table(), "buyers", minimum)
         return table.drop(columns="suppressed")
+
+    def findings(self, *, minimum: int = 1, currency: str = "") -> list[Finding]:
+        """Return the buyers who paid much and have not bought for long, and what they paid.
+
+        Groups of fewer than ``minimum`` buyers are left out; nothing is found where none is left.
+        """
+        at_risk = self.hidden(minimum).loc[list(AT_RISK)].dropna(subset="buyers")
+        at_risk = at_risk[at_risk["buyers"] > 0]
+        if at_risk.empty or at_risk["share_of_money"].isna().any():
+            return []
+        values: dict[str, Any] = {"groups": tuple(at_risk.index), "currency": currency}
+        values |= {"n": int(at_risk["buyers"].sum()), "n_buyers": len(self.buyers)}
+        values |= {"money": at_risk["money"].sum(), "share": at_risk["share_of_money"].sum()}
+        return [Finding("business/at_risk", "watch", values, place="rfm")]
 
     def plot(self, ax: "Axes | None" = None, *, minimum: int = 1) -> "Axes":
         """Draw each group's share of the buyers and of the money, small groups left out."""

@@ -8,6 +8,8 @@ from kpay_lab.business.periods import DAY, Period, with_times
 from kpay_lab.data.derived import are_whole_days, item_sold
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
+from kpay_lab.stats import wilson
 
 INTERACTIONS = ("like_count", "comment_count", "share_count", "question_count")
 # Each step, and the step that its rate is a share of.
@@ -61,6 +63,28 @@ def funnel_of_people(tables: Tables, period: Period) -> pd.DataFrame:
             rows.append((step, of, len(people), rate, gmv))
     table = pd.DataFrame(rows, columns=["step", "of", "n", "rate", "gmv"])
     return table if "gmv" in known_money(tables) else table.drop(columns="gmv")
+
+
+def people_lost(people: pd.DataFrame, *, period: str) -> list[Finding]:
+    """Return how many of those who watched did not buy.
+
+    Parameters
+    ----------
+    people : DataFrame
+        From `funnel_of_people`; nothing is found where its numbers are hidden (NaN).
+    period : str
+        Its period in words.
+    """
+    n_of_step = people.set_index("step")["n"]
+    n_viewers = n_of_step.get("watched")
+    n_bought = n_of_step.get("bought")
+    if pd.isna(n_viewers) or pd.isna(n_bought) or not n_viewers:
+        return []
+    n_lost = int(n_viewers - n_bought)
+    lost = wilson(n_lost, int(n_viewers))
+    values = {"n_lost": n_lost, "n_viewers": int(n_viewers), "period": period}
+    values |= {"share": lost.estimate, "low": lost.low, "high": lost.high}
+    return [Finding("business/lost", "watch", values, place="people")]
 
 
 def roads_to_orders(tables: Tables, period: Period) -> pd.DataFrame:

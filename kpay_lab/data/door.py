@@ -61,7 +61,7 @@ def read_log(
     if isinstance(source, str | Path):
         return _read_path(source, mapping)
     tables, rejected = read_tables(source, mapping=mapping)
-    return Log(tables, rejected, notes=rejected.notes, time_zone=_zone(mapping))
+    return _as_the_mapping_says(Log(tables, rejected, notes=rejected.notes), mapping)
 
 
 def _read_public(source: Source | Tables, dataset: str) -> Log:
@@ -79,12 +79,15 @@ def _read_path(path: str | Path, mapping: LogMapping | None) -> Log:
     meant = mapping or LogMapping()
     found = find_files(path, meant.files, meant.event_types, meant.columns)
     files = tuple(dict.fromkeys(chain.from_iterable(found.values())))
-    return Log(tables, rejected, notes=rejected.notes, files=files, time_zone=_zone(mapping))
+    return _as_the_mapping_says(Log(tables, rejected, notes=rejected.notes, files=files), meant)
 
 
-def _zone(mapping: LogMapping | None) -> str:
-    said = mapping.source_time_zone if mapping else ""
-    return said or "UTC"
+def _as_the_mapping_says(log: Log, mapping: LogMapping | None) -> Log:
+    """Return a log with the zone and the currency that its mapping says."""
+    if mapping is None:
+        return log
+    zone = mapping.source_time_zone or log.time_zone
+    return replace(log, time_zone=zone, currency=mapping.currency)
 
 
 class BrokenLogError(ValueError):

@@ -33,6 +33,8 @@ class Log:
     time_zone : str
         Where its times were written as far as somebody said it; its hours are counted there,
         unless another zone is asked for. The times themselves are UTC.
+    currency : str
+        The one currency of its amounts, such as CNY; '' where nobody said it.
     """
 
     tables: Tables
@@ -41,6 +43,7 @@ class Log:
     files: tuple[Path, ...] = ()
     cut: pd.Timestamp | None = None
     time_zone: str = "UTC"
+    currency: str = ""
 
     def __repr__(self) -> str:
         """Show users, items and time span, the tables' sizes, rejected rows, and the notes."""

@@ -11,7 +11,14 @@ from scipy import stats
 from tea_tasting import RatioOfMeans
 from tea_tasting.aggr import Aggregates
 
-from kpay_lab.experiments.arms import ABData, Metric, SampleRatio, sample_ratio, varies
+from kpay_lab.experiments.arms import (
+    PROFIT,
+    ABData,
+    Metric,
+    SampleRatio,
+    sample_ratio,
+    varies,
+)
 from kpay_lab.findings import Finding
 from kpay_lab.stats import Interval, correlation, holm
 
@@ -227,7 +234,7 @@ class ABResult:
             return f"No verdict. {self.check.sentence()}"
         worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units, arm=arm)
         who = "The treatment" if len(self.treatments) == 1 else f"Arm {effect['arm']}"
-        is_shown = effect["p_holm"] < 1 - self.level
+        is_shown = self._is_shown(effect)
         if not is_shown:
             conclusion = "is not shown to change"
         else:
@@ -252,42 +259,83 @@ class ABResult:
             sentences.append("Ship it." if worth.estimate > 0 else "Keep the control.")
         return " ".join(sentences)
 
+    def decisive(self, asked: str) -> str:
+        """Return the metric that decides: the one asked for, else the profit, else the first."""
+        names = list(self.effects.index)
+        for name in (asked, f"{PROFIT} (CUPED)", PROFIT):
+            if name in names:
+                return name
+        return names[0]
+
     def findings(
         self,
         name: str,
         *,
         value_per_unit: float | None,
         n_units: int,
-        arm: str | None = None,
         currency: str = "",
         period: str = "the time of the test",
     ) -> list[Finding]:
-        """Return whether the treatment paid, or what it changed where its worth is not known.
+        """Return whether each treatment paid, or what it changed where its worth is not known.
 
-        The parameters are those of `verdict`. After a failed sample ratio that is all there is.
+        The parameters are those of `verdict`. Then follow the sizes of the arms and which metrics
+        moved. After a failed sample ratio that it failed is all there is.
         """
-        effect = self._effect(name, arm)
         if not self.check.passed:
             blocked = {"p": self.check.pvalue, "n_arms": len(self.check.sizes)}
             return [Finding("experiment/blocked", "bad", blocked, place="effects")]
-        is_shown = effect["p_holm"] < 1 - self.level
-        said: dict[str, Any] = {"arm": effect["arm"], "is_shown": is_shown, "p": effect["p_holm"]}
+        found = []
+        for arm in self.treatments:
+            worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units, arm=arm)
+            found.append(self._outcome(name, arm, worth, n_units, currency, period))
+        if name in self.skewed:
+            doubt = {"metric": name, "arm": " and ".join(self.treatments)}
+            found.append(Finding("experiment/skewed", "watch", doubt, place="effects"))
+        return [*found, self._moved(), self.check.finding()]
+
+    def _outcome(
+        self, name: str, arm: str, worth: Interval | None, n_units: int, currency: str, period: str
+    ) -> Finding:
+        """Return what a treatment earned, or what it changed where that is not known."""
+        effect = self._effect(name, arm)
+        is_shown = self._is_shown(effect)
+        said: dict[str, Any] = {"arm": arm, "is_shown": is_shown, "p": effect["p_holm"]}
         said |= {"n_tests": self._n_questions, "level": self.level}
-        worth = self.worth(name, value_per_unit=value_per_unit, n_units=n_units, arm=arm)
         if worth is None:
             ends = {key: effect[key] for key in ("difference", "low", "high")}
             values = said | ends | {"metric": name}
-            found = [Finding("experiment/effect", "plain", values, place="effects")]
-        else:
-            level = "good" if worth.estimate > 0 else "bad"
-            values = said | {"profit": worth.estimate, "low": worth.low, "high": worth.high}
-            values |= {"n_units": n_units, "currency": currency, "period": period}
-            shown_level = level if is_shown else "watch"
-            found = [Finding("experiment/profit", shown_level, values, place="effects")]
-        if name in self.skewed:
-            doubt = {"metric": name, "arm": effect["arm"]}
-            found.append(Finding("experiment/skewed", "watch", doubt, place="effects"))
-        return found
+            return Finding("experiment/effect", "plain", values, place="effects")
+        values = said | {"profit": worth.estimate, "low": worth.low, "high": worth.high}
+        values |= {"n_units": n_units, "currency": currency, "period": period}
+        shown_level = "good" if worth.estimate > 0 else "bad"
+        level = shown_level if is_shown else "watch"
+        return Finding("experiment/profit", level, values, place="effects")
+
+    def truth_findings(self, name: str, truth: float, *, arm: str | None = None) -> list[Finding]:
+        """Return whether a metric's interval holds the true difference; none if it has none."""
+        if name not in self.effects.index:
+            return []
+        effect = self._effect(name, arm)
+        values = {key: effect[key] for key in ("difference", "low", "high")}
+        values |= {"metric": name, "truth": truth, "level": self.level}
+        is_inside = effect["low"] <= truth <= effect["high"]
+        level = "good" if is_inside else "watch"
+        return [Finding("experiment/truth", level, values, place="effects")]
+
+    def _is_shown(self, effect: pd.Series) -> bool:
+        return bool(effect["p_holm"] < 1 - self.level)
+
+    def _moved(self) -> Finding:
+        """Return which metrics rose, fell or are not shown to do either; CUPED stands for both."""
+        moved: dict[str, list[str]] = {"up": [], "down": [], "unclear": []}
+        several_arms = len(self.treatments) > 1
+        for name, effect in self.effects.iterrows():
+            if f"{name} (CUPED)" in self.effects.index:
+                continue
+            said = f"{name} ({effect['arm']})" if several_arms else str(name)
+            direction = "up" if effect["difference"] > 0 else "down"
+            moved[direction if self._is_shown(effect) else "unclear"].append(said)
+        return Finding("experiment/moved", "plain", moved, place="effects")
 
     @property
     def _n_questions(self) -> int:
@@ -451,3 +499,75 @@ def interaction_pvalue(effects: pd.DataFrame, *, level: float = 0.95) -> float:
     mean = np.average(differences, weights=weights)
     q = weights @ (differences - mean) ** 2
     return float(stats.chi2.sf(q, len(known) - 1))
+
+
+def segment_findings(
+    by_segment: Mapping[str, pd.DataFrame], metric: str, *, level: float = 0.95
+) -> list[Finding]:
+    """Return whether the effect differs between segments; p-values are adjusted by Holm.
+
+    Parameters
+    ----------
+    by_segment : mapping
+        The treated arm, or what the segments are of, → `effects_by_segment`. What holds fewer
+        than two segments that can be judged is left out.
+    """
+    judged = {name: effects.dropna() for name, effects in by_segment.items()}
+    judged = {name: effects for name, effects in judged.items() if len(effects) > 1}
+    pvalues = [interaction_pvalue(effects, level=level) for effects in judged.values()]
+    found = []
+    for (name, effects), p in zip(judged.items(), holm(np.array(pvalues)), strict=True):
+        by_size = effects.sort_values("difference")["difference"]
+        values = {
+            "arm": name,
+            "metric": metric,
+            "n_segments": len(effects),
+            "p": p,
+            "is_shown": p < 1 - level,
+            "smallest": by_size.index[0],
+            "largest": by_size.index[-1],
+            "low": by_size.iloc[0],
+            "high": by_size.iloc[-1],
+        }
+        found.append(Finding("experiment/segments", "plain", values, place="segments"))
+    return found
+
+
+def cuped_gains(data: ABData, result: ABResult) -> pd.DataFrame:
+    """Return what CUPED spares each metric that has a covariate which differs between units.
+
+    Returns
+    -------
+    DataFrame, index metric
+        ``correlation`` with the covariate; the share of the variance it is ``expected`` to
+        leave, 1 − ρ²; what it leaves of the first treatment's (``variance_left``, by the widths
+        of the intervals); and how many ``more_units`` would do the same, as a share.
+    """
+    of_first_arm = result.effects[result.effects["arm"] == data.treatments[0]]
+    width = of_first_arm["high"] - of_first_arm["low"]
+    rows = {}
+    for metric in data.metrics:
+        if not metric.covariate or data.frame[metric.covariate].nunique() < 2:
+            continue
+        without = replace(metric, covariate=None).name
+        left = (width[metric.name] / width[without]) ** 2
+        rho = data.frame[metric.column].corr(data.frame[metric.covariate])
+        rows[metric.column] = (rho, 1 - rho**2, left, 1 / left - 1)
+    columns = ["correlation", "expected", "variance_left", "more_units"]
+    gains = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return gains.rename_axis("metric")
+
+
+def cuped_findings(gains: pd.DataFrame) -> list[Finding]:
+    """Return the largest of `cuped_gains`; nothing where there is none."""
+    if gains.empty:
+        return []
+    metric = gains["variance_left"].idxmin()
+    gain = gains.loc[metric]
+    values = {
+        "metric": metric,
+        "correlation": gain["correlation"],
+        "saved": 1 - gain["variance_left"],
+        "more": gain["more_units"],
+    }
+    return [Finding("experiment/cuped", "plain", values, place="cuped")]

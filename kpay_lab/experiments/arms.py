@@ -10,6 +10,7 @@ from scipy.stats import chisquare
 from tea_tasting.aggr import Aggregates
 
 from kpay_lab.data.money import gross_profit
+from kpay_lab.findings import Finding
 
 PROFIT = "profit"  # the column of what a unit earns us
 
@@ -281,6 +282,13 @@ class SampleRatio:
             )
         return f"Sample ratio {sizes}, p = {self.pvalue:.2g}: {outcomes}. {advice}"
 
+    def finding(self) -> Finding:
+        """Return that the arms have their sizes; a failed check speaks through the result."""
+        sizes = [f"{size:,} {arm}" for arm, size in self.sizes.items()]
+        level = "good" if self.passed else "bad"
+        values = {"sizes": sizes, "p": self.pvalue, "is_planned": self.passed}
+        return Finding("experiment/sizes", level, values)
+
     def _outcome(self, alpha: float) -> str:
         verb = "passes" if self.pvalue >= alpha else "fails"
         return f"{verb} at {alpha:g}"
@@ -340,3 +348,55 @@ def _shares_of_arms(planned: Mapping[str, float], arms: list[str]) -> dict[str, 
             )
     total = sum(planned.values())
     return {arm: planned[arm] / total for arm in arms}
+
+
+OUTLIER = 3.0  # times the value that all but one unit in a thousand do not exceed
+LARGE_SHARE = 0.05  # of a total, in one unit
+
+
+def heavy_units(data: ABData) -> pd.DataFrame:
+    """Return how much of each total a few units hold.
+
+    Returns
+    -------
+    DataFrame, index metric
+        ``largest`` value of a unit, the ``99.9 %`` quantile, and the shares of the total
+        ``all in one unit`` and ``all in the top 1 %``, NaN where a value is below 0 or all are 0.
+    """
+    plain = [metric for metric in data.metrics if metric.per is None and metric.covariate is None]
+    names = [metric.column for metric in plain]
+    values = data.frame[names].astype(float)
+    n_top = max(1, len(values) // 100)
+    top = pd.Series({name: values[name].nlargest(n_top).sum() for name in names}, dtype=float)
+    has_shares = (values.min() >= 0) & (values.sum() > 0)
+    total = values.sum().where(has_shares)
+    columns = {
+        "largest": values.max(),
+        "99.9 %": values.quantile(0.999),
+        "all in one unit": values.max() / total,
+        "all in the top 1 %": top / total,
+    }
+    return pd.DataFrame(columns).rename_axis("metric")
+
+
+def heavy_findings(heavy: pd.DataFrame, n_units: int) -> list[Finding]:
+    """Return whether one unit stands apart, of the metric with the largest share in one unit."""
+    shares = heavy["all in one unit"].dropna()
+    if shares.empty:
+        return []
+    metric = shares.idxmax()
+    largest, bound, share, share_of_top = heavy.loc[metric]
+    is_large = share > max(LARGE_SHARE, 10 / n_units)
+    stands_apart = bool(largest > OUTLIER * bound or is_large)
+    values = {
+        "metric": metric,
+        "stands_apart": stands_apart,
+        "largest": largest,
+        "share": share,
+        "common": 0.999,
+        "bound": bound,
+        "top": 0.01,
+        "share_of_top": share_of_top,
+    }
+    level = "watch" if stands_apart else "good"
+    return [Finding("experiment/heavy", level, values, place="heavy_units")]

@@ -1,11 +1,15 @@
 """Bandits: policies that learn which arm pays while they choose, played in many seeds at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+
+from kpay_lab.findings import Finding
+from kpay_lab.stats import t_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -236,3 +240,49 @@ def run_bandit(
         best_chance = environment.probabilities[visitors].max(axis=1)
         lost[step] = best_chance - chance
     return BanditRun(regret=lost.T.cumsum(axis=1), on_best=lost.T == 0)
+
+
+def final_regret(runs: Mapping[str, BanditRun]) -> pd.DataFrame:
+    """Return each policy's regret after the last step, with its interval over seeds.
+
+    Returns
+    -------
+    DataFrame, index policy
+        regret, low, high, and the ``best_share`` of the traffic that went to the best arm.
+    """
+    rows = {}
+    for name, run in runs.items():
+        at_the_end = run.regret[:, -1:]
+        mean, low, high = run.curve(at_the_end)
+        rows[name] = (mean[0], low[0], high[0], run.best_share[:, -1].mean())
+    columns = ["regret", "low", "high", "best_share"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.rename_axis("policy")
+
+
+def bandit_findings(runs: Mapping[str, BanditRun]) -> list[Finding]:
+    """Return which policy loses least, and its lead over the next with an interval over seeds.
+
+    The policies have met the same visitors, seed by seed, so that their regret is compared in
+    pairs. Nothing is found where there is but one policy, or two do the same in every seed.
+    """
+    lost = {name: run.regret[:, -1] for name, run in runs.items()}
+    by_mean = sorted(lost, key=lambda name: lost[name].mean())
+    if len(by_mean) < 2:
+        return []
+    least, next_one = by_mean[:2]
+    lead = t_interval(lost[next_one] - lost[least])
+    if np.isnan(lead.low):
+        return []
+    n_steps = runs[least].regret.shape[1]
+    values = {
+        "least": least,
+        "other": next_one,
+        "regret": lost[least].mean(),
+        "difference": lead.estimate,
+        "low": lead.low,
+        "high": lead.high,
+        "n_steps": n_steps,
+        "n_seeds": len(lost[least]),
+    }
+    return [Finding("policies/bandit", "plain", values, place="regret")]

@@ -77,7 +77,9 @@ class FollowedTest:
             "n_counted": len(self.outcomes),
             "n_users": self.n_users,
         }
-        return [Finding("experiment/followed", "plain", values, place="peeking")]
+        has_picture = bool(np.isfinite(self.sequence.low).any())
+        place = "peeking" if has_picture else ""
+        return [Finding("experiment/followed", "plain", values, place=place)]
 
 
 def matured_outcomes(
@@ -238,3 +240,19 @@ def compare_windows(
     columns = ["users", "stopped_at", "difference", "low", "high"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.rename_axis("window_days").astype({"stopped_at": "float"})
+
+
+def window_findings(by_window: pd.DataFrame) -> list[Finding]:
+    """Return how many of the windows of `compare_windows` would have stopped the test."""
+    if by_window.empty:
+        return []
+    n_stopped = int(by_window["stopped_at"].notna().sum())
+    n_windows = len(by_window)
+    level = "watch" if 0 < n_stopped < n_windows else "plain"
+    values = {
+        "n_stopped": n_stopped,
+        "n_windows": n_windows,
+        "shortest": by_window.index.min(),
+        "longest": by_window.index.max(),
+    }
+    return [Finding("experiment/windows", level, values, place="windows")]

@@ -5,6 +5,7 @@ Throughout: rewards r_i, logged actions a_i drawn with probability p_i, the targ
 lowers the variance and biases IPS, SNIPS and DR.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,16 @@ from kpay_lab.experiments.checking import (
     check_propensity,
     check_values,
 )
-from kpay_lab.stats import ratio
+from kpay_lab.findings import Finding
+from kpay_lab.stats import Interval, holm, ratio
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+LEAST_SHARE = 0.1  # effective of all rows; with less the intervals are too narrow
+PER = 1000  # rows for which findings count rewards
+ALPHA = 0.05  # of the leads of all policies together
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,12 @@ class OffPolicy:
         Of the weights before clipping.
     warnings : tuple of str
         What makes the estimates doubtful, in words.
+    n_rows : int
+        Rows of the log.
+    lead : Interval
+        DR less the mean reward of the policy that wrote the log, row by row.
+    lead_pvalue : float
+        Two-sided, of no lead.
     """
 
     estimates: pd.DataFrame
@@ -46,6 +59,9 @@ class OffPolicy:
     max_weight: float
     clipped_share: float
     warnings: tuple[str, ...]
+    n_rows: int
+    lead: Interval
+    lead_pvalue: float
 
     def table(self) -> pd.DataFrame:
         """Return the estimates, a row a method."""
@@ -109,7 +125,8 @@ def evaluate_policy(
     clipped = np.minimum(weights, clip)
     direct = (target * predicted).sum(axis=1)
     residuals = rewards - predicted[rows, actions]
-    doubly_robust = _mean_and_error(direct + clipped * residuals)
+    doubly_robust_rows = direct + clipped * residuals
+    doubly_robust = _mean_and_error(doubly_robust_rows)
     self_normalised = _self_normalised_mean_and_error(clipped, rewards)
     inverse_propensity = _mean_and_error(clipped * rewards)
     direct_method = (direct.mean(), np.nan)
@@ -119,6 +136,7 @@ def evaluate_policy(
         "IPS": inverse_propensity,
         "DM": direct_method,
     }
+    lead, lead_pvalue = _lead(doubly_robust_rows - rewards, level)
     return OffPolicy(
         _with_intervals(values_and_errors, level),
         ess=_effective_sample_size(clipped),
@@ -126,7 +144,20 @@ def evaluate_policy(
         max_weight=float(weights.max()),
         clipped_share=float((weights > clip).mean()),
         warnings=_warnings(weights, clipped, rewards),
+        n_rows=len(rewards),
+        lead=lead,
+        lead_pvalue=lead_pvalue,
     )
+
+
+def _lead(differences: np.ndarray, level: float) -> tuple[Interval, float]:
+    """Return the mean of the differences with its normal interval, and the p-value of 0."""
+    mean, se = _mean_and_error(differences)
+    margin = norm.ppf((1 + level) / 2) * se
+    lead = Interval(float(mean), float(mean - margin), float(mean + margin))
+    is_zero = mean == 0
+    pvalue = 1.0 if is_zero else float(2 * norm.sf(abs(mean) / se)) if se > 0 else 0.0
+    return lead, pvalue
 
 
 def _with_intervals(
@@ -187,7 +218,7 @@ def _warnings(weights: np.ndarray, clipped: np.ndarray, rewards: np.ndarray) -> 
     warnings = []
     n = len(weights)
     ess = _effective_sample_size(clipped)
-    if ess < 0.1 * n:
+    if ess < LEAST_SHARE * n:
         warnings.append(
             f"Low overlap: {n:,} rows count as {ess:,.0f}; the intervals are too narrow."
         )
@@ -284,3 +315,84 @@ def position_policy(
     np.add.at(total, cells, propensity)
     mean = total / np.maximum(n_logged, 1)
     return ratio(mean, mean.sum(axis=1, keepdims=True)), n_logged
+
+
+def overlap_table(estimates: Mapping[str, OffPolicy]) -> pd.DataFrame:
+    """Return the health of each policy's estimate: weights, effective sample size, warnings."""
+    rows = {}
+    for name, result in estimates.items():
+        rows[name] = {
+            "ess": result.ess,
+            "mean_weight": result.mean_weight,
+            "max_weight": result.max_weight,
+            "clipped_share": result.clipped_share,
+            "warnings": " ".join(result.warnings),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy")
+
+
+def policy_leads(estimates: Mapping[str, OffPolicy]) -> pd.DataFrame:
+    """Return by how much DR puts each policy ahead of the one that wrote the log.
+
+    Returns
+    -------
+    DataFrame, index policy
+        ``value`` by DR, its ``lead`` with the ends ``low`` and ``high``, ``p``, and ``p_holm``,
+        adjusted for all policies.
+    """
+    rows = {}
+    for name, result in estimates.items():
+        value = result.estimates.loc["DR", "value"]
+        lead = result.lead
+        rows[name] = (value, lead.estimate, lead.low, lead.high, result.lead_pvalue)
+    columns = ["value", "lead", "low", "high", "p"]
+    leads = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    leads["p_holm"] = holm(leads["p"].to_numpy())
+    return leads.rename_axis("policy")
+
+
+def policy_findings(estimates: Mapping[str, OffPolicy]) -> list[Finding]:
+    """Return which policy to try next by DR, and how much of the log judges the worst judged.
+
+    A policy is shown to differ from the one that wrote the log where its adjusted p-value of
+    `policy_leads` is below 0.05; one that is shown to be better comes before one that is not.
+    """
+    if not estimates:
+        return []
+    leads = policy_leads(estimates)
+    is_shown = leads["p_holm"] < ALPHA
+    is_better = is_shown & (leads["lead"] > 0)
+    candidates = leads[is_better] if is_better.any() else leads
+    policy = candidates["lead"].idxmax()
+    lead = leads.loc[policy]
+    values = {
+        "policy": policy,
+        "difference": PER * lead["lead"],
+        "low": PER * lead["low"],
+        "high": PER * lead["high"],
+        "per": PER,
+        "p": lead["p_holm"],
+        "is_shown": is_shown[policy],
+        "n_tests": len(leads),
+    }
+    level = "good" if is_better.any() else "watch"
+    next_policy = Finding("policies/next", level, values, place="leads")
+    return [next_policy, _overlap(estimates)]
+
+
+def _overlap(estimates: Mapping[str, OffPolicy]) -> Finding:
+    shares = {name: result.ess / result.n_rows for name, result in estimates.items()}
+    worst = min(shares, key=lambda name: shares[name])
+    doubtful = [name for name, result in estimates.items() if result.warnings]
+    is_too_few = shares[worst] < LEAST_SHARE
+    level = "good"
+    if doubtful:
+        level = "bad" if is_too_few else "watch"
+    values = {
+        "policy": worst,
+        "n_rows": estimates[worst].n_rows,
+        "ess": estimates[worst].ess,
+        "is_too_few": is_too_few,
+        "doubtful": doubtful,
+    }
+    return Finding("policies/overlap", level, values, place="overlap")

@@ -1,12 +1,17 @@
 """Plan a test before it starts: the power of a number of units, and the units a power needs."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tea_tasting import Mean
 from tea_tasting.aggr import Aggregates
 
+from kpay_lab.findings import Finding
+
 ALPHA = 0.05  # of the two-sided test
+POWER = 0.8  # the usual one of a plan
 
 
 def power(effect: float, sd: float, n_units: np.ndarray | int, *, share: float = 0.5) -> np.ndarray:
@@ -38,7 +43,7 @@ def power(effect: float, sd: float, n_units: np.ndarray | int, *, share: float =
     return found.reshape(np.shape(n_units))
 
 
-def sample_size(effect: float, sd: float, *, power: float = 0.8, share: float = 0.5) -> int:
+def sample_size(effect: float, sd: float, *, power: float = POWER, share: float = 0.5) -> int:
     """Return the fewest units of both arms with which the test has that power.
 
     They are close to n = (z_(1−α/2) + z_power)² sd² / (d² s (1 − s)).
@@ -83,3 +88,66 @@ def _test(effect: float, share: float, **options: Any) -> Mean:
 def _one_unit(sd: float) -> Aggregates:
     """Return the spread of a unit; its mean is needed for relative effects only."""
     return Aggregates(1, {"y": 1.0}, {"y": sd**2})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many units the next test needs.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Of one unit without the treatment.
+    change : float
+        The smallest effect worth finding, as a share of the mean.
+    share : float
+        Of the units, treated.
+    n_needed : int
+        Units of both arms.
+    """
+
+    mean: float
+    sd: float
+    change: float
+    share: float
+    n_needed: int
+
+    def table(self) -> pd.DataFrame:
+        """Return ``units`` and the ``power`` of a test with them, up to three times the need."""
+        fewest = max(self.n_needed // 30, 10)
+        units = np.unique(np.geomspace(fewest, 3 * self.n_needed, 200).astype(int))
+        powers = power(self.change * self.mean, self.sd, units, share=self.share)
+        return pd.DataFrame({"units": units, "power": powers})
+
+    def findings(self, metric: str, n_now: int) -> list[Finding]:
+        """Return the need, beside the units ``n_now`` of the test that was run."""
+        values = {
+            "metric": metric,
+            "change": self.change,
+            "mean": self.mean,
+            "power": POWER,
+            "n_needed": self.n_needed,
+            "share": self.share,
+            "n_now": n_now,
+        }
+        return [Finding("experiment/needed", "plain", values, place="power")]
+
+
+def plan_test(control: np.ndarray, change: float, *, share: float = 0.5) -> Plan | None:
+    """Plan a test by the units of a control; None where they are all alike or their mean is 0.
+
+    Parameters
+    ----------
+    control : (n,) float
+    change : float
+        The smallest effect worth finding, as a share of their mean.
+
+    >>> plan_test(np.array([0.0, 1.0, 0.0, 1.0]), 0.1).n_needed
+    4187
+    """
+    values = np.asarray(control, np.float64)
+    mean = float(values.mean())
+    sd = float(values.std(ddof=1))
+    if mean == 0 or not sd > 0:
+        return None
+    return Plan(mean, sd, change, share, sample_size(change * mean, sd, share=share))

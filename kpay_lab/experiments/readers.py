@@ -1,16 +1,19 @@
 """Readers of two public data sets: an A/B test of a game, and the logs of a shop's policies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from kpay_lab.experiments.ab_files import read_ab_test
 from kpay_lab.experiments.arms import ABData, Metric
 from kpay_lab.experiments.checking import check_marks, check_positions, check_propensity
-from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy, position_policy
-from kpay_lab.stats import Interval, wilson
+from kpay_lab.experiments.ope import PER, OffPolicy, cross_fit, evaluate_policy, position_policy
+from kpay_lab.findings import Finding
+from kpay_lab.stats import Interval, holm, wilson
 
 POLICIES = ("random", "bts")
 CAMPAIGNS = ("men", "women")
@@ -126,3 +129,56 @@ def off_policy(
     return evaluate_policy(
         log.reward, log.action, log.propensity, probabilities, predicted, clip=clip
     )
+
+
+def click_rate_findings(pairs: Mapping[str, tuple[BanditLog, BanditLog]]) -> list[Finding]:
+    """Return whether ``bts`` is clicked more than ``random``, each in its own log.
+
+    Parameters
+    ----------
+    pairs : mapping
+        Campaign → logs of ``random`` and of ``bts``; p-values are adjusted for all campaigns.
+    """
+    differences = []
+    for random, bts in pairs.values():
+        difference = bts.reward.mean() - random.reward.mean()
+        variance = bts.reward.var() / len(bts.reward) + random.reward.var() / len(random.reward)
+        differences.append((difference, np.sqrt(variance)))
+    pvalues = np.array([1.0 if d == 0 else 2 * norm.sf(abs(d) / se) for d, se in differences])
+    found = []
+    for campaign, (difference, se), p in zip(pairs, differences, holm(pvalues), strict=True):
+        margin = norm.ppf(0.975) * se
+        random, bts = pairs[campaign]
+        values = {
+            "campaign": campaign,
+            "difference": PER * difference,
+            "low": PER * (difference - margin),
+            "high": PER * (difference + margin),
+            "per": PER,
+            "p": p,
+            "is_shown": p < 0.05,
+            "n_clicks": int(random.reward.sum() + bts.reward.sum()),
+        }
+        found.append(Finding("policies/own_logs", "plain", values, place="open_bandit"))
+    return found
+
+
+def other_log_findings(
+    estimates: Mapping[str, OffPolicy], own: Mapping[str, Interval]
+) -> list[Finding]:
+    """Return in how many estimates from the other log DR's interval holds the own click rate."""
+    if not estimates:
+        return []
+    n_inside = 0
+    for name, result in estimates.items():
+        low, high = result.estimates.loc["DR", ["low", "high"]]
+        n_inside += bool(low <= own[name].estimate <= high)
+    smallest = min(estimates, key=lambda name: estimates[name].ess)
+    values = {
+        "n": len(estimates),
+        "n_inside": n_inside,
+        "smallest": smallest,
+        "ess": estimates[smallest].ess,
+        "n_rows": estimates[smallest].n_rows,
+    }
+    return [Finding("policies/other_log", "watch", values, place="open_bandit")]

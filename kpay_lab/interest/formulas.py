@@ -19,7 +19,7 @@ The document also calls the comment model C; here it is always `published_commen
 `comment_model`. Matrices of different shapes are a ValueError that names them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -263,6 +263,20 @@ def own_share(B: Matrix) -> Matrix:
     B = _matrix("B", B)
     total = B.sum(axis=1, keepdims=True)
     return ratio(B, total)
+
+
+def by_hand(factors: Iterable[float], values: Iterable[float]) -> str:
+    """Write out a sum of products with its result, as one would on paper.
+
+    >>> by_hand([0.4, 0.5, 0.6], [0.1, 0.2, 0.3])
+    '0.4 · 0.1 + 0.5 · 0.2 + 0.6 · 0.3 = 0.32'
+    """
+    terms = []
+    total = 0.0
+    for factor, value in zip(factors, values, strict=True):
+        terms.append(f"{factor:g} · {value:g}")
+        total += factor * value
+    return f"{' + '.join(terms)} = {total:g}"
 
 
 def _matrix(name: str, values: Matrix) -> Matrix:

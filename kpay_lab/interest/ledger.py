@@ -14,7 +14,7 @@ once.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -112,12 +112,26 @@ def outcome_counts(results: pd.DataFrame) -> pd.Series:
 
 
 def ledger_findings(results: pd.DataFrame) -> list[Finding]:
-    """Return how many of the `printed_results` follow from the document's own formulas."""
+    """Return how many of the `printed_results` follow from the document's formulas, and which."""
     counts = outcome_counts(results)
     values = {"n_results": len(results)}
     values |= {f"n_{verdict}": counts[outcome] for verdict, outcome in OUTCOMES.items()}
     level = "watch" if counts[OUTCOMES["cannot_be"]] else "good"
-    return [Finding("ledger/outcomes", level, values, place="outcomes")]
+    low, high = comment_thresholds()
+    formulas = {"low": low, "high": high, **_formulas(results)}
+    return [
+        Finding("ledger/outcomes", level, values, place="outcomes"),
+        Finding("ledger/formulas", "plain", formulas, place="ledger"),
+    ]
+
+
+def _formulas(results: pd.DataFrame) -> dict[str, Any]:
+    """Return the symbols whose results do not follow, and those whose results do for a range."""
+    symbol = results.index.str.partition("/").get_level_values(0)
+    outcomes_of = results["outcome"].groupby(symbol, sort=False).agg(set)
+    lost = outcomes_of.index[outcomes_of == {OUTCOMES["cannot_be"]}]
+    kept = outcomes_of.index[outcomes_of == {OUTCOMES["reproduced_if"]}]
+    return {"lost": list(lost), "n_lost": len(lost), "kept": list(kept), "n_kept": len(kept)}
 
 
 def plot_what_if(

@@ -1,9 +1,11 @@
 """The printed tables of document A, section 4.3, and the flow charts of both, as data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,6 +51,21 @@ class WorkedCase:
     content_scores: np.ndarray
     weights: tuple[float, float, float]
     ratings: np.ndarray
+
+    def in_rows(self, matrices: Mapping[str, np.ndarray]) -> pd.DataFrame:
+        """Return (2, 2) matrices as the document prints them: a row a pair, a column a matrix.
+
+        >>> WORKED_CASE.in_rows({"printed": WORKED_CASE.predicted}).head(2)
+          user content  printed
+        0  u_1     v_1      0.8
+        1  u_1     v_2      0.3
+        """
+        rows = {
+            "user": np.repeat(self.users, len(self.items)),
+            "content": np.tile(self.items, len(self.users)),
+        }
+        columns = {name: matrix.ravel() for name, matrix in matrices.items()}
+        return pd.DataFrame(rows | columns)
 
 
 def _printed(rows: list[list[float]]) -> np.ndarray:

@@ -9,6 +9,8 @@ from matplotlib.ticker import PercentFormatter
 
 from kpay_lab.plots.style import BLUE, axes_or_new, label_rows
 
+ROOM_FOR_RATES = 1.5  # of the longest bar, so that a number and its rate fit in
+
 
 def plot_bars(
     values: pd.Series,
@@ -53,7 +55,7 @@ def plot_bars(
 
 
 def plot_funnel(steps: pd.DataFrame, *, ax: Axes | None = None, **settings: Any) -> Axes:
-    """Draw the number of pairs at each step on a logarithmic scale, and the rate of each step.
+    """Draw how many there are at each step, and the rate of each step.
 
     ``steps`` has the columns ``step, n, rate, of``: the rate is a share of the step ``of``.
     """
@@ -65,6 +67,7 @@ def plot_funnel(steps: pd.DataFrame, *, ax: Axes | None = None, **settings: Any)
         texts.append(f"{row.n:,}{rate}")
     ax.bar_label(ax.containers[0], texts, padding=3, fontsize=9)
     most = reached["n"].max()
-    ax.set(xscale="log", xlim=(1, most * 30))
+    ax.set(xlim=(0, most * ROOM_FOR_RATES))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set(**settings)
     return ax

@@ -244,7 +244,7 @@ def _shop_figures(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
         if about["kind"] == "money":
             value = formatting.money(metrics[key], currency)
         change = metrics.get(f"{key}/change")
-        written = "" if change is None else _change(change)
+        written = "" if change is None else formatting.change(change)
         figures.append({"words": about["words"], "value": value, "change": written})
     return figures
 
@@ -256,16 +256,6 @@ def _shop_period(manifest: Manifest) -> str:
         return ""
     start, end = entry.record["period"]
     return f"{formatting.time(start)} to {formatting.time(end)}"
-
-
-def _change(share: float) -> str:
-    """Write a change against the period before, as a share of it.
-
-    >>> _change(0.125), _change(-0.05)
-    ('+12.5 %', '−5 %')
-    """
-    sign = "+" if share > 0 else ""
-    return f"{sign}{formatting.share(share)}"
 
 
 def _four_pictures(

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from kpay_lab.findings import SPOKEN, Finding, catalogue, sentence
+from kpay_lab.findings import SPOKEN, Finding, catalogue, order, sentence
 from kpay_lab.report.files import read_json
 
 FILE = "findings.json"
@@ -73,8 +73,8 @@ def _line(finding: Finding, language: str) -> Line:
     said = sentence(finding, language)
     word = words.levels[finding.level]
     sign = SIGNS[finding.level]
-    order = words[finding.key].order
-    return Line(finding.key, finding.level, said, finding.place, word, sign, order)
+    rank = order(finding, language)
+    return Line(finding.key, finding.level, said, finding.place, word, sign, rank)
 
 
 def in_short(folder: Path, language: str = SPOKEN) -> InShort:
@@ -105,17 +105,17 @@ def most_important(
 ) -> tuple[list[tuple[str, Line]], int]:
     """Return a run's most important findings, each with its notebook, and how many are left.
 
-    Of several about one thing (the lead over one model, and over another) the first stands for
-    all.
+    Findings of the same place in the order answer the same question (the lead over one model, and
+    over another): the first stands for all.
     """
     n_lines = 0
-    first_of_key: dict[str, tuple[str, Line]] = {}
+    first_of_question: dict[int, tuple[str, Line]] = {}
     for name, found in by_notebook.items():
         n_lines += len(found.lines)
         for line in found.lines:
-            first_of_key.setdefault(line.key, (name, line))
-    by_order = sorted(first_of_key.values(), key=lambda pair: pair[1].order)
-    shown = by_order[:n]
+            first_of_question.setdefault(line.order, (name, line))
+    by_order = sorted(first_of_question.items())
+    shown = [pair for _, pair in by_order[:n]]
     return shown, n_lines - len(shown)
 
 

@@ -60,6 +60,7 @@ def _hours(value: "pd.Timedelta") -> str:
 KINDS: dict[str, Callable[[Any], str]] = {
     "money": formatting.money,
     "share": formatting.share,
+    "change": formatting.change,
     "count": formatting.count,
     "score": formatting.score,
     "difference": formatting.difference,
@@ -333,7 +334,8 @@ def _written(column: Column, cell: Cell) -> str:
     order = "" if cell.number is None else f' data-sort="{cell.number!r}"'
     name = "th" if column.names_rows else "td"
     scope = ' scope="row"' if column.names_rows else ""
-    return f"<{name}{scope}{_side(column)}{order}>{escape(cell.text)}</{name}>"
+    text = cell.text if column.is_number else cell.text.replace(" %", "\u00a0%")
+    return f"<{name}{scope}{_side(column)}{order}>{escape(text)}</{name}>"
 
 
 def _side(column: Column) -> str:

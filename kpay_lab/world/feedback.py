@@ -10,8 +10,10 @@ from scipy.sparse import csr_array
 from kpay_lab.data.money import price_with_coupon
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.beyond import catalogue_coverage, gini, intra_list_diversity, mean_known
+from kpay_lab.findings import Finding
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Recommender, Training, largest, top_k
+from kpay_lab.stats import Interval, t_interval
 from kpay_lab.world.catalogue import DAY
 from kpay_lab.world.shop import World, react
 from kpay_lab.world.simulate import COUPON_PRICE
@@ -149,6 +151,86 @@ def play_all(
             curve = play(world, strategy, n_rounds=n_rounds, k=k, rng=run_rng)
             curves.append(curve.assign(strategy=name, run=run))
     return pd.concat(curves, ignore_index=True)
+
+
+def revenue_lead(curves: pd.DataFrame, strategy: str, other: str) -> tuple[Interval, float]:
+    """Return how much more a user brings with one strategy than with another, over all rounds.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        That of `play_all`.
+
+    Returns
+    -------
+    lead : Interval
+        Mean difference of the revenue a user, summed over the rounds in which a strategy chose
+        (round 0 is common to all), by Student's interval over the runs.
+    other_revenue : float
+        What a user brings with the other.
+    """
+    chosen = curves[curves["round"] > 0]
+    revenue = chosen.groupby(["run", "strategy"])["revenue"].sum().unstack("strategy")
+    difference = (revenue[strategy] - revenue[other]).to_numpy()
+    return t_interval(difference), float(revenue[other].mean())
+
+
+def loop_findings(
+    curves: pd.DataFrame, *, exploring: str, greedy: str, simplest: str, currency: str = ""
+) -> list[Finding]:
+    """Return what learning and exploring earn in the loop, and how far the catalogue narrows.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        That of `play_all`.
+    exploring, greedy, simplest : str
+        Strategies: one with places given to chance, the same without, and the one that both
+        must beat. A lead without an interval, as between two equal strategies, is left out.
+    """
+    n_runs = curves["run"].nunique()
+    n_rounds = int(curves["round"].max())
+    size = {"n_runs": n_runs, "n_rounds": n_rounds, "currency": currency}
+    found = []
+    lead, revenue = revenue_lead(curves, greedy, simplest)
+    if np.isfinite(lead.low) and revenue > 0:
+        values = _lead_values(greedy, simplest, lead, revenue) | size
+        found.append(Finding("policies/learning", "plain", values, place="feedback"))
+    lead, revenue = revenue_lead(curves, exploring, greedy)
+    if np.isfinite(lead.low) and revenue > 0:
+        values = _lead_values(exploring, greedy, lead, revenue) | size
+        found.append(Finding("policies/exploring", "plain", values, place="feedback"))
+    return [*found, _narrowing(curves, n_rounds)]
+
+
+def _lead_values(strategy: str, other: str, lead: Interval, revenue: float) -> dict[str, object]:
+    return {
+        "strategy": strategy,
+        "other": other,
+        "difference": lead.estimate,
+        "low": lead.low,
+        "high": lead.high,
+        "share": abs(lead.estimate) / revenue,
+    }
+
+
+def _narrowing(curves: pd.DataFrame, n_rounds: int) -> Finding:
+    """Return which share of the catalogue the narrowest and the widest strategy end with."""
+    at_the_end = curves[curves["round"] == n_rounds]
+    covered = at_the_end.groupby("strategy", sort=False)["coverage"].mean()
+    at_first = curves.loc[curves["round"] == 0, "coverage"].mean()
+    narrowest = covered.idxmin()
+    widest = covered.idxmax()
+    values = {
+        "narrowest": narrowest,
+        "least": covered[narrowest],
+        "widest": widest,
+        "most": covered[widest],
+        "at_first": at_first,
+        "n_rounds": n_rounds,
+    }
+    level = "watch" if covered[narrowest] < at_first else "plain"
+    return Finding("policies/narrowing", level, values, place="feedback")
 
 
 def best_satisfaction(world: World, k: int) -> float:

@@ -19,6 +19,7 @@ from kpay_lab.experiments.checking import (
     check_propensity,
 )
 from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy
+from kpay_lab.findings import Finding
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Training
 from kpay_lab.stats import Interval, wilson
@@ -258,6 +259,32 @@ def three_ways(
     return pd.DataFrame(rows, columns=["policy", "way", "value", "low", "high"])
 
 
+def agreement_findings(ways: pd.DataFrame) -> list[Finding]:
+    """Return whether log, test and truth of `three_ways` name one policy, and how often they hold.
+
+    Counted are the intervals, of the log's methods and of the test, that hold the truth.
+    """
+    truth = ways[ways["way"] == "truth"].set_index("policy")["value"]
+    with_interval = ways.dropna(subset=["low", "high"])
+    true_value = with_interval["policy"].map(truth)
+    is_inside = true_value.between(with_interval["low"], with_interval["high"])
+    first = {}
+    for way in ("DR", "A/B test", "truth"):
+        of_way = ways[ways["way"] == way].set_index("policy")["value"]
+        first[way] = of_way.idxmax()
+    agree = len(set(first.values())) == 1
+    values = {
+        "by_log": first["DR"],
+        "by_test": first["A/B test"],
+        "by_truth": first["truth"],
+        "n_inside": int(is_inside.sum()),
+        "n": len(is_inside),
+        "promised": 0.95,
+    }
+    level = "good" if agree else "watch"
+    return [Finding("policies/agreement", level, values, place="three_ways")]
+
+
 def coverage(
     world: World,
     policies: Policies,
@@ -285,6 +312,28 @@ def coverage(
     n_covered = (means["coverage"] * n_repetitions).round().astype(int)
     intervals = pd.DataFrame([vars(wilson(n, n_repetitions)) for n in n_covered])
     return means.join(intervals[["low", "high"]])
+
+
+def coverage_findings(covered: pd.DataFrame, *, n_logs: int, n_slots: int) -> list[Finding]:
+    """Return where the intervals of `coverage` hold the truth less often than they promise."""
+    promised = 0.95
+    n_below = int((covered["high"] < promised).sum())
+    worst = covered.loc[covered["coverage"].idxmin()]
+    values = {
+        "n_logs": n_logs,
+        "n_slots": n_slots,
+        "n": len(covered),
+        "n_below": n_below,
+        "policy": worst["policy"],
+        "method": worst["method"],
+        "share": worst["coverage"],
+        "low": worst["low"],
+        "high": worst["high"],
+        "ess": worst["ess"] * n_slots,
+        "promised": promised,
+    }
+    level = "watch" if n_below else "good"
+    return [Finding("policies/coverage", level, values, place="coverage")]
 
 
 def _errors(policy: str, result: OffPolicy, truth: float, n_slots: int) -> list[dict[str, Any]]:

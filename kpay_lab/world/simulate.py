@@ -34,6 +34,7 @@ from kpay_lab.world.truth import EXPOSURE_KEYS, ORDER_KEYS, GroundTruth
 
 SESSIONS_PER_DAY = 0.19
 COUPON_PRICE = 0.8  # what a coupon leaves of a price
+CURRENCY = "CNY"  # of the prices
 COMES_ON_WEEKDAY = np.array([0.8, 0.8, 0.85, 0.85, 0.95, 1.0, 1.0])  # from Monday
 
 
@@ -60,7 +61,7 @@ def open_shop(spec: WorldSpec, **gate: Any) -> tuple[Log, GroundTruth]:
     True
     """
     simulation = simulate(spec)
-    log = Gate(**gate).admit(Log(simulation.tables))
+    log = Gate(**gate).admit(Log(simulation.tables, currency=CURRENCY))
     return log, simulation.truth.of(log)
 
 

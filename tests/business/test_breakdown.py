@@ -69,13 +69,8 @@ def test_money_is_conserved_in_every_breakdown(shop, period, sold, by):
     assert table["gmv_before"].sum() == pytest.approx(shop.orders.loc[earlier, "amount"].sum())
 
 
-def test_the_source_is_the_kind_of_what_sold_it(shop, period):
-    table = breakdown(shop, "source", period)
-    assert set(table.index) == {"short_video", "none named"}
-
-
 def test_a_log_that_cannot_tell_a_group_says_which_it_can(shop, period, courses):
-    with pytest.raises(ValueError, match="can be grouped by kind, category, host, source"):
+    with pytest.raises(ValueError, match="can be grouped by kind, category, host"):
         breakdown(shop, "brand", period)
     assert groups_of_orders(courses).empty
 

@@ -316,3 +316,11 @@ def test_a_log_counts_hours_in_the_zone_of_its_source():
     assert Gate().admit(log).time_zone == "Asia/Shanghai"
     assert rhythm(log.tables.events, log.time_zone).busiest_hour == 20
     assert read_log(events).time_zone == "UTC"
+
+
+def test_a_log_bears_the_currency_that_its_mapping_says():
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["a"]})
+    log = read_log(events, mapping=LogMapping.of({"currency": "EUR"}))
+    assert log.currency == "EUR" and Gate().admit(log).currency == "EUR"
+    assert read_log(events).currency == ""
+    assert open_log(WorldSpec(n_users=20, n_items=20, n_days=7)).currency == "CNY"

@@ -7,10 +7,13 @@ from tea_tasting.experiment import ExperimentResult
 
 from kpay_lab.experiments.ab import (
     analyse,
+    cuped_findings,
+    cuped_gains,
     effects_by_segment,
     estimate_effect,
     interaction_pvalue,
     permutation_test,
+    segment_findings,
 )
 from kpay_lab.experiments.arms import ABData, Metric
 from kpay_lab.findings import sentence
@@ -224,7 +227,10 @@ def test_significance_is_judged_after_holm():
 
 
 def found_by(result, name, **stake):
-    return [(one.level, sentence(one)) for one in result.findings(name, **stake)]
+    """What is said of the treatment itself: the sizes of the arms and the list come after it."""
+    found = result.findings(name, **stake)
+    listed = {"experiment/moved", "experiment/sizes"}
+    return [(one.level, sentence(one)) for one in found if one.key not in listed]
 
 
 def test_findings_say_whether_it_paid_and_for_whom_and_when():
@@ -261,6 +267,76 @@ def test_findings_of_arms_of_wrong_sizes_say_nothing_else():
     result = analyse(data(frame, Metric("sales")))
     ((level, said),) = found_by(result, "sales", value_per_unit=1, n_units=1)
     assert level == "bad" and said.startswith("The 2 arms of the test have other sizes")
+
+
+def test_findings_list_what_moved_once_for_a_metric_and_its_cuped_twin():
+    frame = world(n=2000, shift=1.0)
+    metrics = [Metric("sales"), Metric("sales", covariate="before"), Metric("clicks")]
+    result = analyse(data(frame, *metrics))
+    found = result.findings("sales", value_per_unit=1, n_units=1)
+    said = {one.key: sentence(one) for one in found}
+    moved = "Up with the treatment: sales (CUPED). No change is shown in clicks."
+    assert said["experiment/moved"] == moved
+    assert said["experiment/sizes"].endswith("1,000 old and 1,000 new (p = 1).")
+
+
+def test_findings_of_several_arms_name_each_and_a_failed_ratio_once():
+    frame = world(n=600)
+    frame.loc[:99, "arm"] = "newer"
+    both = ABData(frame, "user_id", "arm", "old", ("new", "newer"), (Metric("sales"),))
+    stake = {"value_per_unit": 1, "n_units": 1}
+    planned = {"old": 250, "new": 250, "newer": 100}
+    found = analyse(both, planned_shares=planned).findings("sales", **stake)
+    profits = [one for one in found if one.key == "experiment/profit"]
+    assert [one.values["arm"] for one in profits] == ["new", "newer"]
+    (moved,) = [one for one in found if one.key == "experiment/moved"]
+    assert "sales (newer)" in sentence(moved)
+    blocked = analyse(both).findings("sales", **stake)
+    assert [one.key for one in blocked] == ["experiment/blocked"]
+
+
+def test_the_profit_decides_where_what_was_asked_for_is_absent():
+    frame = world().rename(columns={"clicks": "profit"})
+    result = analyse(data(frame, Metric("sales"), Metric("profit")))
+    assert result.decisive("profit (CUPED)") == "profit"
+    assert result.decisive("sales") == "sales"
+    assert analyse(data(frame, Metric("sales"))).decisive("profit (CUPED)") == "sales"
+
+
+def test_cuped_spares_what_the_past_explains():
+    frame = world(n=20_000)
+    both = data(frame, Metric("sales"), Metric("sales", covariate="before"))
+    gains = cuped_gains(both, analyse(both))
+    # sales = 0.8 before + noise of variance 1, before has variance 4: 2.56 of 3.56 is known
+    assert gains.loc["sales", "expected"] == pytest.approx(1 / 3.56, rel=0.03)
+    assert gains.loc["sales", "variance_left"] == pytest.approx(1 / 3.56, rel=0.03)
+    assert gains.loc["sales", "more_units"] == pytest.approx(2.56, rel=0.04)
+    (found,) = cuped_findings(gains)
+    assert found.values["metric"] == "sales" and " off the variance of sales" in sentence(found)
+    without = data(frame, Metric("sales"))
+    assert cuped_findings(cuped_gains(without, analyse(without))) == []
+
+
+def test_segments_differ_or_are_not_shown_to():
+    ends = {"control": 0.0, "treatment": 0.0, "pvalue": 0.5, "p_holm": 0.5}
+    north = ends | {"difference": 5.0, "low": 4.0, "high": 6.0}
+    south = ends | {"difference": 1.0, "low": 0.0, "high": 2.0}
+    apart = pd.DataFrame({"north": north, "south": south}).T
+    alike = pd.DataFrame({"north": north, "south": north}).T
+    differ, same = segment_findings({"a": apart, "b": alike}, "sales")
+    assert "effect of a on sales differs between 2 segments" in sentence(differ)
+    assert "from +1 (south) to +5 (north)" in sentence(differ)
+    assert "b on sales is not shown to differ between 2 segments (p = 1)" in sentence(same)
+    assert segment_findings({"a": apart.iloc[:1]}, "sales") == []
+
+
+def test_the_truth_lies_inside_or_outside():
+    result = analyse(data(world(n=2000, shift=1.0), Metric("sales")))
+    (inside,) = result.truth_findings("sales", 1.0)
+    (outside,) = result.truth_findings("sales", 5.0)
+    assert inside.level == "good" and "is +1, inside" in sentence(inside)
+    assert outside.level == "watch" and "is +5, outside" in sentence(outside)
+    assert result.truth_findings("revenue", 1.0) == []
 
 
 def test_a_failed_sample_ratio_blocks_the_verdict():

@@ -110,8 +110,19 @@ def test_flow_charts_name_only_boxes_they_have():
 
 def test_findings_say_how_many_printed_results_follow():
     results = printed_results(worked_ledger())
-    (found,) = ledger_findings(results)
+    found, formulas = ledger_findings(results)
     counts = outcome_counts(results)
     assert found.level == "watch"
     assert sum(found.values.values()) == 2 * len(results) == 2 * counts.sum()
     assert f"{counts['do not follow']} do not follow" in sentence(found)
+    assert formulas.values["lost"] == ("P", "R", "S")
+    assert formulas.values["kept"] == ("C",)
+    assert "The tables of P, R and S contradict" in sentence(formulas)
+    assert "t from 20 up to, not including, 25" in sentence(formulas)
+
+
+def test_a_formula_with_one_result_that_follows_is_not_lost():
+    results = printed_results(worked_ledger())
+    results.loc["R/u_1/v_1", "outcome"] = "follow"
+    _, formulas = ledger_findings(results)
+    assert formulas.values["lost"] == ("P", "S")

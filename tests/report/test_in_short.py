@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from kpay_lab.findings import Finding, lacking
-from kpay_lab.report.in_short import in_short, most_important, of_run, say, told
+from kpay_lab.findings import Finding, catalogue, lacking
+from kpay_lab.report.in_short import MOST, in_short, most_important, of_run, say, told
 
 
 def repeated(n):
@@ -16,7 +16,7 @@ def repeated(n):
 @pytest.fixture
 def run(tmp_path):
     """A run of two notebooks that found what is more and what is less important."""
-    lacks = lacking("earnings", "orders")
+    lacks = lacking("contact", "orders")
     by_notebook = {"01_a": [lacks, repeated(1), repeated(2)], "02_b": [repeated(3)]}
     content = {name: [one.as_dict() for one in found] for name, found in by_notebook.items()}
     (tmp_path / "findings.json").write_text(json.dumps(content))
@@ -26,20 +26,37 @@ def run(tmp_path):
 def test_the_most_important_come_first_one_of_a_kind(run):
     shown, n_more = most_important(of_run(run))
     assert [(name, line.key) for name, line in shown] == [
-        ("01_a", "quality/repeated"),
         ("01_a", "lacking/table"),
+        ("01_a", "quality/repeated"),
     ]
     assert n_more == 2
-    assert "1 of 100 rows" in shown[0][1].sentence
+    assert "1 of 100 rows" in shown[1][1].sentence
     few, n_more = most_important(of_run(run), n=1)
     assert len(few) == 1 and n_more == 3
+
+
+def test_what_is_lacking_stands_in_the_place_of_its_question():
+    found = say([lacking(question, "orders") for question in ("refunds", "earnings", "experiment")])
+    assert [line.order for line in found.lines] == [12, 20, 150]
+    shown, _ = most_important({"04_model_comparison": found})
+    assert len(shown) == 3
+
+
+def test_six_questions_come_first():
+    """Which recommender, how sure, what it earns, what is wrong, did the coupon pay, how much."""
+    words = catalogue()
+    orders = {entry.order for entry in words.entries.values()}
+    wordings = [wording for entry in words.entries.values() for wording in entry.wordings]
+    orders |= {wording.order for wording in wordings if wording.order is not None}
+    assert sorted(order for order in orders if order < 30) == [10, 11, 12, 13, 20, 24]
+    assert len({10, 11, 12, 13, 20, 24}) == MOST
 
 
 @pytest.mark.parametrize("width", [30, 80])
 def test_a_terminal_gets_lines_of_its_width(run, width):
     lines = told(run, width).splitlines()
     assert lines[0] == "In short:"
-    assert lines[1].startswith("! 1 of 100 rows")
+    assert lines[1].startswith("• What a contact is worth")
     assert lines[-1] == "and 2 more on the pages"
     assert max(map(len, lines)) <= width
 
