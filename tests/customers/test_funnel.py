@@ -242,8 +242,8 @@ def test_findings_say_how_many_people_are_lost_the_largest_loss_first():
     found = people_findings(steps)
     assert [finding.level for finding in found] == ["watch", "plain"]
     assert [sentence(finding) for finding in found] == [
-        "60 of 100 people who watched had ordered nothing by the end of the log: 60 % (40 % to "
-        "95 %).",
+        "60 of 100 people who watched ordered nothing from then to the end of the log: 60 % "
+        "(40 % to 95 %).",
         "32 of 40 buyers had not ordered again by the end of the log: 80 % (40 % to 95 %).",
     ]
     steps.loc[steps["step"].isin(["ordered again", "refunded"]), ["n", "rate"]] = np.nan
