@@ -266,5 +266,10 @@ def test_lost_coverage_is_named_where_an_interval_lies_wholly_below():
     (lost,) = p.coverage_findings(covered, n_logs=100, n_slots=500)
     assert lost.level == "watch" and "1 of 2 estimates hold the truth less" in sentence(lost)
     assert "IPS of a, 80 % (70 % to 88 %), where the slots count as 10" in sentence(lost)
+    unlucky = pd.concat(
+        [covered.iloc[:1]] * 11 + [covered.iloc[1:].assign(coverage=0.9, high=0.944)]
+    )
+    (chance,) = p.coverage_findings(unlucky.reset_index(), n_logs=100, n_slots=500)
+    assert chance.level == "good" and "which may be chance among 12" in sentence(chance)
     (held,) = p.coverage_findings(covered.iloc[:1], n_logs=100, n_slots=500)
-    assert held.level == "good" and "the lowest is DR of a, 94 %" in sentence(held)
+    assert held.level == "good" and "the lowest of 1 is DR of a, 94 %" in sentence(held)
