@@ -180,3 +180,13 @@ def test_one_picture_among_others_keeps_its_legend_to_itself():
     plots.plot_trade_off(lists.assign(v=[2, 1]), "u", "v", ax=right)
     assert not fig.legends and left.get_legend() is None
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["models", "price"]
+
+
+def test_numbers_of_a_heat_map_stand_out_from_their_cells():
+    shares = pd.DataFrame([[0.05, np.nan], [0.1, 0.4]])
+    texts = plots.plot_heat(shares, fmt=".0%").texts
+    assert [(text.get_text(), text.get_color()) for text in texts] == [
+        ("5%", "black"),
+        ("10%", "black"),
+        ("40%", "white"),
+    ]
