@@ -1,5 +1,6 @@
 """Notebook 05 by running it: what its metrics say must fit together."""
 
+import json
 from functools import partial
 
 import pytest
@@ -57,6 +58,19 @@ def test_the_rule_that_uses_probabilities_loses_no_money_to_contacting_nobody(sm
     assert table.count("\n") == 2 + 1 + len(MODELS)
     assert smoke[1]["logistic_regression/profit_per_1000_rows"] > 0
     assert -1 <= smoke[1]["truth/qini_share"] <= 1
+
+
+def test_the_page_answers_where_who_and_whom(smoke):
+    found = json.loads((smoke[0] / NAME / "findings.json").read_text(encoding="utf-8"))["findings"]
+    by_key = {finding["key"]: finding["values"] for finding in found}
+    asked = {"funnel/lost", "contact/profit", "conversion/model", "conversion/level"}
+    asked |= {"uplift/effect", "uplift/targeting", "funnel/waiting", "funnel/refunded_money"}
+    assert asked <= set(by_key)
+    best = smoke[1]["best_model"].replace(" ", "_")
+    contact = by_key["contact/profit"]
+    assert contact["profit"] == smoke[1][f"{best}/profit_per_1000_rows"]
+    assert contact["currency"] == "CNY"
+    assert contact["difference"] == pytest.approx(contact["profit"] - contact["everybody"])
 
 
 def test_no_page_and_no_table_names_a_user(smoke):

@@ -3,7 +3,10 @@
 import numpy as np
 import pandas as pd
 from scipy.special import logit
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
+
+from kpay_lab.stats import Interval
 
 
 def calibration_curve(y: np.ndarray, p: np.ndarray, n_bins: int = 10) -> pd.DataFrame:
@@ -55,10 +58,58 @@ def calibration_slope(y: np.ndarray, p: np.ndarray) -> float:
     ----------
     Cox (1958), Two further applications of a model for binary regression.
     """
-    clipped = np.clip(p, 1e-6, 1 - 1e-6)  # the log-odds of 0 and 1 are infinite
-    log_odds = logit(clipped)[:, None]
+    log_odds = _log_odds(p)
     if np.ptp(log_odds) == 0:
         return float("nan")
+    return float(_fitted(y, log_odds).coef_[0, 0])
+
+
+def slope_interval(
+    y: np.ndarray, p: np.ndarray, users: np.ndarray, *, level: float = 0.95
+) -> Interval:
+    """`calibration_slope` with an interval for rows that come in users.
+
+    The standard error is the sandwich of the logistic regression, with the scores of a user's
+    rows added up. NaN throughout where all predictions are equal, NaN ends where there is one
+    user or one label.
+
+    Parameters
+    ----------
+    users : array of shape (n,)
+        The user of each row.
+
+    References
+    ----------
+    Liang & Zeger (1986), Longitudinal data analysis using generalized linear models.
+    """
+    log_odds = _log_odds(p)
+    user, user_ids = pd.factorize(np.asarray(users))
+    if np.ptp(log_odds) == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    regression = _fitted(y, log_odds)
+    slope = float(regression.coef_[0, 0])
+    fitted = regression.predict_proba(log_odds[:, None])[:, 1]
+    design = np.column_stack([np.ones(len(log_odds)), log_odds])
+    information = design.T @ (design * (fitted * (1 - fitted))[:, None])
+    residual = np.asarray(y) - fitted
+    n_users = len(user_ids)
+    scores = [np.bincount(user, column * residual, n_users) for column in design.T]
+    score_of_user = np.column_stack(scores)
+    if n_users < 2 or np.linalg.cond(information) > 1e12:
+        return Interval(slope, np.nan, np.nan)
+    inverse = np.linalg.inv(information)
+    spread = n_users / (n_users - 1) * score_of_user.T @ score_of_user
+    covariance = inverse @ spread @ inverse
+    width = norm.ppf((1 + level) / 2) * np.sqrt(covariance[1, 1])
+    return Interval(slope, slope - width, slope + width)
+
+
+def _log_odds(p: np.ndarray) -> np.ndarray:
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)  # the log-odds of 0 and 1 are infinite
+    return logit(clipped)
+
+
+def _fitted(y: np.ndarray, log_odds: np.ndarray) -> LogisticRegression:
+    """Regress the outcome on the predicted log-odds."""
     regression = LogisticRegression(C=np.inf, max_iter=1000)
-    regression.fit(log_odds, y)
-    return float(regression.coef_[0, 0])
+    return regression.fit(log_odds[:, None], y)

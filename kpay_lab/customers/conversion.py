@@ -1,6 +1,6 @@
 """Predict who will buy, judge it by probability, ranking and money, and check it for leakage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 from sklearn.utils.parallel import Parallel, delayed
 
-from kpay_lab.customers.calibration import calibration_error, calibration_slope
+from kpay_lab.customers.calibration import calibration_error, calibration_slope, slope_interval
 from kpay_lab.customers.encoding import BASE
 from kpay_lab.customers.gains import average_precision_and_auc, cumulative_sums, score_ranks
 from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
 from kpay_lab.data.derived import item_sold, orders_of_items
-from kpay_lab.data.money import has_amounts, refunded_amount
+from kpay_lab.data.money import gross_profit, has_amounts, net_amount, refunded_amount
 from kpay_lab.findings import Finding
 from kpay_lab.stats import Interval, bootstrap_ratio, sample_rows
 
@@ -201,6 +201,26 @@ def lift_curve(y: np.ndarray, p: np.ndarray, *, n_points: int = 100) -> pd.DataF
     return pd.DataFrame({"share": share, "gain": gain, "lift": gain / share})
 
 
+def profit_of_purchase(orders: pd.DataFrame, margin: float) -> float:
+    """Return what a mean order of known amount earns, net of its refund; NaN without amounts.
+
+    Parameters
+    ----------
+    orders : DataFrame
+        Those known at the cut, with the refunds known by then.
+    margin : float
+        The share of an amount that is earned (`money.gross_profit`), 0 to 1.
+
+    >>> orders = pd.DataFrame({"amount": [100.0, 60.0], "refund_amount": [None, 60.0]})
+    >>> profit_of_purchase(orders, margin=0.5)
+    25.0
+    """
+    if not has_amounts(orders):
+        return float("nan")
+    kept = float(net_amount(orders).mean())
+    return gross_profit(kept, margin)
+
+
 def profit_curve(
     y: np.ndarray, p: np.ndarray, *, earned: float, contact_cost: float, n_points: int = 100
 ) -> pd.DataFrame:
@@ -215,29 +235,225 @@ def profit_curve(
     return curve[["share"]].assign(profit=income - cost)
 
 
-def contact_findings(rules: pd.DataFrame, model: str, *, currency: str = "") -> list[Finding]:
+def contact_rules(
+    probabilities: Mapping[str, np.ndarray],
+    data: PurchaseData,
+    *,
+    earned: float,
+    contact_cost: float,
+    rng: np.random.Generator,
+    n_resamples: int = 200,
+) -> pd.DataFrame:
+    """Contact the rows whose expected profit exceeds the cost, by each model, and count the money.
+
+    Parameters
+    ----------
+    probabilities : mapping
+        Model → its probability of a purchase on each row of ``data``.
+    earned : float
+        The profit of one purchase (`profit_of_purchase`).
+    contact_cost : float
+        Of one contact, in the same currency.
+
+    Returns
+    -------
+    DataFrame
+        One row a rule, `EVERYBODY` first: ``contacted`` (share of the rows), ``profit`` of `PER`
+        rows with its 95 % interval ``low, high``, and ``difference``, that profit less the one of
+        contacting everybody, with ``difference_low, difference_high``. Users are resampled whole.
+    """
+    user, _ = pd.factorize(data.rows["user_id"])
+    rows_of_user = np.bincount(user).astype(float)
+    profit_if_contacted = earned * data.y - contact_cost
+    is_contacted = {EVERYBODY: np.ones(len(data.y), dtype=bool)}
+    for name, p in probabilities.items():
+        is_contacted[name] = earned * p > contact_cost
+    by_user = {}
+    rules = {}
+    for name, contacted in is_contacted.items():
+        by_user[name] = PER * np.bincount(user, weights=contacted * profit_if_contacted)
+        profit = bootstrap_ratio(by_user[name], rows_of_user, rng=rng, n_resamples=n_resamples)
+        rules[name] = [contacted.mean(), profit.estimate, profit.low, profit.high]
+    for name, profit_of_user in by_user.items():
+        more = profit_of_user - by_user[EVERYBODY]
+        difference = bootstrap_ratio(more, rows_of_user, rng=rng, n_resamples=n_resamples)
+        rules[name] += [difference.estimate, difference.low, difference.high]
+    columns = ["contacted", "profit", "low", "high"]
+    columns += ["difference", "difference_low", "difference_high"]
+    return pd.DataFrame.from_dict(rules, orient="index", columns=columns).rename_axis("rule")
+
+
+def contact_findings(
+    rules: pd.DataFrame, model: str, *, rows: str = "occasions", currency: str = ""
+) -> list[Finding]:
     """Return whom to contact by a model, and what the purchases reached are worth after costs.
 
     Parameters
     ----------
     rules : DataFrame
-        A row a rule, the model and `EVERYBODY` among them: contacted (share of the rows), profit
-        of `PER` rows, and the ends low and high of its interval.
+        From `contact_rules`.
     model : str
         The model to act on, chosen before its profit was seen.
+    rows : str
+        What the rows are, such as "people".
     currency : str
         That of the orders.
     """
     row = rules.loc[model]
-    values = row[["contacted", "profit", "low", "high"]].to_dict()
+    values = row.to_dict()
     values["everybody"] = rules.loc[EVERYBODY, "profit"]
-    values |= {"model": model, "per": PER, "currency": currency}
+    values |= {"model": model, "per": PER, "rows": rows, "currency": currency}
     level = "watch"
     if row["low"] > 0:
         level = "good"
     elif row["high"] < 0:
         level = "bad"
     return [Finding("contact/profit", level, values, place="profit")]
+
+
+def loss_gaps(
+    predicted: Mapping[str, np.ndarray],
+    data: PurchaseData,
+    best: str,
+    *,
+    rng: np.random.Generator,
+    n_resamples: int = 200,
+) -> pd.DataFrame:
+    """Return how much more log loss each model has than the best; users are resampled whole.
+
+    Returns
+    -------
+    DataFrame
+        Index: the models but the best; ``gap, low, high``. Models are compared on the same
+        users, so an interval above 0 is a model worse than the best.
+    """
+    user, _ = pd.factorize(data.rows["user_id"])
+    rows_of_user = np.bincount(user).astype(float)
+    best_losses = log_losses(data.y, predicted[best])
+    gaps = {}
+    for name, p in predicted.items():
+        more_of_user = np.bincount(user, weights=log_losses(data.y, p) - best_losses)
+        gap = bootstrap_ratio(more_of_user, rows_of_user, rng=rng, n_resamples=n_resamples)
+        gaps[name] = (gap.estimate, gap.low, gap.high)
+    table = pd.DataFrame.from_dict(gaps, orient="index", columns=["gap", "low", "high"])
+    return table.drop(index=best).rename_axis("model")
+
+
+def gain_of_top(
+    p: np.ndarray,
+    data: PurchaseData,
+    *,
+    share: float = 0.1,
+    rng: np.random.Generator,
+    n_resamples: int = 200,
+) -> Interval:
+    """Return the share of the purchases among the rows of highest score, as `lift_curve` has it.
+
+    Users are resampled whole, the choice of rows stays; rows of equal score are averaged.
+    """
+    rank = score_ranks(p)
+    contacts = cumulative_sums(rank, np.ones(len(p)))
+    n_chosen = share * len(p)
+    rows_of_rank = np.diff(contacts)
+    left = np.clip(n_chosen - contacts[:-1], 0, rows_of_rank)
+    chosen_share_of_rank = left / rows_of_rank
+    reached = data.y * chosen_share_of_rank[rank]
+    user, _ = pd.factorize(data.rows["user_id"])
+    reached_of_user = np.bincount(user, weights=reached)
+    bought_of_user = np.bincount(user, weights=data.y)
+    return bootstrap_ratio(reached_of_user, bought_of_user, rng=rng, n_resamples=n_resamples)
+
+
+def model_findings(
+    losses: pd.Series, gaps: pd.DataFrame, best: str, gain: Interval, *, top: float, rows: str
+) -> list[Finding]:
+    """Return whether the best model predicts a purchase better than the base rate.
+
+    Parameters
+    ----------
+    losses : Series
+        The log loss of each model, `BASE` among them.
+    gaps : DataFrame
+        From `loss_gaps`.
+    best : str
+        The model with the smallest log loss.
+    gain : Interval
+        From `gain_of_top`: the purchases among the share ``top`` of the rows that it puts first.
+    rows : str
+        What the rows are, such as "people".
+    """
+    is_base = best == BASE
+    nothing = pd.Series({"gap": 0.0, "low": 0.0, "high": 0.0})
+    to_base = nothing if is_base else gaps.loc[BASE]
+    others = gaps.drop(index=BASE, errors="ignore")
+    ties = others.index[others["low"] <= 0].tolist()
+    values = to_base[["gap", "low", "high"]].to_dict()
+    values |= {"model": best, "is_base": is_base, "ties": ties, "n_ties": len(ties)}
+    values |= {"base_loss": losses[BASE], "rows": rows, "top": top}
+    values |= {"gain": gain.estimate, "gain_low": gain.low, "gain_high": gain.high}
+    level = "good" if to_base["low"] > 0 else "watch"
+    return [Finding("conversion/model", level, values, place="differences")]
+
+
+def calibration_checks(
+    predicted: Mapping[str, np.ndarray],
+    data: PurchaseData,
+    *,
+    rng: np.random.Generator,
+    n_resamples: int = 200,
+) -> pd.DataFrame:
+    """Hold each model's probabilities against what happened: their level and their spread.
+
+    Returns
+    -------
+    DataFrame
+        By model: ``predicted`` and ``bought``, shares of the rows; ``ratio``, the purchases
+        predicted for each that came, with ``ratio_low, ratio_high`` (users resampled whole);
+        ``slope`` with ``slope_low, slope_high`` (`calibration.slope_interval`), NaN where all
+        predictions are equal.
+    """
+    user, _ = pd.factorize(data.rows["user_id"])
+    bought_of_user = np.bincount(user, weights=data.y)
+    rows = {}
+    for name, p in predicted.items():
+        expected_of_user = np.bincount(user, weights=p)
+        ratio = bootstrap_ratio(expected_of_user, bought_of_user, rng=rng, n_resamples=n_resamples)
+        slope = slope_interval(data.y, p, user)
+        level = [p.mean(), data.y.mean(), ratio.estimate, ratio.low, ratio.high]
+        rows[name] = [*level, slope.estimate, slope.low, slope.high]
+    columns = ["predicted", "bought", "ratio", "ratio_low", "ratio_high"]
+    columns += ["slope", "slope_low", "slope_high"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("model")
+
+
+def calibration_findings(checks: pd.DataFrame, model: str) -> list[Finding]:
+    """Return whether a model predicts as many purchases as come, and if it is too sure or timid.
+
+    Parameters
+    ----------
+    checks : DataFrame
+        From `calibration_checks`.
+    """
+    row = checks.loc[model]
+    is_level = row["ratio_low"] <= 1 <= row["ratio_high"]
+    of_level = row[["predicted", "bought", "ratio", "ratio_low", "ratio_high"]].to_dict()
+    of_level["model"] = model
+    level = "good" if is_level else "watch"
+    found = [Finding("conversion/level", level, of_level, place="calibration_checks")]
+    is_off = row["slope_low"] > 1 or row["slope_high"] < 1  # NaN is neither
+    if is_off:
+        of_slope = {"model": model, "slope": row["slope"]}
+        of_slope |= {"low": row["slope_low"], "high": row["slope_high"]}
+        found.append(Finding("conversion/slope", "watch", of_slope, place="calibration_checks"))
+    return found
+
+
+def way_findings(way: Interval, model: str) -> list[Finding]:
+    """Return how much of the way from the base rate to the truth a model has gone, if known."""
+    if np.isnan(way.estimate):
+        return []
+    values = {"model": model, "way": way.estimate, "low": way.low, "high": way.high}
+    return [Finding("truth/way", "plain", values, place="way_to_the_truth")]
 
 
 def shuffled_labels(
@@ -302,6 +518,49 @@ def partial_dependence(model: BaseEstimator, data: PurchaseData, feature: str) -
         model, sample, [feature], custom_values={feature: values}, response_method="predict_proba"
     )
     return pd.DataFrame({"value": values, "probability": found["average"][0]})
+
+
+def in_own_unit(feature: str, curve: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """Take the values of a feature that is a logarithm back to what it counts.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        From `partial_dependence`.
+
+    Returns
+    -------
+    name : str
+        That of the feature, without its "log".
+    curve : DataFrame
+        With other values in ``value``.
+
+    >>> price = pd.DataFrame({"value": [np.log1p(99.0)], "probability": [0.1]})
+    >>> name, curve = in_own_unit("log price", price)
+    >>> name, curve["value"].round(6).tolist()
+    ('price', [99.0])
+    """
+    if not feature.startswith("log "):
+        return feature, curve
+    name = feature.removeprefix("log ")
+    has_no_zero = name == "position"  # log x, the others are log (1 + x)
+    values = np.exp(curve["value"]) if has_no_zero else np.expm1(curve["value"])
+    return name, curve.assign(value=values)
+
+
+def with_titles(rows: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
+    """Add to rows of chance and net price the title, the expected revenue and the rank.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``item_id, chance, net``, the highest chance first.
+    """
+    titles = items.set_index("item_id").get("title", pd.Series(dtype="str"))
+    title = titles.reindex(rows["item_id"]).fillna("untitled").to_numpy()
+    expected = rows["chance"] * rows["net"]
+    rank = range(1, len(rows) + 1)
+    return rows.assign(title=title, expected=expected, rank_by_chance=rank)
 
 
 def net_prices(items: pd.DataFrame | None, orders: pd.DataFrame) -> pd.Series:

@@ -7,10 +7,10 @@ import pandas as pd
 
 from kpay_lab.customers.features import INTERACTIONS
 from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items
-from kpay_lab.data.money import refunded_amount
+from kpay_lab.data.money import has_amounts, net_amount, refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
-from kpay_lab.stats import Interval, bootstrap_ratio
+from kpay_lab.stats import Interval, bootstrap_ratio, wilson
 
 # Each step, and the step that its rate is a share of. One can buy without interacting.
 STEPS = {
@@ -32,7 +32,10 @@ STEPS_OF_PEOPLE = {
     "ordered again": "ordered",
     "refunded": "ordered",
 }
+LOSING_STEPS = ("ordered", "ordered again")  # who does not take them is lost
 BY = ("kind", "host", "category", "hour")
+SOON = 0.5  # hours since the first contact
+LATE = 7 * 24.0
 
 
 def funnel_pairs(tables: Tables) -> pd.DataFrame:
@@ -204,7 +207,7 @@ def funnel(
 
 
 def people_findings(steps: pd.DataFrame) -> list[Finding]:
-    """Return where people are lost, the largest loss first, and how many got money back.
+    """Return where people are lost, the largest loss first.
 
     Parameters
     ----------
@@ -215,25 +218,209 @@ def people_findings(steps: pd.DataFrame) -> list[Finding]:
     n_people = steps.set_index("step")["n"]
     known = steps[steps["of"].notna() & steps["rate"].notna()]
     losses = []
-    others = []
-    for row in known.itertuples():
+    for row in known[known["step"].isin(LOSING_STEPS)].itertuples():
         n_before = n_people[row.of]
         if pd.isna(n_before):
             continue
-        values = {"n_before": int(n_before)}
-        if row.step in ("ordered", "ordered again"):
-            values |= {"step": row.step, "n_lost": int(n_before - row.n)}
-            values |= {"share": 1 - row.rate, "low": 1 - row.high, "high": 1 - row.low}
-            losses.append(values)
-        elif row.step == "refunded":
-            values |= {"n": int(row.n), "share": row.rate, "low": row.low, "high": row.high}
-            others.append(Finding("funnel/refunded", "plain", values, place="people"))
+        values = {"step": row.step, "n_before": int(n_before), "n_lost": int(n_before - row.n)}
+        values |= {"share": 1 - row.rate, "low": 1 - row.high, "high": 1 - row.low}
+        losses.append(values)
     losses.sort(key=lambda values: values["n_lost"], reverse=True)
     levels = ["watch", "plain"]
     found = []
     for level, values in zip(levels, losses, strict=False):
         found.append(Finding("funnel/lost", level, values, place="people"))
-    return found + others
+    return found
+
+
+def sales_totals(tables: Tables) -> pd.Series:
+    """Count the people, buyers and orders of a log, and add up its money.
+
+    Returns
+    -------
+    Series
+        ``people with an event``, ``buyers``, ``orders``, and as far as the orders tell it ``paid``
+        and ``paid back``. An order without an amount adds no money. Without orders it has people
+        alone.
+    """
+    totals: dict[str, float] = {"people with an event": tables.events["user_id"].nunique()}
+    orders = tables.orders
+    if orders is not None:
+        totals["buyers"] = orders["user_id"].nunique()
+        totals["orders"] = len(orders)
+    if orders is not None and has_amounts(orders):
+        paid = orders["amount"].sum()
+        totals["paid"] = paid
+        if "refund_amount" in orders:
+            totals["paid back"] = paid - net_amount(orders).sum()
+    return pd.Series(totals, dtype=float)
+
+
+def refund_findings(
+    orders: pd.DataFrame, *, currency: str = "", rng: np.random.Generator, n_resamples: int = 500
+) -> list[Finding]:
+    """Return how much of the money was paid back; nothing where amounts or refunds are not known.
+
+    Buyers are resampled whole for the interval.
+
+    Parameters
+    ----------
+    currency : str
+        That of the orders.
+    """
+    if not has_amounts(orders) or "refund_amount" not in orders:
+        return []
+    kept = net_amount(orders).fillna(0.0)
+    amounts = pd.DataFrame({"paid": orders["amount"].fillna(0.0)})
+    amounts["refunded"] = amounts["paid"] - kept
+    by_buyer = amounts.groupby(orders["user_id"]).sum()
+    paid = by_buyer["paid"].to_numpy()
+    refunded = by_buyer["refunded"].to_numpy()
+    if not paid.sum() > 0:
+        return []
+    share = bootstrap_ratio(refunded, paid, rng=rng, n_resamples=n_resamples)
+    values = {"paid": paid.sum(), "refunded": refunded.sum(), "currency": currency}
+    values |= {"share": share.estimate, "low": share.low, "high": share.high}
+    return [Finding("funnel/refunded_money", "plain", values, place="totals")]
+
+
+def unwatched_findings(
+    unwatched: pd.DataFrame, orders: pd.DataFrame, *, smallest_group: int = 1
+) -> list[Finding]:
+    """Return how many orders are of what their buyer was never seen to watch, if any.
+
+    Parameters
+    ----------
+    unwatched : DataFrame
+        The orders of `bought_unwatched`.
+    orders : DataFrame
+        All orders.
+    smallest_group : int
+        Nothing is said of fewer buyers than this, 1 or more.
+    """
+    if unwatched["user_id"].nunique() < smallest_group:
+        return []
+    values: dict[str, float] = {"n": len(unwatched), "n_orders": len(orders)}
+    values["share"] = len(unwatched) / len(orders)
+    values["names_items"] = not orders_of_items(orders).empty
+    return [Finding("funnel/unwatched", "watch", values, place="outside")]
+
+
+def outside_funnel(
+    unwatched: pd.DataFrame, orders: pd.DataFrame, people: pd.DataFrame
+) -> pd.DataFrame:
+    """Count what stands in no step of the funnel of people.
+
+    Parameters
+    ----------
+    unwatched, orders : DataFrame
+        The orders of `bought_unwatched`, and all orders.
+    people : DataFrame
+        From `funnel_people`.
+
+    Returns
+    -------
+    DataFrame
+        Two rows: ``what`` in words, ``n`` and ``of`` how many, ``share``, and ``n_users`` behind
+        them.
+    """
+    n_before = int(people["ordered before"].sum())
+    rows = [
+        ("orders of what was never watched", len(unwatched), len(orders)),
+        ("people with an order before their first event", n_before, len(people)),
+    ]
+    table = pd.DataFrame(rows, columns=["what", "n", "of"])
+    table["share"] = table["n"] / table["of"].clip(lower=1)
+    table["n_users"] = [unwatched["user_id"].nunique(), n_before]
+    return table
+
+
+def pairs_findings(pairs: pd.DataFrame) -> list[Finding]:
+    """Return how many purchases the pairs that end in an order are; nothing without such pairs.
+
+    A purchase is a course bought by a person; it stands in a pair for every item that led to it.
+    """
+    if "ordered" not in pairs or not pairs["ordered"].any():
+        return []
+    n_pairs = pairs["ordered"].sum()
+    n_purchases = len(time_to_purchase(pairs))
+    values = {"n_pairs": n_pairs, "n_purchases": n_purchases}
+    return [Finding("funnel/pairs", "plain", values, place="funnel")]
+
+
+def waiting_shares(hours: pd.Series, *, are_days: bool = False) -> pd.DataFrame:
+    """Divide purchases by how long after the first contact they came.
+
+    Parameters
+    ----------
+    hours : Series
+        Of each purchase.
+    are_days : bool
+        Whether times are whole days: then the first part is the day of the first contact.
+
+    Returns
+    -------
+    DataFrame
+        ``after`` (the part, in words), n, share.
+
+    >>> waiting_shares(pd.Series([0.1, 0.5, 30.0, 400.0]))["n"].tolist()
+    [2, 0, 1, 1, 0]
+    """
+    first_edge = 0.0 if are_days else SOON
+    first_words = "the same day" if are_days else "up to half an hour"
+    edges = [-np.inf, first_edge, 24.0, LATE, 4 * LATE, np.inf]
+    words = [first_words, "up to 1 day", "up to 7 days", "up to 28 days", "more than 28 days"]
+    part = pd.cut(hours, edges, labels=words)
+    n_of_part = part.value_counts(sort=False)
+    table = n_of_part.rename_axis("after").rename("n").reset_index()
+    table["after"] = table["after"].astype("str")
+    table["share"] = table["n"] / max(len(hours), 1)
+    return table
+
+
+def waiting_findings(hours: pd.Series, what: str, *, are_days: bool = False) -> list[Finding]:
+    """Return how many purchases come at once, how many late, and whether the median tells.
+
+    Parameters
+    ----------
+    hours : Series
+        Hours since the first contact of each purchase, one or more.
+    what : str
+        What was bought, such as "purchases of a course".
+    are_days : bool
+        Whether times are whole days.
+    """
+    soon_edge = 0.0 if are_days else SOON
+    soon = (hours <= soon_edge).mean()
+    late = (hours > LATE).mean()
+    between = max(1 - soon - late, 0.0)
+    values = {"what": what, "n": len(hours), "unit": "day" if are_days else "moment"}
+    values |= {"soon": soon, "between": between, "late": late, "median": hours.median()}
+    values |= {"soon_limit": SOON, "late_limit": LATE}
+    return [Finding("funnel/waiting", "plain", values, place="waiting")]
+
+
+def returning_findings(cohorts: pd.DataFrame, *, days: int) -> list[Finding]:
+    """Return how many people were active again in the period after their first.
+
+    Parameters
+    ----------
+    cohorts : DataFrame
+        From `retention`; cohorts whose second period the log does not cover whole say nothing.
+    days : int
+        The length of a period.
+    """
+    if 1 not in cohorts:
+        return []
+    whole = cohorts[cohorts[1].notna()]
+    n_people = int(whole["users"].sum())
+    if n_people == 0:
+        return []
+    n_back = round((whole["users"] * whole[1]).sum())
+    share = wilson(n_back, n_people)
+    values = {"n": n_back, "n_people": n_people, "days": days}
+    values |= {"share": share.estimate, "low": share.low, "high": share.high}
+    return [Finding("funnel/returning", "plain", values, place="retention")]
 
 
 def step_rates(breakdown: pd.DataFrame, step: str) -> pd.DataFrame:

@@ -12,12 +12,13 @@ from kpay_lab.data.tables import Tables, TooLittleError
 
 Columns = dict[str, np.ndarray | pd.Series]  # by name, one value a row
 NO_GAP = pd.Timedelta(0)
-# What is foretold by each unit.
-FORETOLD = {
+# What is predicted by each unit, and what a row is.
+PREDICTED = {
     "exposure": "a purchase on each exposure",
     "course": "a purchase on each course met before",
     "person": "the first order of each person who watched before",
 }
+ROWS = {"exposure": "exposures", "course": "pairs of person and course", "person": "people"}
 TEXT = ("kind", "category", "host")
 DEMOGRAPHICS = ("age", "gender", "occupation")
 IDENTIFIERS = ("user_id", "item_id", "moment", "exposure")  # of a row, which are no features

@@ -2,11 +2,16 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from kpay_lab.customers.gains import cumulative_sums, score_ranks
 from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData
 from kpay_lab.data.tables import TooLittleError
+from kpay_lab.findings import Finding
+from kpay_lab.stats import Interval
+
+NEEDED = 0.95  # share of dealt-out effects that the learned ones must beat
 
 
 def lacking(train: PurchaseData, test: PurchaseData) -> str:
@@ -176,6 +181,75 @@ def _curve(rows: np.ndarray, gain: np.ndarray, n_points: int) -> pd.DataFrame:
 def _in_arm(data: PurchaseData, arm: int) -> np.ndarray:
     """Mark the rows of one arm: 1 treated, 0 untreated."""
     return (data.X["treatment"] == arm).to_numpy()
+
+
+def effect_of_coupon(trial: PurchaseData, *, level: float = 0.95) -> Interval:
+    """Return by how much a coupon raised the share of rows with a purchase.
+
+    The standard error adds up what each user contributes to the difference of the two shares, for
+    the rows of a user are not independent.
+
+    Parameters
+    ----------
+    trial : PurchaseData
+        From `experiment_rows`, with rows of both arms.
+    """
+    user, user_ids = pd.factorize(trial.rows["user_id"])
+    n_users = len(user_ids)
+    effect = 0.0
+    part_of_user = np.zeros(n_users)
+    for arm, sign in ((1, 1), (0, -1)):
+        in_arm = _in_arm(trial, arm)
+        share = trial.y[in_arm].mean()
+        effect += sign * share
+        deviation = in_arm * (trial.y - share) / in_arm.sum()
+        part_of_user += sign * np.bincount(user, deviation, n_users)
+    if n_users < 2:
+        return Interval(float(effect), np.nan, np.nan)
+    variance = n_users / (n_users - 1) * (part_of_user**2).sum()
+    width = norm.ppf((1 + level) / 2) * np.sqrt(variance)
+    return Interval(float(effect), float(effect - width), float(effect + width))
+
+
+def coupon_findings(trial: PurchaseData, *, rows: str) -> list[Finding]:
+    """Return whether a coupon raised the purchases; nothing where a single user tells.
+
+    Parameters
+    ----------
+    trial : PurchaseData
+        From `experiment_rows`, with rows of both arms.
+    rows : str
+        What the rows are, such as "exposures".
+    """
+    effect = effect_of_coupon(trial)
+    if np.isnan(effect.low):
+        return []
+    points = {"effect": effect.estimate, "low": effect.low, "high": effect.high}
+    values = {name: 100 * share for name, share in points.items()} | {"rows": rows}
+    values["treated"] = trial.y[_in_arm(trial, 1)].mean()
+    values["untreated"] = trial.y[_in_arm(trial, 0)].mean()
+    is_shown = effect.low > 0 or effect.high < 0
+    level = "plain" if is_shown else "watch"
+    return [Finding("uplift/effect", level, values, place="qini")]
+
+
+def targeting_findings(beaten: float, n_orders: int) -> list[Finding]:
+    """Return whether it can be told whom a coupon moves.
+
+    Parameters
+    ----------
+    beaten : float
+        The share of ``n_orders`` orders of the rows, drawn at random, whose Qini area is smaller
+        than that of the order by predicted effect.
+    """
+    values = {"beaten": beaten, "n_orders": n_orders, "needed": NEEDED}
+    level = "good" if beaten >= NEEDED else "watch"
+    return [Finding("uplift/targeting", level, values, place="qini")]
+
+
+def true_gain_findings(share: float) -> list[Finding]:
+    """Return which share of the gain of the best possible order the predicted effects reach."""
+    return [Finding("truth/uplift", "plain", {"share": share}, place="qini_true")]
 
 
 def experiment_rows(data: PurchaseData) -> PurchaseData:

@@ -30,15 +30,20 @@ THIN_LINE = {"arrowstyle": "-", "color": NEUTRAL, "linewidth": 0.5, "relpos": (0
 def plot_scatter(
     points: pd.DataFrame, names: Sequence[str], *, ax: Axes | None = None, **settings: Any
 ) -> Axes:
-    """Draw points ``x, y`` coloured by their ``segment``, a number whose name is in ``names``."""
+    """Draw points ``x, y`` coloured by their ``segment``, a number whose name is in ``names``.
+
+    The points are drawn in mixed order, so that no segment lies on top of another.
+    """
     ax = axes_or_new(ax, height=4.5)
+    order = np.random.default_rng(0).permutation(len(points))
+    mixed = points.iloc[order]
+    colours = [nth_colour(number) for number in mixed["segment"]]
+    ax.scatter(mixed["x"], mixed["y"], s=8, alpha=0.6, c=colours)
     for number, name in enumerate(names):
-        members = points[points["segment"] == number]
-        colour = nth_colour(number)
         label = shorten(f"{number}: {name}", 60)
-        ax.scatter(members["x"], members["y"], s=8, alpha=0.6, color=colour, label=label)
+        ax.scatter([], [], color=nth_colour(number), label=label)  # its entry in the legend
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
-    ax.legend(markerscale=2, frameon=False, **below)
+    ax.legend(frameon=False, **below)
     ax.set(**settings)
     return ax
 

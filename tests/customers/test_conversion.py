@@ -7,22 +7,32 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from kpay_lab.customers.calibration import calibration_error, calibration_slope
+from kpay_lab.customers.calibration import calibration_error, calibration_slope, slope_interval
 from kpay_lab.customers.conversion import (
     EVERYBODY,
+    calibration_checks,
+    calibration_findings,
     contact_findings,
+    contact_rules,
     fit_models,
+    gain_of_top,
+    in_own_unit,
     judge,
     lift_curve,
     log_losses,
+    loss_gaps,
+    model_findings,
     net_prices,
     partial_dependence,
     predictions,
     profit_curve,
+    profit_of_purchase,
     shuffled_labels,
     suspicious_features,
     thinned,
+    way_findings,
     way_to_truth,
+    with_titles,
 )
 from kpay_lab.customers.encoding import encoder
 from kpay_lab.customers.importances import importances
@@ -36,14 +46,19 @@ from kpay_lab.customers.purchases import (
     train_and_test,
 )
 from kpay_lab.customers.uplift import (
+    coupon_findings,
+    effect_of_coupon,
     lacking,
     qini_coefficient,
     qini_curve,
     t_learner,
+    targeting_findings,
     true_gain_curve,
+    true_gain_findings,
 )
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.findings import sentence
+from kpay_lab.stats import Interval
 from kpay_lab.world.simulate import WorldSpec, simulate
 
 DAY = pd.Timedelta(days=1)
@@ -51,33 +66,196 @@ START = pd.Timestamp("2026-01-05", tz="UTC")
 
 
 WORTH_IT = (
-    "Contact on 25 % of the occasions, by forest: the purchases reached are worth 20.00 CNY after "
-    "costs for each 1,000 occasions (10.00 to 30.00); contacting on all of them −5.00 CNY."
+    "Contact on 25 % of the people, those that forest finds worth the cost: 20.00 CNY after costs "
+    "for each 1,000 people (10.00 to 30.00), if the purchases reached are owed to the contact; "
+    "contacting on all of them −5.00 CNY."
 )
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "everybody", "level", "said"),
+    ("low", "high", "above", "level", "said"),
     [
-        (10, 30, -5, "good", WORTH_IT),
-        (10, 30, 50, "good", "Contact on all occasions: the purchases reached are worth 50.00 CNY"),
-        (-10, 30, 0, "watch", "Whether contacting by forest is worth its cost is not shown"),
-        (-30, -10, 0, "bad", "Contacting by forest costs more than the purchases reached bring"),
+        (10, 30, (20, 25, 30), "good", WORTH_IT),
+        (10, 30, (-1, 1, 3), "good", "Contacting pays, if the purchases reached are owed"),
+        (10, 30, (-30, -25, -20), "good", "Contact on all people: −5.00 CNY after costs"),
+        (-10, 30, (0, 0, 0), "watch", "That contacting pays is not shown: 10.00 CNY after costs"),
+        (-30, -10, (0, 0, 0), "bad", "Contacting does not pay where forest chooses 25 %"),
     ],
 )
-def test_findings_say_whom_to_contact_and_what_it_is_worth(low, high, everybody, level, said):
+def test_findings_say_whom_to_contact_and_what_it_is_worth(low, high, above, level, said):
+    ends = {"difference_low": above[0], "difference": above[1], "difference_high": above[2]}
     rules = pd.DataFrame(
         {
             "contacted": [1.0, 0.25],
-            "profit": [everybody, (low + high) / 2],
+            "profit": [-5.0, (low + high) / 2],
             "low": low,
             "high": high,
+            **ends,
         },
         [EVERYBODY, "forest"],
     )
-    (found,) = contact_findings(rules, "forest", currency="CNY")
+    (found,) = contact_findings(rules, "forest", rows="people", currency="CNY")
     assert found.level == level
     assert sentence(found).startswith(said)
+    rules.loc["forest", "contacted"] = 0.0
+    (found,) = contact_findings(rules, "forest", rows="people")
+    assert sentence(found) == "forest finds none of the people worth the cost of a contact."
+
+
+def four_rows() -> PurchaseData:
+    """Two people with two rows each; the first row of each led to a purchase."""
+    rows = pd.DataFrame({"user_id": list("aabb")})
+    return PurchaseData(pd.DataFrame(index=range(4)), np.array([1, 0, 1, 0]), rows)
+
+
+def test_rules_of_contact_are_arithmetic_and_held_against_contacting_everybody():
+    """A purchase earns 10 and a contact costs 3: who knows it contacts two rows of four."""
+    knows = np.array([0.9, 0.1, 0.9, 0.1])
+    settings = {"earned": 10, "contact_cost": 3, "rng": rng(), "n_resamples": 50}
+    rules = contact_rules({"knows": knows, "never": np.zeros(4)}, four_rows(), **settings)
+    assert rules.index.tolist() == [EVERYBODY, "knows", "never"]
+    assert rules["contacted"].tolist() == [1, 0.5, 0]
+    assert rules["profit"].tolist() == [1000 * 8 / 4, 1000 * 14 / 4, 0]
+    assert rules["difference"].tolist() == [0, 1500, -2000]
+    ends = rules[["difference_low", "difference_high"]]
+    assert ends.loc["knows"].tolist() == [1500, 1500]  # of both people alike
+    assert ends.loc[EVERYBODY].tolist() == [0, 0]
+
+
+def test_gaps_in_log_loss_are_those_of_the_same_rows():
+    p = {BASE: np.full(4, 0.5), "good": np.array([0.8, 0.2, 0.8, 0.2]), "twin": np.full(4, 0.5)}
+    gaps = loss_gaps(p, four_rows(), "good", rng=rng(), n_resamples=50)
+    gap = np.log(0.8) - np.log(0.5)
+    assert gaps.index.tolist() == [BASE, "twin"]
+    np.testing.assert_allclose(gaps.to_numpy(), gap)
+    gain = gain_of_top(p["good"], four_rows(), share=0.5, rng=rng())
+    assert gain == Interval(1, 1, 1)
+    asked = {"top": 0.5, "rows": "people"}
+    losses = pd.Series({BASE: np.log(2), "good": -np.log(0.8), "twin": np.log(2)})
+    (found,) = model_findings(losses, gaps, "good", gain, **asked)
+    assert found.level == "good" and found.values["ties"] == ()
+    assert sentence(found) == (
+        "Who will buy is predicted in part: the 50 % of the people that good puts first hold 100 % "
+        "of the purchases (100 % to 100 %); its log loss is 0.47 below the base rate's 0.693 (0.47 "
+        "to 0.47)."
+    )
+    tied = gaps.assign(low=[0.1, -0.1])
+    (found,) = model_findings(losses, tied, "good", gain, **asked)
+    assert sentence(found).endswith(", and twin cannot be told from it.")
+    unsure = gaps.assign(low=-0.1)
+    (found,) = model_findings(losses, unsure, "good", gain, **asked)
+    assert found.level == "watch" and "is not shown" in sentence(found)
+    (found,) = model_findings(losses, gaps.drop(index=BASE), BASE, gain, **asked)
+    assert found.level == "watch" and sentence(found).startswith("Who will buy is not predicted")
+
+
+def test_the_gain_of_the_first_rows_is_that_of_the_curve():
+    y, p = np.array([1, 1, 0, 0]), np.array([0.9, 0.1, 0.5, 0.1])
+    data = replace(four_rows(), y=y)
+    for share in (0.25, 0.5, 0.75, 0.6):
+        curve = lift_curve(y, p, n_points=20).set_index("share")["gain"]
+        assert gain_of_top(p, data, share=share, rng=rng()).estimate == pytest.approx(curve[share])
+
+
+def test_probabilities_twice_too_high_and_too_sure_are_told():
+    p = np.tile(np.repeat([0.2, 0.8], 100), 2)
+    y = np.tile(np.concatenate([np.arange(100) < 20, np.arange(100) < 80]).astype(int), 2)
+    rows = pd.DataFrame({"user_id": np.arange(400) // 2})
+    data = PurchaseData(pd.DataFrame(index=range(400)), y, rows)
+    too_sure = 1 / (1 + (1 / 4) ** np.where(p > 0.5, 2.0, -2.0))  # twice the log-odds
+    guesses = {"right": p, "high": np.full(400, 0.99), "sure": too_sure}
+    checks = calibration_checks(guesses, data, rng=rng(), n_resamples=200)
+    right = checks.loc["right", ["predicted", "bought", "ratio"]]
+    assert right.tolist() == pytest.approx([0.5, 0.5, 1])
+    (found,) = calibration_findings(checks, "right")
+    assert found.level == "good"
+    assert sentence(found).startswith("right predicts about as many purchases as came")
+    (found,) = calibration_findings(checks, "high")  # all alike: there is no slope
+    assert sentence(found).startswith(
+        "high predicts too many purchases: 99 % predicted, 50 % bought"
+    )
+    level, slope = calibration_findings(checks, "sure")
+    assert level.level == "good" and slope.level == "watch"
+    assert sentence(slope).startswith("sure is too sure of itself")
+    row = checks.loc["sure"]
+    assert row["slope"] == pytest.approx(0.5, abs=1e-3)
+    assert row["slope_low"] < 0.5 < row["slope_high"] < 1
+
+
+def test_the_interval_of_a_calibration_slope_holds_it_where_rows_come_in_users():
+    """A user's rows share a liking that the model knows in part; rows alone would be too sure."""
+    drawn = rng()
+    n_holding = 0
+    slopes = []
+    for _ in range(300):
+        user = np.repeat(np.arange(150), 8)
+        known = drawn.normal(size=150)[user]
+        unknown = 1.5 * drawn.normal(size=150)[user]
+        y = (drawn.random(len(user)) < 1 / (1 + np.exp(1 - known - unknown))).astype(int)
+        p = 1 / (1 + np.exp(1 - known))
+        found = slope_interval(y, p, user)
+        slopes.append(found)
+    truth = np.mean([found.estimate for found in slopes])
+    n_holding = sum(found.low <= truth <= found.high for found in slopes)
+    assert n_holding / len(slopes) >= 0.92
+
+
+def test_the_effect_of_a_coupon_is_the_difference_of_two_shares_of_rows():
+    rows = pd.DataFrame({"user_id": [1, 1, 2, 2, 3, 4]})
+    X = pd.DataFrame({"treatment": [1.0, 1, 1, 1, 0, 0]})
+    trial = PurchaseData(X, np.array([1, 1, 1, 0, 0, 1]), rows)
+    effect = effect_of_coupon(trial)
+    assert effect.estimate == pytest.approx(3 / 4 - 1 / 2)
+    of_users = np.array([2 * 0.25 / 4, (0.25 - 0.75) / 4, 0.25, -0.25])
+    width = 1.959964 * np.sqrt(4 / 3 * (of_users**2).sum())
+    assert [effect.low, effect.high] == pytest.approx([0.25 - width, 0.25 + width], rel=1e-6)
+    (found,) = coupon_findings(trial, rows="exposures")
+    assert found.level == "watch"
+    assert sentence(found).startswith(
+        "A coupon is not shown to change purchases: 75 % of the exposures with one and 50 % without"
+    )
+    alone = PurchaseData(X, trial.y, rows.assign(user_id=1))
+    assert coupon_findings(alone, rows="exposures") == []
+
+
+def test_findings_say_whether_it_can_be_told_whom_a_coupon_moves():
+    (told,) = targeting_findings(0.97, 100)
+    (untold,) = targeting_findings(0.15, 100)
+    assert (told.level, untold.level) == ("good", "watch")
+    assert sentence(told).startswith("It can be told whom a coupon moves")
+    assert sentence(untold).startswith("It cannot be told whom a coupon moves")
+    assert sentence(true_gain_findings(0.77)[0]).startswith(
+        "Giving coupons in the order of predicted effect reaches 77 %"
+    )
+
+
+def test_the_way_to_the_truth_is_said_where_there_is_one():
+    (found,) = way_findings(Interval(0.77, 0.72, 0.82), "forest")
+    assert sentence(found).startswith("forest has gone 77 % of the way")
+    assert way_findings(Interval(np.nan, np.nan, np.nan), "forest") == []
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "name", "in_unit"),
+    [
+        ("log price", np.log(100), "price", 99),
+        ("log position", np.log(7), "position", 7),
+        ("item buy lift", 0.3, "item buy lift", 0.3),
+    ],
+)
+def test_a_feature_that_is_a_logarithm_is_drawn_as_what_it_counts(feature, value, name, in_unit):
+    curve = pd.DataFrame({"value": [value], "probability": [0.1]})
+    found, drawn = in_own_unit(feature, curve)
+    assert found == name and drawn["value"].tolist() == pytest.approx([in_unit])
+
+
+def test_an_item_without_a_title_is_listed_too():
+    rows = pd.DataFrame({"item_id": ["a", "b"], "chance": [0.5, 0.1], "net": [10.0, 100.0]})
+    items = pd.DataFrame({"item_id": ["a"], "title": ["Physics"]})
+    listed = with_titles(rows, items)
+    assert listed["title"].tolist() == ["Physics", "untitled"]
+    assert listed["expected"].tolist() == [5, 10] and listed["rank_by_chance"].tolist() == [1, 2]
+    assert with_titles(rows, items[["item_id"]])["title"].tolist() == ["untitled", "untitled"]
 
 
 def rng():
@@ -315,6 +493,14 @@ def test_revenue_is_net_of_refunds():
     )
     orders = pd.DataFrame({"item_id": ["a"] * 10, "amount": 8.0, "refund_amount": [8.0] + [0] * 9})
     assert net_prices(items, orders).tolist() == pytest.approx([10 * 0.9, 20 * 0.9, 10 * 0.9])
+
+
+def test_a_purchase_earns_the_margin_on_what_is_left_after_refunds():
+    """Two orders of 100, one of them paid back whole: half of the 50 left is earned."""
+    orders = pd.DataFrame({"amount": [100.0, 100.0, None], "refund_amount": [100.0, None, None]})
+    assert profit_of_purchase(orders, 0.5) == 25
+    assert profit_of_purchase(orders[["amount"]], 0.5) == 50  # no refund was logged
+    assert np.isnan(profit_of_purchase(orders[["refund_amount"]], 0.5))
 
 
 def test_an_importance_is_the_log_loss_that_a_shuffled_column_adds():

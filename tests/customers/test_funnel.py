@@ -2,16 +2,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kpay_lab.business.figures import business_figures
+from kpay_lab.business.periods import whole_log
 from kpay_lab.customers.funnel import (
     STEPS_OF_PEOPLE,
     bought_unwatched,
     funnel,
     funnel_pairs,
     funnel_people,
+    outside_funnel,
+    pairs_findings,
     people_findings,
+    refund_findings,
     retention,
+    returning_findings,
+    sales_totals,
     step_rates,
     time_to_purchase,
+    unwatched_findings,
+    waiting_findings,
+    waiting_shares,
 )
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import sentence
@@ -230,13 +240,123 @@ def test_findings_say_how_many_people_are_lost_the_largest_loss_first():
         }
     )
     found = people_findings(steps)
-    assert [finding.level for finding in found] == ["watch", "plain", "plain"]
+    assert [finding.level for finding in found] == ["watch", "plain"]
     assert [sentence(finding) for finding in found] == [
-        "60 of 100 people who watched did not order: 60 % (40 % to 95 %).",
-        "32 of 40 buyers did not order again: 80 % (40 % to 95 %).",
-        "4 of 40 buyers got money back: 10 % (5 % to 60 %).",
+        "60 of 100 people who watched ordered nothing from then to the end of the log: 60 % "
+        "(40 % to 95 %).",
+        "32 of 40 buyers had not ordered again by the end of the log: 80 % (40 % to 95 %).",
     ]
     steps.loc[steps["step"].isin(["ordered again", "refunded"]), ["n", "rate"]] = np.nan
     assert len(people_findings(steps)) == 1  # what is hidden stays hidden
     steps.loc[0, "n"] = np.nan
     assert people_findings(steps) == []
+
+
+def test_the_totals_are_those_of_the_shop_with_the_whole_log_as_its_period(small_world):
+    tables, _ = small_world
+    figures = business_figures(tables, whole_log(tables), rng=np.random.default_rng(0))
+    shop = figures.values["value"]
+    totals = sales_totals(tables)
+    assert totals["buyers"] == shop["paying_users"]
+    assert totals["orders"] == shop["orders"]
+    assert totals["paid"] == pytest.approx(shop["gmv"])
+    assert totals["paid back"] == pytest.approx(shop["gmv"] - shop["net_revenue"])
+    (found,) = refund_findings(tables.orders, rng=np.random.default_rng(0))
+    assert found.values["share"] == pytest.approx(shop["refund_rate/money"])
+
+
+def test_totals_hold_what_is_known():
+    events = pd.DataFrame({"user_id": list("uuw"), "item_id": "a"})
+    orders = pd.DataFrame({"user_id": list("uux"), "amount": [10.0, None, 5.0]})
+    assert sales_totals(Tables(events)).to_dict() == {"people with an event": 2}
+    known = {"people with an event": 2, "buyers": 2, "orders": 3}
+    assert sales_totals(Tables(events, orders=orders[["user_id"]])).to_dict() == known
+    assert sales_totals(Tables(events, orders=orders)).to_dict() == known | {"paid": 15}
+    back = orders.assign(refund_amount=[4.0, None, None])
+    assert sales_totals(Tables(events, orders=back))["paid back"] == 4
+
+
+def test_findings_say_how_much_money_was_paid_back():
+    rng = np.random.default_rng(0)
+    orders = pd.DataFrame({"user_id": list("uvw"), "amount": 100.0, "refund_amount": 25.0})
+    (found,) = refund_findings(orders, currency="CNY", rng=rng)
+    said = "Of 300.00 CNY paid in the whole log 75.00 CNY was paid back: 25 % (25 % to 25 %)."
+    assert sentence(found) == said
+    assert refund_findings(orders[["user_id", "amount"]], rng=rng) == []
+    assert refund_findings(orders[["user_id", "refund_amount"]], rng=rng) == []
+    assert refund_findings(orders.assign(amount=0.0, refund_amount=0.0), rng=rng) == []
+
+
+def test_findings_say_how_many_orders_are_of_what_was_never_watched(shop):
+    orders = pd.DataFrame(
+        {"user_id": list("xyyu"), "item_id": ["other", "live", "course", "course"]}
+    )
+    orders["timestamp"] = at(1, 1, 1, 1)
+    unwatched = bought_unwatched(Tables(shop.events, shop.items, orders=orders))
+    (found,) = unwatched_findings(unwatched, orders)
+    assert sentence(found).startswith("3 of 4 orders (75 %) are of what their buyer was never seen")
+    assert found.level == "watch"
+    assert unwatched_findings(unwatched, orders, smallest_group=3) == []  # of two buyers
+    assert unwatched_findings(unwatched.head(0), orders) == []
+    bare = orders.drop(columns="item_id")
+    (of_buyers,) = unwatched_findings(bare.head(1), bare)
+    assert "of buyers who were never seen to watch anything" in sentence(of_buyers)
+    people = pd.DataFrame({"user_id": list("uvwx"), "ordered before": [True, False, False, False]})
+    outside = outside_funnel(unwatched, orders, people)
+    assert outside[["n", "of", "share", "n_users"]].values.tolist() == [
+        [3, 4, 0.75, 2],
+        [1, 4, 0.25, 1],
+    ]
+
+
+def test_a_purchase_that_two_items_led_to_is_two_pairs(shop):
+    """Only u follows: the live, which sells the course, and the course itself lead to one order."""
+    both = pd.DataFrame({"user_id": "u", "item_id": ["live", "course"], "timestamp": at(1, 2)})
+    pairs = funnel_pairs(Tables(both, shop.items, orders=shop.orders))
+    (found,) = pairs_findings(pairs)
+    assert sentence(found) == (
+        "The 2 pairs of person and item that end in an order are 1 purchases of a course: one "
+        "counts for each item that led to it."
+    )
+    one = funnel_pairs(Tables(both.head(1), shop.items, orders=shop.orders))
+    assert "as many purchases" in sentence(pairs_findings(one)[0])
+    assert pairs_findings(funnel_pairs(Tables(both, shop.items))) == []
+
+
+IN_A_GAP = (
+    "Of 100 purchases of a course 47 % come within 30 minutes of the first contact and 45 % after "
+    "more than 7 days; 8 % lie between, and so does the median (58 hours): it tells of neither "
+    "kind."
+)
+
+
+def test_a_median_between_two_kinds_of_purchase_is_said_to_tell_of_neither():
+    hours = pd.Series([0.2] * 47 + [58.0] * 8 + [400.0] * 45)
+    (found,) = waiting_findings(hours, "purchases of a course")
+    assert sentence(found) == IN_A_GAP
+    shares = waiting_shares(hours).set_index("after")
+    assert shares["n"].tolist() == [47, 0, 8, 45, 0]
+    assert shares["share"].sum() == pytest.approx(1)
+    many_at_once = pd.Series([0.2] * 60 + [400.0] * 40)
+    (found,) = waiting_findings(many_at_once, "purchases of a course")
+    assert sentence(found).endswith(
+        "60 % come within 30 minutes of the first contact and 40 % after more than 7 days."
+    )
+
+
+def test_whole_days_wait_from_the_same_day_on():
+    days = pd.Series([0.0, 0.0, 0.0, 24.0, 240.0])
+    (found,) = waiting_findings(days, "first orders of a person", are_days=True)
+    assert "60 % come on the day of the first contact and 20 % after" in sentence(found)
+    assert waiting_shares(days, are_days=True)["n"].tolist() == [3, 1, 0, 1, 0]
+
+
+def test_findings_say_how_many_were_active_again():
+    cohorts = pd.DataFrame({"users": [10, 30, 5], 0: 1.0, 1: [0.5, 0.4, np.nan]})
+    (found,) = returning_findings(cohorts, days=7)
+    assert sentence(found).startswith(
+        "17 of 40 people were active again in the period of 7 days after their first: 42.5 % ("
+    )
+    assert found.values["low"] < 17 / 40 < found.values["high"]
+    assert returning_findings(cohorts.tail(1), days=7) == []
+    assert returning_findings(cohorts[["users", 0]], days=7) == []
