@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import binomtest, rankdata, spearmanr
 from scipy.stats import t as student_t
 
 _NUMBERS_A_BLOCK = 4_000_000  # random numbers held at once: 32 MB, whatever the sample size
@@ -266,6 +266,63 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     if ranks:
         return float(spearmanr(x, y).statistic)
     return float(np.corrcoef(x, y)[0, 1])
+
+
+def bootstrap_correlation(
+    x: ArrayLike,
+    y: ArrayLike,
+    units: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    n_resamples: int = 500,
+    level: float = 0.95,
+) -> Interval:
+    """Return Spearman's correlation with a percentile interval, whole units drawn again.
+
+    The ranks are those of the whole sample in every resample.
+
+    Parameters
+    ----------
+    x, y : arrays of shape (n,)
+    units : array of shape (n,)
+        What each row belongs to, such as its user: rows of one unit are not independent.
+
+    Returns
+    -------
+    Interval
+        NaN throughout where x or y is constant.
+
+    >>> rng = np.random.default_rng(0)
+    >>> bootstrap_correlation([1, 2, 3], [1, 4, 9], ["u", "v", "w"], rng=rng).estimate
+    1.0
+    """
+    first = np.asarray(x, dtype=np.float64)
+    second = np.asarray(y, dtype=np.float64)
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    middle = (len(first) + 1) / 2
+    first = rankdata(first) - middle
+    second = rankdata(second) - middle
+    ones = np.ones(len(first))
+    moments = np.column_stack([ones, first, second, first**2, second**2, first * second])
+    _, unit_of_row = np.unique(np.asarray(units), return_inverse=True)
+    n_units = unit_of_row.max() + 1
+    of_unit = np.zeros((n_units, moments.shape[1]))
+    np.add.at(of_unit, unit_of_row, moments)
+    total = moments.sum(axis=0)
+    estimate = _correlation_of_moments(total[None, :])
+    resampled = _correlation_of_moments(_resampled_sums(of_unit, n_resamples, rng))
+    varies = np.isfinite(resampled)
+    return _percentile_intervals(estimate, resampled[varies, None], level)[0]
+
+
+def _correlation_of_moments(sums: np.ndarray) -> np.ndarray:
+    """Return Pearson's correlation from sums of 1, x, y, x², y², xy; NaN where one is constant."""
+    n, x, y, xx, yy, xy = sums.T
+    variation_of_x = n * xx - x**2
+    variation_of_y = n * yy - y**2
+    squared = (variation_of_x * variation_of_y).clip(min=0.0)
+    return ratio(n * xy - x * y, np.sqrt(squared), undefined=np.nan)
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray, *, undefined: float = 0.0) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Notebook 03 by running it: what its metrics say must fit together."""
 
+import json
 from functools import partial
 
 import pytest
@@ -30,10 +31,29 @@ def test_segments_share_out_the_users(smoke):
 
 def test_agreements_are_adjusted_rand_indexes_below_their_ceiling(smoke):
     metrics = smoke[1]
-    for key in ("mixture/ari_with_kmeans", "segments/split_half_ari", "truth/ari"):
+    for key in ("mixture/ari_with_kmeans", "truth/ari"):
         assert -1 <= metrics[key] <= 1, key
     assert 0.2 < metrics["truth/ari_ceiling"] < 1
     assert metrics["truth/ari"] < metrics["truth/ari_ceiling"] + 0.1
+
+
+def test_a_log_without_segments_makes_no_headline_of_them(smoke):
+    """One group is no number of segments, and nobody can keep a segment that is not there."""
+    folder, metrics = smoke
+    assert metrics["segments/k"] == 1
+    assert metrics["segments/split_half_ari"] is None
+    notes = json.loads((folder / NAME / "session.json").read_text(encoding="utf-8"))
+    assert not [one["key"] for one in notes["headlines"] if "segments" in one["key"]]
+    assert "no segments were found" in notes["why"]["segments/split_half_ari"]
+
+
+def test_the_page_says_who_stays_and_what_is_known_of_people(smoke):
+    content = json.loads((smoke[0] / NAME / "findings.json").read_text(encoding="utf-8"))
+    found = {one["key"]: one["values"] for one in content["findings"]}
+    assert {"portraits/who", "portraits/return", "segments/exist", "portraits/outcome"} < set(found)
+    assert found["portraits/return"]["share"] == smoke[1]["returning/share"]
+    assert found["portraits/who"]["n_users"] == smoke[1]["users"]
+    assert found["segments/exist"]["k"] == smoke[1]["segments/k"]
 
 
 def test_classifiers_stand_beside_the_base_rate(smoke):

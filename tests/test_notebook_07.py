@@ -53,7 +53,7 @@ def test_labels_change_on_axes_titles_and_ticks():
     axes = plot_bars(counts, title="What becomes of the printed results")
     figure = relabel(axes, labels(NAME, "zh"))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["成立", "不成立"]
-    assert titles(figure) == ["印刷结果的下落"]
+    assert titles(figure) == ["文中各结果的核对情况"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def chinese(tmp_path_factory):
 def test_the_page_is_chinese_and_shows_the_picture_of_the_sliders(chinese):
     page = (chinese / f"{NAME}.html").read_text(encoding="utf-8")
     assert '<html lang="zh">' in page
-    assert "算例复核" in page and "我们学到了什么" in page
+    assert "算例复核" in page and "局限与练习" in page
     assert "The naive answer first" not in page and "How sure are we?" not in page
     assert "open the notebook in JupyterLab" not in page
     assert "显示代码" in page and "Show code" not in page

@@ -1,6 +1,7 @@
 """Shapes: what they draw, where, and that they know nothing of the rooms above them."""
 
 import inspect
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -180,3 +181,27 @@ def test_one_picture_among_others_keeps_its_legend_to_itself():
     plots.plot_trade_off(lists.assign(v=[2, 1]), "u", "v", ax=right)
     assert not fig.legends and left.get_legend() is None
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["models", "price"]
+
+
+def crosses(one, other):
+    """Whether two lines, each from a point to a label, cross."""
+    (a, b), (c, d) = one, other
+    side = [
+        np.sign(np.linalg.det(np.array([end - start, point - start])))
+        for start, end, point in ((a, b, c), (a, b, d), (c, d, a), (c, d, b))
+    ]
+    return side[0] * side[1] < 0 and side[2] * side[3] < 0
+
+
+def test_lines_from_points_to_their_names_do_not_cross():
+    """Sorted by height alone the first two would cross: the upper one lies far to the left."""
+    u = [0.0, 0.9, 1.0, 0.1, 0.5, 0.95, 0.2]
+    v = [0.52, 0.5, 0.51, 0.9, 0.49, 0.1, 0.48]
+    points = pd.DataFrame({"family": "models", "name": list("abcdefg"), "u": u, "v": v})
+    ax = plots.plot_trade_off(points, "u", "v")
+    ax.figure.draw_without_rendering()
+    to_axes = ax.transData + ax.transAxes.inverted()
+    lines = [(to_axes.transform(text.xy), np.array(text.xyann)) for text in ax.texts]
+    assert len(lines) == 7
+    crossing = [pair for pair in combinations(lines, 2) if crosses(*pair)]
+    assert not crossing

@@ -18,7 +18,8 @@ from sklearn.tree import DecisionTreeClassifier
 from kpay_lab.customers.calibration import calibration_curve, calibration_error
 from kpay_lab.customers.encoding import BASE, base_rate, encoder
 from kpay_lab.customers.importances import importances
-from kpay_lab.stats import random_state
+from kpay_lab.findings import Finding
+from kpay_lab.stats import random_state, t_interval
 
 SCORES = [
     "accuracy",
@@ -30,6 +31,9 @@ SCORES = [
 ]
 
 
+FOREST = "random forest"
+MODELS = (BASE, "naive Bayes", "decision tree", FOREST)
+KEYS = {name: name.replace(" ", "_") for name in (*MODELS, *SCORES)}  # as metrics spell them
 N_SHUFFLES = 9  # of each column, behind the choice of features
 NOISE_SELECTED = 0.05  # share of features of pure noise that the choice may keep
 
@@ -49,15 +53,71 @@ class Classification:
         model, label, precision, recall, f1, n (first seed).
     curves : Mapping of model to calibration curve
         Of the most frequent label, first seed.
+    right : DataFrame (n_judged, n_models)
+        Share of the seeds whose label for the person is right.
+    squared_error : DataFrame (n_judged, n_models)
+        Brier score of the person, mean over seeds.
     """
 
     scores: pd.DataFrame
     per_class: pd.DataFrame
     curves: Mapping[str, pd.DataFrame]
+    right: pd.DataFrame
+    squared_error: pd.DataFrame
+
+    @property
+    def n_judged(self) -> int:
+        """The number of people that the models were judged on."""
+        return len(self.right)
 
     def table(self) -> pd.DataFrame:
         """Return the scores, a row a model."""
         return self.scores
+
+    def leads(self, *, level: float = 0.95) -> pd.DataFrame:
+        """Return each model's lead in accuracy over the base rate: ``difference, low, high``.
+
+        Student's intervals over the people judged, each of the given level.
+        """
+        return _differences(self.right, level)
+
+    def findings(self, outcome: str) -> list[Finding]:
+        """Return whether the best model is right more often than the base rate.
+
+        Where that is not shown, the second finding says whether its probabilities are worth more.
+        The intervals of all models hold together in 95 %, so that one may choose the best.
+        """
+        learned = self.scores.drop(BASE)
+        level = 1 - 0.05 / len(learned)
+        best = learned["accuracy"].idxmax()
+        lead = self.leads(level=level).loc[best]
+        values = {
+            "outcome": outcome,
+            "model": best,
+            "accuracy": learned.loc[best, "accuracy"],
+            "base": self.scores.loc[BASE, "accuracy"],
+            "n_users": self.n_judged,
+            **lead,
+        }
+        is_shown = lead["low"] > 0
+        standing = "good" if is_shown else "watch"
+        found = [Finding("portraits/outcome", standing, values, place="classifiers")]
+        return found if is_shown else [*found, self._worth_of_chances(level)]
+
+    def _worth_of_chances(self, level: float) -> Finding:
+        """Say whether the probabilities of the best model are worth more than the base rate."""
+        learned = self.scores.drop(BASE)
+        best = learned["Brier"].idxmin()
+        loss = _differences(self.squared_error, level).loc[best]
+        values = {
+            "model": best,
+            "brier": learned.loc[best, "Brier"],
+            "base": self.scores.loc[BASE, "Brier"],
+            "gain": -loss["difference"],
+            "low": -loss["high"],
+            "high": -loss["low"],
+        }
+        return Finding("portraits/chances", "plain", values, place="calibration")
 
 
 def classifiers(seed: int) -> dict[str, Pipeline]:
@@ -69,12 +129,31 @@ def classifiers(seed: int) -> dict[str, Pipeline]:
         BASE: base_rate(),
         "naive Bayes": make_pipeline(encoder(), bayes),
         "decision tree": make_pipeline(encoder(), tree),
-        "random forest": make_pipeline(encoder(), forest),
+        FOREST: make_pipeline(encoder(), forest),
     }
 
 
+def _differences(of_people: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Return each model's mean difference from the base rate with its interval.
+
+    Where nobody is judged otherwise than by the base rate, the difference is 0 and so are its ends.
+    """
+    rows = {}
+    for name in of_people.columns.drop(BASE):
+        difference = t_interval((of_people[name] - of_people[BASE]).to_numpy(), level=level)
+        has_ends = np.isfinite(difference.low)
+        low = difference.low if has_ends else difference.estimate
+        high = difference.high if has_ends else difference.estimate
+        rows[name] = {"difference": difference.estimate, "low": low, "high": high}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
 def judge_classifiers(
-    features: pd.DataFrame, outcome: pd.Series, *, seeds: Sequence[int] = (0, 1, 2)
+    features: pd.DataFrame,
+    outcome: pd.Series,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    names: Sequence[str] = (),
 ) -> Classification:
     """Fit the classifiers on 70 % of users and judge them on the same 30 % for every seed.
 
@@ -87,6 +166,8 @@ def judge_classifiers(
         Numbers (gaps allowed) and text; index user_id.
     outcome : Series
         Label of each user, aligned by index; users without one are left out.
+    names : sequence of str
+        Models to judge beside the base rate; all of `classifiers` by default.
 
     Raises
     ------
@@ -99,21 +180,45 @@ def judge_classifiers(
     )
     y_true = y_test.to_numpy()
     labels = np.unique(y)
-    probabilities = _predict_over_seeds(X_train, X_test, y_train, labels, seeds)
+    judged = [BASE, *names] if names else list(MODELS)
+    probabilities = _predict_over_seeds(X_train, X_test, y_train, labels, seeds, judged)
     label_counts = [(y_true == label).sum() for label in labels]
     most_frequent = int(np.argmax(label_counts))
     has_most_frequent = y_true == labels[most_frequent]
     scores = {}
     curves = {}
+    right = {}
+    squared_error = {}
     for name, by_seed in probabilities.items():
         scores[name] = _scores(y_true, labels, by_seed)
+        right[name] = _share_right(y_true, labels, by_seed)
+        squared_error[name] = _mean_squared_error(y_true, labels, by_seed)
         first_seed = by_seed[0]
         curves[name] = calibration_curve(has_most_frequent, first_seed[:, most_frequent])
     return Classification(
         scores=pd.DataFrame(scores, SCORES).T.rename_axis("model"),
         per_class=_per_class(y_true, labels, probabilities),
         curves=curves,
+        right=pd.DataFrame(right, X_test.index),
+        squared_error=pd.DataFrame(squared_error, X_test.index),
     )
+
+
+def _share_right(
+    y_true: np.ndarray, labels: np.ndarray, probabilities: list[np.ndarray]
+) -> np.ndarray:
+    """Return the share of the seeds whose label is right, a person a place: float (n,)."""
+    predicted = [labels[probability.argmax(axis=1)] for probability in probabilities]
+    return (np.array(predicted) == y_true).mean(axis=0)
+
+
+def _mean_squared_error(
+    y_true: np.ndarray, labels: np.ndarray, probabilities: list[np.ndarray]
+) -> np.ndarray:
+    """Return each person's Brier score, mean over the seeds: float (n,)."""
+    has_label = y_true[:, None] == labels
+    of_seeds = [((probability - has_label) ** 2).sum(axis=1) for probability in probabilities]
+    return np.mean(of_seeds, axis=0)
 
 
 def _predict_over_seeds(
@@ -122,13 +227,16 @@ def _predict_over_seeds(
     y_train: pd.Series,
     labels: np.ndarray,
     seeds: Sequence[int],
+    names: Sequence[str],
 ) -> dict[str, list[np.ndarray]]:
     """Return each model's probabilities of ``labels`` for the test users, one array a seed."""
-    probabilities: dict[str, list[np.ndarray]] = {name: [] for name in classifiers(0)}
+    probabilities: dict[str, list[np.ndarray]] = {name: [] for name in names}
     n_train = len(X_train)
     for seed in seeds:
         resample = np.random.default_rng(seed).integers(0, n_train, n_train)
-        for name, model in classifiers(seed).items():
+        models = classifiers(seed)
+        for name in names:
+            model = models[name]
             model.fit(X_train.iloc[resample], y_train.iloc[resample])
             probability = pd.DataFrame(model.predict_proba(X_test), columns=model.classes_)
             of_labels = probability.reindex(columns=labels, fill_value=0.0)

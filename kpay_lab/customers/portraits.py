@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
-from kpay_lab.customers.features import log_lift, main_group
+from kpay_lab.customers.features import log_lift, main_group, user_features, without_gaps
 from kpay_lab.customers.reference import one_crowd
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.findings import Finding
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 METHODS = ("kmeans", "mixture")
 LEAST_STABILITY = 0.9  # mean adjusted Rand index that counts as stable, unless told otherwise
+ABOUT_ACTIVITY = 0.1  # share of the variance of log events that makes segments a matter of activity
 SILHOUETTE_USERS = 1000  # a silhouette takes the distances of all pairs of its users
 
 
@@ -57,8 +58,23 @@ class Segments:
         table = pd.DataFrame({"name": self.names, "n": n_users, "share": n_users / n_users.sum()})
         return table.rename_axis("segment")
 
-    def findings(self) -> list[Finding]:
-        """Return whether segments exist, and how stable the best grouping is."""
+    def findings(self, second: "Segments", n_events: pd.Series) -> list[Finding]:
+        """Return whether segments exist, and if so what tells them apart.
+
+        Parameters
+        ----------
+        second : Segments
+            Those of another method, as a second opinion.
+        n_events : Series of int, index user_id
+            Events of each person: segments may only part busy people from quiet ones.
+        """
+        found = [self._exist(second)]
+        if self.k > 1:
+            found += self._by_activity(n_events) or [self._apart()]
+        return found
+
+    def _exist(self, second: "Segments") -> Finding:
+        """Say whether segments exist, and how steady the best grouping is."""
         rows = self.candidates
         chosen = rows[rows["k"] == self.k]
         most_stable = rows.nlargest(1, "stability")
@@ -69,9 +85,45 @@ class Segments:
             "stability": shown["stability"].item(),
             "tried": int(shown["k"].item()),
             "needed": LEAST_STABILITY,
+            "second_k": second.k,
+            "agreement": adjusted_rand_score(self.labels, second.labels),
         }
-        level = "good" if self.k > 1 else "watch"
-        return [Finding("segments/exist", level, values, place="choice_of_k")]
+        both_find_some = min(self.k, second.k) > 1
+        level = "good" if both_find_some else "watch"
+        return Finding("segments/exist", level, values, place="choice_of_k")
+
+    def _apart(self) -> Finding:
+        """Say how large the segments are, and in which features their means differ most."""
+        shares = self.table()["share"]
+        reach = self.profile.max() - self.profile.min()
+        widest = reach.nlargest(3)
+        values = {
+            "k": self.k,
+            "largest": shares.max(),
+            "smallest": shares.min(),
+            "features": tuple(widest.index),
+            "reach": widest.iloc[0],
+        }
+        return Finding("segments/apart", "plain", values, place="profiles")
+
+    def _by_activity(self, n_events: pd.Series) -> list[Finding]:
+        """Say whether the segments part busy people from quiet ones; else nothing."""
+        amount = np.log(n_events.reindex(self.labels.index))
+        if amount.nunique() == 1:
+            return []
+        mean_of_segment = amount.groupby(self.labels).transform("mean")
+        explained = float(mean_of_segment.var(ddof=0) / amount.var(ddof=0))
+        if explained < ABOUT_ACTIVITY:
+            return []
+        typical = n_events.groupby(self.labels).median()
+        values = {
+            "quietest": int(typical.idxmin()),
+            "fewest": typical.min(),
+            "busiest": int(typical.idxmax()),
+            "highest": typical.max(),
+            "explained": explained,
+        }
+        return [Finding("segments/activity", "watch", values, place="segments_otherwise")]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw each group's mean of the 20 features that differ most, and return the Axes."""
@@ -171,6 +223,76 @@ def find_segments(
     accepted_ks = candidates.loc[candidates["accepted"], "k"]
     chosen_k = 1 if accepted_ks.empty else int(accepted_ks.max())
     return _describe(features, values, groupings[chosen_k], candidates)
+
+
+@dataclass(frozen=True)
+class HalvesAgreement:
+    """Whether half of a person's events puts the person where the other half does.
+
+    Parameters
+    ----------
+    k : int
+        Number of segments.
+    n_users : int
+        People with events in both halves.
+    agreement : float
+        Adjusted Rand index of the two groupings: 1 is the same one, 0 is chance.
+    """
+
+    k: int
+    n_users: int
+    agreement: float
+
+    def findings(self) -> list[Finding]:
+        """Return whether a person, and not only a segment, is found again."""
+        values = {"k": self.k, "n_users": self.n_users, "agreement": self.agreement}
+        values["needed"] = LEAST_STABILITY
+        level = "good" if self.agreement >= LEAST_STABILITY else "watch"
+        return [Finding("segments/people", level, values, place="profiles")]
+
+
+def compare_halves(
+    tables: Tables,
+    columns: list[str],
+    k: int,
+    *,
+    rng: np.random.Generator,
+    seed: int = 0,
+    least_users: int = 100,
+) -> HalvesAgreement:
+    """Group people by each of two random halves of their events, and compare the groupings.
+
+    Parameters
+    ----------
+    columns : list of str
+        The features to group by; those that a half lacks are left out.
+    k : int
+        Number of groups.
+
+    Raises
+    ------
+    TooLittleError
+        If the people with events in both halves are not more than ``least_users``.
+    """
+    half = rng.random(len(tables.events)) < 0.5
+    portraits = []
+    for side in (half, ~half):
+        portraits.append(user_features(tables.with_events(tables.events[side])))
+    both = portraits[0].index.intersection(portraits[1].index)
+    if len(both) <= least_users:
+        raise TooLittleError(
+            f"{len(both):,} users are in both halves, and it takes more than {least_users}"
+        )
+    groupings = []
+    for portrait in portraits:
+        habits = without_gaps(portrait[_in_each(columns, portraits)])
+        values = _scaled(habits.loc[both].to_numpy(dtype=np.float64))
+        groupings.append(group_users(values, values, k, seed=seed))
+    return HalvesAgreement(k, len(both), float(adjusted_rand_score(*groupings)))
+
+
+def _in_each(columns: list[str], frames: list[pd.DataFrame]) -> list[str]:
+    return [name for name in columns if all(name in frame for frame in frames)]
 
 
 def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:

@@ -15,10 +15,13 @@ from kpay_lab.data.derived import (
 )
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 from kpay_lab.stats import correlation, gini
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+DAYS_AROUND = 7  # the days that a first or last day is compared with
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,18 @@ class LongTail:
 
         counts = {label: self.counts}
         return plot_counts(counts, ax=ax, title="Events by rank", ylabel="events")
+
+    def findings(self) -> list[Finding]:
+        """Return how unevenly the events are spread over the items of a catalogue."""
+        n_items = len(self.counts)
+        values = {
+            "n_items": n_items,
+            "n_busiest": max(1, n_items // 10),
+            "head_share": self.head_share,
+            "gini": self.gini,
+            "n_without": int((self.counts == 0).sum()),
+        }
+        return [Finding("log/tail", "plain", values, place="long_tail")]
 
 
 def long_tail(ids: pd.Series, universe: pd.Index | None = None) -> LongTail:
@@ -126,6 +141,82 @@ class Rhythm:
         ax.set(title="The mean week", xlabel="hour of the day", ylabel="")
         return ax
 
+    def findings(self, time_zone: str, *, is_known: bool) -> list[Finding]:
+        """Return the busiest hour, the ends that are cut off, and the days without an event.
+
+        Parameters
+        ----------
+        time_zone : str
+            In which the hours are counted.
+        is_known : bool
+            Whether somebody said that the people live in it.
+        """
+        found = day_findings(self.by_day)
+        if self.by_hour is None:
+            return found
+        of_hour = self.by_hour.sum()
+        busiest = int(of_hour.idxmax())
+        values = {
+            "hour": f"{busiest}:00 to {busiest + 1}:00",
+            "share": of_hour.max() / of_hour.sum(),
+            "time_zone": time_zone,
+            "is_known": is_known,
+        }
+        return [Finding("log/hours", "plain", values, place="rhythm"), *found]
+
+
+def day_findings(by_day: pd.Series) -> list[Finding]:
+    """Return which ends of a log are cut off, and the days between them without any event.
+
+    A first or last day is cut off where it has less than half of the events that the nearest
+    seven days have at the median.
+
+    Parameters
+    ----------
+    by_day : Series of int
+        Events of every day from the first to the last (`Rhythm.by_day`).
+    """
+    return [*_cut_ends(by_day), *_gaps(by_day)]
+
+
+def _cut_ends(by_day: pd.Series) -> list[Finding]:
+    near_first = by_day.iloc[1 : 1 + DAYS_AROUND].median()
+    near_last = by_day.iloc[-1 - DAYS_AROUND : -1].median()
+    n_first = by_day.iloc[0]
+    n_last = by_day.iloc[-1]
+    cut = []
+    if n_first < near_first / 2:
+        cut.append("first")
+    if n_last < near_last / 2:
+        cut.append("last")
+    if len(by_day) < 3 or not cut:
+        return []
+    values = {
+        "which": "both" if len(cut) == 2 else cut[0],
+        "n_first": n_first,
+        "n_last": n_last,
+        "near_first": near_first,
+        "near_last": near_last,
+    }
+    return [Finding("log/ends", "watch", values, place="rhythm")]
+
+
+def _gaps(by_day: pd.Series) -> list[Finding]:
+    is_empty = by_day == 0
+    if not is_empty.any():
+        return []
+    number_of_gap = (~is_empty).cumsum()[is_empty]
+    lengths = number_of_gap.value_counts(sort=False)
+    longest_gap = number_of_gap == lengths.idxmax()
+    start = number_of_gap.index[longest_gap][0]
+    values = {
+        "n": is_empty.sum(),
+        "n_days": len(by_day),
+        "longest": lengths.max(),
+        "start": f"{start:%Y-%m-%d}",
+    }
+    return [Finding("log/gaps", "watch", values, place="rhythm")]
+
 
 def rhythm(events: pd.DataFrame, time_zone: str = "UTC") -> Rhythm:
     """Count events by day, weekday and hour of the week.
@@ -167,6 +258,27 @@ def watched_share_by_kind(events: pd.DataFrame, items: pd.DataFrame | None = Non
     return pd.DataFrame({"share": watched_share(events), "kind": kind}).dropna()
 
 
+def watched_findings(shares: pd.Series) -> list[Finding]:
+    """Return how much of an item people watch; nothing without any share.
+
+    Parameters
+    ----------
+    shares : Series of float
+        Watched shares of the duration, one an event.
+    """
+    if shares.empty:
+        return []
+    is_left = shares <= 0.1
+    is_to_the_end = shares.between(0.9, 1.0)
+    values = {
+        "n": len(shares),
+        "median": shares.median(),
+        "left": is_left.mean(),
+        "to_the_end": is_to_the_end.mean(),
+    }
+    return [Finding("log/watched", "plain", values, place="watched_share")]
+
+
 def group_columns(tables: Tables) -> tuple[str, str] | None:
     """Choose the columns by which to group users and items; None where a table has no such column.
 
@@ -192,6 +304,14 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
     DataFrame
         ``<user_column>, <item_column>, n_users, n_events``, one row a pair of groups.
     """
+    by_pair = grouped_events(tables, user_column, item_column).groupby(
+        [user_column, item_column], observed=True
+    )
+    return by_pair["user_id"].agg(n_users="nunique", n_events="size").reset_index()
+
+
+def grouped_events(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
+    """Return user, group of users and group of items of each event that has both groups."""
     group_of_user = _group_of_each(tables.users, "users", "user_id", user_column)
     group_of_item = _group_of_each(tables.items, "items", "item_id", item_column)
     events = tables.events
@@ -200,9 +320,7 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
         user_column: events["user_id"].map(group_of_user),
         item_column: events["item_id"].map(group_of_item),
     }
-    grouped_events = pd.DataFrame(columns).dropna()
-    by_pair = grouped_events.groupby([user_column, item_column], observed=True)["user_id"]
-    return by_pair.agg(n_users="nunique", n_events="size").reset_index()
+    return pd.DataFrame(columns).dropna()
 
 
 def _group_of_each(frame: pd.DataFrame | None, table: str, key: str, column: str) -> pd.Series:

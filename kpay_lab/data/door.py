@@ -68,7 +68,8 @@ def _read_public(source: Source | Tables, dataset: str) -> Log:
     if not isinstance(source, str | Path) or not str(source):
         raise ValueError(f"dataset {dataset} needs the folder of its files (data_dir, --data)")
     data = READERS[dataset](Path(source))
-    return Log(data.tables, notes=data.notes, files=data.files)
+    n_zero = data.zero_durations
+    return Log(data.tables, notes=data.notes, files=data.files, zero_durations=n_zero)
 
 
 def _read_path(path: str | Path, mapping: LogMapping | None) -> Log:

@@ -8,6 +8,7 @@ import pandas as pd
 from kpay_lab.data.derived import are_whole_days, dates_written
 from kpay_lab.data.reading import Rejected
 from kpay_lab.data.tables import Tables
+from kpay_lab.findings import Finding
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,6 +36,8 @@ class Log:
         unless another zone is asked for. The times themselves are UTC.
     currency : str
         The one currency of its amounts, such as CNY; '' where nobody said it.
+    zero_durations : int
+        Durations of 0 in the files that were read as missing.
     """
 
     tables: Tables
@@ -44,6 +47,7 @@ class Log:
     cut: pd.Timestamp | None = None
     time_zone: str = "UTC"
     currency: str = ""
+    zero_durations: int = 0
 
     def __repr__(self) -> str:
         """Show users, items and time span, the tables' sizes, rejected rows, and the notes."""
@@ -76,6 +80,24 @@ class Log:
             figures["first_day"] = f"{days.min():%Y-%m-%d}"
             figures["last_day"] = f"{days.max():%Y-%m-%d}"
         return figures
+
+    def findings(self) -> list[Finding]:
+        """Return how much there is: people, events, items and days."""
+        figures = self.in_figures()
+        first_day = figures.get("first_day")
+        last_day = figures.get("last_day")
+        is_timed = first_day is not None
+        n_days = len(pd.date_range(first_day, last_day)) if is_timed else None
+        values = {
+            "n_users": figures["users"],
+            "n_items": figures["items"],
+            "n_events": len(self.tables.events),
+            "is_timed": is_timed,
+            "first_day": first_day,
+            "last_day": last_day,
+            "n_days": n_days,
+        }
+        return [Finding("log/size", "plain", values)]
 
     def _headline(self) -> str:
         events = self.tables.events

@@ -4,6 +4,8 @@ import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
+from kpay_lab.findings import Finding
+
 
 def item_texts(items: pd.DataFrame) -> pd.Series:
     """Join title and description of each item, by ``item_id``; items without text are left out."""
@@ -58,3 +60,32 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.9) -> pd.DataFrame
     is_first_of_pair = distances.row < distances.col
     pairs = pd.DataFrame(columns)[is_first_of_pair]
     return pairs.sort_values("similarity", ascending=False, kind="stable", ignore_index=True)
+
+
+def duplicate_findings(
+    pairs: pd.DataFrame, texts: pd.Series, *, catalogue: str, threshold: float
+) -> list[Finding]:
+    """Return how many texts of a catalogue are there twice, nearly or letter by letter.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Of `near_duplicates`.
+    texts : Series of str
+        Indexed by item id.
+    catalogue : str
+        What the catalogue is called.
+    """
+    if texts.empty:
+        return []
+    in_a_pair = pd.concat([pairs["item_id"], pairs["other_id"]]).nunique()
+    values = {
+        "catalogue": catalogue,
+        "n_items": len(texts),
+        "n_pairs": len(pairs),
+        "n_in_a_pair": in_a_pair,
+        "threshold": threshold,
+    }
+    level = "watch" if len(pairs) else "good"
+    place = f"near_duplicates_{catalogue}"
+    return [Finding("quality/near_duplicates", level, values, place=place)]

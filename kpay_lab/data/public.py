@@ -36,11 +36,15 @@ TABLES = {
 
 @dataclass(frozen=True)
 class PublicData:
-    """The tables of a public data set, notes on how it was read, and the files that were read."""
+    """The tables of a public data set, notes on how it was read, and the files that were read.
+
+    ``zero_durations`` counts the durations of 0 that were read as missing.
+    """
 
     tables: Tables
     notes: tuple[str, ...]
     files: tuple[Path, ...]
+    zero_durations: int = 0
 
 
 def movielens(folder: Path) -> PublicData:
@@ -144,13 +148,13 @@ def kuairand(folder: Path) -> PublicData:
     }
     events = pd.DataFrame(columns)
     n_repeated = log.duplicated().sum()
-    n_zero = (log["duration_ms"] == 0).sum()
+    n_zero = int((log["duration_ms"] == 0).sum())
     notes = (
         f"{n_repeated:,} rows of the file repeat an earlier one in every column",
         f"{n_zero:,} of {len(log):,} durations are 0 and were read as missing",
         "every row carries an explicit like or dislike, so a like is no rare event here",
     )
-    return PublicData(Tables.validated(events=events), notes, files)
+    return PublicData(Tables.validated(events=events), notes, files, n_zero)
 
 
 def oulad(folder: Path) -> PublicData:

@@ -22,6 +22,7 @@ NEEDED = (
     "orders.item_id",
     "orders.amount",
 )
+INSTEAD = ("rating", "progress", "question_count")  # what an event may record in place of watching
 MUCH = 0.05  # share of rows set aside or repeated from which on a log is in a bad state
 
 
@@ -38,33 +39,44 @@ class QualityReport:
         table, rows, duplicates: rows equal to an earlier row in every column.
     replay_share : float
         Share of events watched longer than they last, among those with both; else NaN.
+    zero_durations : int
+        Events whose duration is 0; a watched share takes it for missing.
+    unwatched : int
+        Events without a watch time that record a rating, a progress or a question instead, and so
+        lack nothing.
     """
 
     columns: pd.DataFrame
     duplicates: pd.DataFrame
     replay_share: float
+    zero_durations: int = 0
+    unwatched: int = 0
 
-    def findings(self, counts: pd.DataFrame) -> list[Finding]:
+    def findings(self, counts: pd.DataFrame, *, zero_durations: int = 0) -> list[Finding]:
         """Return what is wrong with the log: a summary, then each kind of fault by table.
 
         Parameters
         ----------
         counts : DataFrame
             Of the reading: table, read, rejected, cells (`reading.Rejected.counts`).
+        zero_durations : int
+            Durations of 0 that the reading made missing (`Log.zero_durations`).
         """
         repeated = self.duplicates[self.duplicates["duplicates"] > 0]
-        missing = self._missing_cells()
+        missing = self._missing_cells(zero_durations)
         rejected = counts[counts["rejected"] > 0]
         unreadable = counts[counts["cells"] > 0]
         n_rejected = int(rejected["rejected"].sum())
         n_repeated = int(repeated["duplicates"].sum())
         n_missing = int(missing["missing"].sum())
         n_rows = int(self.duplicates["rows"].sum()) + n_rejected
-        n_faults = n_rejected + n_repeated + n_missing
+        n_zero = self.zero_durations + zero_durations
+        n_faults = n_rejected + n_repeated + n_missing + n_zero
         is_much = n_rejected + n_repeated > MUCH * n_rows
         level = "bad" if is_much else "watch" if n_faults else "good"
-        values = {"n_rows": n_rows, "n_rejected": n_rejected}
-        values |= {"n_repeated": n_repeated, "n_missing": n_missing}
+        values: dict[str, Any] = {"n_rows": n_rows, "n_rejected": n_rejected}
+        values |= {"share_rejected": n_rejected / n_rows, "n_repeated": n_repeated}
+        values |= {"n_missing": n_missing, "n_zero": n_zero}
         found = [Finding("quality/summary", level, values)]
         for row in rejected.itertuples():
             of_table = _part(row.table, row.rejected, row.read)
@@ -73,9 +85,14 @@ class QualityReport:
             of_table = _part(row.table, row.duplicates, row.rows)
             found.append(Finding("quality/repeated", "watch", of_table))
         for row in missing.itertuples():
-            of_column = {"table": row.table, "column": row.column, "n": row.missing}
+            of_column = {"table": row.table, "n": row.missing}
+            of_column["column"] = row.column.replace("_", " ")
             of_column["share"] = row.share
-            found.append(Finding("quality/missing", "watch", of_column, place="missing"))
+            found.append(Finding("quality/missing", "watch", of_column, place="missing_values"))
+        if n_zero:
+            n_events = int(self.duplicates.set_index("table").at["events", "rows"])
+            zeros = {"n": n_zero, "share": min(n_zero / n_events, 1.0)}
+            found.append(Finding("quality/zero_durations", "watch", zeros))
         for row in unreadable.itertuples():
             cells = {"table": row.table, "n": row.cells}
             found.append(Finding("quality/unreadable", "watch", cells))
@@ -85,14 +102,22 @@ class QualityReport:
             found.append(Finding("quality/replays", doubt, replays))
         return found
 
-    def _missing_cells(self) -> pd.DataFrame:
-        """Return the columns of `NEEDED` with missing values, the most first."""
-        tables = self.columns["table"]
-        names = tables + "." + self.columns["column"]
-        is_needed = names.isin(NEEDED)
-        has_gaps = self.columns["missing"] > 0
-        missing = self.columns[is_needed & has_gaps]
-        return missing.sort_values("share", ascending=False, kind="stable")
+    def _missing_cells(self, zero_durations: int) -> pd.DataFrame:
+        """Return the columns of `NEEDED` that lack what they should have, the most first.
+
+        Durations that were zero are a fault of their own.
+        """
+        names = self.columns["table"] + "." + self.columns["column"]
+        needed = self.columns[names.isin(NEEDED)].set_index(names[names.isin(NEEDED)])
+        n_rows = self.duplicates.set_index("table")["rows"]
+        explained = pd.Series(
+            {"events.duration": zero_durations, "events.watch_time": self.unwatched}
+        )
+        n_explained = explained.reindex(needed.index, fill_value=0)
+        n_missing = (needed["missing"] - n_explained).clip(lower=0)
+        share = n_missing / n_rows.reindex(needed["table"]).to_numpy()
+        lacking = needed.assign(missing=n_missing, share=share)[n_missing > 0]
+        return lacking.sort_values("share", ascending=False, kind="stable")
 
 
 def _part(table: str, n: int, n_rows: int) -> dict[str, Any]:
@@ -112,7 +137,12 @@ def quality_report(tables: Tables) -> QualityReport:
     column_table = pd.DataFrame(columns, columns=names).astype({"outliers": "Int64"})
     duplicate_table = pd.DataFrame(duplicates, columns=["table", "rows", "duplicates"])
     is_replay = watched_share(tables.events).dropna() > 1
-    return QualityReport(column_table, duplicate_table, float(is_replay.mean()))
+    events = tables.events.reindex(columns=["watch_time", "duration", *INSTEAD])
+    n_zero = int((events["duration"] == 0).sum())
+    records_other = (events[[*INSTEAD]].fillna(0) > 0).any(axis=1)
+    n_unwatched = int((events["watch_time"].isna() & records_other).sum())
+    replay_share = float(is_replay.mean())
+    return QualityReport(column_table, duplicate_table, replay_share, n_zero, n_unwatched)
 
 
 def _column_quality(values: pd.Series) -> tuple[int, float, float, float, Any]:

@@ -3,8 +3,11 @@
 ``items`` is an int array (n, k) of item positions, best first, -1 where a list ran short;
 ``popularity`` (n_items,) counts the users who met each item in training. Measures of a
 user return (n,); a user with an empty list has NaN there, to be left out of means. They
-describe the lists as shown, in which the position decides between items scored alike.
+describe the lists as shown, in which a hash of their ids orders items scored alike
+(`ties.settled`), and not the rows of the file.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,8 @@ from kpay_lab import stats
 from kpay_lab.evaluate.compare import Comparison
 from kpay_lab.evaluate.ranking import find_hits
 from kpay_lab.evaluate.split import Split
+from kpay_lab.evaluate.ties import settled
+from kpay_lab.findings import Finding
 
 # Why a measure is not defined.
 UNDEFINED = {
@@ -39,11 +44,12 @@ def beyond_accuracy(
     interest = split.train.interest.values
     n_users, n_items = interest.shape
     popularity = np.bincount(interest.indices, minlength=n_items)
-    by_popularity = comparison.lists["popularity"]
+    ids = split.train.interest.items
+    by_popularity = settled(comparison.lists["popularity"], ids)
     obvious = by_popularity.items[:, :k]
     rows = {}
     for name, lists in comparison.lists.items():
-        items = lists.items[:, :k]
+        items = settled(lists, ids).items[:, :k]
         relevant = split.test[lists.users]
         hits = find_hits(items, relevant)
         history = interest[lists.users]
@@ -62,6 +68,42 @@ def beyond_accuracy(
             row["diversity"] = mean_diversity(items, features)
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def concentration_findings(
+    counts: Mapping[str, np.ndarray], candidates: np.ndarray, *, model: str, other: str
+) -> list[Finding]:
+    """Return how many of the candidates the lists of a model show, beside those of another.
+
+    Parameters
+    ----------
+    counts : mapping of model to int array of shape (n_items,)
+        Lists that show each item, as from `times_shown`.
+    candidates : bool array of shape (n_items,)
+    """
+    of_model = counts[model][candidates]
+    of_other = counts[other][candidates]
+    values = {"model": model, "other": other, "n_items": len(of_model)}
+    is_shown = of_model > 0
+    is_shown_by_other = of_other > 0
+    values["coverage"] = is_shown.mean()
+    values["other_coverage"] = is_shown_by_other.mean()
+    values["n_half"] = fill_half(of_model)
+    values["other_half"] = fill_half(of_other)
+    return [Finding("comparison/concentration", "plain", values, place="recommended")]
+
+
+def fill_half(counts: np.ndarray) -> int:
+    """Count the items, the most shown first, that fill half of all places.
+
+    >>> fill_half(np.array([1, 5, 2, 2])), fill_half(np.zeros(3, int))
+    (1, 0)
+    """
+    most_first = np.sort(counts)[::-1]
+    half = counts.sum() / 2
+    if half == 0:
+        return 0
+    return int(np.searchsorted(np.cumsum(most_first), half)) + 1
 
 
 def mean_known(values: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""What a reader of a comparison must be warned of, as sentences: few users, a test part by lot."""
+"""What a reader of a comparison must be warned of: few users, a test part drawn by lot."""
 
 import math
 
@@ -6,8 +6,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.stats import norm
 
+from kpay_lab.findings import Finding
 from kpay_lab.recommend.base import BATCH
-from kpay_lab.stats import Interval, t_interval
+from kpay_lab.stats import t_interval
 
 # A mean of values between 0 and 1 has a standard error of at most 0.5 / √n. Beyond this half
 # width of its 95 % interval a page may miss every difference that models have in practice.
@@ -19,31 +20,35 @@ NEAR_CHANCE = 0.05
 UNEVEN = 0.01  # p below which the items to find are too unequal for a lot
 
 
-def few_users(n_users: int, n_in_log: int) -> str:
+def few_users(n_users: int, n_in_log: int) -> list[Finding]:
     """Warn where the interval of a mean may reach more than 0.1 to either side.
 
     That is below 97 users: the half width is at most 1.96 · 0.5 / √n for values from 0 to 1.
 
-    >>> few_users(22, 671)[:42]
+    >>> from kpay_lab.findings import sentence
+    >>> (finding,) = few_users(22, 671)
+    >>> sentence(finding)[:42]
     'Few users carry this page: 22 of 671. The '
     >>> few_users(97, 671)
-    ''
+    []
     """
     half_width = NORMAL_97_5 * 0.5 / math.sqrt(n_users)
     if half_width <= LARGEST_HALF_WIDTH:
-        return ""
+        return []
     fewest = math.ceil((NORMAL_97_5 * 0.5 / LARGEST_HALF_WIDTH) ** 2)
-    return (
-        f"Few users carry this page: {n_users:,} of {n_in_log:,}. The 95 % interval of a mean of "
-        f"values from 0 to 1 may reach {half_width:.2f} to either side (1.96 · 0.5 / √{n_users}); "
-        f"from {fewest} users on it is at most {LARGEST_HALF_WIDTH:g}. What is not shown here may "
-        "still be there."
-    )
+    values = {
+        "n_users": n_users,
+        "n_in_log": n_in_log,
+        "half_width": half_width,
+        "fewest": fewest,
+        "allowed": LARGEST_HALF_WIDTH,
+    }
+    return [Finding("split/few_users", "watch", values)]
 
 
 def drawn_by_lot(
     test: csr_array, seen: csr_array, candidates: np.ndarray, popularity: np.ndarray
-) -> str:
+) -> list[Finding]:
     """Warn where the items to find look as if somebody had drawn them by lot for the users.
 
     People come back to what is popular, so a test part that they made themselves follows the
@@ -63,7 +68,7 @@ def drawn_by_lot(
 
     Returns
     -------
-    str
+    list of Finding
         Empty where nothing speaks for a lot, or too little to tell.
     """
     n_items = len(popularity)
@@ -84,26 +89,21 @@ def drawn_by_lot(
     share = np.concatenate(shares)
     share = share[np.isfinite(share)]
     if len(share) < 2:
-        return ""
+        return []
     interval = t_interval(share)
     p_even = evenness(count, expected, variance)
     is_like_chance = (
         abs(interval.low - 0.5) < NEAR_CHANCE and abs(interval.high - 0.5) < NEAR_CHANCE
     )
     if not is_like_chance or p_even < UNEVEN:
-        return ""
-    return _sentence(interval, p_even)
-
-
-def _sentence(interval: Interval, p_even: float) -> str:
-    return (
-        "The test part looks as if it had been drawn by lot. An item to find is more popular than "
-        f"another candidate in {interval.estimate:.1%} of comparisons (95 %: {interval.low:.1%} to "
-        f"{interval.high:.1%}), and items are found as evenly as by lot (test of dispersion, "
-        f"p = {p_even:.2g}). If it was drawn so, relevant=any asks for what nobody can foresee, "
-        "and every model equals chance: use relevant=interest with a threshold and "
-        "candidates=rated."
-    )
+        return []
+    values = {
+        "share": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "p": p_even,
+    }
+    return [Finding("split/drawn_by_lot", "bad", values)]
 
 
 def popularity_auc(

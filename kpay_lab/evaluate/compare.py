@@ -119,15 +119,19 @@ class Decision:
         unit = f"{name}@{self.k}"
         return [_sentence(row, unit) for row in self.table.itertuples()]
 
-    def findings(self, *, currency: str = "", simplest: str | None = None) -> list[Finding]:
+    def findings(
+        self, *, currency: str = "", days: float | None = None, simplest: str | None = None
+    ) -> list[Finding]:
         """Return which model to ship, and its lead over the floor and the simplest tied one.
 
-        Of revenue it is the lead in money alone.
+        Of revenue it is the lead in money alone, and what the money means.
 
         Parameters
         ----------
         currency : str
             That of the orders.
+        days : float, optional
+            Length of the test part, in which the orders were made; None where it is no period.
         simplest : str, optional
             The model beside the floor that the lead is said over; by default `simplest`.
         """
@@ -140,7 +144,8 @@ class Decision:
         is_asked = self.table["other"].isin(compared_with)
         rows = self.table[is_asked].itertuples()
         if is_in_money:
-            return [self._earnings(row, currency) for row in rows]
+            about_money = Finding("comparison/money", "plain", {"currency": currency})
+            return [*(self._earnings(row, currency, days) for row in rows), about_money]
         return [self._which_to_ship(), *map(self._lead, rows)]
 
     @property
@@ -176,28 +181,29 @@ class Decision:
         return Finding("comparison/ship", level, values, place="leads")
 
     def _lead(self, row: Any) -> Finding:
-        values = self._tested(row) | {"k": self.k}
+        values = tested_values(row, n_tests=len(self.table)) | {"k": self.k}
         return Finding("comparison/lead", _level(row), values, place="leads")
 
-    def _earnings(self, row: Any, currency: str) -> Finding:
-        values = self._tested(row) | {"currency": currency}
+    def _earnings(self, row: Any, currency: str, days: float | None) -> Finding:
+        tested = tested_values(row, n_tests=len(self.table))
+        values = tested | {"currency": currency, "days": days}
         return Finding("comparison/earnings", _level(row), values, place="verdict")
 
-    def _tested(self, row: Any) -> dict[str, Any]:
-        """Return what one row gives a finding."""
-        is_shown = row.p_holm < SIGNIFICANT
-        n_tests = len(self.table)
-        return {
-            "best": row.model,
-            "other": row.other,
-            "difference": row.difference,
-            "low": row.low,
-            "high": row.high,
-            "p": row.p_holm,
-            "p_is_floor": row.is_smallest,
-            "is_shown": is_shown,
-            "n_tests": n_tests,
-        }
+
+def tested_values(row: Any, *, n_tests: int) -> dict[str, Any]:
+    """Return what one row of `paired_differences` gives a finding."""
+    is_shown = row.p_holm < SIGNIFICANT
+    return {
+        "best": row.model,
+        "other": row.other,
+        "difference": row.difference,
+        "low": row.low,
+        "high": row.high,
+        "p": row.p_holm,
+        "p_is_floor": row.is_smallest,
+        "is_shown": is_shown,
+        "n_tests": n_tests,
+    }
 
 
 def _level(row: Any) -> str:
@@ -234,7 +240,8 @@ def compare(
         Net revenue of the test part (`value.held_back_revenue`), in the currency of the orders.
         With it the metric ``revenue`` is measured too.
     on_progress : callable, optional
-        Called with one line before each model.
+        Called with one line before each model; all are equally long, so that one can be
+        written over another.
     ties : {"mean", "position"}
         See `top_k`; ``position`` is for reference numbers of other libraries.
     floor : str
@@ -246,9 +253,10 @@ def compare(
     measured = []
     unranked = {}
     longest = max(ks)
+    width = max(map(len, models), default=0)
     for number, (name, model) in enumerate(models.items(), start=1):
         if on_progress is not None:
-            on_progress(f"{name}: learning and ranking ({number} of {len(models)})")
+            on_progress(f"learning and ranking, {number:2d} of {len(models)}: {name:<{width}}")
         start = perf_counter()
         fitted = model.fit(split.train)
         top = top_k(
@@ -322,7 +330,7 @@ def summarise(
     """
     parts = {}
     for metric_and_k, group in values.groupby(["metric", "k"], sort=False):
-        wide = _wide(group)
+        wide = wide_by_model(group)
         names = list(wide)
         if reference not in names:
             raise ValueError(f"reference {reference!r} was not compared; take one of {names}")
@@ -331,7 +339,7 @@ def summarise(
         means.insert(0, "model", names)
         others = [name for name in names if name != reference]
         pairs = [(name, reference) for name in others]
-        differences = _differences(wide, pairs, rng, n_resamples)
+        differences = paired_differences(wide, pairs, rng, n_resamples)
         new_names = {"low": "difference_low", "high": "difference_high"}
         differences = differences.drop(columns="other").rename(columns=new_names)
         parts[metric_and_k] = means.merge(differences, on="model", how="left")
@@ -369,12 +377,12 @@ def decide(
         (`recommend.choose.own_names`).
     """
     at_k = values[values["k"] == k]
-    ndcg = _wide(at_k[at_k["metric"] == "ndcg"])
+    ndcg = wide_by_model(at_k[at_k["metric"] == "ndcg"])
     best_first = ndcg.mean().sort_values(ascending=False, kind="stable")
     best, *others = best_first.index
-    wide = ndcg if metric == "ndcg" else _wide(at_k[at_k["metric"] == metric])
+    wide = ndcg if metric == "ndcg" else wide_by_model(at_k[at_k["metric"] == metric])
     pairs = [(best, other) for other in others]
-    table = _differences(wide, pairs, rng)
+    table = paired_differences(wide, pairs, rng)
     table["question"] = "other"
     table.loc[table["other"] == floor, "question"] = "floor"
     place = pd.Series(range(len(SIMPLEST_FIRST)), SIMPLEST_FIRST)
@@ -480,7 +488,56 @@ def protocol_gap(
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def _wide(values: pd.DataFrame) -> pd.DataFrame:
+def protocol_findings(gap: pd.DataFrame, *, k: int) -> list[Finding]:
+    """Return whether the model with the largest mean is the same under each kind of split.
+
+    Parameters
+    ----------
+    gap : DataFrame
+        As from `protocol_gap`; with fewer than two splits or models there is nothing to say.
+    """
+    n_splits = gap["split"].nunique()
+    n_models = gap["model"].nunique()
+    if n_splits < 2 or n_models < 2:
+        return []
+    first = gap[gap["rank"] == 1].drop_duplicates("split")
+    models = first["model"]
+    values: dict[str, Any] = {"n_splits": n_splits, "n_models": n_models, "k": k}
+    values["model"] = models.iloc[0]
+    winners = models + " (" + first["split"] + ")"
+    values["winners"] = winners.tolist()
+    values["is_same"] = models.nunique() == 1
+    values["smallest"] = first["value"].min()
+    values["largest"] = first["value"].max()
+    level = "good" if values["is_same"] else "watch"
+    return [Finding("comparison/protocol", level, values, place="protocol_gap")]
+
+
+def new_item_findings(found: pd.DataFrame, *, model: str, k: int, n_items: int) -> list[Finding]:
+    """Return whether a model finds new items better than chance, in NDCG.
+
+    Parameters
+    ----------
+    found : DataFrame
+        As from `summarise` with ``random`` as the reference.
+    n_items : int
+        New items, among which it ranks.
+    """
+    rows = found[found["metric"] == "ndcg"].set_index("model")
+    if model not in rows.index:
+        return []
+    row = rows.loc[model]
+    is_shown = row["p"] < SIGNIFICANT
+    values = row[["mean", "low", "high", "p"]].to_dict()
+    values |= {"model": model, "n_items": n_items, "is_shown": is_shown, "k": k}
+    values["chance"] = rows.loc["random", "mean"]
+    values["p_is_floor"] = row["is_smallest"]
+    is_better = is_shown and row["difference"] > 0
+    level = "good" if is_better else "watch"
+    return [Finding("items/new", level, values, place="cold_items")]
+
+
+def wide_by_model(values: pd.DataFrame) -> pd.DataFrame:
     """Return one row a user and one column a model, both in order of appearance.
 
     Sorted by id, users would stand in another order under pseudonyms, and the bootstrap would
@@ -492,7 +549,7 @@ def _wide(values: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[users, models]
 
 
-def _differences(
+def paired_differences(
     wide: pd.DataFrame,
     pairs: Sequence[tuple[str, str]],
     rng: np.random.Generator,

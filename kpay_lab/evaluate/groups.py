@@ -1,16 +1,22 @@
 """Scores of a model by group of users and by popularity of items."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_ind
 
 from kpay_lab.data.derived import age_band
 from kpay_lab.data.privacy import suppress_small_groups
-from kpay_lab.evaluate.compare import Comparison
+from kpay_lab.evaluate.compare import SIGNIFICANT, Comparison
 from kpay_lab.evaluate.split import Split
 from kpay_lab.evaluate.ties import inclusion
-from kpay_lab.stats import Interval, t_interval
+from kpay_lab.findings import Finding
+from kpay_lab.stats import Interval, holm, t_interval
 
 FEWEST_FOUND = 10  # users with a value other than 0 behind an interval
+MOST_WORSE = 3  # groups named as served worse
+SAID_OF_GROUP = ["by", "group", "users", "mean", "low", "high", "others"]
 
 # By the number of groups that ties leave.
 NAMES_OF_ACTIVITY = {1: ["alike"], 2: ["low", "high"], 3: ["low", "middle", "high"]}
@@ -66,6 +72,137 @@ def _interval(scores: np.ndarray) -> Interval:
         return Interval(interval.estimate, np.nan, np.nan)
     low = np.maximum(interval.low, 0.0)  # NaN stays
     return Interval(interval.estimate, float(low), interval.high)
+
+
+def against_others(
+    values: pd.DataFrame,
+    groups: pd.DataFrame,
+    *,
+    model: str,
+    k: int = 10,
+    min_users: int = 10,
+) -> pd.DataFrame:
+    """Test each group of users against all others, in the NDCG of one model.
+
+    Parameters
+    ----------
+    values : DataFrame
+        ``model, metric, k, user_id, value``, as in `Comparison`.
+    groups : DataFrame
+        A column of labels for each way to part the users, by user id, as from `user_groups`.
+    min_users : int
+        Smallest group that is named.
+
+    Returns
+    -------
+    DataFrame
+        A row for each group that `breakdown` shows with an interval and that leaves as many
+        others: ``by, group, users, mean, low, high, others`` (their mean), ``difference, p`` of
+        Welch's test, and ``p_holm`` over all rows.
+    """
+    ndcg = _ndcg_by_user(values, model, k)
+    of_model = values[values["model"] == model]
+    rows = []
+    for by in groups:
+        label = groups[by].reindex(ndcg.index).fillna("unknown")
+        table = breakdown(of_model, groups[by], k=k, min_users=min_users)
+        with_interval = table.dropna(subset="low")
+        for row in with_interval.to_dict("records"):
+            is_member = label == row["group"]
+            others = ndcg[~is_member]
+            if len(others) < min_users:
+                continue
+            test = ttest_ind(ndcg[is_member], others, equal_var=False)
+            row["by"] = by
+            row["others"] = others.mean()
+            row["p"] = test.pvalue
+            rows.append(row)
+    tested = pd.DataFrame(rows, columns=[*SAID_OF_GROUP, "p"])
+    tested["difference"] = tested["mean"] - tested["others"]
+    tested["p_holm"] = holm(tested["p"].to_numpy(dtype=float))
+    return tested
+
+
+def _ndcg_by_user(values: pd.DataFrame, model: str, k: int) -> pd.Series:
+    """Return the NDCG of each user of one model, by user id in their order."""
+    of_model = values[(values["model"] == model) & (values["k"] == k)]
+    is_ndcg = of_model["metric"] == "ndcg"
+    return of_model[is_ndcg].set_index("user_id")["value"]
+
+
+def group_findings(tested: pd.DataFrame, *, model: str, k: int) -> list[Finding]:
+    """Return which groups get worse lists than all others, the worst first; or that none is shown.
+
+    Parameters
+    ----------
+    tested : DataFrame
+        As from `against_others`.
+    """
+    is_worse = (tested["p_holm"] < SIGNIFICANT) & (tested["difference"] < 0)
+    n_groups = len(tested)
+    if not is_worse.any():
+        values = {"model": model, "n_groups": n_groups}
+        return [Finding("groups/alike", "plain", values, place="segments")]
+    worst_first = tested[is_worse].sort_values("difference", kind="stable")
+    found = []
+    for _, row in worst_first.head(MOST_WORSE).iterrows():
+        values = row[SAID_OF_GROUP].to_dict()
+        values |= {"model": model, "p": row["p_holm"], "k": k}
+        found.append(Finding("groups/worse", "watch", values, place="segments"))
+    return found
+
+
+def newcomer_findings(
+    values: pd.DataFrame,
+    is_new: pd.Series,
+    *,
+    answer: str,
+    model: str,
+    k: int = 10,
+    min_users: int = 10,
+) -> list[Finding]:
+    """Return how new users, who get what is popular, are served beside known ones.
+
+    Parameters
+    ----------
+    values : DataFrame
+        ``model, metric, k, user_id, value``, as in `Comparison`.
+    is_new : bool Series
+        By user id, whether the user has no past.
+    answer : str
+        The model in ``values`` that serves both.
+    model : str
+        What it is called for known users.
+    min_users : int
+        Smallest group that is spoken of.
+    """
+    ndcg = _ndcg_by_user(values, answer, k)
+    is_new_user = is_new.reindex(ndcg.index)
+    new = ndcg[is_new_user].to_numpy()
+    known = ndcg[~is_new_user].to_numpy()
+    n_new = len(new)
+    n_known = len(known)
+    fewest = min(n_new, n_known)
+    if fewest < min_users:
+        return []
+    said: dict[str, Any] = {"n_users": n_new, "model": model, "k": k}
+    said["mean"] = new.mean()
+    said["known"] = known.mean()
+    said["difference"] = said["mean"] - said["known"]
+    said |= {"low": None, "high": None}
+    if _has_interval(new) and _has_interval(known):
+        test = ttest_ind(new, known, equal_var=False)
+        interval = test.confidence_interval()
+        said |= {"low": interval.low, "high": interval.high}
+    is_worse = said["high"] is not None and said["high"] < 0
+    level = "watch" if is_worse else "plain"
+    return [Finding("groups/newcomers", level, said, place="new_users")]
+
+
+def _has_interval(scores: np.ndarray) -> bool:
+    """Whether enough scores are not 0, and not all are equal."""
+    n_found = np.count_nonzero(scores)
+    return bool(n_found >= FEWEST_FOUND and np.ptp(scores) > 0)
 
 
 def shown_rows(table: pd.DataFrame) -> pd.DataFrame:

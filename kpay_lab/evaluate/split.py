@@ -20,6 +20,7 @@ from kpay_lab.evaluate.queries import (
     offered_pairs,
     without_choice,
 )
+from kpay_lab.findings import Finding, sentence
 from kpay_lab.interest.matrix import InterestMatrix, positions_of
 from kpay_lab.recommend.base import Training, trained_items
 from kpay_lab.recommend.candidates import candidate_items, recommended_kinds, rule_on_kinds
@@ -179,8 +180,14 @@ class Split:
         meanings = {name: MEANING_OF_COUNTS[name] for name in counts}
         return pd.DataFrame({"count": counts, "meaning": meanings})
 
-    def describe(self) -> list[str]:
-        """Say in plain sentences what lies in the two parts, and what was dropped."""
+    def describe(self, *, cautions: bool = True) -> list[str]:
+        """Say in plain sentences what lies in the two parts, and what was dropped.
+
+        Parameters
+        ----------
+        cautions : bool
+            Whether to say the `findings` too.
+        """
         count = self.table()["count"]
         events = (
             f"Split `{self.how}`: {count['train_events']:,} events to learn from, "
@@ -204,27 +211,37 @@ class Split:
         if rule:
             lines.append(f"{rule.capitalize()}.")
         lines += self._describe_candidates()
-        lines += self._warnings()
         if self.cut is not None:
             lines.append(f"Nothing at or after {self.cut:%Y-%m-%d %H:%M} UTC was learned from.")
-            return lines
-        leakage = self.leakage
-        if leakage is not None:
-            lines.append(
-                f"Seen from a test event, {leakage:.1%} of the training events lie in the "
-                "future: the models know more than they would in use."
-            )
+        if cautions:
+            lines += [sentence(finding) for finding in self.findings()]
         return lines
 
-    def _warnings(self) -> list[str]:
-        """Say where few users carry the comparison, or the test part looks drawn by lot."""
+    def findings(self) -> list[Finding]:
+        """Return what a reader must be warned of.
+
+        Few users carry the comparison, its test part looks drawn by lot, or its models know more
+        of the future than they would in use.
+        """
         users = self.users
-        warnings = [few_users(len(users), len(self.train.interest.users))]
+        found = few_users(len(users), len(self.train.interest.users))
         if self.relevant == "any" and isinstance(self.candidates, np.ndarray):
             popularity = np.bincount(self.met.indices, minlength=len(self.candidates))
             test = self.test[users]
-            warnings.append(drawn_by_lot(test, self.seen[users], self.candidates, popularity))
-        return [warning for warning in warnings if warning]
+            found += drawn_by_lot(test, self.seen[users], self.candidates, popularity)
+        leakage = self.leakage if self.cut is None else None
+        if leakage is not None:
+            values = {"share": leakage}
+            found.append(Finding("split/future", "watch", values))
+        return found
+
+    @property
+    def days(self) -> float | None:
+        """Days from the cut to the last event held back; None without a cut."""
+        if self.cut is None:
+            return None
+        length = self.test_events["timestamp"].max() - self.cut
+        return length / pd.Timedelta(days=1)
 
     def _describe_candidates(self) -> list[str]:
         """Say from what users choose, and who has no choice; nothing where all have the same."""

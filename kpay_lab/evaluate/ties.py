@@ -11,12 +11,13 @@ member stands at place g + 1; the list may end within the last group. Source: Mc
 scores tied.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_array
 
-from kpay_lab.recommend.base import Ties
+from kpay_lab.recommend.base import Ties, TopK
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,49 @@ def inclusion(items: np.ndarray, ties: Ties | None, k: int, n_items: int) -> csr
     cells = (row, items[row, place])
     listed = csr_array((chance[row, place], cells), shape=shape)
     return csr_array(listed + beyond)
+
+
+def settled(top: TopK, items: pd.Index) -> TopK:
+    """Order tied items by a hash of their ids, the same for everybody, not by the file.
+
+    So lists whose figures have no mean over orders (how many items are shown at all, how unlike
+    the items of a list are) are the same however the rows of the log stand.
+
+    Parameters
+    ----------
+    top : TopK
+        With its ties; without any it is returned as it is.
+    items : Index
+        The ids of the items, by position.
+    """
+    ties = top.ties
+    if ties is None:
+        return top
+    place_of_item = _hash_order(items)
+    row, place = np.nonzero(top.items >= 0)
+    beyond = ties.beyond.tocoo()
+    rows = np.concatenate([row, beyond.row])
+    group_of_last = ties.first_place[:, -1]
+    groups = np.concatenate([ties.first_place[row, place], group_of_last[beyond.row]])
+    members = np.concatenate([top.items[row, place], beyond.col])
+    hash_place = place_of_item[members]
+    order = np.lexsort((hash_place, groups, rows))
+    rows = rows[order]
+    first_of_row = np.searchsorted(rows, np.arange(len(top.items)))
+    places = np.arange(len(rows)) - first_of_row[rows]
+    is_kept = places < top.items.shape[1]
+    settled_items = np.full_like(top.items, -1)
+    settled_items[rows[is_kept], places[is_kept]] = members[order][is_kept]
+    return replace(top, items=settled_items)
+
+
+def _hash_order(items: pd.Index) -> np.ndarray:
+    """Return the place of each item (n_items,) in the order of the hashes of their ids."""
+    hashes = pd.util.hash_array(items.astype(str).to_numpy(dtype=object))
+    order = np.argsort(hashes, kind="stable")
+    places = np.empty(len(items), dtype=np.intp)
+    places[order] = np.arange(len(items))
+    return places
 
 
 def hit(hits: ExpectedHits, n_relevant: np.ndarray) -> np.ndarray:

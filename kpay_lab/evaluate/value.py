@@ -1,5 +1,7 @@
 """The value of a list: the revenue of its hits, and its regret where true interest is known."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
@@ -9,8 +11,10 @@ from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.split import Split
 from kpay_lab.evaluate.ties import inclusion
+from kpay_lab.findings import Finding
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Ties, largest
+from kpay_lab.stats import t_interval
 
 
 def net_revenue(orders: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
@@ -115,3 +119,38 @@ def true_regret(
     interest_shown = np.asarray(shown.multiply(available).sum(axis=1)).ravel()
     lost = best.sum(axis=1) - interest_shown
     return lost / k
+
+
+def truth_findings(ndcg: pd.Series, regrets: Mapping[str, np.ndarray]) -> list[Finding]:
+    """Return whether the model that is best by the log is best by the truth too.
+
+    Parameters
+    ----------
+    ndcg : Series
+        Mean NDCG by model.
+    regrets : mapping of model to array of shape (n_users,)
+        As from `true_regret`, of the same users.
+    """
+    regret = pd.Series({name: values.mean() for name, values in regrets.items()})
+    if len(regret) < 2:
+        return []
+    best = ndcg.idxmax()
+    least = regret.idxmin()
+    regret_beyond = regrets[best] - regrets[least]
+    lost = t_interval(regret_beyond)
+    values = {"best": best, "least": least, "n_models": len(regret)}
+    values["regret"] = regret[best]
+    values["least_regret"] = regret[least]
+    values["difference"] = lost.estimate
+    has_interval = np.isfinite(lost.low)
+    values["low"] = lost.low if has_interval else lost.estimate
+    values["high"] = lost.high if has_interval else lost.estimate
+    by_log = ndcg.reindex(regret.index).rank(ascending=False, method="min")
+    by_truth = regret.rank(method="min")
+    places_apart = (by_log - by_truth).abs()
+    moved = places_apart.idxmax()
+    values["moved"] = moved
+    values["offline"] = int(by_log[moved])
+    values["truly"] = int(by_truth[moved])
+    level = "good" if best == least else "watch"
+    return [Finding("comparison/truth", level, values, place="regret")]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LEAST_SHARE_LEFT = 1e-9  # of a metric's variance, by a covariate that is no copy of it
 MOST_SKEWNESS = 0.3  # of a difference; beyond it Welch's test at 5 % rejects 7 % or more
 MIN_UNITS_PER_ARM = 30  # of a segment; with fewer its standard error is too uncertain
+BY_CUPED = " (CUPED)"  # at the end of a metric's name
 COLUMNS = ["control", "treatment", "difference", "low", "high", "pvalue"]
 
 
@@ -260,9 +261,12 @@ class ABResult:
         return " ".join(sentences)
 
     def decisive(self, asked: str) -> str:
-        """Return the metric that decides: the one asked for, else the profit, else the first."""
+        """Return the metric that decides: the one asked for, else the profit, else the first.
+
+        Of the latter two the one with less noise, by CUPED, is taken where there is one.
+        """
         names = list(self.effects.index)
-        for name in (asked, f"{PROFIT} (CUPED)", PROFIT):
+        for name in (asked, _by_cuped(PROFIT), PROFIT, _by_cuped(names[0])):
             if name in names:
                 return name
         return names[0]
@@ -291,7 +295,7 @@ class ABResult:
         if name in self.skewed:
             doubt = {"metric": name, "arm": " and ".join(self.treatments)}
             found.append(Finding("experiment/skewed", "watch", doubt, place="effects"))
-        return [*found, self._moved(), self.check.finding()]
+        return [*found, self._moved(name), self.check.finding()]
 
     def _outcome(
         self, name: str, arm: str, worth: Interval | None, n_units: int, currency: str, period: str
@@ -325,22 +329,33 @@ class ABResult:
     def _is_shown(self, effect: pd.Series) -> bool:
         return bool(effect["p_holm"] < 1 - self.level)
 
-    def _moved(self) -> Finding:
-        """Return which metrics rose, fell or are not shown to do either; CUPED stands for both."""
+    def _moved(self, decisive: str) -> Finding:
+        """Return which metrics rose, fell or are not shown to do either.
+
+        Of a metric and its CUPED twin the one that decides is listed, else the latter.
+        """
         moved: dict[str, list[str]] = {"up": [], "down": [], "unclear": []}
         several_arms = len(self.treatments) > 1
         for name, effect in self.effects.iterrows():
-            if f"{name} (CUPED)" in self.effects.index:
+            if self._twin(str(name), decisive) in self.effects.index:
                 continue
             said = f"{name} ({effect['arm']})" if several_arms else str(name)
             direction = "up" if effect["difference"] > 0 else "down"
             moved[direction if self._is_shown(effect) else "unclear"].append(said)
         return Finding("experiment/moved", "plain", moved, place="effects")
 
+    def _twin(self, name: str, decisive: str) -> str:
+        """Return the metric that is listed in place of another, where there is one."""
+        if name == decisive:
+            return ""
+        if _by_cuped(decisive) == name:
+            return decisive
+        return _by_cuped(name)
+
     @property
     def _n_questions(self) -> int:
         """How many comparisons Holm adjusts for; a metric with and without CUPED is one."""
-        metrics = self.effects.index.str.removesuffix(" (CUPED)")
+        metrics = self.effects.index.str.removesuffix(BY_CUPED)
         questions = pd.DataFrame({"metric": metrics, "arm": self.effects["arm"].array})
         return len(questions.drop_duplicates())
 
@@ -356,6 +371,10 @@ class ABResult:
             raise ValueError(f"no arm {arm!r} in the result; it has: {treatments}")
         is_of_arm = self.effects["arm"] == (arm or treatments)
         return self.effects[is_of_arm].loc[name]
+
+
+def _by_cuped(name: str) -> str:
+    return f"{name}{BY_CUPED}"
 
 
 def analyse(
@@ -539,9 +558,10 @@ def cuped_gains(data: ABData, result: ABResult) -> pd.DataFrame:
     Returns
     -------
     DataFrame, index metric
-        ``correlation`` with the covariate; the share of the variance it is ``expected`` to
-        leave, 1 − ρ²; what it leaves of the first treatment's (``variance_left``, by the widths
-        of the intervals); and how many ``more_units`` would do the same, as a share.
+        ``correlation`` with the covariate; the share of the variance that it is expected to
+        leave (``variance_expected``, 1 − ρ²); what it leaves of the first treatment's, by the
+        widths of the intervals (``variance_left``); and how many ``more_units`` would do the
+        same, as a share.
     """
     of_first_arm = result.effects[result.effects["arm"] == data.treatments[0]]
     width = of_first_arm["high"] - of_first_arm["low"]
@@ -553,7 +573,7 @@ def cuped_gains(data: ABData, result: ABResult) -> pd.DataFrame:
         left = (width[metric.name] / width[without]) ** 2
         rho = data.frame[metric.column].corr(data.frame[metric.covariate])
         rows[metric.column] = (rho, 1 - rho**2, left, 1 / left - 1)
-    columns = ["correlation", "expected", "variance_left", "more_units"]
+    columns = ["correlation", "variance_expected", "variance_left", "more_units"]
     gains = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return gains.rename_axis("metric")
 

@@ -144,6 +144,15 @@ class ABData:
         if min(denominators) <= 0:
             raise ValueError(f"{metric.per} sums to 0 in an arm; it cannot be a denominator")
 
+    def plain_metric(self, name: str) -> Metric:
+        """Return the mean of the column that a metric is made of, or the first of the metrics.
+
+        The first stands in where that mean is not among them, as of a ratio's numerator.
+        """
+        columns = {metric.name: metric.column for metric in self.metrics}
+        mean = Metric(columns.get(name, ""))
+        return mean if mean in self.metrics else self.metrics[0]
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The arms, the control first."""

@@ -158,6 +158,7 @@ def click_rate_findings(pairs: Mapping[str, tuple[BanditLog, BanditLog]]) -> lis
             "p": p,
             "is_shown": p < 0.05,
             "n_clicks": int(random.reward.sum() + bts.reward.sum()),
+            "n_tests": len(pairs),
         }
         found.append(Finding("policies/own_logs", "plain", values, place="open_bandit"))
     return found

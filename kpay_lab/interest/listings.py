@@ -248,7 +248,7 @@ def mended_purchase_model(rows: pd.DataFrame, *, seed: int) -> tuple[pd.DataFram
     late = bought[n_early:]
     if early.all() or not early.any():
         raise TooLittleError("a purchase model needs exposures with a purchase and some without")
-    forest = RandomForestClassifier(n_estimators=50, min_samples_leaf=200, random_state=seed)
+    forest = RandomForestClassifier(30, min_samples_leaf=50, max_samples=0.2, random_state=seed)
     forest.fit(known[:n_early], early)
     chances = {
         "forest, mended": forest.predict_proba(known[n_early:])[:, 1],

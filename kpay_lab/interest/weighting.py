@@ -4,7 +4,7 @@ A *sign of interest* is one kind of behaviour that speaks for interest, such as 
 liking, as a number from 0 to 1. The degree of interest is the weighted mean of the signs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -152,6 +152,20 @@ def _scales_of(pairs: pd.DataFrame) -> dict[str, float]:
     return {name: scale if scale > 0 else 1.0 for name, scale in scales.items()}
 
 
+def fixed_scales(totals: PairTotals, weights: InterestWeights) -> InterestWeights:
+    """Return the weights with the scales of this log in place of those that are None.
+
+    So parts of a log are measured alike.
+
+    >>> log = pd.DataFrame({"user_id": ["u"], "item_id": ["a"], "rating": [4.0]})
+    >>> float(fixed_scales(pair_totals(log), InterestWeights()).rating_scale)
+    4.0
+    """
+    scales = _scales_of(totals.pairs)
+    missing = {name: scale for name, scale in scales.items() if getattr(weights, name) is None}
+    return replace(weights, **missing)
+
+
 def describe_scales(totals: PairTotals, weights: InterestWeights | None = None) -> list[str]:
     """Say in plain sentences which scales the log itself has set, and how to set them."""
     weights = weights or InterestWeights()
@@ -173,6 +187,22 @@ def describe_scales(totals: PairTotals, weights: InterestWeights | None = None) 
 def _rounded(scale: float) -> str:
     """Write a number to three digits without an exponent: 4,001.2 becomes 4000."""
     return np.format_float_positional(scale, precision=3, fractional=False, trim="-")
+
+
+def weights_table(signs: pd.DataFrame, weights: InterestWeights) -> pd.DataFrame:
+    """Return the weight of each sign of a log, and its share of their sum.
+
+    >>> signs = pd.DataFrame({"watch": [0.5], "like": [0.0]})
+    >>> weights_table(signs, InterestWeights(watch=0.6, like=0.2)).round(2)
+           weight  share of the sum
+    sign
+    watch     0.6              0.75
+    like      0.2              0.25
+    """
+    weight = pd.Series({name: getattr(weights, str(name)) for name in signs}, dtype=float)
+    shares = ratio(weight.to_numpy(), np.array(weight.sum()))
+    columns = {"weight": weight, "share of the sum": shares}
+    return pd.DataFrame(columns).rename_axis("sign")
 
 
 def interest_degree(

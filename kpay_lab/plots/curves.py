@@ -141,7 +141,7 @@ def plot_power(
     ax.axhline(target, color=NEUTRAL, linestyle=":")
     ax.axvline(needed, color=ORANGE, linestyle="--", label=f"{needed:,} units")
     handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles[1:], labels[1:])  # the curve itself is named by the axis
+    ax.legend(handles[1:], labels[1:], loc="lower right")  # the curve itself is named by the axis
     ax.set(xlabel="units, both arms", ylabel="power", ylim=(0, 1.02))
     ax.set(**settings)
     return ax

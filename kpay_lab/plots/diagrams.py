@@ -5,7 +5,6 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.text import Text
-from sklearn import tree
 from sklearn.pipeline import Pipeline
 
 from kpay_lab.plots.style import BLUE, NEUTRAL, RED, axes_or_new, shorten
@@ -74,33 +73,81 @@ def _draw_arrow(ax: Axes, start: Text, end: Text, word: str) -> None:
 
 
 def plot_tree(model: Pipeline, *, ax: Axes | None = None, **settings: Any) -> Axes:
-    """Draw a fitted decision-tree pipeline: the question, the share of users, the label."""
-    fitted = model[-1]
-    features = [shorten(name, 24) for name in model[:-1].get_feature_names_out()]
-    labels = [shorten(name, 16) for name in fitted.classes_]
-    n_levels = fitted.get_depth() + 1
-    ax = axes_or_new(ax, height=1.0 + 1.1 * n_levels, width=10.0)
-    nodes = tree.plot_tree(
-        fitted,
-        feature_names=features,
-        class_names=labels,
-        impurity=False,
-        proportion=True,
-        precision=2,
-        fontsize=9,
-        ax=ax,
-    )
-    for node in nodes:
-        text = _node_text(node.get_text())
-        node.set_text(text)
+    """Draw a fitted decision-tree pipeline from left to right, the answer *yes* on top.
+
+    A box holds a question and the share of people who come to it; a leaf the label that it says,
+    how many of its people have that label, and their share of all. A question whose answers say
+    one and the same label is drawn as a leaf, for it changes nothing.
+    """
+    names = [shorten(name, 24) for name in model[:-1].get_feature_names_out()]
+    labels = [shorten(name, 20) for name in model[-1].classes_]
+    tree = model[-1].tree_
+    depths, rows = _laid_out(tree)
+    n_leaves = 1 + max(rows.values())
+    n_levels = 1 + max(depths.values())
+    ax = axes_or_new(ax, height=1.0 + 0.62 * n_leaves)
+    frame = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": BLUE}
+    style = {"ha": "center", "va": "center", "fontsize": 10, "bbox": frame}
+    drawn = {}
+    for node, depth in depths.items():
+        is_question = tree.children_left[node] in depths
+        text = _question(tree, node, names) if is_question else _answer(tree, node, labels)
+        drawn[node] = ax.text(depth, -rows[node], text, **style)
+    for node in depths:
+        children = {"yes": tree.children_left[node], "no": tree.children_right[node]}
+        for word, child in children.items():
+            if child in drawn:
+                _draw_arrow(ax, drawn[node], drawn[child], word)
+    ax.set_xlim(-0.5, n_levels - 0.5)
+    ax.set_ylim(-n_leaves + 0.4, 0.6)
+    ax.axis("off")
     ax.set(**settings)
     return ax
 
 
-def _node_text(text: str) -> str:
-    """Shorten what sklearn writes into a node; the row of class shares does not fit."""
-    lines = [line for line in text.split("\n") if not line.startswith("value")]
-    shortened = "\n".join(lines)
-    for long, short in {"samples = ": "", "class = ": "", " <= ": "\n≤ "}.items():
-        shortened = shortened.replace(long, short)
-    return shortened
+def _laid_out(tree: Any) -> tuple[dict[int, int], dict[int, float]]:
+    """Return the level and the row of each node that is drawn; a leaf has a row of its own."""
+    depths: dict[int, int] = {}
+    rows: dict[int, float] = {}
+    n_leaves = 0
+
+    def lay_out(node: int, depth: int) -> None:
+        nonlocal n_leaves
+        depths[node] = depth
+        if len(_labels_below(tree, node)) == 1:
+            rows[node] = n_leaves
+            n_leaves += 1
+            return
+        left = int(tree.children_left[node])
+        right = int(tree.children_right[node])
+        lay_out(left, depth + 1)
+        lay_out(right, depth + 1)
+        rows[node] = (rows[left] + rows[right]) / 2
+
+    lay_out(0, 0)
+    return depths, rows
+
+
+def _labels_below(tree: Any, node: int) -> set[int]:
+    """Return the labels that the leaves below a node say, by number."""
+    left = int(tree.children_left[node])
+    right = int(tree.children_right[node])
+    if left == right:  # both are -1: a leaf
+        return {int(tree.value[node, 0].argmax())}
+    return _labels_below(tree, left) | _labels_below(tree, right)
+
+
+def _question(tree: Any, node: int, names: list[str]) -> str:
+    share = _share_of_people(tree, node)
+    return f"{names[tree.feature[node]]}\n≤ {tree.threshold[node]:.2f}?  ({share:.0%})"
+
+
+def _answer(tree: Any, node: int, labels: list[str]) -> str:
+    weights = tree.value[node, 0]
+    right = weights.max() / weights.sum()
+    share = _share_of_people(tree, node)
+    return f"{labels[weights.argmax()]}, right for {right:.0%}\n({share:.0%} of people)"
+
+
+def _share_of_people(tree: Any, node: int) -> float:
+    return float(tree.n_node_samples[node] / tree.n_node_samples[0])

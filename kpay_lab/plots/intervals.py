@@ -43,7 +43,7 @@ def plot_intervals(
     by : str
         A column whose values get a colour each, below each other under one name.
     zero : bool
-        Mark *no difference*; intervals that hold it are grey.
+        Mark *no difference*; without ``colours``, intervals that hold it are grey.
     colours : colour, or one colour a row, optional
         Without ``by`` only.
     length : int
@@ -56,7 +56,8 @@ def plot_intervals(
     if zero:
         ax.axvline(0, color="black", linewidth=0.8)
         excludes_zero = (table["low"] > 0) | (table["high"] < 0)
-        colours = excludes_zero.map({True: BLUE, False: NEUTRAL})
+        if colours is None:
+            colours = excludes_zero.map({True: BLUE, False: NEUTRAL})
     if by:
         for number, (group, rows) in enumerate(table.groupby(by, sort=False)):
             y = names.get_indexer(rows.index) + 0.16 * number

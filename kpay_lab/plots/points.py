@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+from scipy.optimize import linear_sum_assignment
 
 from kpay_lab.plots.style import (
     BLUE,
@@ -22,21 +23,27 @@ from kpay_lab.plots.style import (
 
 MARKERS = "os^Dv"
 BOX = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
+BESIDE = 1.03  # where labels beside a picture begin, in widths of its axes
 THIN_LINE = {"arrowstyle": "-", "color": NEUTRAL, "linewidth": 0.5, "relpos": (0, 0.5)}
 
 
 def plot_scatter(
     points: pd.DataFrame, names: Sequence[str], *, ax: Axes | None = None, **settings: Any
 ) -> Axes:
-    """Draw points ``x, y`` coloured by their ``segment``, a number whose name is in ``names``."""
+    """Draw points ``x, y`` coloured by their ``segment``, a number whose name is in ``names``.
+
+    The points are drawn in mixed order, so that no segment lies on top of another.
+    """
     ax = axes_or_new(ax, height=4.5)
+    order = np.random.default_rng(0).permutation(len(points))
+    mixed = points.iloc[order]
+    colours = [nth_colour(number) for number in mixed["segment"]]
+    ax.scatter(mixed["x"], mixed["y"], s=8, alpha=0.6, c=colours)
     for number, name in enumerate(names):
-        members = points[points["segment"] == number]
-        colour = nth_colour(number)
         label = shorten(f"{number}: {name}", 60)
-        ax.scatter(members["x"], members["y"], s=8, alpha=0.6, color=colour, label=label)
+        ax.scatter([], [], color=nth_colour(number), label=label)  # its entry in the legend
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
-    ax.legend(markerscale=2, frameon=False, **below)
+    ax.legend(frameon=False, **below)
     ax.set(**settings)
     return ax
 
@@ -55,14 +62,14 @@ def plot_trade_off(
         line = "-" if number else "none"  # the first family, of single models, is not joined
         style = {"color": nth_colour(number), "marker": marker, "linestyle": line}
         ax.plot(rows[x], rows[y], label=family, **style)
-    named = _named_points(points).sort_values(y)
+    named = _named_points(points)
     places = named[[x, y]].to_numpy()
-    heights = np.linspace(0.02, 0.98, len(named))
+    heights = _heights_of_labels(ax, places)
     for name, place, height in zip(named["name"], places, heights, strict=True):
         ax.annotate(
             name,
             place,
-            xytext=(1.03, height),
+            xytext=(BESIDE, height),
             textcoords="axes fraction",
             va="center",
             fontsize=8,
@@ -71,6 +78,22 @@ def plot_trade_off(
     add_legend(ax)
     ax.set(**settings)
     return ax
+
+
+def _heights_of_labels(ax: Axes, places: np.ndarray) -> np.ndarray:
+    """Choose the height of each point's label, (n,), so that no two lines to them cross.
+
+    Of all ways to give evenly spaced labels to the points the one with the shortest lines in
+    total is taken: two lines that cross would become shorter by changing their labels.
+    """
+    heights = np.linspace(0.02, 0.98, len(places))
+    labels = np.column_stack([np.full(len(places), BESIDE), heights])
+    ax.autoscale_view()
+    on_screen = ax.transData.transform(places)
+    in_axes = ax.transAxes.inverted().transform(on_screen)
+    lengths = np.linalg.norm(in_axes[:, None, :] - labels[None, :, :], axis=2)
+    _, label_of_point = linear_sum_assignment(lengths)
+    return heights[label_of_point]
 
 
 def _named_points(points: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,10 @@ from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 
 LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Spark all accept seeds up to here
-BATCH = 512  # users scored at once: their scores should still be in the CPU's cache when ranked
+# Users scored at once: their scores should still be in the CPU's cache when ranked, and of a
+# large catalogue, whose scores are larger than that, they should not fill the memory.
+BATCH = 512
+BATCH_CELLS = 2**22
 
 N_STRIPS = 16  # of a Gram matrix
 
@@ -90,8 +93,8 @@ class NeedsData(Recommender, Protocol):
 
 
 @runtime_checkable
-class Explains(Recommender, Protocol):
-    """A model that can say how much each item of a history adds to a score."""
+class Explains(Protocol):
+    """What can say how much each item of a history speaks for another item, as most models do."""
 
     def explain(self, users: np.ndarray, items: np.ndarray) -> csr_array:
         """Weigh the reasons for recommending ``items[p]`` to ``users[p]``, pair by pair.
@@ -233,7 +236,7 @@ def largest(scores: np.ndarray, k: int) -> np.ndarray:
     rows = cells // width
     values = scores.ravel()[cells]
     is_tie = values == bound[rows]
-    nth_tie = _count_within_row(is_tie, rows, n_rows)
+    nth_tie = count_within_row(is_tie, rows, n_rows)
     is_kept = ~is_tie | (nth_tie <= k)  # more than k ties in a row are never needed
     cells = cells[is_kept]
     rows = rows[is_kept]
@@ -267,13 +270,13 @@ def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
     return np.partition(maxima_and_rest, -k, axis=1)[:, -k]
 
 
-def _count_within_row(marked: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
+def count_within_row(marked: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
     """Return for each cell how many cells of its row are marked up to and including itself.
 
     ``rows`` holds the row of each cell, in rising order.
     """
     marked_so_far = np.cumsum(marked)
-    marked_before = marked_so_far - marked
+    marked_before = np.append(0, marked_so_far)  # the last row may be empty: a place more
     first_of_row = np.searchsorted(rows, np.arange(n_rows))
     return marked_so_far - marked_before[first_of_row][rows]
 
@@ -339,8 +342,9 @@ def top_k(
     if isinstance(candidates, csr_array):
         _check_users(users, candidates.shape[0])
     batches = []
-    for start in range(0, max(len(users), 1), BATCH):  # no users are one empty batch
-        batch = users[start : start + BATCH]
+    batch_size = _batch_size(exclude, candidates)
+    for start in range(0, max(len(users), 1), batch_size):  # no users are one empty batch
+        batch = users[start : start + batch_size]
         seen = None if exclude is None else exclude[batch]
         allowed = candidates[batch] if isinstance(candidates, csr_array) else candidates
         lists = rank(model.score(batch), k, exclude=seen, candidates=allowed, ties=ties)
@@ -350,6 +354,15 @@ def top_k(
     found = [lists.ties for lists in batches if lists.ties is not None]
     joined = _joined(found) if found else None
     return TopK(users, items, scores, joined)
+
+
+def _batch_size(exclude: csr_array | None, candidates: np.ndarray | csr_array | None) -> int:
+    """Return how many users are scored at once; what is left out or allowed tells the items."""
+    marks = candidates if exclude is None else exclude
+    if marks is None:
+        return BATCH
+    n_items = marks.shape[-1]
+    return int(np.clip(BATCH_CELLS // max(n_items, 1), 1, BATCH))
 
 
 def _check_users(users: np.ndarray, n_users: int) -> None:

@@ -5,15 +5,16 @@ from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array, hstack, vstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from kpay_lab.recommend.base import TopK, Training, gram, rank
-from kpay_lab.recommend.linear import ItemToItemModel
+from kpay_lab.recommend.base import TopK, Training, rank
 from kpay_lab.settings import Ranges, Space, check_settings
 
 DESCRIPTION = ("category", "brand", "price", "title", "description")
+USERS_AT_ONCE = 32  # their features should stay in the CPU's cache while items are compared
+PAIRS_AT_ONCE = 256  # the features of a user that are held for each pair that is explained
 
 
 def is_described(train: Training) -> bool:
@@ -22,11 +23,11 @@ def is_described(train: Training) -> bool:
 
 
 @dataclass(kw_only=True)
-class ContentBased(ItemToItemModel):
+class ContentBased:
     """Score an item by the cosine of its features with the user's.
 
     The documents' R = C·D read by meaning: with C (n_items, n_features) of unit rows, the
-    user's features are D = A C scaled to length 1 and R = D Cᵀ, computed as A (C Cᵀ).
+    user's features are D = A C scaled to length 1 and R = D Cᵀ. No two items are compared.
     Features are category, brand, price band (fifths) and the TF-IDF of title and description
     by character n-grams, which suit Chinese; each counts alike. A cold item is scored as any
     other; a cold user, or an item that nothing describes, scores 0. ``ngrams`` are the
@@ -54,7 +55,7 @@ class ContentBased(ItemToItemModel):
         return "" if is_described(train) else "nothing describes the items"
 
     def fit(self, train: Training) -> Self:
-        """Describe the items and compare every two of them."""
+        """Describe the items."""
         table = train.need("items", "item_id", "ContentBased").set_index("item_id")
         described = table.reindex(train.interest.items)
         blocks = _label_blocks(described) | self._text_block(described)
@@ -67,7 +68,6 @@ class ContentBased(ItemToItemModel):
         features = hstack(list(blocks.values()), format="csr")
         self.features_ = csr_array(normalize(features))
         self.history_ = train.interest.values
-        self.item_weights_ = gram(self.features_)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
@@ -76,10 +76,16 @@ class ContentBased(ItemToItemModel):
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Return the cosine for newcomers: (n_newcomers, n_items)."""
-        scores = histories @ self.item_weights_
-        squared_length = histories.multiply(scores).sum(axis=1)  # |A C|² = A (C Cᵀ) Aᵀ by row
-        length = np.sqrt(np.maximum(squared_length, 0))[:, None]
-        return np.divide(scores, length, out=np.zeros_like(scores), where=length > 0)
+        scores = np.empty(histories.shape)
+        for start in range(0, len(scores), USERS_AT_ONCE):
+            users = slice(start, start + USERS_AT_ONCE)
+            features_of_users = normalize(histories[users] @ self.features_)
+            scores[users] = (self.features_ @ features_of_users.T.toarray()).T
+        return scores
+
+    def explain(self, users: np.ndarray, items: np.ndarray) -> csr_array:
+        """Weigh the features that a user's history shares with ``items[p]``."""
+        return self.explain_new(self.history_[users], items)
 
     def explain_new(self, histories: csr_array, items: np.ndarray) -> csr_array:
         """Weigh the features that a history shares with ``items[p]``: (n_pairs, n_features).
@@ -87,8 +93,12 @@ class ContentBased(ItemToItemModel):
         They say more than the items of the history would; ``names_`` names them. A row adds
         up to the cosine times the length of the user's features.
         """
-        features_of_users = histories @ self.features_
-        return csr_array(self.features_[items].multiply(features_of_users))
+        shared = [csr_array((0, self.features_.shape[1]))]
+        for start in range(0, len(items), PAIRS_AT_ONCE):
+            pairs = slice(start, start + PAIRS_AT_ONCE)
+            features_of_users = histories[pairs] @ self.features_
+            shared.append(self.features_[items[pairs]].multiply(features_of_users))
+        return csr_array(vstack(shared, format="csr"))
 
     def _text_block(self, table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
         """Return the TF-IDF of titles and descriptions under the names of its columns."""

@@ -6,12 +6,15 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kpay_lab.recommend.base import Training, gram, product
 from kpay_lab.recommend.linear import ItemToItemModel
+from kpay_lab.recommend.memory import lack_of_memory
 from kpay_lab.settings import Ranges, Space, check_settings
 
 STRIP = 256  # rows mirrored at once: they fit the CPU's cache
+COPIES = 1.5  # arrays (n_items, n_items) that the fit takes at most: a strip of `gram` is the half
 
 
 @dataclass(kw_only=True)
@@ -23,7 +26,8 @@ class EASE(ItemToItemModel):
     0, because otherwise every item would best predict itself. With G = XᵀX + reg·I and
     P = G⁻¹ the solution is B_ij = −P_ij / P_jj for i ≠ j.
 
-    A cold user and a cold item score 0. Memory: two arrays (n_items, n_items) of ``dtype``.
+    A cold user and a cold item score 0. Memory: one array (n_items, n_items) of ``dtype`` and
+    half of one while it is made; where there is less, nothing is begun.
     Source: Steck (2019), Embarrassingly shallow autoencoders for sparse data.
 
     Parameters
@@ -42,13 +46,29 @@ class EASE(ItemToItemModel):
     def __post_init__(self) -> None:
         check_settings(self)
 
+    def lacks(self, train: Training) -> str:
+        """Say that the item weights do not fit into memory, where they do not."""
+        n_items = len(train.interest.items)
+        lack = lack_of_memory(COPIES * n_items**2 * np.dtype(self.dtype).itemsize)
+        return f"it weighs every two of {n_items:,} items: {lack}" if lack else ""
+
     def fit(self, train: Training) -> Self:
-        """Compute the item weights B from the inverse of G."""
+        """Compute the item weights B from the inverse of G.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit into memory, before any is taken; or if G is singular.
+        """
+        lack = self.lacks(train)
+        if lack:
+            raise ValueError(f"EASE: {lack}; choose item_neighbours or als, or fewer items")
         self.history_ = train.interest.values.astype(self.dtype)
         items_by_users = self.history_.T.tocsr()
         G = gram(items_by_users).T  # G is symmetric; .T makes it column-major, as LAPACK needs
         G[np.diag_indices_from(G)] += self.reg
-        P = self._inverse(G)
+        with threadpool_limits(1, "blas"):  # the last digits depend on the number of threads
+            P = self._inverse(G)
         self.item_weights_ = P.T  # P is symmetric; .T makes it row-major, which `score` needs
         self.item_weights_ /= -np.diag(P)
         np.fill_diagonal(self.item_weights_, 0)

@@ -1,6 +1,6 @@
 """Lists as tables of ids: who is shown what, where, and why; and which items are alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -22,10 +22,11 @@ from kpay_lab.recommend.base import (
 from kpay_lab.recommend.candidates import candidate_items
 from kpay_lab.recommend.content import ContentBased
 from kpay_lab.recommend.linear import FactorModel, ItemToItemModel
-from kpay_lab.recommend.neighbours import ItemNeighbours, similarity
+from kpay_lab.recommend.neighbours import SharedUsers, similarity
 from kpay_lab.recommend.popularity import Popularity, WithFallback
 
 COLD = "popular with everybody"
+REASONS_AT_ONCE = 2**22
 
 
 def recommend_for_all(
@@ -138,19 +139,19 @@ def _candidates(tables: Tables | None, interest: InterestMatrix, **only: Any) ->
     return candidate_items(tables, interest.items, **only) & trained_items(interest.values)
 
 
-def explaining_model(model: Recommender, train: Training) -> Explains:
+def explaining_model(model: Recommender | Explains, train: Training) -> Explains:
     """Return the model that gives the reasons for the lists of a fitted one.
 
-    It is the model itself where it `Explains`; for any other the neighbours of items stand in.
+    It is the model itself where it `Explains`; for any other the users of items stand in.
     """
     if isinstance(model, Explains):
         return model
-    return ItemNeighbours(n_neighbors=None).fit(train)
+    return SharedUsers().fit(train)
 
 
 def explain_lists(
     top: TopK,
-    model: Recommender,
+    model: Recommender | Explains,
     train: Training,
     *,
     histories: csr_array | None = None,
@@ -177,17 +178,28 @@ def explain_lists(
     """
     explaining = explaining_model(model, train)
     names = explaining.names_ if isinstance(explaining, ContentBased) else item_titles(train)
+    history_of_list = train.interest.values[top.users] if histories is None else histories
     why = np.full(top.items.shape, "", dtype=object)
-    for row, user in enumerate(top.users):
-        listed = np.flatnonzero(top.items[row] >= 0)
-        items = top.items[row, listed]
+    for lists in _batches(np.diff(history_of_list.indptr) * top.items.shape[1]):
+        row, place = np.nonzero(top.items[lists] >= 0)
+        listed = (row + lists.start, place)
+        items = top.items[listed]
         if histories is None:
-            reasons = explaining.explain(np.full(len(items), user), items)
+            reasons = explaining.explain(top.users[listed[0]], items)
         else:
-            history_by_item = histories[np.full(len(items), row)]
-            reasons = explaining.explain_new(history_by_item, items)
-        why[row, listed] = _name_strongest(reasons, names, n)
+            reasons = explaining.explain_new(histories[listed[0]], items)
+        why[listed] = _name_strongest(reasons, names, n)
     return why
+
+
+def _batches(n_reasons: np.ndarray) -> Iterator[slice]:
+    """Cut lists into batches of about `REASONS_AT_ONCE`; ``n_reasons`` has those of each list."""
+    n_before = np.cumsum(n_reasons) - n_reasons
+    batch = n_before // REASONS_AT_ONCE
+    starts = np.flatnonzero(np.diff(batch, prepend=-1))
+    stops = np.append(starts[1:], len(batch))
+    for start, stop in zip(starts, stops, strict=True):
+        yield slice(start, stop)
 
 
 def _name_strongest(reasons: csr_array, names: np.ndarray, n: int) -> list[str]:
@@ -217,8 +229,9 @@ def similar_items(item: int, model: Recommender, train: Training, k: int) -> pd.
     """List the k items most like one, by a model that has learned ``train``.
 
     The similarity is the model's own where it has one: with item weights, what having met
-    the item says for each other one; with item factors, their cosine. For any other model it
-    is the cosine of the items' columns of the interest matrix, that is, of who met them.
+    the item says for each other one; with item features or factors, their cosine. For any
+    other model it is the cosine of the items' columns of the interest matrix, that is, of who
+    met them.
 
     Parameters
     ----------
@@ -243,7 +256,9 @@ def _similarities(item: int, model: Recommender, train: Training) -> np.ndarray:
     if isinstance(model, ItemToItemModel):
         weights = csr_array(model.item_weights_[[item]])
         return weights.toarray().ravel()
-    if isinstance(model, FactorModel):
+    if isinstance(model, ContentBased):
+        vectors = model.features_
+    elif isinstance(model, FactorModel):
         vectors = csr_array(model.item_factors_)
     else:
         vectors = csr_array(train.interest.values.T)

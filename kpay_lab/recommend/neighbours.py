@@ -1,15 +1,19 @@
 """Neighbourhood models: what similar users like, and what is like the things one likes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, csr_matrix, vstack
 from sklearn.preprocessing import normalize
+from sparse_dot_topn import sp_matmul_topn
 
-from kpay_lab.recommend.base import Training, gram, largest, product
+from kpay_lab.recommend.base import Training, count_within_row, gram, product
 from kpay_lab.recommend.linear import ItemToItemModel
+from kpay_lab.recommend.memory import lack_of_memory
 from kpay_lab.settings import Ranges, Space, check_settings
 
 KINDS = ("cosine", "jaccard")
@@ -21,6 +25,13 @@ RANGES: Ranges = {  # of both models
 }
 DECIMALS = 12  # of similarities that are compared: the rest is rounding
 TIE_BREAK = 1e-9  # too little to reorder anything but equal similarities
+SPARE = 9  # kept beyond the wanted: the vector itself, and some that show where a tie goes on
+STRIP_CELLS = 2**20  # similarities held at once before the nearest are chosen
+NARROWEST_STRIP = 64  # vectors: to make a strip costs something too
+NOBODY = -1  # the row of a vector that is none of the rows
+
+Choice = Callable[[csr_array], csr_array]  # of the neighbours among similarities
+DENSE_COPIES = {"cosine": 1.5, "jaccard": 4.5}  # arrays (n, n) that all similarities take at most
 
 
 def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
@@ -57,7 +68,7 @@ def _unit_rows(matrix: csr_array) -> csr_array:
     """Scale each row to length 1; an empty row stays as it is."""
     if matrix.shape[0] == 0:  # scikit-learn refuses a matrix without rows
         return matrix
-    return normalize(matrix)
+    return csr_array(normalize(matrix))
 
 
 def _marks(matrix: csr_array) -> csr_array:
@@ -65,35 +76,190 @@ def _marks(matrix: csr_array) -> csr_array:
     return (matrix != 0).astype(np.float64)
 
 
+def _rows_of_cells(matrix: csr_array) -> np.ndarray:
+    """Return the row of each stored cell, (nnz,)."""
+    n_cells = np.diff(matrix.indptr)
+    return np.repeat(np.arange(matrix.shape[0]), n_cells)
+
+
+def _kept_cells(matrix: csr_array, is_kept: np.ndarray) -> csr_array:
+    """Return the matrix with some of its stored cells only; ``is_kept`` is (nnz,)."""
+    rows = _rows_of_cells(matrix)[is_kept]
+    n_kept = np.bincount(rows, minlength=matrix.shape[0])
+    row_starts = np.append(0, np.cumsum(n_kept))
+    cells = (matrix.data[is_kept], matrix.indices[is_kept], row_starts)
+    return csr_array(cells, shape=matrix.shape)
+
+
 def nearest(
-    similar: np.ndarray,
+    similar: csr_array,
     n_neighbors: int | None,
-    evidence: np.ndarray | float = 1.0,
+    evidence: np.ndarray | None = None,
     *,
     ties: str = "all",
-) -> csr_array | np.ndarray:
-    """Keep the n largest similarities of each row, or all for None.
+) -> csr_array:
+    """Keep the n largest similarities above 0 of each row, or all of these for None.
 
     ``evidence``, a factor a hair below 1 for each column, decides between equal ones. Of those
     still tied with the n-th, ``all`` keeps every one, and ``position`` the first: a choice that
     the order of rows in the file has made.
 
-    >>> nearest(np.array([[0.5, 0.9, 0.5, 0.1]]), 2).toarray()
+    >>> nearest(csr_array(np.array([[0.5, 0.9, 0.5, 0.1]])), 2).toarray()
     array([[0.5, 0.9, 0.5, 0. ]])
     """
-    if n_neighbors is None or n_neighbors >= similar.shape[1]:
-        return similar
+    if n_neighbors is None:
+        return _kept_cells(similar, similar.data > 0)
     if ties == "position":
-        columns = largest(similar * evidence, n_neighbors)
-        values = np.take_along_axis(similar, columns, axis=1)
-        row_starts = np.arange(len(similar) + 1) * n_neighbors
-        return csr_array((values.ravel(), columns.ravel(), row_starts), shape=similar.shape)
-    without_rounding = np.round(similar, DECIMALS)
-    ranked = without_rounding * evidence
-    columns = largest(ranked, n_neighbors)
-    bound = np.take_along_axis(ranked, columns[:, -1:], axis=1)
-    kept = np.where(ranked >= bound, similar, 0.0)
-    return csr_array(kept)
+        similar.sort_indices()
+    ranked = _ranked(similar, evidence, ties)
+    bound = _nth_largest(ranked, similar.indptr, n_neighbors)
+    rows = _rows_of_cells(similar)
+    is_kept = (ranked >= bound[rows]) & (similar.data > 0)
+    if ties == "position":
+        is_tie = ranked == bound[rows]
+        is_above = is_kept & ~is_tie
+        n_above = np.bincount(rows[is_above], minlength=len(bound))
+        nth_tie = count_within_row(is_tie, rows, len(bound))
+        is_kept &= ~is_tie | (nth_tie <= n_neighbors - n_above[rows])
+    return _kept_cells(similar, is_kept)
+
+
+def _ranked(similar: csr_array, evidence: np.ndarray | None, ties: str) -> np.ndarray:
+    """Return by what the stored similarities are ordered: what is equal in it is tied, (nnz,)."""
+    ranked = similar.data if ties == "position" else np.round(similar.data, DECIMALS)
+    if evidence is None:
+        return ranked
+    return ranked * evidence[similar.indices]
+
+
+def _nth_largest(values: np.ndarray, row_starts: np.ndarray, n: int) -> np.ndarray:
+    """Return the n-th largest value of each row, 0 where a row has no more than n: (n_rows,)."""
+    found = np.zeros(len(row_starts) - 1)
+    for row, (start, stop) in enumerate(pairwise(row_starts)):
+        if stop - start > n:
+            found[row] = np.partition(values[start:stop], -n)[-n]
+    return found
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """Rows that vectors are compared with, made ready once; only a strip is in memory at once.
+
+    Parameters
+    ----------
+    kind : {"cosine", "jaccard"}
+        The `similarity`.
+    columns : csr_array of shape (n_features, n_rows)
+        The prepared rows, as columns.
+    n_marks : int array of shape (n_rows,)
+        How many cells of a row are not zero.
+    """
+
+    kind: str
+    columns: csr_array
+    n_marks: np.ndarray
+
+    @classmethod
+    def of(cls, rows: csr_array, kind: str) -> Self:
+        """Prepare the rows, (n_rows, n_features)."""
+        prepared = _unit_rows(rows) if kind == "cosine" else _marks(rows)
+        n_marks = np.diff(_marks(rows).indptr)
+        return cls(kind, prepared.T.tocsr(), n_marks)
+
+    def compare(self, vectors: csr_array) -> csr_array:
+        """Return the similarity of each vector with each row that it shares a feature with."""
+        if self.kind == "cosine":
+            return _unit_rows(vectors) @ self.columns
+        marks = _marks(vectors)
+        similar = marks @ self.columns
+        n_of_vector = np.diff(marks.indptr)[_rows_of_cells(similar)]
+        n_of_row = self.n_marks[similar.indices]
+        intersection = similar.data
+        similar.data = intersection / (n_of_vector + n_of_row - intersection)
+        return similar
+
+    def nearest(
+        self,
+        vectors: csr_array,
+        n_neighbors: int | None,
+        *,
+        own: np.ndarray | None = None,
+        evidence: np.ndarray | None = None,
+        ties: str = "all",
+    ) -> csr_array:
+        """Return the `nearest` rows of each vector: (n_vectors, n_rows).
+
+        ``own``, (n_vectors,), has the row that a vector is itself, which is no neighbour.
+        """
+        own_rows = np.full(vectors.shape[0], NOBODY) if own is None else own
+        choose = partial(nearest, n_neighbors=n_neighbors, evidence=evidence, ties=ties)
+        n_rows = self.columns.shape[1]
+        if self.kind == "cosine" and n_neighbors is not None and n_neighbors + SPARE < n_rows:
+            return self._choose_while_multiplying(vectors, own_rows, choose, n_neighbors)
+        return self._choose_among_all(vectors, own_rows, choose)
+
+    def _choose_among_all(self, vectors: csr_array, own: np.ndarray, choose: Choice) -> csr_array:
+        """Compare the vectors with all rows, a strip of vectors at a time."""
+        n_rows = self.columns.shape[1]
+        chosen = [csr_array((0, n_rows))]
+        for strip in _strips(len(own), n_rows):
+            similar = self.compare(vectors[strip])
+            chosen.append(choose(_without_own(similar, own[strip])))
+        return csr_array(vstack(chosen, format="csr"))
+
+    def _choose_while_multiplying(
+        self, vectors: csr_array, own: np.ndarray, choose: Choice, n_neighbors: int
+    ) -> csr_array:
+        """Keep a few more cosines than are wanted, and no others, while multiplying.
+
+        The product knows no ties. A vector whose n-th neighbour may be tied with more than
+        were kept is compared with all rows.
+        """
+        n_kept = n_neighbors + SPARE
+        columns = csr_matrix(self.columns)
+        chosen = [csr_array((0, columns.shape[1]))]
+        for strip in _strips(len(own), n_kept):
+            unit_vectors = csr_matrix(_unit_rows(vectors[strip]))
+            kept = sp_matmul_topn(unit_vectors, columns, n_kept, threshold=0.0, sort=True)
+            few = csr_array(kept)
+            is_open = _is_open(few, n_neighbors, n_kept)
+            closed = np.flatnonzero(~is_open)
+            opened = np.flatnonzero(is_open)
+            own_of_strip = own[strip]
+            of_few = choose(_without_own(few[closed], own_of_strip[closed]))
+            of_all = self._choose_among_all(vectors[strip][opened], own_of_strip[opened], choose)
+            order = np.argsort(np.append(closed, opened))
+            chosen.append(vstack([of_few, of_all], format="csr")[order])
+        return csr_array(vstack(chosen, format="csr"))
+
+
+def _strips(n_vectors: int, n_cells_each: int) -> Iterator[slice]:
+    """Cut the vectors into strips of about `STRIP_CELLS` similarities."""
+    width = max(STRIP_CELLS // max(n_cells_each, 1), NARROWEST_STRIP)
+    for start in range(0, n_vectors, width):
+        yield slice(start, start + width)
+
+
+def _without_own(similar: csr_array, own: np.ndarray) -> csr_array:
+    """Leave out each vector's similarity with itself."""
+    is_own = similar.indices == own[_rows_of_cells(similar)]
+    return _kept_cells(similar, ~is_own)
+
+
+def _is_open(kept: csr_array, n_neighbors: int, n_kept: int) -> np.ndarray:
+    """Return for which rows similarities that were not kept may be tied with the n-th: (n_rows,).
+
+    The kept ones of a row stand in order, the largest first. One of them may be the vector's
+    own, so that the n-th neighbour is the n-th or the next; the next is no larger.
+    """
+    is_full = np.diff(kept.indptr) == n_kept
+    row_starts = kept.indptr[:-1][is_full]
+    nth = kept.data[row_starts + n_neighbors]  # counted from 0: the next after the n-th
+    last = kept.data[row_starts + n_kept - 1]
+    slack = 2 * (nth * TIE_BREAK + 10.0**-DECIMALS)
+    is_open = np.zeros(len(is_full), dtype=bool)
+    is_open[is_full] = last >= nth - slack
+    return is_open
 
 
 @dataclass(kw_only=True)
@@ -104,7 +270,7 @@ class ItemNeighbours(ItemToItemModel):
     those that more users met, and of these ``ties`` keeps all, or the first by position, as
     reference numbers have it. With Jaccard, all neighbours (``n_neighbors=None``) and decayed
     ratings as interest this is Microsoft's SAR. A cold user and a cold item score 0. Memory:
-    n_items² similarities.
+    ``n_neighbors`` similarities an item, and n_items an item for None.
     """
 
     ranges: ClassVar[Ranges] = RANGES
@@ -116,22 +282,84 @@ class ItemNeighbours(ItemToItemModel):
     def __post_init__(self) -> None:
         check_settings(self)
 
+    def lacks(self, train: Training) -> str:
+        """Say that all similarities do not fit into memory, where they do not."""
+        if self.n_neighbors is not None:
+            return ""
+        n_items = len(train.interest.items)
+        copies = DENSE_COPIES[self.similarity]
+        lack = lack_of_memory(copies * n_items**2 * np.dtype(np.float64).itemsize)
+        return f"every item is a neighbour of {n_items:,} items: {lack}" if lack else ""
+
     def fit(self, train: Training) -> Self:
-        """Compare every two items by their users."""
+        """Compare every two items by their users.
+
+        Raises
+        ------
+        ValueError
+            If all similarities are asked for and do not fit into memory.
+        """
+        lack = self.lacks(train)
+        if lack:
+            raise ValueError(f"ItemNeighbours: {lack}; set n_neighbors, such as 200")
         self.history_ = train.interest.values
         columns = self.history_.T.tocsr()
-        similar = similarity(columns, columns, self.similarity)
-        if self.n_neighbors is not None:
-            np.fill_diagonal(similar, 0)
+        if self.n_neighbors is None:
+            self.item_weights_ = similarity(columns, columns, self.similarity)
+            return self
         evidence = 1 - TIE_BREAK / (1 + np.diff(columns.indptr))
-        neighbours = nearest(similar, self.n_neighbors, evidence, ties=self.ties)
-        is_dense = isinstance(neighbours, np.ndarray)
-        self.item_weights_ = neighbours if is_dense else csr_array(neighbours.T)
+        neighbours = Neighbourhood.of(columns, self.similarity).nearest(
+            columns,
+            self.n_neighbors,
+            own=np.arange(columns.shape[0]),
+            evidence=evidence,
+            ties=self.ties,
+        )
+        self.item_weights_ = neighbours.T.tocsr()
         return self
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Return newcomers' interest times the similarities: (n_newcomers, n_items)."""
         return product(histories, self.item_weights_)
+
+
+class SharedUsers:
+    """Explain lists of any model: by the cosine of the listed item's users and a met item's."""
+
+    def fit(self, train: Training) -> Self:
+        """Keep the items' users, ready to be compared."""
+        self.history_ = train.interest.values
+        self.users_of_item_ = self.history_.T.tocsr()
+        self.items_ = Neighbourhood.of(self.users_of_item_, "cosine")
+        return self
+
+    def explain(self, users: np.ndarray, items: np.ndarray) -> csr_array:
+        """Weigh the items that each user met; see `explain_new`."""
+        return self.explain_new(self.history_[users], items)
+
+    def explain_new(self, histories: csr_array, items: np.ndarray) -> csr_array:
+        """Weigh item j of history p by h_pj times its cosine with ``items[p]``.
+
+        Each listed item is compared with all others once, a strip of items at a time.
+        """
+        order = np.argsort(items, kind="stable")
+        sorted_histories = histories[order]
+        met = sorted_histories.indices
+        listed, first_pair, place_of_pair = np.unique(
+            items[order], return_index=True, return_inverse=True
+        )
+        place = place_of_pair[_rows_of_cells(sorted_histories)]
+        first_cell = np.append(sorted_histories.indptr[first_pair], len(met))
+        added = np.empty(len(met))
+        for strip in _strips(len(listed), histories.shape[1]):
+            similar = self.items_.compare(self.users_of_item_[listed[strip]]).toarray()
+            bounds = first_cell[strip.start : strip.stop + 1]
+            cells = slice(bounds[0], bounds[-1])
+            similarity_to_met = similar[place[cells] - strip.start, met[cells]]
+            added[cells] = sorted_histories.data[cells] * similarity_to_met
+        reasons = csr_array((added, met, sorted_histories.indptr), shape=histories.shape)
+        original_order = np.argsort(order)
+        return reasons[original_order]
 
 
 @dataclass(kw_only=True)
@@ -153,17 +381,18 @@ class UserNeighbours:
         check_settings(self)
 
     def fit(self, train: Training) -> Self:
-        """Keep the users' interests."""
+        """Keep the users' interests, ready to be compared."""
         self.history_ = train.interest.values
+        self.users_ = Neighbourhood.of(self.history_, self.similarity)
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return the similarities times the neighbours' interest: (len(users), n_items)."""
-        similar = similarity(self.history_[users], self.history_, self.similarity)
-        similar[np.arange(len(users)), users] = 0
-        return product(nearest(similar, self.n_neighbors, ties=self.ties), self.history_)
+        vectors = self.history_[users]
+        near = self.users_.nearest(vectors, self.n_neighbors, own=users, ties=self.ties)
+        return product(near, self.history_)
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Return the same for newcomers among the training users: (n_newcomers, n_items)."""
-        similar = similarity(histories, self.history_, self.similarity)
-        return product(nearest(similar, self.n_neighbors, ties=self.ties), self.history_)
+        near = self.users_.nearest(histories, self.n_neighbors, ties=self.ties)
+        return product(near, self.history_)

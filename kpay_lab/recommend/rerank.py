@@ -1,11 +1,14 @@
 """Lists put into another order: for more variety, or for more revenue."""
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from kpay_lab.recommend.base import TopK, largest, unit_range_by_row
 
+PAIRS_AT_ONCE = 2**14  # of items whose features are compared
 
-def diversify(top: TopK, k: int, *, similarity: np.ndarray, trade_off: float = 0.7) -> TopK:
+
+def diversify(top: TopK, k: int, *, features: csr_array, trade_off: float = 0.7) -> TopK:
     """Pick items that score well and do not repeat each other: maximal marginal relevance.
 
     Place by place, take the item of the list with the largest trade_off · score −
@@ -18,8 +21,8 @@ def diversify(top: TopK, k: int, *, similarity: np.ndarray, trade_off: float = 0
         Lists longer than k, to choose from.
     k : int
         Places of the new lists, at most the length of the old ones.
-    similarity : array of shape (n_items, n_items)
-        Such as ``item_weights_`` of `ContentBased`.
+    features : csr_array of shape (n_items, n_features)
+        Of unit rows, such as ``features_`` of `ContentBased`; the similarity is their cosine.
     trade_off : float
         From 0 (variety alone) to 1 (scores alone).
 
@@ -42,10 +45,20 @@ def diversify(top: TopK, k: int, *, similarity: np.ndarray, trade_off: float = 0
         best = np.argmax(worth - repetition, axis=1)
         order[:, place] = best
         worth[rows, best] = -np.inf
-        taken = top.items[rows, best][:, None]
-        to_taken = similarity[taken, top.items]
-        largest_similarity = np.maximum(largest_similarity, to_taken)
+        taken = top.items[rows, best]
+        to_taken = _products(features, np.repeat(taken, length), top.items.ravel())
+        largest_similarity = np.maximum(largest_similarity, to_taken.reshape(n_users, length))
     return _reordered(top, order, top.scores)
+
+
+def _products(features: csr_array, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the product of the features of ``left[p]`` and ``right[p]`` for each pair."""
+    products = np.empty(len(left))
+    for start in range(0, len(left), PAIRS_AT_ONCE):
+        pairs = slice(start, start + PAIRS_AT_ONCE)
+        shared = features[left[pairs]].multiply(features[right[pairs]])
+        products[pairs] = shared.sum(axis=1)
+    return products
 
 
 def order_by_revenue(top: TopK, k: int, *, price: np.ndarray, price_weight: float = 1.0) -> TopK:

@@ -30,6 +30,7 @@ Metrics = dict[str, dict[str, Any]]  # notebook -> key -> value, as metrics.json
 BLANK_LINES = re.compile(r"\n\s*\n+")
 SKIPPED = {"injected-parameters", "papermill-error-cell-tag"}
 SHOP = "00_business"  # the notebook whose metrics are the shop's figures
+SIMULATOR = {"field", "n_users", "n_items", "n_days", "noise"}  # parameters of a simulated log
 N_PICTURES = 4
 CONTENTS = (2, 3)  # levels of headings in a page's contents
 PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
@@ -69,7 +70,7 @@ def page(
         say=lambda text: words.get(text, text),
         entry=entry,
         manifest=manifest,
-        parameters=parameters,
+        parameters={key: parameters[key] for key in parameters if _counts(key, parameters)},
         title=title,
         cells=cells,
         in_short=in_short,
@@ -100,6 +101,11 @@ def _has_its_subject(cell: nbformat.NotebookNode, kept: set[str]) -> bool:
     """
     subject = cell.metadata.get("kpay", {}).get("about")
     return subject is None or subject in kept
+
+
+def _counts(key: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether a parameter has a meaning here: those of the simulator have none for a real log."""
+    return key not in SIMULATOR or parameters.get("dataset", "simulated") == "simulated"
 
 
 def _take_title(cells: list[dict[str, Any]]) -> str:
@@ -254,8 +260,7 @@ def _shop_period(manifest: Manifest) -> str:
     entry = manifest.notebooks.get(SHOP)
     if entry is None or "period" not in entry.record:
         return ""
-    start, end = entry.record["period"]
-    return f"{formatting.time(start)} to {formatting.time(end)}"
+    return str(entry.record["period"])
 
 
 def _four_pictures(
@@ -297,8 +302,11 @@ def _changed(manifest: Manifest) -> list[dict[str, Any]]:
     """Return the parameters that differ from their default, those of equal value in one row."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for name, entry in manifest.notebooks.items():
+        parameters = manifest.parameters[name]
         for key in entry.changed:
-            value = manifest.parameters[name][key]
+            if not _counts(key, parameters):
+                continue
+            value = parameters[key]
             row = rows.setdefault((key, repr(value)), {"key": key, "value": value, "of": []})
             row["of"].append(name.partition("_")[0])
     return list(rows.values())

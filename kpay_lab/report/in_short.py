@@ -105,16 +105,16 @@ def most_important(
 ) -> tuple[list[tuple[str, Line]], int]:
     """Return a run's most important findings, each with its notebook, and how many are left.
 
-    Findings of the same place in the order answer the same question (the lead over one model, and
-    over another): the first stands for all.
+    Of several about one thing (the lead over one model, and over another) the first stands for
+    all.
     """
     n_lines = 0
-    first_of_question: dict[int, tuple[str, Line]] = {}
+    first_of_each: dict[tuple[int, str], tuple[str, Line]] = {}
     for name, found in by_notebook.items():
         n_lines += len(found.lines)
         for line in found.lines:
-            first_of_question.setdefault(line.order, (name, line))
-    by_order = sorted(first_of_question.items())
+            first_of_each.setdefault((line.order, line.key), (name, line))
+    by_order = sorted(first_of_each.items())
     shown = [pair for _, pair in by_order[:n]]
     return shown, n_lines - len(shown)
 

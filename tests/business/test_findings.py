@@ -160,7 +160,7 @@ def test_quality_says_what_hangs_on_the_items_with_a_fault():
     quality = pd.DataFrame({"items": [3, 2, 5], "share": 0.1, **shares}, index=flags)
     [finding] = quality_findings(quality, 50)
     assert sentence(finding) == (
-        "5 of 50 items have a fault (not reviewed or rated low): 20 % of the views."
+        "Items with a fault (not reviewed or rated low): 5 of 50, with 20 % of the views."
     )
     assert quality_findings(quality.head(0), 50) == []
 

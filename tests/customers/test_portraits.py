@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +10,19 @@ from sklearn.model_selection import cross_val_predict
 
 from kpay_lab.customers.classify import (
     BASE,
+    FOREST,
+    Classification,
     classifiers,
     feature_weights,
+    fitted_tree,
     judge_classifiers,
     stability_over_time,
 )
 from kpay_lab.customers.features import habit_columns, some_users, user_features
 from kpay_lab.customers.outcomes import labelled_windows
 from kpay_lab.customers.portraits import (
+    HalvesAgreement,
+    compare_halves,
     find_segments,
     group_users,
     interest_tags,
@@ -24,6 +30,7 @@ from kpay_lab.customers.portraits import (
 )
 from kpay_lab.customers.reference import one_crowd, one_mode
 from kpay_lab.data.public import oulad
+from kpay_lab.data.tables import TooLittleError
 from kpay_lab.findings import sentence
 from kpay_lab.plots import plot_scatter, plot_tree
 from kpay_lab.world.simulate import WorldSpec, simulate
@@ -178,16 +185,41 @@ def test_segments_draw_themselves_and_why_there_are_so_many():
     assert silhouette.lines[1].get_ydata().tolist() == segments.candidates["threshold"].tolist()
     accepted = segments.candidates.loc[segments.candidates["accepted"], "k"]
     assert stability.lines[-1].get_xdata().tolist() == accepted.tolist()
-    users = plot_scatter(segment_map(features, segments), segments.names)
-    assert len(users.collections) == segments.k
+
+
+def test_no_segment_of_the_map_lies_on_top_of_another():
+    places = pd.DataFrame({"x": range(200), "y": 0.0, "segment": np.repeat([0, 1], 100)})
+    users = plot_scatter(places, ("first", "second"))
+    drawn = users.collections[0]
+    in_order = ["first" if x < 100 else "second" for x in drawn.get_offsets()[:, 0]]
+    assert 30 < in_order[:100].count("second") < 70
+    colour_of = dict(zip(in_order, map(tuple, drawn.get_facecolors()), strict=True))
+    legend = users.get_legend()
+    assert [text.get_text() for text in legend.texts] == ["0: first", "1: second"]
+    for name, handle in zip(("first", "second"), legend.legend_handles, strict=True):
+        assert tuple(handle.get_facecolors()[0][:3]) == colour_of[name][:3]
 
 
 def test_a_tree_is_drawn_with_its_questions():
     features, truth = three_clouds()
     tree = classifiers(0)["decision tree"].fit(features.astype(float), truth)
-    texts = [text.get_text() for text in plot_tree(tree, title="Decision tree").texts]
-    assert any("\n≤ " in text for text in texts)
-    assert not any("value" in text or "samples" in text for text in texts)
+    drawn = plot_tree(tree, title="Decision tree").texts
+    texts = [text.get_text() for text in drawn]
+    assert [text for text in texts if "\n≤ " in text and "?" in text]
+    assert {"yes", "no"} < set(texts)
+    leaves = [text for text in texts if "right for" in text]
+    assert len(leaves) == 3  # one a cloud: no two leaves of one question say the same
+    assert sum(int(re.search(r"\((\d+)%", leaf)[1]) for leaf in leaves) in (99, 100, 101)
+    assert min(text.get_fontsize() for text in drawn) >= 8
+
+
+def test_a_question_that_changes_no_answer_is_not_drawn():
+    chances = pd.DataFrame({"a": np.arange(100.0)})
+    outcome = pd.Series(["x"] * 40 + ["y"] * 8 + ["x"] * 52)
+    tree = fitted_tree(chances, outcome)
+    assert tree[-1].tree_.node_count > 1
+    texts = [text.get_text() for text in plot_tree(tree).texts]
+    assert texts == ["x, right for 92%\n(100% of people)"]
 
 
 def test_open_university_learners_are_classified(real_data):
@@ -299,14 +331,88 @@ def test_features_of_pure_noise_are_seldom_selected_and_real_ones_mostly():
     assert n_real / (2 * n_logs) > 0.9
 
 
+def two_kinds(n=50):
+    """Two far clouds, which k-means and the mixture both find."""
+    kinds = np.repeat([[0.0, 9.0], [9.0, 0.0]], n, axis=0)
+    return pd.DataFrame(kinds + rng().normal(size=(2 * n, 2)), columns=["x", "y"])
+
+
+def said(findings):
+    return {finding.key: (finding.level, sentence(finding)) for finding in findings}
+
+
 def test_findings_say_whether_segments_exist():
-    made = rng()
-    two_kinds = np.repeat([[0.0, 9.0], [9.0, 0.0]], 50, axis=0) + made.normal(size=(100, 2))
-    there = find_segments(pd.DataFrame(two_kinds, columns=["x", "y"]), rng=rng(), ks=(2, 3))
-    (found,) = there.findings()
-    assert found.level == "good"
-    assert sentence(found).startswith("There are 2 kinds of users among 100 people")
-    cloud = pd.DataFrame(made.normal(size=(100, 3)), columns=["x", "y", "z"])
-    (found,) = find_segments(cloud, rng=rng(), ks=(2, 3)).findings()
-    assert found.level == "watch"
-    assert sentence(found).startswith("There are no segments among 100 people")
+    segments = find_segments(two_kinds(), rng=rng(), ks=(2, 3))
+    ones = pd.Series(7, segments.labels.index)
+    level, words = said(segments.findings(segments, ones))["segments/exist"]
+    assert level == "good"
+    assert words.startswith("There are 2 kinds of users among 100 people")
+    assert "finds 2; the two groupings agree by 1," in words
+    cloud = pd.DataFrame(rng().normal(size=(100, 3)), columns=["x", "y", "z"])
+    none = find_segments(cloud, rng=rng(), ks=(2, 3))
+    ((level, words),) = said(none.findings(none, ones)).values()
+    assert level == "watch"
+    assert words.startswith("No segments are found among 100 people")
+    level, words = said(segments.findings(none, ones))["segments/exist"]
+    assert level == "watch"
+    assert "k-means finds 2" in words and "a Gaussian mixture finds no segments" in words
+
+
+def test_findings_say_how_large_segments_are_and_what_parts_them():
+    features = two_kinds().iloc[:80].assign(same=0.5)  # 50 of one kind and 30 of the other
+    segments = find_segments(features, rng=rng(), ks=(2, 3))
+    ones = pd.Series(7, segments.labels.index)
+    _, apart = segments.findings(segments, ones)
+    assert apart.values["largest"] == 50 / 80 and apart.values["smallest"] == 30 / 80
+    assert set(apart.values["features"][:2]) == {"x", "y"}
+    reach = segments.profile.loc[0] - segments.profile.loc[1]
+    assert apart.values["reach"] == pytest.approx(reach.abs().max())
+
+
+def test_segments_of_busy_and_quiet_people_are_called_so():
+    segments = find_segments(two_kinds(), rng=rng(), ks=(2, 3))
+    n_events = pd.Series(np.where(segments.labels == 0, 20, 200), segments.labels.index)
+    level, words = said(segments.findings(segments, n_events))["segments/activity"]
+    assert level == "watch"
+    assert "half of segment 1 have 200 events or more, half of segment 0 20 or more" in words
+    assert "100 % of the differences in activity" in words
+
+
+def test_people_keep_their_segment_in_half_of_their_events(small_world, tiny):
+    tables, _ = small_world
+    columns = habit_columns(user_features(tables))
+    halves = compare_halves(tables, columns, 2, rng=rng())
+    assert halves.n_users > 100 and -1 <= halves.agreement <= 1
+    same = HalvesAgreement(k=2, n_users=150, agreement=1.0)
+    assert said(same.findings())["segments/people"][0] == "good"
+    with pytest.raises(
+        TooLittleError, match="users are in both halves, and it takes more than 100"
+    ):
+        compare_halves(tiny, columns, 2, rng=rng())
+
+
+def judged_by_hand(right, squared_error):
+    """One model beside the base rate, on as many people as there are rows."""
+    right = pd.DataFrame(right, dtype=float)
+    squared_error = pd.DataFrame(squared_error, dtype=float)
+    scores = pd.DataFrame({"accuracy": right.mean(), "Brier": squared_error.mean()})
+    return Classification(scores, pd.DataFrame(), {}, right, squared_error)
+
+
+def test_findings_say_whether_a_model_is_right_more_often_than_a_guess():
+    guess = np.tile([1, 0], 50)
+    knows = judged_by_hand({BASE: guess, FOREST: 1}, {BASE: 0.5, FOREST: np.tile([0.0, 0.1], 50)})
+    ((level, words),) = said(knows.findings("gender")).values()
+    assert level == "good"
+    # the difference is 1 for 50 of 100: 0.5 ± 1.984 · 0.5025 / 10
+    assert "right for 100 % of 100 people, the most frequent answer for 50 %" in words
+    assert "(+50 percentage points, +40 percentage points to +60 percentage points)" in words
+    same = judged_by_hand(
+        {BASE: guess, FOREST: guess}, {BASE: 0.5, FOREST: np.tile([0.3, 0.5], 50)}
+    )
+    found = said(same.findings("gender"))
+    level, words = found["portraits/outcome"]
+    assert level == "watch" and "(gender) is not shown to be predicted better" in words
+    assert (
+        "are worth more than the base rate: a Brier score of 0.4" in found["portraits/chances"][1]
+    )

@@ -101,16 +101,18 @@ def test_findings_say_what_is_wrong_in_numbers(dirty):
     found = report.findings(counts_of())
     said = [sentence(finding) for finding in found]
     assert said == [
-        "Of 11 rows 1 were set aside and 1 repeat an earlier one; 4 times, watch times, "
-        "durations, amounts or items of orders are missing.",
+        "Wrong with the log, in 11 rows: 1 set aside (9.1 %), 1 repeated, 4 missing cells (times, "
+        "watch times, durations, amounts or items of orders), 1 durations of zero.",
         "1 of 8 rows of events were set aside: 12.5 %.",
         "1 of 7 rows of events repeat an earlier row: 14.3 %.",
-        "duration is missing in 3 rows of events: 42.9 %.",
-        "watch_time is missing in 1 rows of events: 14.3 %.",
+        "duration is missing in 42.9 % of the rows of events (3).",
+        "watch time is missing in 14.3 % of the rows of events (1).",
+        "Durations of zero: 1 (14.3 % of the events); they count as missing.",
         "2 cells of events could not be read and count as missing.",
-        "33.3 % of the events were watched longer than they last.",
+        "33.3 % of the events with a duration were watched longer than it: a replay, or a page "
+        "left open.",
     ]
-    assert [finding.level for finding in found] == ["bad", *["watch"] * 5, "plain"]
+    assert [finding.level for finding in found] == ["bad", *["watch"] * 6, "plain"]
 
 
 def test_a_sound_log_is_said_to_be_one():
@@ -118,4 +120,25 @@ def test_a_sound_log_is_said_to_be_one():
     report = quality_report(Tables.validated(events=events))
     (found,) = report.findings(counts_of(read=2, rejected=0, cells=0))
     assert found.level == "good"
-    assert sentence(found) == "Nothing wrong was found in 2 rows."
+    assert sentence(found).startswith("The log is clean: of 2 rows none was set aside")
+
+
+def test_durations_made_missing_are_one_fault_and_not_two():
+    seconds = {"watch_time": [3.0, 4.0, 5.0], "duration": [9.0, None, None]}
+    events = pd.DataFrame({"user_id": list("abc"), "item_id": "x"} | seconds)
+    report = quality_report(Tables.validated(events=events))
+    found = report.findings(counts_of(read=3, rejected=0, cells=0), zero_durations=1)
+    assert [finding.key for finding in found] == [
+        "quality/summary",
+        "quality/missing",
+        "quality/zero_durations",
+    ]
+    assert found[0].values["n_missing"] == found[0].values["n_zero"] == 1
+
+
+def test_a_rating_lacks_no_watch_time():
+    seconds = {"watch_time": [3.0, None, None], "rating": [None, 5.0, None]}
+    events = pd.DataFrame({"user_id": list("abc"), "item_id": "x"} | seconds)
+    report = quality_report(Tables.validated(events=events))
+    found = report.findings(counts_of(read=3, rejected=0, cells=0))
+    assert found[0].values["n_missing"] == 1

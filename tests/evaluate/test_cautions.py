@@ -11,12 +11,13 @@ from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate.cautions import evenness, few_users, popularity_auc
 from kpay_lab.evaluate.compare import compare
 from kpay_lab.evaluate.split import make_split
+from kpay_lab.findings import sentence
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.choose import build_model
 
 by_rating = partial(interest_matrix, weighting="interest")
 binary = partial(interest_matrix, weighting="binary")
-LOT = "drawn by lot"
+LOT = "drawn at random"
 
 
 def ratings(*, by_lot, n_users=200, n_items=120, seed=0):
@@ -150,11 +151,12 @@ def test_evenness_rejects_as_often_as_it_says(n_users, n_items, least):
 
 
 def test_few_users_are_said_with_what_they_can_tell():
-    words = few_users(22, 671)
+    (finding,) = few_users(22, 671)
+    words = sentence(finding)
     assert words.startswith("Few users carry this page: 22 of 671.")
-    assert "0.21" in words  # 1.96 * 0.5 / sqrt(22)
-    assert few_users(97, 671) == ""
-    assert few_users(96, 671) != ""
+    assert "0.209" in words  # 1.96 * 0.5 / sqrt(22)
+    assert few_users(97, 671) == []
+    assert few_users(96, 671) != []
 
 
 def test_a_split_with_few_users_says_so(small_world):

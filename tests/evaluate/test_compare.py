@@ -91,7 +91,7 @@ def test_compare_reports_progress_and_revenue(small_world, world_split):
     lines, paid = [], held_back_revenue(small_world[0], world_split)
     chosen = {"popularity": Popularity()}
     found = compare(chosen, world_split, [10], paid=paid, on_progress=lines.append)
-    assert lines == ["popularity: learning and ranking (1 of 1)"]
+    assert lines == ["learning and ranking,  1 of 1: popularity"]
     earned = found.values[found.values["metric"] == "revenue"]
     lists = found.lists["popularity"]
     expected = sum(
@@ -244,10 +244,16 @@ def test_the_lead_in_money_is_said_over_the_floor_and_the_simplest_by_ndcg():
     best = by_ndcg.table["model"].iloc[0]
     in_money = decide(values, rng=rng(), metric="revenue")
     simplest = by_ndcg.simplest
-    said = said_by(in_money, currency="CNY", simplest=simplest)
+    *said, about_money = said_by(in_money, currency="CNY", days=18.25, simplest=simplest)
     expected = {"als": "−2.00 CNY", "ease": "−3.00 CNY"}[best]
-    assert said[0].startswith(f"{best} earns less than popularity: {expected} a user")
+    assert said[0].startswith(
+        f"{best} earns less than popularity: {expected} a user in 18.2 days ("
+    )
     assert len(said) == (2 if simplest else 1)
+    assert about_money.startswith("Money here is net of refunds, in CNY. It counts purchases")
+    undated = said_by(in_money)
+    assert "a user in the part held back (" in undated[0]
+    assert "in the log's own currency" in undated[-1]
 
 
 def test_one_model_alone_has_nothing_to_find():

@@ -10,11 +10,12 @@ import pytest
 from scipy.sparse import csr_array
 
 from kpay_lab.data.tables import Tables
+from kpay_lab.evaluate.beyond import beyond_accuracy
 from kpay_lab.evaluate.compare import compare
 from kpay_lab.evaluate.groups import recall_by_item_popularity
 from kpay_lab.evaluate.ranking import METRICS, metric_audit, ndcg, per_user
 from kpay_lab.evaluate.split import make_split
-from kpay_lab.evaluate.ties import expected_hits
+from kpay_lab.evaluate.ties import expected_hits, settled
 from kpay_lab.evaluate.value import revenue, true_regret
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend import MODELS
@@ -197,3 +198,34 @@ def test_the_floor_is_measured_even_where_it_orders_nothing():
     assert found.unranked == {}
     hit_rate = found.values.query("metric == 'precision'")["value"]
     assert (hit_rate == 1.0).all()  # two candidates are left, both relevant
+
+
+def test_measures_beyond_accuracy_do_not_depend_on_the_order_of_rows(distinct_times):
+    """`content` on a binary matrix and `popularity` tie many items; their lists reach past ties."""
+    found = []
+    for tables in (distinct_times, shuffled(distinct_times, 0), shuffled(distinct_times, 1)):
+        split = make_split(tables, binary)
+        models = {name: MODELS[name]() for name in WITHOUT_RANDOMNESS}
+        result = compare(models, split, [3])
+        found.append(beyond_accuracy(result, split, 3))
+    ours, *others = found
+    for theirs in others:
+        pd.testing.assert_frame_equal(theirs, ours, check_like=True, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 6])
+@pytest.mark.parametrize("name", SCORES)
+def test_settled_lists_are_one_of_the_orders_and_depend_on_ids_alone(name, k):
+    ids = pd.Index([f"i{number}" for number in range(N_ITEMS)])
+    scores = np.array(SCORES[name], dtype=float)
+    lists = settled(rank(scores[None, :], k, ties="mean"), ids)
+    assert tuple(lists.items[0]) in {tuple(order[:k]) for order in every_order(SCORES[name])}
+    other = np.random.default_rng(0).permutation(N_ITEMS)
+    again = settled(rank(scores[other][None, :], k, ties="mean"), ids[other])
+    assert ids[other][again.items[0]].tolist() == ids[lists.items[0]].tolist()
+
+
+def test_a_list_that_ran_short_stays_short_when_it_is_settled():
+    top = rank(np.array([[1.0, 1.0, -np.inf]]), 3, ties="mean")
+    lists = settled(top, pd.Index(["a", "b", "c"]))
+    assert sorted(lists.items[0, :2]) == [0, 1] and lists.items[0, 2] == -1

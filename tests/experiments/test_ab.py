@@ -275,8 +275,14 @@ def test_findings_list_what_moved_once_for_a_metric_and_its_cuped_twin():
     result = analyse(data(frame, *metrics))
     found = result.findings("sales", value_per_unit=1, n_units=1)
     said = {one.key: sentence(one) for one in found}
-    moved = "Up with the treatment: sales (CUPED). No change is shown in clicks."
+    moved = "Up with the treatment: sales. No change is shown in clicks."
     assert said["experiment/moved"] == moved
+    (moved,) = [
+        one
+        for one in result.findings("sales (CUPED)", value_per_unit=1, n_units=1)
+        if one.key == "experiment/moved"
+    ]
+    assert sentence(moved).startswith("Up with the treatment: sales (CUPED). No")
     assert said["experiment/sizes"].endswith("1,000 old and 1,000 new (p = 1).")
 
 
@@ -300,7 +306,18 @@ def test_the_profit_decides_where_what_was_asked_for_is_absent():
     result = analyse(data(frame, Metric("sales"), Metric("profit")))
     assert result.decisive("profit (CUPED)") == "profit"
     assert result.decisive("sales") == "sales"
-    assert analyse(data(frame, Metric("sales"))).decisive("profit (CUPED)") == "sales"
+    sales = [Metric("sales"), Metric("sales", covariate="before")]
+    assert analyse(data(frame, *sales)).decisive("profit (CUPED)") == "sales (CUPED)"
+    assert analyse(data(frame, *sales[:1])).decisive("profit (CUPED)") == "sales"
+
+
+def test_the_plain_mean_of_what_decides_is_planned_for():
+    ratio = Metric("clicks", per="visits")
+    ours = data(
+        world(), Metric("visits"), Metric("sales"), Metric("sales", covariate="before"), ratio
+    )
+    assert ours.plain_metric("sales (CUPED)") == Metric("sales")
+    assert ours.plain_metric("clicks / visits") == Metric("visits")
 
 
 def test_cuped_spares_what_the_past_explains():
@@ -308,7 +325,7 @@ def test_cuped_spares_what_the_past_explains():
     both = data(frame, Metric("sales"), Metric("sales", covariate="before"))
     gains = cuped_gains(both, analyse(both))
     # sales = 0.8 before + noise of variance 1, before has variance 4: 2.56 of 3.56 is known
-    assert gains.loc["sales", "expected"] == pytest.approx(1 / 3.56, rel=0.03)
+    assert gains.loc["sales", "variance_expected"] == pytest.approx(1 / 3.56, rel=0.03)
     assert gains.loc["sales", "variance_left"] == pytest.approx(1 / 3.56, rel=0.03)
     assert gains.loc["sales", "more_units"] == pytest.approx(2.56, rel=0.04)
     (found,) = cuped_findings(gains)

@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kpay_lab.experiments.arms import ABData, Metric, per_unit, sample_ratio, with_profit
+from kpay_lab.experiments.arms import (
+    ABData,
+    Metric,
+    heavy_findings,
+    heavy_units,
+    per_unit,
+    sample_ratio,
+    with_profit,
+)
+from kpay_lab.findings import sentence
 
 
 def frame():
@@ -158,3 +167,26 @@ def test_a_metric_is_not_its_own_covariate():
         Metric("sales", covariate="sales")
     with pytest.raises(ValueError, match="sales is its own denominator"):
         Metric("sales", per="sales")
+
+
+def test_one_unit_stands_apart_or_none_carries_the_average():
+    n = 2000
+    table = pd.DataFrame({"user_id": np.arange(n).astype(str), "arm": ["old", "new"] * (n // 2)})
+    table["sales"] = np.tile([1.0, 2.0], n // 2)
+    table["rounds"] = table["sales"].where(table.index > 0, 300.0)
+    both = data(table, Metric("sales"), Metric("rounds"))
+    heavy = heavy_units(both)
+    assert heavy.loc["rounds", "all in one unit"] == pytest.approx(300 / 3299)
+    assert heavy.loc["sales", "all in the top 1 %"] == pytest.approx(40 / 3000)
+    (apart,) = heavy_findings(heavy, n)
+    assert apart.level == "watch"
+    assert "stands apart: 300 rounds, 9.1 % of the total, where 99.9 % of the" in sentence(apart)
+    (none,) = heavy_findings(heavy.loc[["sales"]], n)
+    assert none.level == "good" and "the largest sales is 2" in sentence(none)
+
+
+def test_a_total_that_losses_make_smaller_has_no_shares():
+    table = frame().assign(sales=[5.0, -4.0, 1.0, 2.0])
+    heavy = heavy_units(data(table))
+    assert heavy.loc["sales", ["all in one unit", "all in the top 1 %"]].isna().all()
+    assert heavy_findings(heavy, 4) == []

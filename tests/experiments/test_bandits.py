@@ -3,12 +3,16 @@ import pytest
 
 from kpay_lab.experiments.bandits import (
     UCB1,
+    BanditRun,
     Environment,
     EpsilonGreedy,
     LinUCB,
     Thompson,
+    bandit_findings,
+    final_regret,
     run_bandit,
 )
+from kpay_lab.findings import sentence
 
 POLICIES = [EpsilonGreedy(), UCB1(), Thompson(), LinUCB()]
 
@@ -134,3 +138,31 @@ def test_one_seed_has_no_interval():
 def test_a_chance_that_is_missing_makes_no_arms():
     with pytest.raises(ValueError, match=r"values in \[0, 1\]"):
         Environment.bernoulli([0.1, np.nan])
+
+
+def played(regret_at_the_end):
+    """Runs of one step, with the regret of each seed."""
+    regret = np.array(regret_at_the_end, float)[:, None]
+    return BanditRun(regret=regret, on_best=np.zeros_like(regret, dtype=bool))
+
+
+def test_the_least_regret_is_told_from_the_next_by_pairs_of_seeds():
+    runs = {"A": played([11.0, 21.0, 32.0]), "B": played([10.0, 20.0, 30.0])}
+    (found,) = bandit_findings(runs)
+    assert (found.values["least"], found.values["other"]) == ("B", "A")
+    # differences 1, 1, 2: mean 4/3, standard error 1/3, t of 2 degrees of freedom 4.303
+    assert found.values["difference"] == pytest.approx(4 / 3)
+    assert found.values["low"] == pytest.approx(4 / 3 - 4.3027 / 3, abs=1e-3)
+    assert sentence(found).startswith("B and A cannot be told apart")
+    clear = {"A": played([21.0, 31.0, 42.0]), "B": played([10.0, 20.0, 30.0])}
+    (found,) = bandit_findings(clear)
+    assert sentence(found).startswith(
+        "B loses least while it learns: 20 clicks of 1 visitors, 11.3"
+    )
+    table = final_regret(clear)
+    assert table.loc["B", "regret"] == 20 and table.loc["B", "best_share"] == 0
+
+
+def test_equal_policies_or_one_alone_have_no_lead():
+    assert bandit_findings({"A": played([1.0, 2.0])}) == []
+    assert bandit_findings({"A": played([1.0, 2.0]), "B": played([1.0, 2.0])}) == []

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data.tables import Tables, TooLittleError
-from kpay_lab.experiments.followed import compare_windows, follow_test, matured_outcomes
+from kpay_lab.experiments.followed import (
+    compare_windows,
+    follow_test,
+    matured_outcomes,
+    window_findings,
+)
+from kpay_lab.findings import sentence
 from kpay_lab.world.simulate import WorldSpec, simulate
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
@@ -248,3 +254,16 @@ def test_a_simulated_shop_whose_arms_are_drawn_anew_keeps_the_promise():
         stopped.append(followed.stopped_on is not None)
     print(f"redrawn arms stop in {np.mean(stopped):.4f}")
     assert np.mean(stopped) <= 0.05 + 3.5 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+def test_the_answer_may_hang_on_the_window():
+    windows = pd.Index([1.0, 7.0], name="window_days")
+    by_window = pd.DataFrame({"users": [10, 9], "stopped_at": [np.nan, 5.0]}, windows)
+    (some,) = window_findings(by_window)
+    assert some.level == "watch"
+    assert "with 1 of 2 it could, from 1 day to 7 days after arrival" in sentence(some)
+    (none,) = window_findings(by_window.iloc[:1])
+    assert sentence(none).startswith("With no window from 1 day to 1 day")
+    (each,) = window_findings(by_window.iloc[1:])
+    assert sentence(each).startswith("With each of 1 windows")
+    assert window_findings(by_window.iloc[:0]) == []

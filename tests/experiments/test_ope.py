@@ -1,7 +1,18 @@
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
+from kpay_lab.experiments.ope import (
+    OffPolicy,
+    cross_fit,
+    evaluate_policy,
+    overlap_table,
+    policy_findings,
+    position_policy,
+)
+from kpay_lab.findings import sentence
+from kpay_lab.stats import Interval
 
 
 def log(n=200, n_actions=4, seed=0):
@@ -222,3 +233,52 @@ def test_a_policy_is_not_read_from_a_place_that_is_not_there(name, value, messag
     given[name][1] = value
     with pytest.raises(ValueError, match=message):
         position_policy(**given, n_actions=2)
+
+
+def test_the_lead_is_dr_less_what_was_logged():
+    rewards, *others = log(n=500)
+    result = evaluate_policy(rewards, *others)
+    value = result.estimates.loc["DR", "value"]
+    assert result.lead.estimate == pytest.approx(value - rewards.mean())
+    z = result.lead.estimate / ((result.lead.high - result.lead.estimate) / 1.959964)
+    assert result.lead_pvalue == pytest.approx(2 * norm.sf(abs(z)), rel=1e-4)
+    own = np.repeat([[0.25, 0.75]], 100, axis=0)
+    actions = np.tile([0, 1, 1, 1], 25)
+    logged = own[np.arange(100), actions]
+    same = evaluate_policy(np.tile([0.0, 1.0], 50), actions, logged, own, np.zeros((100, 2)))
+    assert same.lead.estimate == 0 and same.lead_pvalue == 1
+
+
+def judged(lead, p, *, ess=50.0, warnings=()):
+    """An estimate of a log of 100 rows whose running policy gets 0.1 clicks a row."""
+    estimates = pd.DataFrame({"value": [0.1 + lead]}, index=["DR"])
+    interval = Interval(lead, lead - 0.01, lead + 0.01)
+    return OffPolicy(estimates, ess, 1.0, 2.0, 0.0, warnings, 100, interval, p)
+
+
+def test_what_is_shown_to_be_better_is_tried_before_what_only_looks_so():
+    estimates = {"wild": judged(0.2, 0.3), "calm": judged(0.05, 1e-4)}
+    found, overlap = policy_findings(estimates)
+    assert found.level == "good"
+    assert sentence(found).startswith("Try calm next: by the log (DR) it gets +50 clicks for each")
+    assert found.values["p"] == pytest.approx(2e-4)  # Holm, of two
+    assert sentence(overlap).startswith("The log is large enough")
+    unsure, _ = policy_findings({"wild": judged(0.2, 0.3)})
+    assert unsure.level == "watch" and sentence(unsure).startswith("No policy is shown")
+    worse, _ = policy_findings({"bad": judged(-0.2, 1e-6)})
+    assert sentence(worse).startswith("Keep what runs: bad")
+    assert policy_findings({}) == []
+
+
+def test_a_log_too_small_for_a_policy_is_said_to_be():
+    doubts = ("Low overlap: 100 rows count as 4; the intervals are too narrow.",)
+    estimates = {"near": judged(0.0, 1.0), "far": judged(0.0, 1.0, ess=4.0, warnings=doubts)}
+    _, overlap = policy_findings(estimates)
+    assert overlap.level == "bad"
+    assert sentence(overlap).startswith(
+        "The log is too small to judge far: its 100 slots count as 4"
+    )
+    few_clicks = {"near": judged(0.0, 1.0, warnings=("Only 46 rows with a reward count.",))}
+    _, overlap = policy_findings(few_clicks)
+    assert overlap.level == "watch" and "with doubts" in sentence(overlap)
+    assert overlap_table(estimates).loc["far", "warnings"] == doubts[0]

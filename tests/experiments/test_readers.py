@@ -9,10 +9,14 @@ from kpay_lab.experiments.ab_files import read_ab_test
 from kpay_lab.experiments.ope import cross_fit, evaluate_policy, position_policy
 from kpay_lab.experiments.readers import (
     BanditLog,
+    click_rate_findings,
     cookie_cats,
     off_policy,
     open_bandit,
+    other_log_findings,
 )
+from kpay_lab.findings import sentence
+from kpay_lab.stats import Interval
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_cats = pytest.mark.skipif(
@@ -249,3 +253,30 @@ def test_a_bandit_log_that_lacks_a_column_is_refused(tmp_path):
     (room / "item_context.csv").write_text("item_id,item_feature_0\n1,0.5\n0,0.1\n")
     with pytest.raises(ValueError, match=r"women\.csv has no column position; it has: item_id"):
         open_bandit(tmp_path, "bts", "women")
+
+
+def clicks(n_clicks, n=1000):
+    """A log of two items with so many clicks."""
+    reward = (np.arange(n) < n_clicks).astype(float)
+    return BanditLog(np.arange(n) % 2, np.ones(n, int), reward, np.full(n, 0.5), 2, pd.DataFrame())
+
+
+def test_click_rates_of_two_logs_differ_or_are_not_told_apart():
+    pairs = {"men": (clicks(100), clicks(200)), "women": (clicks(100), clicks(103))}
+    men, women = click_rate_findings(pairs)
+    assert sentence(men).startswith("In campaign men the two policies differ: bts gets +100 clicks")
+    # se² = (0.1 · 0.9 + 0.2 · 0.8) / 1000
+    assert men.values["low"] == pytest.approx(100 - 1.96 * 1000 * np.sqrt(0.25 / 1000), abs=0.01)
+    assert sentence(women).startswith("In campaign women the 203 clicks of two logs do not tell")
+    (same,) = click_rate_findings({"men": (clicks(5), clicks(5))})
+    assert same.values["p"] == 1
+
+
+def test_estimates_from_the_other_log_hold_the_own_rate_or_do_not():
+    log, target = clicks(100), clicks(100)
+    estimates = {"a": off_policy(log, target, rng=np.random.default_rng(0))}
+    (inside,) = other_log_findings(estimates, {"a": Interval(0.1, 0.05, 0.15)})
+    assert inside.values["n_inside"] == 1 and "1 of 1 intervals" in sentence(inside)
+    (outside,) = other_log_findings(estimates, {"a": Interval(0.5, 0.4, 0.6)})
+    assert outside.values["n_inside"] == 0
+    assert other_log_findings({}, {}) == []

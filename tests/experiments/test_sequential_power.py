@@ -3,8 +3,9 @@ import pytest
 import tea_tasting as tt
 from tea_tasting.aggr import Aggregates
 
-from kpay_lab.experiments.power import power, sample_size
+from kpay_lab.experiments.power import plan_test, power, sample_size
 from kpay_lab.experiments.sequential import ConfidenceSequence, confidence_sequence
+from kpay_lab.findings import sentence
 
 
 def literal(values, treated, n, tightest_at, alpha):
@@ -164,3 +165,22 @@ def test_what_cannot_be_followed_is_refused(change, message):
     units = {"values": np.arange(4.0), "treated": np.array([0, 1, 0, 1]), "tightest_at": 4}
     with pytest.raises(ValueError, match=message):
         confidence_sequence(**(units | change))
+
+
+def test_a_plan_says_the_need_and_whether_this_test_had_it():
+    control = np.array([0.0, 1.0] * 500)
+    plan = plan_test(control, 0.1)
+    # (1.96 + 0.842)² sd² / (d² / 4), with sd 0.5 and d = 0.05
+    assert plan.n_needed == pytest.approx(4 * 7.849 * 0.25 / 0.05**2, rel=0.01)
+    assert plan.mean == 0.5
+    curve = plan.table().set_index("units")["power"]
+    assert curve[curve >= 0.8].index[0] == pytest.approx(plan.n_needed, rel=0.05)
+    (few,) = plan.findings("sales", n_now=100)
+    assert sentence(few).startswith(f"The next test needs {plan.n_needed:,} people, 50 % of them")
+    (enough,) = plan.findings("sales", n_now=plan.n_needed)
+    assert sentence(enough).startswith(f"A test of {plan.n_needed:,} people")
+
+
+@pytest.mark.parametrize("control", [[2.0, 2.0, 2.0], [-1.0, 1.0]])
+def test_no_test_is_planned_from_equal_units_or_a_mean_of_0(control):
+    assert plan_test(np.array(control), 0.1) is None

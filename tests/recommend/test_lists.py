@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
+from sklearn.metrics.pairwise import cosine_similarity
 from worlds import COLD_USER, N_USERS, random_world
 
 from kpay_lab.data.tables import Tables
@@ -77,8 +79,9 @@ def literal_mmr(items, scores, similar, trade_off, k):
 @pytest.mark.parametrize("trade_off", [0.0, 0.4, 0.7, 1.0])
 def test_diversified_equals_a_literal_loop(trade_off, world):
     pool = top_k(ItemNeighbours().fit(world), np.arange(COLD_USER), 10)
-    similar = ContentBased().fit(world).item_weights_
-    chosen = diversify(pool, 4, similarity=similar, trade_off=trade_off)
+    features = ContentBased().fit(world).features_
+    similar = cosine_similarity(features)
+    chosen = diversify(pool, 4, features=features, trade_off=trade_off)
     expected = [
         literal_mmr(items, scores, similar, trade_off, 4)
         for items, scores in zip(pool.items, pool.scores, strict=True)
@@ -104,7 +107,7 @@ def test_reranking_keeps_padding_last(kind):
     scores = np.array([[0.9, 0.2, -np.inf], [-np.inf] * 3])
     pool = TopK(np.array([0, 1]), np.array([[2, 0, -1], [-1, -1, -1]]), scores)
     if kind == "diversified":
-        top = diversify(pool, 3, similarity=np.eye(3), trade_off=0.0)
+        top = diversify(pool, 3, features=csr_array(np.eye(3)), trade_off=0.0)
     else:
         top = order_by_revenue(pool, 3, price=np.array([50.0, 1.0, 1.0]))
     assert set(top.items[0, :2]) == {0, 2}
@@ -138,7 +141,7 @@ def test_why_of_content_names_shared_features(world):
 def test_a_weight_out_of_its_range_is_refused():
     pool = TopK(np.array([0]), np.array([[0, 1]]), np.array([[0.5, 0.3]]))
     with pytest.raises(ValueError, match=r"trade_off is 1\.5; it must be from 0 .* to 1"):
-        diversify(pool, 1, similarity=np.eye(2), trade_off=1.5)
+        diversify(pool, 1, features=csr_array(np.eye(2)), trade_off=1.5)
     with pytest.raises(ValueError, match="price_weight is -1; it must be 0 or more"):
         order_by_revenue(pool, 1, price=np.ones(2), price_weight=-1)
 

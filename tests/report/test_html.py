@@ -169,9 +169,9 @@ def test_the_index_shows_the_shop_and_four_pictures_at_most(tmp_path):
     parameters = {name: {} for name in names}
     manifest = Manifest(profile="p", parameters=parameters, notebooks=entries, started="2024")
     shop = {"gmv": 1234.5, "currency": "CNY", "orders": 20, "orders/change": -0.05}
-    entries["00_business"].record = {"period": ["2026-01-28 00:00:00+00:00", "2026-02-04"]}
+    entries["00_business"].record = {"period": "2026-01-28 to 2026-02-03"}
     text = index(tmp_path, manifest, {"00_business": shop | {"gpm": None}})
-    assert "2026-01-28 to 2026-02-04. The small number" in text
+    assert "2026-01-28 to 2026-02-03. The small number" in text
     assert "1,234.50 CNY" in text
     assert "20 <small>−5 %</small>" in text
     assert "GPM" not in text
@@ -284,3 +284,13 @@ def test_a_paragraph_about_a_picture_goes_when_the_picture_does(manifest):
     assert "Bars are hours" not in text and "Hours" not in text
     manifest.notebooks["01_a"].figures = [{"name": "hours", "words": None}]
     assert "Bars are hours" in page(new_notebook(cells=cells), "01_a", manifest)
+
+
+def test_a_real_log_has_no_parameters_of_the_simulator(manifest):
+    notebook = new_notebook(cells=[])
+    values = {"dataset": "tables", "n_users": 2000, "k": 10}
+    manifest.parameters["01_a"] = values
+    foot = page(notebook, "01_a", manifest).partition('class="facts"')[2]
+    assert ">k</th>" in foot and "n_users" not in foot
+    manifest.parameters["01_a"] = values | {"dataset": "simulated"}
+    assert ">n_users</th>" in page(notebook, "01_a", manifest)

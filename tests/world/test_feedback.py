@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kpay_lab.findings import sentence
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.popularity import Popularity, Random
 from kpay_lab.world import feedback as f
@@ -117,3 +118,42 @@ def test_popularity_closes_in_on_a_few_and_exploration_keeps_the_catalogue_open(
     assert end.loc["popularity", "gini"] > end.loc["ease", "gini"] > end.loc["exploring", "gini"]
     start = curves[curves["round"] == 0]["satisfaction"].mean()
     assert end.loc["ease", "satisfaction"] > start + 0.02
+
+
+def curves_of(revenue):
+    """Two rounds after the first; ``revenue`` of a round by strategy and run."""
+    rows = []
+    for strategy, by_run in revenue.items():
+        for run, amount in enumerate(by_run):
+            covered = {"popularity": 0.1, "ease": 0.5}.get(strategy, 0.9)
+            rows.append((strategy, run, 0, 7.0, 1.0))
+            rows += [(strategy, run, number, amount, covered) for number in (1, 2)]
+    return pd.DataFrame(rows, columns=["strategy", "run", "round", "revenue", "coverage"])
+
+
+NAMES = {"exploring": "ease, some by chance", "greedy": "ease", "simplest": "popularity"}
+
+
+def test_a_lead_in_revenue_is_paired_by_run_and_leaves_the_first_round_out():
+    curves = curves_of({"popularity": [2, 4, 3], "ease": [5, 7, 7], NAMES["exploring"]: [5, 6, 9]})
+    lead, revenue = f.revenue_lead(curves, "ease", "popularity")
+    # differences 6, 6, 8 over two rounds: mean 20/3, standard error 2/3, t 4.303
+    assert lead.estimate == pytest.approx(20 / 3) and revenue == 6
+    assert lead.low == pytest.approx(20 / 3 - 4.3027 * 2 / 3, abs=1e-3)
+    learning, exploring, narrowing = f.loop_findings(curves, **NAMES, currency="CNY")
+    assert sentence(learning).startswith("In the feedback loop ease earns more than popularity")
+    assert "6.67 CNY a user in 2 rounds" in sentence(learning)
+    assert learning.values["share"] == pytest.approx(20 / 3 / 6)
+    assert sentence(exploring).startswith("Whether exploring pays or costs is not shown")
+    assert "from 100 % of the catalogue to 10 % with popularity and to 90 %" in sentence(narrowing)
+
+
+def test_exploring_pays_or_costs_where_its_interval_leaves_out_0():
+    paying = {"popularity": [2, 4, 3], "ease": [5, 7, 7], NAMES["exploring"]: [7, 9, 9.1]}
+    _, found, _ = f.loop_findings(curves_of(paying), **NAMES)
+    assert sentence(found).startswith("Exploring pays")
+    costing = paying | {NAMES["exploring"]: [3, 5, 5.1]}
+    _, found, _ = f.loop_findings(curves_of(costing), **NAMES)
+    assert sentence(found).startswith("Exploring costs money")
+    nothing = paying | {NAMES["exploring"]: [5, 7, 7]}
+    assert len(f.loop_findings(curves_of(nothing), **NAMES)) == 2  # no interval, so no lead

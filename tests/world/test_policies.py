@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from kpay_lab.data.tables import TooLittleError
+from kpay_lab.findings import sentence
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Training
 from kpay_lab.recommend.ease import EASE
@@ -231,3 +232,44 @@ def test_a_test_whose_arm_meets_one_user_says_so(world, log):
     one_user = log[log["user"] == log["user"].iloc[0]]
     with pytest.raises(TooLittleError, match="users; a test needs 2 or more an arm"):
         p.simulated_test(world, two_policies(world), one_user, rng=np.random.default_rng(0))
+
+
+def test_log_test_and_truth_agree_or_each_name_their_own():
+    rows = []
+    for policy, log_value, test_value, truth in (("a", 0.3, 0.1, 0.3), ("b", 0.2, 0.2, 0.2)):
+        rows.append((policy, "DR", log_value, log_value - 0.05, log_value + 0.05))
+        rows.append((policy, "DM", log_value, np.nan, np.nan))
+        rows.append((policy, "A/B test", test_value, test_value - 0.05, test_value + 0.05))
+        rows.append((policy, "truth", truth, np.nan, np.nan))
+    ways = pd.DataFrame(rows, columns=["policy", "way", "value", "low", "high"])
+    (found,) = p.agreement_findings(ways)
+    assert found.level == "watch"
+    assert sentence(found) == (
+        "The log puts a first, the test b, and in truth it is a; 3 of 4 intervals of 95 % hold the "
+        "truth."
+    )
+    (found,) = p.agreement_findings(ways[ways["way"] != "A/B test"].replace("DM", "A/B test"))
+    assert found.level == "good" and "name one policy, a; 2 of 2" in sentence(found)
+
+
+def test_lost_coverage_is_named_where_an_interval_lies_wholly_below():
+    covered = pd.DataFrame(
+        {
+            "policy": ["a", "a"],
+            "method": ["DR", "IPS"],
+            "coverage": [0.94, 0.8],
+            "low": [0.9, 0.7],
+            "high": [0.97, 0.88],
+            "ess": [0.5, 0.02],
+        }
+    )
+    (lost,) = p.coverage_findings(covered, n_logs=100, n_slots=500)
+    assert lost.level == "watch" and "1 of 2 estimates hold the truth less" in sentence(lost)
+    assert "IPS of a, 80 % (70 % to 88 %), where the slots count as 10" in sentence(lost)
+    unlucky = pd.concat(
+        [covered.iloc[:1]] * 11 + [covered.iloc[1:].assign(coverage=0.9, high=0.944)]
+    )
+    (chance,) = p.coverage_findings(unlucky.reset_index(), n_logs=100, n_slots=500)
+    assert chance.level == "good" and "which may be chance among 12" in sentence(chance)
+    (held,) = p.coverage_findings(covered.iloc[:1], n_logs=100, n_slots=500)
+    assert held.level == "good" and "the lowest of 1 is DR of a, 94 %" in sentence(held)
