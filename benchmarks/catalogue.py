@@ -18,7 +18,17 @@ import report
 from bench import measure
 from logs import CACHE
 
-MODELS = "popularity item_neighbours user_neighbours content markov ease als blend forest".split()
+MODELS = [
+    "popularity",
+    "item_neighbours",
+    "user_neighbours",
+    "content",
+    "markov",
+    "ease",
+    "als",
+    "blend",
+    "forest",
+]
 LISTED = MODELS[:-1]  # a forest takes minutes where the others take seconds
 
 
