@@ -91,14 +91,9 @@ class Classification:
         level = 1 - 0.05 / len(learned)
         best = learned["accuracy"].idxmax()
         lead = self.leads(level=level).loc[best]
-        values = {
-            "outcome": outcome,
-            "model": best,
-            "accuracy": learned.loc[best, "accuracy"],
-            "base": self.scores.loc[BASE, "accuracy"],
-            "n_users": self.n_judged,
-            **lead,
-        }
+        values = {"outcome": outcome, "model": best, "n_users": self.n_judged, **lead}
+        values["accuracy"] = self.scores.loc[best, "accuracy"]
+        values["base"] = self.scores.loc[BASE, "accuracy"]
         is_shown = lead["low"] > 0
         standing = "good" if is_shown else "watch"
         found = [Finding("portraits/outcome", standing, values, place="classifiers")]
@@ -109,14 +104,10 @@ class Classification:
         learned = self.scores.drop(BASE)
         best = learned["Brier"].idxmin()
         loss = _differences(self.squared_error, level).loc[best]
-        values = {
-            "model": best,
-            "brier": learned.loc[best, "Brier"],
-            "base": self.scores.loc[BASE, "Brier"],
-            "gain": -loss["difference"],
-            "low": -loss["high"],
-            "high": -loss["low"],
-        }
+        values = {"gain": -loss["difference"], "low": -loss["high"], "high": -loss["low"]}
+        values["model"] = best
+        values["brier"] = self.scores.loc[best, "Brier"]
+        values["base"] = self.scores.loc[BASE, "Brier"]
         return Finding("portraits/chances", "plain", values, place="calibration")
 
 

@@ -36,21 +36,14 @@ class FieldsRead:
         if self.table.empty:
             return []
         is_read = self.table["shown"]
+        read = tuple(self.table.index[is_read])
+        unread = tuple(self.table.index[~is_read])
         leader = self.table["difference"].idxmax()
-        row = self.table.loc[leader]
-        values = {
-            "read": tuple(self.table.index[is_read]),
-            "unread": tuple(self.table.index[~is_read]),
-            "n_read": int(is_read.sum()),
-            "n_unread": int((~is_read).sum()),
-            "field": leader,
-            "forest": row["forest"],
-            "guess": row["guess"],
-            "difference": row["difference"],
-            "low": row["low"],
-            "high": row["high"],
-            "n_users": int(row["n"]),
-        }
+        measured = self.table.loc[leader, ["forest", "guess", "difference", "low", "high"]]
+        values = {"read": read, "unread": unread, "field": leader, **measured}
+        values["n_read"] = len(read)
+        values["n_unread"] = len(unread)
+        values["n_users"] = int(self.table.loc[leader, "n"])
         return [Finding("portraits/fields", "plain", values, place="fields_read")]
 
 
@@ -106,9 +99,11 @@ def answers(field: pd.Series) -> pd.Series:
     if given.nunique() <= N_GROUPS:
         return given.map("{:g}".format)
     quantiles = np.arange(1, N_GROUPS) / N_GROUPS
-    low, high = given.quantile(quantiles, interpolation="lower").to_numpy(dtype=np.float64)
+    bounds = given.quantile(quantiles, interpolation="lower").to_numpy(dtype=np.float64)
+    low = bounds[0]
+    high = bounds[1]
     names = np.array([f"up to {low:.4g}", f"over {low:.4g} to {high:.4g}", f"over {high:.4g}"])
-    group = np.searchsorted([low, high], given, side="left")
+    group = np.searchsorted(bounds, given, side="left")
     return pd.Series(names[group], given.index, dtype="str")
 
 

@@ -292,7 +292,10 @@ def compare_halves(
 
 
 def _in_each(columns: list[str], frames: list[pd.DataFrame]) -> list[str]:
-    return [name for name in columns if all(name in frame for frame in frames)]
+    shared = pd.Index(columns)
+    for frame in frames:
+        shared = shared[shared.isin(frame.columns)]
+    return list(shared)
 
 
 def segment_map(features: pd.DataFrame, segments: Segments) -> pd.DataFrame:

@@ -66,7 +66,8 @@ class Returning:
         """
         if len(self.people) < 3:
             return None
-        fewer, more = self.people.iloc[1], self.people.iloc[2]
+        fewer = self.people.iloc[1]
+        more = self.people.iloc[2]
         estimate = more["share"] - fewer["share"]
         below = np.hypot(more["share"] - more["low"], fewer["high"] - fewer["share"])
         above = np.hypot(more["high"] - more["share"], fewer["share"] - fewer["low"])
@@ -74,30 +75,19 @@ class Returning:
 
     def findings(self) -> list[Finding]:
         """Return how many came back, and what the first day tells of it where that is shown."""
-        values = {
-            "n_users": int(self.people.loc[EVERYBODY, "n"]),
-            "days": self.days,
-            "share": self.share.estimate,
-            "low": self.share.low,
-            "high": self.share.high,
-            "start": self.start.isoformat(),
-            "end": self.end.isoformat(),
-        }
+        share = self.share
+        values = {"share": share.estimate, "low": share.low, "high": share.high}
+        values |= {"n_users": int(self.people.loc[EVERYBODY, "n"]), "days": self.days}
+        values |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
         found = [Finding("portraits/return", "plain", values, place="returning")]
         difference = self.difference()
         if difference is None or difference.low <= 0 <= difference.high:
             return found
-        fewer, more = self.people.iloc[1], self.people.iloc[2]
-        values = {
-            "limit": self.limit,
-            "more": more["share"],
-            "n_more": int(more["n"]),
-            "fewer": fewer["share"],
-            "n_fewer": int(fewer["n"]),
-            "difference": difference.estimate,
-            "low": difference.low,
-            "high": difference.high,
-        }
+        fewer = self.people.iloc[1]
+        more = self.people.iloc[2]
+        values = {"difference": difference.estimate, "low": difference.low, "high": difference.high}
+        values |= {"fewer": fewer["share"], "n_fewer": int(fewer["n"])}
+        values |= {"more": more["share"], "n_more": int(more["n"]), "limit": self.limit}
         return [*found, Finding("portraits/first_day", "plain", values, place="returning")]
 
 
@@ -129,7 +119,8 @@ def who_returns(tables: Tables, *, most_days: int = MOST_DAYS, least_users: int 
         raise TooLittleError("the events have no times, so nobody can be seen to come back")
     timed = events[["user_id", "timestamp"]].dropna()
     day = timed["timestamp"].dt.floor("D")
-    start, end = day.min(), day.max()
+    start = day.min()
+    end = day.max()
     n_days = (end - start) // DAY
     window = min(most_days, (n_days + 1) // 2)
     if window < 1:

@@ -75,8 +75,8 @@ def _draw_arrow(ax: Axes, start: Text, end: Text, word: str) -> None:
 def plot_tree(model: Pipeline, *, ax: Axes | None = None, **settings: Any) -> Axes:
     """Draw a fitted decision-tree pipeline from left to right, the answer *yes* on top.
 
-    A box holds a question and the share of people who come to it; a leaf the label that it says,
-    how many of its people have that label, and their share of all. A question whose answers say
+    A box holds a question and, in brackets, the share of people who come to it; a leaf the label
+    that it says and how many of its people have that label. A question whose answers say
     one and the same label is drawn as a leaf, for it changes nothing.
     """
     names = [shorten(name, 24) for name in model[:-1].get_feature_names_out()]
@@ -85,7 +85,7 @@ def plot_tree(model: Pipeline, *, ax: Axes | None = None, **settings: Any) -> Ax
     depths, rows = _laid_out(tree)
     n_leaves = 1 + max(rows.values())
     n_levels = 1 + max(depths.values())
-    ax = axes_or_new(ax, height=1.0 + 0.62 * n_leaves)
+    ax = axes_or_new(ax, height=1.0 + 0.62 * n_leaves, width=9.0)
     frame = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": BLUE}
     style = {"ha": "center", "va": "center", "fontsize": 10, "bbox": frame}
     drawn = {}
@@ -146,7 +146,7 @@ def _answer(tree: Any, node: int, labels: list[str]) -> str:
     weights = tree.value[node, 0]
     right = weights.max() / weights.sum()
     share = _share_of_people(tree, node)
-    return f"{labels[weights.argmax()]}, right for {right:.0%}\n({share:.0%} of people)"
+    return f"{labels[weights.argmax()]}\nright: {right:.0%}  ({share:.0%})"
 
 
 def _share_of_people(tree: Any, node: int) -> float:
