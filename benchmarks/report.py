@@ -85,6 +85,59 @@ def reading_lines(found):
     return [*lines, "", READING_MISSES]
 
 
+def keep_catalogue(rows):
+    """Remember and draw quality and cost of each model against the number of items."""
+    import matplotlib.pyplot as plt
+
+    found = {"rows": rows, "load": os.getloadavg()[0]}
+    _remember("catalogue", found)
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    titles = {"ndcg": "NDCG@10", "cpu": "processor seconds", "extra": "peak memory, MB"}
+    for way in dict.fromkeys(row["way"] for row in rows):
+        answered = [row for row in rows if row["way"] == way and not row["refused"]]
+        style = {"color": "black", "linestyle": "--"} if way == "peer" else {}
+        label = "implicit, item cosine" if way == "peer" else way
+        for axis, key in zip(axes, titles, strict=True):
+            sizes = [row["items"] for row in answered]
+            axis.plot(sizes, [row[key] for row in answered], marker="o", label=label, **style)
+    for axis, (key, title) in zip(axes, titles.items(), strict=True):
+        axis.set(xlabel="items", ylabel=title, xscale="log")
+        axis.set_yscale("linear" if key == "ndcg" else "log")
+        axis.grid(alpha=0.3)
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.suptitle("Fit and ten items for 500 users; a line ends where a model refuses")
+    figure.savefig(HERE.parent / "docs" / "catalogue.png", dpi=120)
+    plt.close(figure)
+    return found
+
+
+def catalogue_lines(found):
+    """Write the table of models against the number of items, as ratios to the peer."""
+    lines = ["", "## The size of the catalogue", ""]
+    lines.append(
+        "`python benchmarks/catalogue.py`: 10,000 users, 400,000 events; fit and ten items for "
+        "500 users, next to implicit's item-to-item cosine in the same run. Load average at the "
+        f"end: {found['load']:.1f}."
+    )
+    lines += [
+        "",
+        "| items | model | NDCG@10 | ÷ peer | s | ÷ peer | memory MB | ÷ peer |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    peers = {row["items"]: row for row in found["rows"] if row["way"] == "peer"}
+    for row in found["rows"]:
+        start = f"| {row['items']:,} | {row['way']}"
+        if row["refused"]:
+            lines.append(f"{start} | refused: {row['refused']} | | | | | |")
+            continue
+        peer = peers[row["items"]]
+        cells = [f"{row['ndcg']:.3f}", f"{row['ndcg'] / peer['ndcg']:.2f}"]
+        cells += [f"{row['cpu']:.1f}", f"{row['cpu'] / peer['cpu']:.1f}"]
+        cells += [f"{row['extra']:,.0f}", f"{row['extra'] / peer['extra']:.1f}"]
+        lines.append(f"{start} | {' | '.join(cells)} |")
+    return [*lines, "", "![quality and cost](../docs/catalogue.png)"]
+
+
 def write():
     """Write RESULTS.md from all that was ever measured here."""
     known = json.loads(KEPT.read_text())
@@ -107,6 +160,8 @@ def write():
         lines += ["", "![time and memory](../docs/growth.png)"]
     if "reading" in known:
         lines += reading_lines(known["reading"])
+    if "catalogue" in known:
+        lines += catalogue_lines(known["catalogue"])
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -254,8 +254,8 @@ def sentence(finding: Finding, language: str = SPOKEN) -> str:
         If the catalogue has no such key, declares other values, or not exactly one of its
         wordings stands.
 
-    >>> sentence(lacking("earnings", "orders"))
-    'What a recommender earns is not known: it would take the table orders.'
+    >>> sentence(lacking("contact", "orders"))
+    'What a contact is worth is not known: it would take the table orders with what was paid.'
     """
     wording = _standing(finding, language)
     return wording.say.format(**formatted(finding, language))

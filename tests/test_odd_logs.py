@@ -134,7 +134,7 @@ def test_an_ordinary_shop_gets_its_page_without_exposures(run):
     """Events and orders are enough for who buys; what exposures alone tell is said to lack."""
     found = run("05_sales_conversion", "ordinary_shop")
     assert found.not_applicable == ""
-    assert "foretold: a purchase on each course met before" in found.printed
+    assert "predicted: a purchase on each course met before" in found.printed
     assert "funnel/shown" not in found.metrics and found.metrics["funnel/ordered"] > 0
     people = [found.metrics[f"people/{step}"] for step in ("watched", "ordered", "ordered_again")]
     assert people == sorted(people, reverse=True) and people[-1] > 0
@@ -153,7 +153,7 @@ def test_orders_without_amounts_earn_nothing_that_is_known(run):
 def test_subscriptions_are_counted_and_foretold_by_person(run):
     found = run("05_sales_conversion", "subscription_shop")
     assert found.not_applicable == ""
-    assert "foretold: the first order of each person who watched before" in found.printed
+    assert "predicted: the first order of each person who watched before" in found.printed
     assert found.metrics["people/ordered"] > 10
     assert found.metrics["hours_to_first_order/median"] > 0
     assert found.metrics["funnel/ordered"] is None

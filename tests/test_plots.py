@@ -205,3 +205,13 @@ def test_lines_from_points_to_their_names_do_not_cross():
     assert len(lines) == 7
     crossing = [pair for pair in combinations(lines, 2) if crosses(*pair)]
     assert not crossing
+
+
+def test_numbers_of_a_heat_map_stand_out_from_their_cells():
+    shares = pd.DataFrame([[0.05, np.nan], [0.1, 0.4]])
+    texts = plots.plot_heat(shares, fmt=".0%").texts
+    assert [(text.get_text(), text.get_color()) for text in texts] == [
+        ("5%", "black"),
+        ("10%", "black"),
+        ("40%", "white"),
+    ]

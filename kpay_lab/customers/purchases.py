@@ -113,7 +113,7 @@ def make_dataset(
 
 
 def default_unit(tables: Tables) -> str:
-    """Return what a purchase is foretold of: what the tables say most precisely.
+    """Return what a purchase is predicted of: what the tables say most precisely.
 
     ``exposure`` where exposures say whether they led to a purchase, else ``course`` where orders
     name their item, else ``person``.

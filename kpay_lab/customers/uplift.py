@@ -94,7 +94,7 @@ def qini_curve(
     Parameters
     ----------
     effect : float array of shape (n,)
-        The effect foretold for each row.
+        The effect predicted for each row.
     y, treated : arrays of shape (n,)
         0 or 1: whether it bought, and whether it was treated.
 

@@ -270,11 +270,13 @@ def watched_findings(shares: pd.Series) -> list[Finding]:
         return []
     is_left = shares <= 0.1
     is_to_the_end = shares.between(0.9, 1.0)
+    is_longer = shares > 1
     values = {
         "n": len(shares),
         "median": shares.median(),
         "left": is_left.mean(),
         "to_the_end": is_to_the_end.mean(),
+        "longer": is_longer.mean(),
     }
     return [Finding("log/watched", "plain", values, place="watched_share")]
 

@@ -23,6 +23,7 @@ NEEDED = (
     "orders.amount",
 )
 INSTEAD = ("rating", "progress", "question_count")  # what an event may record in place of watching
+MOSTLY = 0.5  # share of events longer than their item from which on a unit is in doubt
 MUCH = 0.05  # share of rows set aside or repeated from which on a log is in a bad state
 
 
@@ -96,10 +97,9 @@ class QualityReport:
         for row in unreadable.itertuples():
             cells = {"table": row.table, "n": row.cells}
             found.append(Finding("quality/unreadable", "watch", cells))
-        if self.replay_share > 0:
+        if self.replay_share > MOSTLY:
             replays = {"share": self.replay_share}
-            doubt = "watch" if self.replay_share > 0.5 else "plain"
-            found.append(Finding("quality/replays", doubt, replays))
+            found.append(Finding("quality/replays", "watch", replays))
         return found
 
     def _missing_cells(self, zero_durations: int) -> pd.DataFrame:

@@ -104,7 +104,7 @@ class Halves:
             "correlation": self.correlation,
             "low": self.low,
             "high": self.high,
-            "n_halvings": self.n_halvings,
+            "n_ways": 1 + self.n_halvings,
             "n_items": self.n_items,
             "events_per_item": self.events_per_item,
             "agree": AGREE,
@@ -199,7 +199,8 @@ def time_findings(events: pd.DataFrame, halves: Halves) -> list[Finding]:
     if not np.isnan(in_time) and not np.isnan(halves.correlation):
         moves = in_time < halves.correlation - MOVES
         values = {"correlation": in_time, "of_people": halves.correlation, "moves": moves}
-        found.append(Finding("log/in_time", "watch" if moves else "plain", values))
+        level = "watch" if moves else "good"
+        found.append(Finding("log/in_time", level, values))
     return found
 
 

@@ -536,17 +536,19 @@ def segment_findings(
     pvalues = [interaction_pvalue(effects, level=level) for effects in judged.values()]
     found = []
     for (name, effects), p in zip(judged.items(), holm(np.array(pvalues)), strict=True):
-        by_size = effects.sort_values("difference")["difference"]
+        differences = effects["difference"]
+        smallest = differences.idxmin()
+        largest = differences.idxmax()
         values = {
             "arm": name,
             "metric": metric,
             "n_segments": len(effects),
             "p": p,
             "is_shown": p < 1 - level,
-            "smallest": by_size.index[0],
-            "largest": by_size.index[-1],
-            "low": by_size.iloc[0],
-            "high": by_size.iloc[-1],
+            "smallest": smallest,
+            "largest": largest,
+            "low": differences[smallest],
+            "high": differences[largest],
         }
         found.append(Finding("experiment/segments", "plain", values, place="segments"))
     return found

@@ -137,12 +137,16 @@ def evaluate_policy(
         "DM": direct_method,
     }
     lead, lead_pvalue = _lead(doubly_robust_rows - rewards, level)
+    estimates = _with_intervals(values_and_errors, level)
+    mean_weight = float(weights.mean())
+    max_weight = float(weights.max())
+    clipped_share = float((weights > clip).mean())
     return OffPolicy(
-        _with_intervals(values_and_errors, level),
+        estimates,
         ess=_effective_sample_size(clipped),
-        mean_weight=float(weights.mean()),
-        max_weight=float(weights.max()),
-        clipped_share=float((weights > clip).mean()),
+        mean_weight=mean_weight,
+        max_weight=max_weight,
+        clipped_share=clipped_share,
         warnings=_warnings(weights, clipped, rewards),
         n_rows=len(rewards),
         lead=lead,
@@ -155,8 +159,9 @@ def _lead(differences: np.ndarray, level: float) -> tuple[Interval, float]:
     mean, se = _mean_and_error(differences)
     margin = norm.ppf((1 + level) / 2) * se
     lead = Interval(float(mean), float(mean - margin), float(mean + margin))
-    is_zero = mean == 0
-    pvalue = 1.0 if is_zero else float(2 * norm.sf(abs(mean) / se)) if se > 0 else 0.0
+    if mean == 0:
+        return lead, 1.0
+    pvalue = float(2 * norm.sf(abs(mean) / se)) if se > 0 else 0.0
     return lead, pvalue
 
 

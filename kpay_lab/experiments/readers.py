@@ -139,29 +139,37 @@ def click_rate_findings(pairs: Mapping[str, tuple[BanditLog, BanditLog]]) -> lis
     pairs : mapping
         Campaign → logs of ``random`` and of ``bts``; p-values are adjusted for all campaigns.
     """
-    differences = []
-    for random, bts in pairs.values():
-        difference = bts.reward.mean() - random.reward.mean()
-        variance = bts.reward.var() / len(bts.reward) + random.reward.var() / len(random.reward)
-        differences.append((difference, np.sqrt(variance)))
-    pvalues = np.array([1.0 if d == 0 else 2 * norm.sf(abs(d) / se) for d, se in differences])
+    differences = {name: _difference_of_rates(random, bts) for name, (random, bts) in pairs.items()}
+    pvalues = np.array([pvalue for _, pvalue in differences.values()])
     found = []
-    for campaign, (difference, se), p in zip(pairs, differences, holm(pvalues), strict=True):
-        margin = norm.ppf(0.975) * se
+    for (campaign, (difference, _)), p in zip(differences.items(), holm(pvalues), strict=True):
         random, bts = pairs[campaign]
+        n_clicks = int(random.reward.sum() + bts.reward.sum())
         values = {
             "campaign": campaign,
-            "difference": PER * difference,
-            "low": PER * (difference - margin),
-            "high": PER * (difference + margin),
+            "difference": PER * difference.estimate,
+            "low": PER * difference.low,
+            "high": PER * difference.high,
             "per": PER,
             "p": p,
             "is_shown": p < 0.05,
-            "n_clicks": int(random.reward.sum() + bts.reward.sum()),
-            "n_tests": len(pairs),
         }
-        found.append(Finding("policies/own_logs", "plain", values, place="open_bandit"))
+        counted = {"n_clicks": n_clicks, "n_tests": len(pairs)}
+        found.append(Finding("policies/own_logs", "plain", values | counted, place="open_bandit"))
     return found
+
+
+def _difference_of_rates(random: BanditLog, bts: BanditLog) -> tuple[Interval, float]:
+    """Return the click rate of bts less that of random, with its interval and p-value."""
+    difference = float(bts.reward.mean() - random.reward.mean())
+    variance_of_bts = bts.reward.var() / len(bts.reward)
+    variance_of_random = random.reward.var() / len(random.reward)
+    se = float(np.sqrt(variance_of_bts + variance_of_random))
+    margin = float(norm.ppf(0.975) * se)
+    interval = Interval(difference, difference - margin, difference + margin)
+    if difference == 0:
+        return interval, 1.0
+    return interval, float(2 * norm.sf(abs(difference) / se))
 
 
 def other_log_findings(

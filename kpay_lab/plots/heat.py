@@ -3,12 +3,15 @@
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from kpay_lab.plots.style import GRID, WIDTH, axes_or_new, shorten
+
+EVEN = 0.179  # luminance from which black and white text stand out alike
 
 
 def plot_heat(
@@ -65,6 +68,7 @@ def plot_heat(
         xticklabels=columns,
         yticklabels=rows,
     )
+    _write_readably(ax)
     ax.set_facecolor(GRID)
     ax.grid(visible=False)
     ax.tick_params(axis="y", rotation=0)
@@ -72,3 +76,19 @@ def plot_heat(
         plt.setp(ax.get_xticklabels(), rotation=40, ha="right")
     ax.set(**settings)
     return ax
+
+
+def _write_readably(ax: Axes) -> None:
+    """Write each number of a heat map black or white, whichever stands out from its cell."""
+    cells = ax.collections[0]
+    cells.update_scalarmappable()
+    shown = ~np.ma.getmaskarray(cells.get_array()).ravel()
+    for text, colour in zip(ax.texts, cells.get_facecolors()[shown], strict=False):
+        linear = np.where(colour[:3] <= 0.03928, colour[:3] / 12.92, _linear(colour[:3]))
+        luminance = float(linear @ (0.2126, 0.7152, 0.0722))
+        text.set_color("white" if luminance < EVEN else "black")
+
+
+def _linear(colour: np.ndarray) -> np.ndarray:
+    """Return the linear light of sRGB values (WCAG 2, relative luminance)."""
+    return ((colour + 0.055) / 1.055) ** 2.4

@@ -40,7 +40,7 @@ def plot_scatter(
     colours = [nth_colour(number) for number in mixed["segment"]]
     ax.scatter(mixed["x"], mixed["y"], s=8, alpha=0.6, c=colours)
     for number, name in enumerate(names):
-        label = shorten(f"{number}: {name}", 60)
+        label = shorten(f"{number}: {name}", 80)
         ax.scatter([], [], color=nth_colour(number), label=label)  # its entry in the legend
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
     ax.legend(frameon=False, **below)

@@ -197,6 +197,7 @@ def index(
         n_more=n_more,
         shop=_shop_figures(metrics.get(SHOP, {})),
         shop_period=_shop_period(manifest),
+        prices_are_assumed=metrics.get(SHOP, {}).get("prices_are_assumed"),
         pictures=_four_pictures(folder, manifest, shown),
         cards=cards,
         changed=_changed(manifest),
@@ -302,11 +303,8 @@ def _changed(manifest: Manifest) -> list[dict[str, Any]]:
     """Return the parameters that differ from their default, those of equal value in one row."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for name, entry in manifest.notebooks.items():
-        parameters = manifest.parameters[name]
         for key in entry.changed:
-            if not _counts(key, parameters):
-                continue
-            value = parameters[key]
+            value = manifest.parameters[name][key]
             row = rows.setdefault((key, repr(value)), {"key": key, "value": value, "of": []})
             row["of"].append(name.partition("_")[0])
     return list(rows.values())

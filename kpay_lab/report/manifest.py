@@ -49,6 +49,7 @@ class Entry:
     figures: list[dict[str, Any]] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
+    lacks: dict[str, str] = field(default_factory=dict)  # question that stays open -> its table
     why: dict[str, str] = field(default_factory=dict)  # metric that is null -> what it lacks
 
     @property

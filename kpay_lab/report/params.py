@@ -97,6 +97,7 @@ class Notebook:
     """A notebook's file, its parameters by name, and the tables it cannot do without.
 
     ``question`` is what follows **The question.** in its first cell, empty where nothing does.
+    ``stays_open`` is the question of ``lacking/table`` that has no answer where a table is lacking.
     ``fault`` is why it cannot be run: one line, empty for a notebook that can.
     """
 
@@ -107,6 +108,7 @@ class Notebook:
     title: str = ""
     fault: str = ""
     question: str = ""
+    stays_open: str = ""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -168,7 +170,10 @@ def read_notebook(path: Path, *, check_defaults: bool = True) -> Notebook:
     title = texts[0].lstrip("# ").partition("\n")[0] if texts else path.stem
     asked = QUESTION.search(texts[0]) if texts else None
     question = " ".join(asked[1].split()) if asked else ""
-    return Notebook(path.stem, path, parameters, needs, title, question=question)
+    stays_open = str(content["metadata"].get("kpay", {}).get("stays_open", ""))
+    return Notebook(
+        path.stem, path, parameters, needs, title, question=question, stays_open=stays_open
+    )
 
 
 def _cells(content: dict[str, Any]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import nbformat
 import yaml
 
-from kpay_lab.findings import SPOKEN, languages
+from kpay_lab.findings import SPOKEN, lacking, languages
 from kpay_lab.report.console import say
 from kpay_lab.report.files import project_root, read_json, sha256, to_json, write_bytes, write_text
 from kpay_lab.report.html import Metrics, glossary, index, page
@@ -348,13 +348,16 @@ class Run:
         return metrics
 
     def _findings(self) -> dict[str, list[dict[str, Any]]]:
-        """Merge the findings of the notebooks whose metrics count."""
+        """Merge the findings of the notebooks whose metrics count, and what the others lack."""
         findings = {}
         for name, entry in self.manifest.notebooks.items():
             path = self.folder / name / FILE
             if entry.status in DONE and path.is_file():
                 content = read_json(path, str(path))
                 findings[name] = content["findings"]
+            elif entry.lacks:
+                open_questions = [lacking(*pair) for pair in entry.lacks.items()]
+                findings[name] = [finding.as_dict() for finding in open_questions]
         return findings
 
 
@@ -525,10 +528,12 @@ def _changed(notebook: Notebook, values: Mapping[str, Any]) -> list[str]:
 def _entry(notebook: Notebook, values: Mapping[str, Any], tables: set[str]) -> Entry:
     """Return the entry of a notebook to be run, *not applicable* if a table it needs is lacking."""
     entry = _fresh(notebook, values)
-    lacking = [table for table in notebook.needs if table not in tables]
-    if lacking:
+    tables_lacking = [table for table in notebook.needs if table not in tables]
+    if tables_lacking:
         entry.status = "not applicable"
-        entry.reason = f"no {' and no '.join(lacking)} table"
+        entry.reason = f"no {' and no '.join(tables_lacking)} table"
+        if notebook.stays_open:
+            entry.lacks = {notebook.stays_open: " and ".join(tables_lacking)}
     return entry
 
 

@@ -158,8 +158,8 @@ class Session:
         on the terminal.
 
         >>> from kpay_lab.findings import lacking
-        >>> print(Session("02_interest_matrix").findings([lacking("earnings", "orders")]))
-        • What a recommender earns is not known: it would take the table orders.
+        >>> print(Session("02_interest_matrix").findings([lacking("contact", "orders")]))
+        • What a contact is worth is not known: it would take the table orders with what was paid.
 
         Raises
         ------

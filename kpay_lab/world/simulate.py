@@ -61,7 +61,8 @@ def open_shop(spec: WorldSpec, **gate: Any) -> tuple[Log, GroundTruth]:
     True
     """
     simulation = simulate(spec)
-    log = Gate(**gate).admit(Log(simulation.tables, currency=CURRENCY))
+    whole = Log(simulation.tables, currency=CURRENCY)
+    log = Gate(**gate).admit(whole)
     return log, simulation.truth.of(log)
 
 

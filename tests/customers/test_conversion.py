@@ -99,7 +99,10 @@ def test_findings_say_whom_to_contact_and_what_it_is_worth(low, high, above, lev
     assert sentence(found).startswith(said)
     rules.loc["forest", "contacted"] = 0.0
     (found,) = contact_findings(rules, "forest", rows="people")
-    assert sentence(found) == "forest finds none of the people worth the cost of a contact."
+    assert (
+        sentence(found)
+        == "None of the people is worth the cost of a contact, by the probabilities of forest."
+    )
 
 
 def four_rows() -> PurchaseData:
@@ -169,14 +172,14 @@ def test_probabilities_twice_too_high_and_too_sure_are_told():
     assert right.tolist() == pytest.approx([0.5, 0.5, 1])
     (found,) = calibration_findings(checks, "right")
     assert found.level == "good"
-    assert sentence(found).startswith("right predicts about as many purchases as came")
+    assert sentence(found).startswith("About as many purchases as came are predicted by right")
     (found,) = calibration_findings(checks, "high")  # all alike: there is no slope
     assert sentence(found).startswith(
-        "high predicts too many purchases: 99 % predicted, 50 % bought"
+        "Too many purchases are predicted by high: 99 % predicted, 50 % bought"
     )
     level, slope = calibration_findings(checks, "sure")
     assert level.level == "good" and slope.level == "watch"
-    assert sentence(slope).startswith("sure is too sure of itself")
+    assert sentence(slope).startswith("The probabilities of sure are too sure")
     row = checks.loc["sure"]
     assert row["slope"] == pytest.approx(0.5, abs=1e-3)
     assert row["slope_low"] < 0.5 < row["slope_high"] < 1
@@ -231,7 +234,7 @@ def test_findings_say_whether_it_can_be_told_whom_a_coupon_moves():
 
 def test_the_way_to_the_truth_is_said_where_there_is_one():
     (found,) = way_findings(Interval(0.77, 0.72, 0.82), "forest")
-    assert sentence(found).startswith("forest has gone 77 % of the way")
+    assert sentence(found).endswith("shop, forest has gone 77 % (72 % to 82 %).")
     assert way_findings(Interval(np.nan, np.nan, np.nan), "forest") == []
 
 

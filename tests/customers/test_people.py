@@ -50,7 +50,10 @@ def test_the_first_day_tells_who_comes_back_where_it_does():
     assert difference.high == pytest.approx(0.5 + (0.5 - 0.3520), abs=1e-3)
     came_back, first_day = map(sentence, returning.findings())
     assert came_back.startswith("75 % of 80 people (64.5 % to 83.2 %) came back within 1 day")
-    assert "100 % of 40 people with more than 2 events on it, 50 % of the 40 others" in first_day
+    assert (
+        "100 % of 40 people whose events on it number more than 2, 50 % of the 40 others"
+        in first_day
+    )
 
 
 def test_nothing_is_said_of_the_first_day_where_it_tells_nothing():
@@ -105,7 +108,10 @@ def test_without_fields_nothing_is_read(tiny):
     alone = Tables(tiny.events)
     assert read_fields(alone).table.empty and read_fields(alone).findings() == []
     who, lacks = map(sentence, about_people(alone))
-    assert who.endswith("or more.")
+    n_users = tiny.events["user_id"].nunique()
+    assert who.startswith(f"{n_users} people have an event")
+    once = Tables(pd.DataFrame({"user_id": [*"uvw"], "item_id": "a"}))
+    assert "half of them or more have no other" in sentence(about_people(once)[0])
     assert lacks.startswith("Who the people are is not known: it would take the table users")
 
 

@@ -112,7 +112,8 @@ def test_the_busiest_hour_says_its_zone():
 
 def test_the_watched_share_is_put_in_words():
     (found,) = watched_findings(pd.Series([0.05, 0.1, 0.5, 0.95, 1.0, 2.0]))
-    assert found.values == {"n": 6, "median": 0.725, "left": 2 / 6, "to_the_end": 2 / 6}
+    parts = {"left": 2 / 6, "to_the_end": 2 / 6, "longer": 1 / 6}
+    assert found.values == {"n": 6, "median": 0.725} | parts
     assert watched_findings(pd.Series([], dtype=float)) == []
 
 

@@ -20,7 +20,7 @@ ALL_TABLES = {"events", "items", "users", "orders", "exposures"}
 class Project:
     root: Path
 
-    def write(self, name, *cells, parameters="", needs=()):
+    def write(self, name, *cells, parameters="", needs=(), stays_open=""):
         """Write a notebook: text cells are Markdown if they start with # or ¶."""
         first = new_code_cell(
             f"{parameters}\n{OUTPUT_DIR}".strip(), metadata={"tags": ["parameters"]}
@@ -29,7 +29,8 @@ class Project:
         for cell in cells:
             prose = cell.startswith(("#", "¶"))
             made.append(new_markdown_cell(cell.lstrip("¶")) if prose else new_code_cell(cell))
-        notebook = new_notebook(cells=made, metadata={"kpay": {"needs": list(needs)}})
+        about = {"needs": list(needs), "stays_open": stays_open}
+        notebook = new_notebook(cells=made, metadata={"kpay": about})
         path = self.root / "notebooks" / f"{name}.ipynb"
         nbformat.write(notebook, path)
         return path

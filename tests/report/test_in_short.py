@@ -73,7 +73,7 @@ def test_a_terminal_gets_lines_of_its_width(run, width):
 
 
 def test_a_level_is_a_word_and_a_sign():
-    found = [Finding("segments/exist", level, SEGMENTS) for level in SIGNS]
+    found = [Finding("lacking/table", level, LACKING) for level in SIGNS]
     assert {line.level: (line.sign, line.word) for line in say(found).lines} == SIGNS
 
 
@@ -83,7 +83,7 @@ SIGNS = {
     "bad": ("✗", "bad"),
     "plain": ("•", "note"),
 }
-SEGMENTS = {"k": 2, "n_users": 100, "stability": 0.95, "tried": 2, "needed": 0.9}
+LACKING = {"question": "contact", "table": "orders"}
 
 
 def test_a_run_or_a_notebook_without_findings_says_nothing(tmp_path):

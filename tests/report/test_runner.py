@@ -67,7 +67,7 @@ def sprung(tmp_path_factory):
     project.write("03_killed", "import os\nos.kill(os.getpid(), 9)", "print('never')")
     project.write("04_exit", "import sys\nsys.exit(0)", "print('never')")
     project.write("05_slow", SPIN)
-    project.write("06_orders", "1 / 0", needs=["orders"])
+    project.write("06_orders", "1 / 0", needs=["orders"], stays_open="contact")
     project.write("07_unfed", UNFED, "print('never')")
     run = project.run(settings=[f"data_file={data_file}"], tables={"events"})
     run.progress = Progress(Path.open(project.root / "log", "w"))
@@ -86,6 +86,14 @@ def test_a_notebook_that_its_data_cannot_feed_ends_with_a_sentence(sprung):
     assert "never" not in page  # nothing of what follows
     assert "mean: no user" in (run.folder / "index.html").read_text()
     assert json.loads((run.folder / "metrics.json").read_text())["07_unfed"] == {"mean": None}
+
+
+def test_a_question_without_its_table_stays_open_on_the_index(sprung):
+    run, _, _ = sprung
+    [finding] = json.loads((run.folder / "findings.json").read_text())["06_orders"]
+    assert finding["values"] == {"question": "contact", "table": "orders"}
+    index = (run.folder / "index.html").read_text()
+    assert "What a contact is worth is not known: it would take the table orders" in index
 
 
 def test_status_is_what_happened(sprung):
