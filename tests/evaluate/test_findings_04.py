@@ -49,7 +49,7 @@ def test_a_group_with_worse_lists_is_named_with_all_others_beside_it():
     (finding,) = group_findings(tested, model="als", k=10)
     assert finding.level == "watch"
     assert sentence(finding).startswith(
-        "als serves this group worse than all others: first (half, 100 people), NDCG@10 0.2"
+        "als serves this group worse than the others together: first (half, 100 people), NDCG@10 0.2"
     )
 
 
@@ -57,7 +57,7 @@ def test_groups_that_are_alike_are_not_said_to_differ():
     values, half = two_halves(0.4, 0.4)
     tested = against_others(values, half.to_frame("half"), model="als")
     assert said(group_findings(tested, model="als", k=10)) == [
-        "None of 2 groups of people is shown to get worse lists from als than all others."
+        "None of 2 groups of people is shown to get worse lists from als than the others together."
     ]
     alone = against_others(values, pd.DataFrame({"all": "same"}, half.index), model="als")
     assert (
