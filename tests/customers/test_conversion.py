@@ -188,12 +188,11 @@ def test_probabilities_twice_too_high_and_too_sure_are_told():
 def test_the_interval_of_a_calibration_slope_holds_it_where_rows_come_in_users():
     """A user's rows share a liking that the model knows in part; rows alone would be too sure."""
     drawn = rng()
-    n_holding = 0
     slopes = []
-    for _ in range(300):
-        user = np.repeat(np.arange(150), 8)
-        known = drawn.normal(size=150)[user]
-        unknown = 1.5 * drawn.normal(size=150)[user]
+    for _ in range(200):
+        user = np.repeat(np.arange(100), 5)
+        known = drawn.normal(size=100)[user]
+        unknown = 1.5 * drawn.normal(size=100)[user]
         y = (drawn.random(len(user)) < 1 / (1 + np.exp(1 - known - unknown))).astype(int)
         p = 1 / (1 + np.exp(1 - known))
         found = slope_interval(y, p, user)
