@@ -282,8 +282,8 @@ class ABResult:
     ) -> list[Finding]:
         """Return whether each treatment paid, or what it changed where its worth is not known.
 
-        The parameters are those of `verdict`. Then follow the sizes of the arms and which metrics
-        moved. After a failed sample ratio that it failed is all there is.
+        The parameters are those of `verdict`. Then follow which of several metrics moved and the
+        sizes of the arms. After a failed sample ratio that it failed is all there is.
         """
         if not self.check.passed:
             blocked = {"p": self.check.pvalue, "n_arms": len(self.check.sizes)}
@@ -295,7 +295,9 @@ class ABResult:
         if name in self.skewed:
             doubt = {"metric": name, "arm": " and ".join(self.treatments)}
             found.append(Finding("experiment/skewed", "watch", doubt, place="effects"))
-        return [*found, self._moved(name), self.check.finding()]
+        if self._n_questions > 1:
+            found.append(self._moved(name))
+        return [*found, self.check.finding()]
 
     def _outcome(
         self, name: str, arm: str, worth: Interval | None, n_units: int, currency: str, period: str
@@ -539,17 +541,10 @@ def segment_findings(
         differences = effects["difference"]
         smallest = differences.idxmin()
         largest = differences.idxmax()
-        values = {
-            "arm": name,
-            "metric": metric,
-            "n_segments": len(effects),
-            "p": p,
-            "is_shown": p < 1 - level,
-            "smallest": smallest,
-            "largest": largest,
-            "low": differences[smallest],
-            "high": differences[largest],
-        }
+        values = {"arm": name, "metric": metric, "n_segments": len(effects)}
+        values |= {"p": p, "is_shown": p < 1 - level}
+        values |= {"smallest": smallest, "low": differences[smallest]}
+        values |= {"largest": largest, "high": differences[largest]}
         found.append(Finding("experiment/segments", "plain", values, place="segments"))
     return found
 

@@ -275,14 +275,7 @@ def bandit_findings(runs: Mapping[str, BanditRun]) -> list[Finding]:
     if np.isnan(lead.low):
         return []
     n_steps = runs[least].regret.shape[1]
-    values = {
-        "least": least,
-        "other": next_one,
-        "regret": lost[least].mean(),
-        "difference": lead.estimate,
-        "low": lead.low,
-        "high": lead.high,
-        "n_steps": n_steps,
-        "n_seeds": len(lost[least]),
-    }
+    values = {"least": least, "other": next_one, "n_steps": n_steps, "n_seeds": len(lost[least])}
+    values |= {"regret": lost[least].mean()}
+    values |= {"difference": lead.estimate, "low": lead.low, "high": lead.high}
     return [Finding("policies/bandit", "plain", values, place="regret")]

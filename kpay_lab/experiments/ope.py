@@ -369,17 +369,10 @@ def policy_findings(estimates: Mapping[str, OffPolicy]) -> list[Finding]:
     is_better = is_shown & (leads["lead"] > 0)
     candidates = leads[is_better] if is_better.any() else leads
     policy = candidates["lead"].idxmax()
-    lead = leads.loc[policy]
-    values = {
-        "policy": policy,
-        "difference": PER * lead["lead"],
-        "low": PER * lead["low"],
-        "high": PER * lead["high"],
-        "per": PER,
-        "p": lead["p_holm"],
-        "is_shown": is_shown[policy],
-        "n_tests": len(leads),
-    }
+    ends = leads.loc[policy, ["lead", "low", "high"]] * PER
+    values: dict[str, object] = {"policy": policy, "per": PER, "n_tests": len(leads)}
+    values |= ends.rename({"lead": "difference"}).to_dict()
+    values |= {"p": leads.loc[policy, "p_holm"], "is_shown": is_shown[policy]}
     level = "good" if is_better.any() else "watch"
     next_policy = Finding("policies/next", level, values, place="leads")
     return [next_policy, _overlap(estimates)]

@@ -145,17 +145,11 @@ def click_rate_findings(pairs: Mapping[str, tuple[BanditLog, BanditLog]]) -> lis
     for (campaign, (difference, _)), p in zip(differences.items(), holm(pvalues), strict=True):
         random, bts = pairs[campaign]
         n_clicks = int(random.reward.sum() + bts.reward.sum())
-        values = {
-            "campaign": campaign,
-            "difference": PER * difference.estimate,
-            "low": PER * difference.low,
-            "high": PER * difference.high,
-            "per": PER,
-            "p": p,
-            "is_shown": p < 0.05,
-        }
-        counted = {"n_clicks": n_clicks, "n_tests": len(pairs)}
-        found.append(Finding("policies/own_logs", "plain", values | counted, place="open_bandit"))
+        ends = {"low": PER * difference.low, "high": PER * difference.high}
+        values = {"campaign": campaign, "difference": PER * difference.estimate, "per": PER}
+        values |= {"p": p, "is_shown": p < 0.05}
+        values |= {"n_clicks": n_clicks, "n_tests": len(pairs)}
+        found.append(Finding("policies/own_logs", "plain", values | ends, place="open_bandit"))
     return found
 
 

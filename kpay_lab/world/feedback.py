@@ -170,9 +170,11 @@ def revenue_lead(curves: pd.DataFrame, strategy: str, other: str) -> tuple[Inter
         What a user brings with the other.
     """
     chosen = curves[curves["round"] > 0]
-    revenue = chosen.groupby(["run", "strategy"])["revenue"].sum().unstack("strategy")
-    difference = (revenue[strategy] - revenue[other]).to_numpy()
-    return t_interval(difference), float(revenue[other].mean())
+    in_rounds = chosen.groupby(["run", "strategy"])["revenue"]
+    revenue = in_rounds.sum().unstack("strategy")
+    difference = revenue[strategy] - revenue[other]
+    lead = t_interval(difference.to_numpy())
+    return lead, revenue[other].mean()
 
 
 def loop_findings(
@@ -204,32 +206,25 @@ def loop_findings(
 
 
 def _lead_values(strategy: str, other: str, lead: Interval, revenue: float) -> dict[str, object]:
-    return {
-        "strategy": strategy,
-        "other": other,
-        "difference": lead.estimate,
-        "low": lead.low,
-        "high": lead.high,
-        "share": abs(lead.estimate) / revenue,
-    }
+    share = abs(lead.estimate) / revenue
+    compared = {"strategy": strategy, "other": other, "share": share}
+    return compared | {"difference": lead.estimate, "low": lead.low, "high": lead.high}
 
 
 def _narrowing(curves: pd.DataFrame, n_rounds: int) -> Finding:
     """Return which share of the catalogue the narrowest and the widest strategy end with."""
     at_the_end = curves[curves["round"] == n_rounds]
-    covered = at_the_end.groupby("strategy", sort=False)["coverage"].mean()
-    at_first = curves.loc[curves["round"] == 0, "coverage"].mean()
+    by_strategy = at_the_end.groupby("strategy", sort=False)
+    covered = by_strategy["coverage"].mean()
+    is_first = curves["round"] == 0
+    at_first = curves.loc[is_first, "coverage"].mean()
     narrowest = covered.idxmin()
     widest = covered.idxmax()
-    values = {
-        "narrowest": narrowest,
-        "least": covered[narrowest],
-        "widest": widest,
-        "most": covered[widest],
-        "at_first": at_first,
-        "n_rounds": n_rounds,
-    }
-    level = "watch" if covered[narrowest] < at_first else "plain"
+    least = covered[narrowest]
+    values = {"narrowest": narrowest, "least": least}
+    values |= {"widest": widest, "most": covered[widest]}
+    values |= {"at_first": at_first, "n_rounds": n_rounds}
+    level = "watch" if least < at_first else "plain"
     return Finding("policies/narrowing", level, values, place="feedback")
 
 

@@ -27,6 +27,7 @@ from kpay_lab.stats import Interval, holm, wilson
 from kpay_lab.world.shop import World, click_probability, logging_policy, shares_of_rows
 
 Policies = Mapping[str, np.ndarray]
+PROMISED = 0.95  # of intervals, to hold the truth
 TOO_FEW = 30  # rows: with so many or fewer, nothing can be estimated
 
 
@@ -265,23 +266,17 @@ def agreement_findings(ways: pd.DataFrame) -> list[Finding]:
 
     Counted are the intervals, of the log's methods and of the test, that hold the truth.
     """
-    truth = ways[ways["way"] == "truth"].set_index("policy")["value"]
+    by_way = ways.pivot(index="policy", columns="way", values="value")
+    first = by_way.idxmax()
     with_interval = ways.dropna(subset=["low", "high"])
-    true_value = with_interval["policy"].map(truth)
-    is_inside = true_value.between(with_interval["low"], with_interval["high"])
-    first = {}
-    for way in ("DR", "A/B test", "truth"):
-        of_way = ways[ways["way"] == way].set_index("policy")["value"]
-        first[way] = of_way.idxmax()
-    agree = len(set(first.values())) == 1
-    values = {
-        "by_log": first["DR"],
-        "by_test": first["A/B test"],
-        "by_truth": first["truth"],
-        "n_inside": int(is_inside.sum()),
-        "n": len(is_inside),
-        "promised": 0.95,
-    }
+    truth = with_interval["policy"].map(by_way["truth"])
+    is_inside = truth.between(with_interval["low"], with_interval["high"])
+    by_log = first["DR"]
+    by_test = first["A/B test"]
+    by_truth = first["truth"]
+    agree = by_log == by_test == by_truth
+    values = {"by_log": by_log, "by_test": by_test, "by_truth": by_truth}
+    values |= {"n_inside": is_inside.sum(), "n": len(is_inside), "promised": PROMISED}
     level = "good" if agree else "watch"
     return [Finding("policies/agreement", level, values, place="three_ways")]
 
@@ -320,24 +315,15 @@ def coverage_findings(covered: pd.DataFrame, *, n_logs: int, n_slots: int) -> li
 
     That is shown by a one-sided binomial test, adjusted by Holm for all estimates.
     """
-    promised = 0.95
-    n_held = (covered["coverage"] * n_logs).round().astype(int)
-    pvalues = [binomtest(n, n_logs, promised, "less").pvalue for n in n_held]
-    n_shown = int((holm(np.array(pvalues)) < 0.05).sum())
+    n_held = (covered["coverage"] * n_logs).round()
+    pvalues = [binomtest(int(n), n_logs, PROMISED, "less").pvalue for n in n_held]
+    adjusted = holm(np.array(pvalues))
+    n_shown = (adjusted < 0.05).sum()
     worst = covered.loc[covered["coverage"].idxmin()]
-    values = {
-        "n_logs": n_logs,
-        "n_slots": n_slots,
-        "n": len(covered),
-        "n_shown": n_shown,
-        "policy": worst["policy"],
-        "method": worst["method"],
-        "share": worst["coverage"],
-        "low": worst["low"],
-        "high": worst["high"],
-        "ess": worst["ess"] * n_slots,
-        "promised": promised,
-    }
+    values: dict[str, object] = {"n_logs": n_logs, "n_slots": n_slots, "promised": PROMISED}
+    values |= {"n": len(covered), "n_shown": n_shown, "ess": worst["ess"] * n_slots}
+    named = worst[["policy", "method", "coverage", "low", "high"]]
+    values |= named.rename({"coverage": "share"}).to_dict()
     level = "watch" if n_shown else "good"
     return [Finding("policies/coverage", level, values, place="coverage")]
 
