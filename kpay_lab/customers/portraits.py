@@ -68,12 +68,13 @@ class Segments:
         n_events : Series of int, index user_id
             Events of each person: segments may only part busy people from quiet ones.
         """
-        found = [self._exist(second)]
+        about_activity = self._by_activity(n_events)
+        found = [self._exist(second, by_activity=bool(about_activity))]
         if self.k > 1:
-            found += self._by_activity(n_events) or [self._apart()]
+            found += about_activity or [self._apart()]
         return found
 
-    def _exist(self, second: "Segments") -> Finding:
+    def _exist(self, second: "Segments", *, by_activity: bool) -> Finding:
         """Say whether segments exist, and how steady the best grouping is."""
         rows = self.candidates
         chosen = rows[rows["k"] == self.k]
@@ -87,9 +88,10 @@ class Segments:
             "needed": LEAST_STABILITY,
             "second_k": second.k,
             "agreement": adjusted_rand_score(self.labels, second.labels),
+            "by_activity": by_activity,
         }
         both_find_some = min(self.k, second.k) > 1
-        level = "good" if both_find_some else "watch"
+        level = "good" if both_find_some and not by_activity else "watch"
         return Finding("segments/exist", level, values, place="choice_of_k")
 
     def _apart(self) -> Finding:

@@ -372,7 +372,10 @@ def test_findings_say_how_large_segments_are_and_what_parts_them():
 def test_segments_of_busy_and_quiet_people_are_called_so():
     segments = find_segments(two_kinds(), rng=rng(), ks=(2, 3))
     n_events = pd.Series(np.where(segments.labels == 0, 20, 200), segments.labels.index)
-    level, words = said(segments.findings(segments, n_events))["segments/activity"]
+    found = said(segments.findings(segments, n_events))
+    level, words = found["segments/exist"]
+    assert level == "watch" and words.startswith("2 groups of users are found among 100 people")
+    level, words = found["segments/activity"]
     assert level == "watch"
     assert "half of segment 1 have 200 events or more, half of segment 0 20 or more" in words
     assert "100 % of the differences in activity" in words
