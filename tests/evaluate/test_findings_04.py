@@ -49,7 +49,7 @@ def test_a_group_with_worse_lists_is_named_with_all_others_beside_it():
     (finding,) = group_findings(tested, model="als", k=10)
     assert finding.level == "watch"
     assert sentence(finding).startswith(
-        "als serves this group worse than the others together: first (half, 100 people), NDCG@10 0.2"
+        "als serves this group worse than the others together: first (half, 100 people), NDCG@10"
     )
 
 
