@@ -97,7 +97,7 @@ class Rfm:
         ax = plot_intervals(points, ax=ax, by="share", title="Who holds the money")
         ax.xaxis.set_major_formatter("{x:.0%}")
         ax.set_xlabel("share of all buyers, and of their net revenue")
-        ax.legend()
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=2, frameon=False)
         return ax
 
 
