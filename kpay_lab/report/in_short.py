@@ -14,6 +14,7 @@ from kpay_lab.report.files import read_json
 FILE = "findings.json"
 SIGNS = {"good": "✓", "watch": "!", "bad": "✗", "plain": "•"}
 MOST = 6  # findings at the end of a run
+OPEN = 7  # findings that a page shows at once
 REMEDY = "the file is damaged: restore it, or run the notebooks again"
 
 
@@ -37,11 +38,25 @@ class Line:
 
 @dataclass(frozen=True)
 class InShort:
-    """The findings of a notebook, as a list that shows itself in JupyterLab and on a page."""
+    """The findings of a notebook, as a list that shows itself in JupyterLab and on a page.
+
+    A page shows the first `OPEN` of them and folds the others under the words ``rest``.
+    """
 
     title: str
     note: str
     lines: tuple[Line, ...]
+    rest: str = ""
+
+    @property
+    def opened(self) -> tuple[Line, ...]:
+        """The lines that a page shows at once."""
+        return self.lines[:OPEN]
+
+    @property
+    def folded(self) -> tuple[Line, ...]:
+        """The lines that a page shows at a click."""
+        return self.lines[OPEN:]
 
     def __str__(self) -> str:
         return "\n".join(f"{line.sign} {line.sentence}" for line in self.lines)
@@ -65,7 +80,8 @@ def say(findings: Iterable[Finding], language: str = SPOKEN) -> InShort:
     words = catalogue(language)
     lines = [_line(finding, language) for finding in findings]
     lines.sort(key=lambda line: line.order)
-    return InShort(words.titles["in short"], words.titles["intervals"], tuple(lines))
+    rest = words.titles["rest"].format(n=max(0, len(lines) - OPEN))
+    return InShort(words.titles["in short"], words.titles["intervals"], tuple(lines), rest)
 
 
 def _line(finding: Finding, language: str) -> Line:

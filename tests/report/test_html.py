@@ -294,3 +294,19 @@ def test_a_real_log_has_no_parameters_of_the_simulator(manifest):
     assert ">k</th>" in foot and "n_users" not in foot
     manifest.parameters["01_a"] = values | {"dataset": "simulated"}
     assert ">n_users</th>" in page(notebook, "01_a", manifest)
+
+
+def test_a_page_folds_what_it_found_beyond_seven(manifest):
+    sentences = [f"Sentence {number}." for number in range(9)]
+    lines = tuple(line(sentence, order=number) for number, sentence in enumerate(sentences))
+    cells = [new_markdown_cell("# One")]
+    text = page(
+        new_notebook(cells=cells), "01_a", manifest, InShort("In short", "", lines, "2 more")
+    )
+    shown, _, folded = text.partition("<summary>2 more</summary>")
+    assert all(sentence in shown for sentence in sentences[:7])
+    assert all(sentence in folded for sentence in sentences[7:])
+    few = page(
+        new_notebook(cells=cells), "01_a", manifest, InShort("In short", "", lines[:7], "0 more")
+    )
+    assert "0 more" not in few
