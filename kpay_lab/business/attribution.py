@@ -170,7 +170,8 @@ class Attribution:
         ax = plot_intervals(points, ax=ax, by="rule", title="What sold it")
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.set_xlabel(f"{compared.replace('_', ' ')} credited")
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=2, frameon=False)
+        if len(points):
+            ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=2, frameon=False)
         return ax
 
     def _groups(self, rule: str, by: str) -> pd.Series:

@@ -69,8 +69,8 @@ def describe_fields(users: pd.DataFrame, *, min_group: int = 10) -> pd.DataFrame
     Examples
     --------
     >>> users = pd.DataFrame({"user_id": [*"uvwx"], "gender": ["f", "f", "m", None]})
-    >>> describe_fields(users, min_group=2).loc["gender"].tolist()
-    [0.75, 'f', 0.6666666666666666]
+    >>> describe_fields(users, min_group=2)["most frequent"].to_dict()
+    {'gender': 'f'}
     """
     rows = {}
     for name in users.columns.drop(list(NOT_SAID), errors="ignore"):

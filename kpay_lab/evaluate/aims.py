@@ -75,7 +75,7 @@ def undominated(points: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     ['a', 'b']
     """
     best_first = points.sort_values([x, y], ascending=False, kind="stable")
-    largest_before = best_first[y].cummax().shift(fill_value=-np.inf)
+    largest_before = best_first[y].astype(float).cummax().shift(fill_value=-np.inf)
     return best_first[best_first[y] > largest_before]
 
 

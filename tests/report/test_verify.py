@@ -192,7 +192,8 @@ def test_a_run_ends_with_what_it_found(made, capsys):
     assert all(len(line) <= 80 for line in lines[:-1])
     assert lines[-1].startswith("report: ")
     page = (second / "01_a.html").read_text()
-    assert page.index("In short") < page.index("Title of 01_a</h1>")
+    title = page.index("Title of 01_a</h1>")
+    assert title < page.index("In short", title) < page.index('<section class="prose">', title)
 
 
 def test_a_run_of_another_version_is_said_to_be_one(made, tmp_path):
