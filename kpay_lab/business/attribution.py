@@ -307,17 +307,16 @@ def _nearest(
     """Return what the nearest touch of each order's user and item is credited to."""
     named = bought[bought["item_id"].notna()]
     pairs = pd.MultiIndex.from_frame(named[["user_id", "item_id"]]).unique()
-    left = named[["moment"]].assign(pair=_positions(pairs, named), label=named.index)
-    right = touches[["moment", "credited"]].assign(pair=_positions(pairs, touches))
-    found = pd.merge_asof(
-        left.sort_values("moment", kind="stable"),
-        right[right["pair"] >= 0],
-        on="moment",
-        by="pair",
-        direction=direction,
-        tolerance=tolerance,
+    pair_of_order = _positions(pairs, named)
+    orders = named[["moment"]].assign(pair=pair_of_order, label=named.index)
+    orders = orders.sort_values("moment", kind="stable")
+    pair_of_touch = _positions(pairs, touches)
+    with_pair = touches[["moment", "credited"]].assign(pair=pair_of_touch)
+    with_pair = with_pair[with_pair["pair"] >= 0]
+    nearest = pd.merge_asof(
+        orders, with_pair, on="moment", by="pair", direction=direction, tolerance=tolerance
     )
-    credited = found.set_index("label")["credited"]
+    credited = nearest.set_index("label")["credited"]
     return credited.reindex(bought.index).astype("str")
 
 

@@ -11,7 +11,7 @@ from kpay_lab import formatting
 from kpay_lab.business.periods import DAY, Period
 from kpay_lab.data.money import has_amounts, net_amount, refunded_amount
 from kpay_lab.data.tables import Tables
-from kpay_lab.findings import Finding, lacking
+from kpay_lab.findings import Finding, lacking, level_of_interval
 from kpay_lab.stats import Interval, bootstrap_t_ratios
 
 if TYPE_CHECKING:
@@ -203,11 +203,7 @@ class Figures:
         values = self._ends("gmv", "change") | {"change": gmv["change"], "currency": currency}
         values["gmv_before"] = gmv["before"]
         values["days"] = self.period.length / DAY
-        level = "plain"
-        if gmv["change_low"] > 0:  # an end that is not known is NaN, which is neither
-            level = "good"
-        elif gmv["change_high"] < 0:
-            level = "bad"
+        level = level_of_interval(gmv["change_low"], gmv["change_high"], otherwise="plain")
         return Finding("business/change", level, values, place="changes")
 
     def _repeat(self) -> Finding:

@@ -9,7 +9,7 @@ from kpay_lab.business.figures import order_money
 from kpay_lab.business.periods import Period
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
-from kpay_lab.findings import Finding
+from kpay_lab.findings import Finding, level_of_interval
 from kpay_lab.stats import Interval
 
 PER = 1000  # contacts, or viewers
@@ -160,14 +160,12 @@ def coupon_findings(coupon: pd.Series, *, period: str) -> list[Finding]:
     """
     if coupon[["roi", "roi_low", "roi_high"]].isna().any():
         return []
-    values = {"roi": coupon["roi"], "low": coupon["roi_low"], "high": coupon["roi_high"]}
+    low = coupon["roi_low"]
+    high = coupon["roi_high"]
+    values = {"roi": coupon["roi"], "low": low, "high": high}
     values |= {"n_with": int(coupon["users_with"]), "n_without": int(coupon["users_without"])}
     values["period"] = period
-    level = "plain"
-    if coupon["roi_low"] > 1:
-        level = "good"
-    elif coupon["roi_high"] < 1:
-        level = "bad"
+    level = level_of_interval(low, high, than=1, otherwise="plain")
     return [Finding("business/coupon", level, values, place="coupon")]
 
 

@@ -116,9 +116,10 @@ def rfm(tables: Tables, period: Period) -> Rfm:
         times = known.orders["timestamp"]
     by_user = money.groupby("user_id")
     last_order = times.groupby(money["user_id"]).max()
+    since_last_order = period.end - last_order
     buyers = pd.DataFrame(
         {
-            "recency": (period.end - last_order) / DAY,
+            "recency": since_last_order / DAY,
             "frequency": by_user["orders"].sum(),
             "money": by_user["net_revenue"].sum(),
         }

@@ -18,7 +18,7 @@ from kpay_lab.customers.models import conversion_models
 from kpay_lab.customers.purchases import PurchaseData, need_both_labels
 from kpay_lab.data.derived import item_sold, orders_of_items
 from kpay_lab.data.money import gross_profit, has_amounts, net_amount, refunded_amount
-from kpay_lab.findings import Finding
+from kpay_lab.findings import Finding, level_of_interval
 from kpay_lab.stats import Interval, bootstrap_ratio, sample_rows
 
 EVERYBODY = "contact everybody"  # the rule without a model
@@ -303,11 +303,7 @@ def contact_findings(
     values = row.to_dict()
     values["everybody"] = rules.loc[EVERYBODY, "profit"]
     values |= {"model": model, "per": PER, "rows": rows, "currency": currency}
-    level = "watch"
-    if row["low"] > 0:
-        level = "good"
-    elif row["high"] < 0:
-        level = "bad"
+    level = level_of_interval(row["low"], row["high"])
     return [Finding("contact/profit", level, values, place="profit")]
 
 

@@ -112,7 +112,11 @@ class Halves:
         }
         agrees = self.correlation >= AGREE
         differs = self.correlation < HARDLY
-        level = "good" if agrees else "bad" if differs else "watch"
+        level = "watch"
+        if agrees:
+            level = "good"
+        elif differs:
+            level = "bad"
         return [Finding("log/halves", level, values)]
 
 

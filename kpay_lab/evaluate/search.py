@@ -14,7 +14,7 @@ from kpay_lab.evaluate.compare import OnProgress, compare
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.queries import needs_a_cut
 from kpay_lab.evaluate.split import InterestOf, Split, make_split, with_users
-from kpay_lab.recommend.base import Recommender, Training
+from kpay_lab.recommend.base import Recommender, Training, lack_of
 from kpay_lab.recommend.mix import Mix
 from kpay_lab.settings import Space
 from kpay_lab.stats import random_state, sample_rows
@@ -95,9 +95,13 @@ def tune(
         most_trials = getattr(model, "most_trials", n_trials)
         as_given = {setting: getattr(model, setting) for setting in space}
         drawn = _draw_settings(space, n_trials, rng_of[name])
-        others = [setting for setting in drawn if setting != as_given]
-        settings = [as_given, *others][: min(n_trials, most_trials)]
         maker = _maker_of_trials(model, space, validation)
+        others = [
+            setting
+            for setting in drawn
+            if setting != as_given and not lack_of(maker(**setting), validation.train)
+        ]
+        settings = [as_given, *others][: min(n_trials, most_trials)]
         trials[name] = _try_settings(maker, settings, validation, k)
         best = settings[trials[name].index[0]]
         chosen[name] = _with_settings(model, **best)

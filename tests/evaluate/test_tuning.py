@@ -48,6 +48,26 @@ def test_every_model_with_settings_that_matter_has_a_space():
     assert set(MODELS) - set(WITH_SPACE) == {"random", "popularity"}
 
 
+@dataclass
+class NeedsRoom(EASE):
+    """EASE on a machine on which small values of ``reg`` do not fit into memory."""
+
+    def lacks(self, train):
+        return "too little memory" if self.reg < 200 else ""
+
+    def fit(self, train):
+        assert not self.lacks(train)
+        return super().fit(train)
+
+
+def test_a_setting_that_the_machine_cannot_hold_is_not_tried(split):
+    model = NeedsRoom(reg=400.0)
+    spaces = {"mine": {"reg": [10.0, 100.0, 300.0, 1000.0]}}
+    found = tune({"mine": model}, split, binary, n_trials=5, rng=rng(), spaces=spaces)
+    assert set(found.trials["mine"]["reg"]) == {400.0, 300.0, 1000.0}
+    assert found.table.set_index("model").loc["mine", "trials"] == 3
+
+
 def test_each_gets_the_same_trials_and_slow_ones_two(split):
     table = tuned(split).table.set_index("model")
     assert table["trials"].to_dict() == {
