@@ -137,6 +137,7 @@ def check_rows(
     data = pd.DataFrame(columns)
     problems_by_rule += _schema_problems(table, data)
     problems_by_rule += _unknown_sources(data, known_ids)
+    problems_by_rule += _ends_before_starts(data)
     found = pd.concat(problems_by_rule).drop_duplicates(["row", "column"])
     is_fatal = found["column"].isin(_fatal_columns(table)).to_numpy()
     for column, rows in found[~is_fatal].groupby("column")["row"]:
@@ -331,6 +332,13 @@ def _unknown_sources(
     sources = data["source_item_id"]
     unknown = sources.notna() & ~sources.isin(known_ids["item_id"].good)
     yield _problems(unknown.to_numpy(), "source_item_id", "the items table has no such item_id")
+
+
+def _ends_before_starts(data: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Find live sessions that end before they start; the end cannot be."""
+    if "started_at" in data and "ended_at" in data:
+        is_earlier = data["ended_at"] < data["started_at"]
+        yield _problems(is_earlier.to_numpy(), "ended_at", "it lies before started_at")
 
 
 def _form(ids: pd.Series) -> pd.Series:

@@ -42,6 +42,7 @@ from kpay_lab.data.looks import (
     look_at,
 )
 from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.privacy import HIDDEN_TEXT, OWN_WORDS
 from kpay_lab.data.rows import listed, printable
 from kpay_lab.data.sources import (
     TABLE_OF_WORD,
@@ -59,17 +60,21 @@ SMALL_COUNT = 20  # whole numbers from 0 that are all smaller are counts, not id
 # What a column may mean by a name that only resembles one we know, by table.
 GUESSED = {
     "events": "user_id item_id timestamp watch_time duration progress rating like_count "
-    "comment_count share_count question_count",
-    "items": "item_id title price category host",
+    "comment_count share_count question_count gift_amount",
+    "items": "item_id title price category host started_at ended_at",
     "users": "user_id",
     "orders": "user_id item_id source_item_id timestamp amount refund_amount status",
     "exposures": "user_id item_id timestamp position clicked purchased",
+    "follows": "user_id host timestamp",
+    "offers": "source_item_id item_id timestamp",
 }
 LOOKS_OF = {
     "user_id": (WHOLE, CODES, NUMBERS),  # 1234567890.1672531200 is an id of web analytics
     "item_id": (WHOLE, CODES, WORDS),
     "source_item_id": (WHOLE, CODES, WORDS),
     "timestamp": (TIMES,),
+    "started_at": (TIMES,),
+    "ended_at": (TIMES,),
     "title": (CODES, WORDS),
     "category": (CODES, WORDS, WHOLE),
     "host": (CODES, WORDS),
@@ -284,8 +289,15 @@ def _seen(samples: Sequence[_Sample]) -> pd.DataFrame:
     rows = []
     for sample in samples:
         for look in sample.looks:
-            rows.append((sample.pattern, look.name, look.looks, ", ".join(look.examples)))
+            examples = HIDDEN_TEXT if _is_own_words(look) else ", ".join(look.examples)
+            rows.append((sample.pattern, look.name, look.looks, examples))
     return pd.DataFrame(rows, columns=["file", "column", "looks", "values"])
+
+
+def _is_own_words(look: ColumnLook) -> bool:
+    """Whether a column holds what people wrote, by its name; no page quotes it."""
+    columns = columns_of("events", [look.name])
+    return look.looks in (WORDS, CODES) and not columns.keys().isdisjoint(OWN_WORDS)
 
 
 def _tables(
@@ -386,6 +398,8 @@ def _table_of(sample: _Sample) -> tuple[str, str]:
         return ("exposures" if "exposures" in named else "events"), ""
     if user and is_sale and _has_times(sample):
         return "orders", ""
+    if user and not item and columns_of("follows", sample.names).get("host"):
+        return "follows", ""
     if user and user.is_unique:
         return "users", ""
     if item and item.is_unique:

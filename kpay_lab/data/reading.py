@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from kpay_lab.data.checking import Checked, KnownIds, check_rows
-from kpay_lab.data.event_types import Parted, has_types, part_by_type
+from kpay_lab.data.event_types import TABLE_OF, Parted, has_types, part_by_type
+from kpay_lab.data.follows import with_hosts
 from kpay_lab.data.headers import IGNORE, columns_of, fold, name_columns, without_brackets
 from kpay_lab.data.mapping import LogMapping, did_you_mean, names_file
 from kpay_lab.data.orders import (
@@ -28,7 +29,8 @@ from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
 COUNT_COLUMNS = ["table", "read", "good", "rejected", "cells"]
-READING_ORDER = ("users", "items", "events", "orders", "exposures")  # ids before their use
+# Ids before their use.
+READING_ORDER = ("users", "items", "events", "orders", "exposures", "follows", "offers")
 
 
 def _no_rows() -> pd.DataFrame:
@@ -118,7 +120,11 @@ def read_tables(
     _refuse_unused(mapping, partitions)
     parted = Parted(())
     for table in READING_ORDER:
-        moved = {"orders": parted.orders, "exposures": parted.exposures}.get(table, ())
+        moved = parted.moved.get(table, ())
+        if table == "follows":
+            renames_of_events = mapping.renames("events")
+            moved, notes_on_hosts = with_hosts(moved, frames.get("items"), renames_of_events)
+            notes += notes_on_hosts
         if table in frames or not (table in partitions or moved):
             continue
         raw = [_read_rows(table, one, mapping) for one in partitions.get(table, ())]
@@ -218,11 +224,11 @@ def _renames(
 ) -> dict[str, str]:
     """Return the names that columns of a table have beside those that it understands.
 
-    Orders and exposures may come in the log of events, so they follow what is said of that too;
-    ``headers`` are those of such a log, whose names mean in them what they mean in events.
+    Orders, exposures and follows may come in the log of events, so they obey what is said of that
+    too; ``headers`` are those of such a log, whose names mean in them what they mean in events.
     """
     own = mapping.renames(table)
-    if table not in ("orders", "exposures"):
+    if table not in TABLE_OF.values():
         return own
     ours = SCHEMAS[table].columns
     of_events = mapping.renames("events")
@@ -318,7 +324,7 @@ def read_headers(
                 continue
             columns.setdefault(table, set()).update(names)
             if table == "events" and has_types(header, types, renames):
-                for moved in ("orders", "exposures"):
+                for moved in TABLE_OF.values():
                     known = columns_of(moved, header, _renames(moved, mapping, [header]))
                     columns.setdefault(moved, set()).update(known)
     if not faults:
@@ -346,8 +352,7 @@ def tables_by_type(folder: str | Path, mapping: LogMapping) -> set[str]:
         parted = part_by_type(raw, types, renames)
     except ValueError:
         return set()
-    moved = {"orders": parted.orders, "exposures": parted.exposures}
-    return {table for table, rows in moved.items() if rows}
+    return set(parted.moved)
 
 
 def _refuse_unused(

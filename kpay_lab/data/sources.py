@@ -37,6 +37,8 @@ TABLE_WORDS = {
     "users": "user customer customers student students member members 用户 会员 学员 客户",
     "orders": "order purchase purchases transaction transactions 订单 购买 交易",
     "exposures": "exposure impression impressions 曝光",
+    "follows": "follow follower followers 关注 粉丝",
+    "offers": "offer pitches 讲解 商品讲解 讲解商品",
 }
 TABLE_OF_WORD = {word: table for table, words in TABLE_WORDS.items() for word in words.split()}
 TABLE_OF_WORD |= {table: table for table in SCHEMAS}

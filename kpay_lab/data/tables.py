@@ -1,4 +1,4 @@
-"""The five tables that a log may have, and the schema of each.
+"""The seven tables that a log may have, and the schema of each.
 
 Dtypes once a table is read and checked: ids and other text are pandas ``str``; times are
 ``datetime64[us, UTC]``; measurements are ``float64`` (missing = NaN); counts and
@@ -6,6 +6,7 @@ Dtypes once a table is read and checked: ids and other text are pandas ``str``; 
 is absent, never filled.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -42,10 +43,13 @@ COLUMN_KINDS = (
     Kind(str, pa.Check.isin(("train", "test")), "it must be one of train, test", "part"),
     Kind(
         "datetime64[us, UTC]", None, "it must be an ISO time, unix seconds or milliseconds",
-        "timestamp published_at refunded_at",
+        "timestamp published_at started_at ended_at refunded_at",
     ),
     Kind(float, pa.Check.ge(0), "it must be 0 or more seconds", "watch_time duration"),
-    Kind(float, pa.Check.ge(0), "it must be 0 or more", "rating price age amount refund_amount"),
+    Kind(
+        float, pa.Check.ge(0), "it must be 0 or more",
+        "rating price age amount refund_amount gift_amount",
+    ),
     Kind(float, pa.Check.in_range(0, 1), "it must be between 0 and 1", "progress propensity"),
     Kind(
         pd.Int64Dtype(), pa.Check.ge(0), "it must be a whole number, 0 or more",
@@ -89,6 +93,8 @@ class Tables:
     users: pd.DataFrame | None = None
     orders: pd.DataFrame | None = None
     exposures: pd.DataFrame | None = None
+    follows: pd.DataFrame | None = None
+    offers: pd.DataFrame | None = None
 
     @classmethod
     def validated(cls, **frames: pd.DataFrame | None) -> "Tables":
@@ -106,11 +112,12 @@ class Tables:
     def known_at(self, cut: pd.Timestamp) -> "Tables":
         """Return the tables as they stood just before ``cut``; rows keep their labels.
 
-        Rows of events, orders and exposures whose ``timestamp`` is at or after the cut are left
-        out. Rows without a time are left out too: nobody can say whether they were known. Users
-        and items stay whole. A refund at or after the cut has not happened yet: its
-        ``refund_amount`` is 0 and its ``refunded_at`` missing. A refund without a date is
-        known with its order.
+        Rows of events, orders, exposures, follows and offers whose ``timestamp`` is at or after
+        the cut are left out. Rows without a time are left out too: nobody can say whether they
+        were known. Users and items stay whole, but the end of a live session that is still on is
+        not known yet: its ``ended_at`` is missing. A refund at or after the cut has not happened
+        yet: its ``refund_amount`` is 0 and its ``refunded_at`` missing. A refund without a date
+        is known with its order.
 
         Raises
         ------
@@ -125,13 +132,11 @@ class Tables:
         ['a']
         """
         self._need_times()
-        earlier = {
-            name: frame[frame["timestamp"] < cut]
-            for name, frame in self.present().items()
-            if "timestamp" in frame
-        }
+        earlier = {name: frame[moment < cut] for name, frame, moment in self._logged()}
         if "orders" in earlier:
             earlier["orders"] = _without_later_refunds(earlier["orders"], cut)
+        if self.items is not None:
+            earlier["items"] = _without_later_ends(self.items, cut)
         return replace(self, **earlier)
 
     def since(self, start: pd.Timestamp) -> "Tables":
@@ -145,11 +150,7 @@ class Tables:
             If the events have no timestamp.
         """
         self._need_times()
-        later = {
-            name: frame[frame["timestamp"] >= start]
-            for name, frame in self.present().items()
-            if "timestamp" in frame
-        }
+        later = {name: frame[moment >= start] for name, frame, moment in self._logged()}
         return replace(self, **later)
 
     def timed(self) -> "Tables":
@@ -162,12 +163,15 @@ class Tables:
         >>> Tables(log).timed().events["item_id"].tolist()
         ['a']
         """
-        timed = {
-            name: frame[frame["timestamp"].notna()]
-            for name, frame in self.present().items()
-            if "timestamp" in frame
-        }
+        timed = {name: frame[moment.notna()] for name, frame, moment in self._logged()}
         return replace(self, **timed)
+
+    def _logged(self) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
+        """Yield what was logged, and when; a table of follows without times has none at all."""
+        for name, frame in self.present().items():
+            if name not in PRIMARY_KEYS:
+                never = pd.Series(pd.NaT, frame.index, dtype="datetime64[us, UTC]")
+                yield name, frame, frame.get("timestamp", never)
 
     def span(self) -> tuple[pd.Timestamp, pd.Timestamp]:
         """Return the first and the last moment of the events; without times a ValueError."""
@@ -206,6 +210,12 @@ def _without_later_refunds(orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFr
     if "refund_amount" in orders:
         before["refund_amount"] = orders["refund_amount"].mask(later, 0.0)
     return before
+
+
+def _without_later_ends(items: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
+    if "ended_at" not in items:
+        return items
+    return items.assign(ended_at=items["ended_at"].mask(items["ended_at"] >= cut))
 
 
 def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:

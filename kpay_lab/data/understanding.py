@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from kpay_lab.data.door import BrokenLogError, Gate
-from kpay_lab.data.event_types import MEASURES, types_column
-from kpay_lab.data.headers import columns_of, units_of_columns
+from kpay_lab.data.event_types import CONTENT, MEASURES, types_column
+from kpay_lab.data.headers import columns_of, fold, units_of_columns
 from kpay_lab.data.log import Log
 from kpay_lab.data.looks import TYPES, first_values
 from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.parsing import holds_text
+from kpay_lab.data.privacy import HIDDEN_TEXT, OWN_WORDS
 from kpay_lab.data.proposal import propose
 from kpay_lab.data.reading import Rejected, read_tables
 from kpay_lab.data.rows import NotUnderstoodError, printable
@@ -179,8 +182,8 @@ def _columns(
         if table == "events":
             types = types_column(beginning, mapping.event_types, renames)
         for name, cells in zip(header, beginning.cells, strict=True):
-            values = ", ".join(first_values(cells))
             column = ours.get(name, "")
+            values = _shown_values(cells, column)
             type_ = _type_of(column, units.get(column, ""))
             if name == types:
                 column = TYPES
@@ -189,6 +192,13 @@ def _columns(
         if len(headers) > SHOWN_FILES:
             break
     return pd.DataFrame(list(rows.values()), columns=["theirs", "ours", "type", "values"])
+
+
+def _shown_values(cells: pa.Array, column: str) -> str:
+    """Return the first values of a column; of what people wrote only that it is text."""
+    if column in OWN_WORDS and holds_text(cells):
+        return HIDDEN_TEXT
+    return ", ".join(first_values(cells))
 
 
 def _ours(
@@ -201,6 +211,8 @@ def _ours(
     for column, names in columns_of(table, header, renames).items():
         for name in names:
             ours[name] = column
+    if table == "events" and "comment_text" in frame and "comment_text" not in ours.values():
+        ours |= {name: "comment_text" for name in header if fold(name) in CONTENT - {*ours}}
     return ours
 
 
@@ -226,6 +238,9 @@ def _type_of(column: str, unit: str) -> str:
 
 def _first_rows(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
     shown = frame.head(FIRST_ROWS).copy()
+    if "comment_text" in shown:
+        is_written = shown["comment_text"].notna()
+        shown["comment_text"] = shown["comment_text"].mask(is_written, HIDDEN_TEXT)
     for column in shown:
         shown[column] = [_cell_text(value, zone) for value in shown[column]]
     return shown
@@ -246,7 +261,7 @@ def _in_zone(moment: pd.Timestamp, zone: str) -> pd.Timestamp:
 
 
 def _kinds(tables: Tables) -> dict[str, int]:
-    """Count the events by what was done in them, and the orders and exposures."""
+    """Count the events by what was done in them, and the rows of the tables beside them."""
     events = tables.events
     kinds = {"events": len(events)}
     for measure in MEASURES:
@@ -255,7 +270,9 @@ def _kinds(tables: Tables) -> dict[str, int]:
             kinds[f"with a {word}"] = int((events[measure] > 0).sum())
     if "rating" in events:
         kinds["with a rating"] = int(events["rating"].notna().sum())
-    for table in ("orders", "exposures"):
+    if "gift_amount" in events:
+        kinds["with a gift"] = int((events["gift_amount"] > 0).sum())
+    for table in ("orders", "exposures", "follows", "offers"):
         frame = tables.present().get(table)
         if frame is not None:
             kinds[table] = len(frame)
