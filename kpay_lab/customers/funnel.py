@@ -107,7 +107,7 @@ def funnel_people(tables: Tables) -> pd.DataFrame:
     events = tables.timed().events
     first = events.groupby("user_id", sort=False)["timestamp"].min().rename("first")
     people = first.reset_index().assign(watched=True)
-    of_interactions = _interactions(events)["user_id"]
+    of_interactions = _interactions(events)["user_id"].unique()
     if _known_interactions(events):
         people["interacted"] = people["user_id"].isin(of_interactions)
     orders = events.head(0) if tables.orders is None else tables.orders
@@ -149,7 +149,8 @@ def bought_unwatched(tables: Tables) -> pd.DataFrame:
     is_watched = np.isin(bought, itself) | np.isin(bought, what_it_sells)
     unwatched_items = of_items.index[~is_watched]
     of_anything = orders.drop(index=of_items.index)
-    unwatched_rest = of_anything.index[~of_anything["user_id"].isin(watched["user_id"])]
+    viewers = watched["user_id"].unique()  # looking into all rows would take seconds
+    unwatched_rest = of_anything.index[~of_anything["user_id"].isin(viewers)]
     unwatched = unwatched_items.union(unwatched_rest)
     return orders[orders.index.isin(unwatched)]
 
