@@ -6,6 +6,7 @@ of u's feed shows each item.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,9 @@ def _rows_and_columns(slots: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.DataFrame]:
     """Return what a policy may learn from, and the slots shown after it, to judge it by.
 
-    The cut lies at ``share`` of the time from the first exposure to the last.
+    The cut lies at ``share`` of the time from the first exposure to the last. What the feed never
+    shows, such as a live session that people come to by themselves, no policy for it can show:
+    those items are left out.
 
     Raises
     ------
@@ -116,6 +119,7 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
     cut = times.min() + time_spanned * share
     users = tables.ids("user_id")
     items = tables.ids("item_id")
+    items = items[items.isin(exposures["item_id"])]
     slots = slot_log(exposures[times >= cut], users, items)
     n_before = 0
     if "timestamp" in tables.events:
@@ -126,9 +130,19 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
             f"{n_before:,} events lie before {cut:%Y-%m-%d %H:%M} UTC and {len(slots):,} "
             f"slots with a propensity after it; both must be more than {TOO_FEW}"
         )
-    past = tables.known_at(cut)
+    past = _among(tables.known_at(cut), items)
     interest = interest_matrix(past, users=users, items=items)
     return Training(interest, past), slots
+
+
+def _among(tables: Tables, items: pd.Index) -> Tables:
+    """Return tables with the events and orders of some items alone."""
+    events = tables.events
+    chosen = {"events": events[events["item_id"].isin(items)]}
+    orders = tables.orders
+    if orders is not None and "item_id" in orders:
+        chosen["orders"] = orders[orders["item_id"].isin(items)]
+    return replace(tables, **chosen)
 
 
 def stochastic(

@@ -10,6 +10,7 @@ from kpay_lab.recommend.ease import EASE
 from kpay_lab.world import policies as p
 from kpay_lab.world.presets import WorldSpec
 from kpay_lab.world.shop import build_world, click_probability, logging_policy
+from kpay_lab.world.simulate import simulate
 
 SPEC = WorldSpec(n_users=60, n_items=24, n_days=14, seed=0)
 
@@ -273,3 +274,13 @@ def test_lost_coverage_is_named_where_an_interval_lies_wholly_below():
     assert chance.level == "good" and "which may be chance among 12" in sentence(chance)
     (held,) = p.coverage_findings(covered.iloc[:1], n_logs=100, n_slots=500)
     assert held.level == "good" and "the lowest of 1 is DR of a, 94 %" in sentence(held)
+
+
+def test_what_the_feed_never_shows_is_no_candidate():
+    tables = simulate(WorldSpec(n_users=200, n_items=30, n_days=30)).tables
+    sessions = tables.items["item_id"].iloc[30:]  # in no feed, and visited all the same
+    assert tables.events["item_id"].isin(sessions).any()
+    train, slots = p.split_in_time(tables)
+    shown = set(tables.exposures["item_id"])
+    assert set(train.interest.items) == set(slots["item"].cat.categories) == shown
+    assert not train.tables.events["item_id"].isin(sessions).any()
