@@ -137,12 +137,13 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
 
 def _among(tables: Tables, items: pd.Index) -> Tables:
     """Return tables with the events and orders of some items alone."""
-    events = tables.events
-    chosen = {"events": events[events["item_id"].isin(items)]}
+    is_among = tables.events["item_id"].isin(items)
+    among = tables.with_events(tables.events[is_among])
     orders = tables.orders
-    if orders is not None and "item_id" in orders:
-        chosen["orders"] = orders[orders["item_id"].isin(items)]
-    return replace(tables, **chosen)
+    if orders is None or "item_id" not in orders:
+        return among
+    is_sold = orders["item_id"].isin(items)
+    return replace(among, orders=orders[is_sold])
 
 
 def stochastic(

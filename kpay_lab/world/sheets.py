@@ -117,8 +117,8 @@ def _chosen_columns(table: str, frame: pd.DataFrame, rng: np.random.Generator) -
     chosen = list(always)
     for column in c.OPTIONAL[table].split():
         is_wanted = column not in (*always, left_out)
-        is_there = is_wanted and column in frame and bool(frame[column].notna().any())
-        if is_there and happens(rng, 0.6):
+        has_values = column in frame and frame[column].notna().any()
+        if is_wanted and has_values and happens(rng, 0.6):
             chosen.append(column)
     return chosen
 
