@@ -126,25 +126,24 @@ def live_pairs(tables: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | No
             "candidates='live' needs items with started_at and ended_at, and how='time': what "
             "can be chosen in the test part is what was live when the user came"
         )
-    sessions = items.dropna(subset=["started_at", "ended_at"])
-    times = sessions.set_index("item_id")[["started_at", "ended_at"]]
-    visits = test_events[test_events["item_id"].isin(times.index)]
-    started_at = visits["item_id"].map(times["started_at"])
-    ended_at = visits["item_id"].map(times["ended_at"])
-    is_live = (visits["timestamp"] >= started_at) & (visits["timestamp"] < ended_at)
-    moment_of_user = visits[is_live].groupby("user_id", sort=False)["timestamp"].min()
+    sessions = items.set_index("item_id")
+    times = sessions[["started_at", "ended_at"]].dropna()
+    visits = test_events.join(times, on="item_id", how="inner")
+    has_begun = visits["timestamp"] >= visits["started_at"]
+    goes_on = visits["timestamp"] < visits["ended_at"]
+    live_visits = visits[has_begun & goes_on].groupby("user_id", sort=False)
+    moment_of_user = live_visits["timestamp"].min()
     start = times["started_at"].to_numpy()
     end = times["ended_at"].to_numpy()
-    user_parts = [np.empty(0, dtype=np.intp)]
-    item_parts = [np.empty(0, dtype=np.intp)]
+    parts = [pd.DataFrame({"user_id": [], "item_id": []}, dtype="str")]
     for first in range(0, len(moment_of_user), USERS_AT_ONCE):
-        moments = moment_of_user.iloc[first : first + USERS_AT_ONCE].to_numpy()[:, None]
-        user, item = np.nonzero((start <= moments) & (moments < end))
-        user_parts.append(user + first)
-        item_parts.append(item)
-    users = moment_of_user.index[np.concatenate(user_parts)]
-    live_items = times.index[np.concatenate(item_parts)]
-    return pd.DataFrame({"user_id": users, "item_id": live_items})
+        asking = moment_of_user.iloc[first : first + USERS_AT_ONCE]
+        moments = asking.to_numpy()[:, np.newaxis]
+        runs_then = (start <= moments) & (moments < end)
+        user, item = np.nonzero(runs_then)
+        part = {"user_id": asking.index[user], "item_id": times.index[item]}
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
 
 
 def kinds_of_sessions(tables: Tables) -> list[str]:
@@ -152,8 +151,8 @@ def kinds_of_sessions(tables: Tables) -> list[str]:
     items = tables.items
     if items is None or not {"kind", "started_at"} <= set(items):
         return []
-    is_session = items["started_at"].notna()
-    return list(items.loc[is_session, "kind"].dropna().unique())
+    sessions = items[items["started_at"].notna()]
+    return list(sessions["kind"].dropna().unique())
 
 
 def without_choice(test: csr_array, candidates: csr_array) -> Mapping[str, np.ndarray]:
