@@ -44,7 +44,7 @@ REQUIRED_COLUMN = {  # parameter → value → the table and the column that thi
     },
     "weighting": {"rating": ("events", "rating")},
     "relevant": {"purchase": ("orders", "item_id")},
-    "candidates": {"exposed": ("exposures", "timestamp")},
+    "candidates": {"exposed": ("exposures", "timestamp"), "live": ("items", "started_at")},
 }
 
 
@@ -316,8 +316,8 @@ def _question_faults(values: Mapping[str, Any]) -> list[str]:
     relevant = values.get("relevant", "any")
     split = values.get("split", "auto")
     faults = _call_faults("candidates", check_question, relevant, candidates)
-    if candidates == "exposed" and split not in ("auto", "time"):
-        faults.append(f"candidates is 'exposed', but split is {split}; use split=time")
+    if candidates in ("exposed", "live") and split not in ("auto", "time"):
+        faults.append(f"candidates is {candidates!r}, but split is {split}; use split=time")
     return faults
 
 

@@ -430,6 +430,7 @@ def simulate(
     multiple=True,
     help="Kind of item to list, once or more; by default the kinds with a price.",
 )
+@click.option("--live-at", metavar="TIME", help="List what is live then; ISO, UTC by default.")
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
 def recommend(
     data: Path,
@@ -438,19 +439,21 @@ def recommend(
     settings: tuple[str, ...],
     k: int,
     ids: str,
+    live_at: str | None,
     output: Path,
     **only: Any,
 ) -> None:
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"{output} must end in .csv or .parquet")
+    from kpay_lab.data.tables import moment
     from kpay_lab.recommend.choose import build_model
     from kpay_lab.report.session import write_table
     from kpay_lab.workbench import left_out_parts, list_for_everybody, open_log
 
     chosen = build_model(model, _model_settings(settings))
     log = open_log(data, dataset=dataset, ids=ids)
-    lists = list_for_everybody(log, chosen, k, **only)
+    lists = list_for_everybody(log, chosen, k, live_at=moment("--live-at", live_at), **only)
     write_table(output, lists)
     for note in (*log.notes, *left_out_parts(chosen)):
         click.echo(note, err=True)

@@ -235,7 +235,7 @@ class Fitted:
             Length of a list.
         only
             Further conditions on the items: ``reviewed_only``, ``verified_only``,
-            ``min_rating``, ``kinds``; see `recommend.candidates.candidate_items`.
+            ``min_rating``, ``kinds``, ``live_at``; see `recommend.candidates.candidate_items`.
 
         Returns
         -------
@@ -565,9 +565,10 @@ def compare(
     relevant, threshold
         What counts as found: ``any`` later event, degrees of ``interest`` above the threshold,
         or a ``purchase``; see `evaluate.split.make_split`.
-    candidates : {"all", "exposed", "rated"}
+    candidates : {"all", "exposed", "rated", "live"}
         What is ranked for a user: all items that may be recommended, what was shown to them in
-        the test part, or what they met there; see `evaluate.queries`.
+        the test part, what they met there, or what was live when they came; see
+        `evaluate.queries`.
     candidate_kinds : sequence of str
         Kinds of items that may be recommended; where none is named, those with a price, else
         all.

@@ -17,6 +17,7 @@ from kpay_lab.evaluate.queries import (
     CANDIDATES,
     WITHOUT_CHOICE,
     check_question,
+    kinds_of_sessions,
     offered_pairs,
     without_choice,
 )
@@ -64,8 +65,8 @@ class Split:
     test_events : DataFrame
         The events held back.
     how, relevant, threshold, candidate_kinds
-        As they were given to `make_split`.
-    pool : {"all", "exposed", "rated"}
+        As they were given to `make_split`; for ``live`` by default the kinds of the sessions.
+    pool : {"all", "exposed", "rated", "live"}
         What was given to `make_split` as ``candidates``.
     cut : Timestamp or None
         The moment between the two parts, where there is one.
@@ -252,7 +253,11 @@ class Split:
         sizes = np.diff(offered.indptr)
         n_met = offered.multiply(self.met[users]).nnz
         n_with_candidates = len(users) + self.left_out.sum()
-        of_user = {"exposed": "was shown to them after the cut", "rated": "they met in this part"}
+        of_user = {
+            "exposed": "was shown to them after the cut",
+            "rated": "they met in this part",
+            "live": "was live when they first entered a live session after the cut",
+        }
         kind = (
             f"Candidates (`{self.pool}`): for each user what {of_user[self.pool]}, "
             f"{np.median(sizes):g} items at the median ({sizes.min()} to {sizes.max()}). A list "
@@ -295,11 +300,12 @@ def make_split(
         Any test event; test-part interest above ``threshold``; an order after the cut.
     candidate_kinds : sequence of str
         Kinds that may be recommended; where none is named, those with a price, else all.
-    candidates : {"all", "exposed", "rated"}
+    candidates : {"all", "exposed", "rated", "live"}
         What is ranked for a user, of these kinds: every item that the user had not met; what
-        was shown to the user after the cut; or what the user met in the test part. In the last
-        two cases items stay that were met in training, and users whose candidates leave
-        nothing to order are left out; `queries` says why.
+        was shown to the user after the cut; what the user met in the test part; or what was live
+        when the user first entered a live session there. In the last three cases items stay that
+        were met in training, and users whose candidates leave nothing to order are left out;
+        `queries` says why. What is live may be cold, and by default is of the sessions' kinds.
     cold_users : bool
         Keep the relevant pairs of users without a training event.
     cold_items : {"drop", "count", "recommend"}
@@ -315,6 +321,9 @@ def make_split(
     """
     _check(relevant=relevant, cold_items=cold_items, candidates=candidates)
     check_question(relevant, candidates)
+    if candidates == "live":
+        candidate_kinds = candidate_kinds or kinds_of_sessions(tables)
+        cold_items = "recommend"  # a session of the test part began after training
     users = tables.ids("user_id")
     items = tables.ids("item_id")
     if len(items) == 1:

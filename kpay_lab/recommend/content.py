@@ -12,7 +12,8 @@ from sklearn.preprocessing import normalize
 from kpay_lab.recommend.base import TopK, Training, rank
 from kpay_lab.settings import Ranges, Space, check_settings
 
-DESCRIPTION = ("category", "brand", "price", "title", "description")
+LABELS = ("category", "brand", "host")
+DESCRIPTION = (*LABELS, "price", "title", "description")
 USERS_AT_ONCE = 32  # their features should stay in the CPU's cache while items are compared
 PAIRS_AT_ONCE = 256  # the features of a user that are held for each pair that is explained
 
@@ -28,7 +29,7 @@ class ContentBased:
 
     The documents' R = C·D read by meaning: with C (n_items, n_features) of unit rows, the
     user's features are D = A C scaled to length 1 and R = D Cᵀ. No two items are compared.
-    Features are category, brand, price band (fifths) and the TF-IDF of title and description
+    Features are category, brand, host, price band (fifths) and the TF-IDF of title and description
     by character n-grams, which suit Chinese; each counts alike. A cold item is scored as any
     other; a cold user, or an item that nothing describes, scores 0. ``ngrams`` are the
     shortest and longest run, ``max_ngrams`` the most frequent kept.
@@ -121,8 +122,8 @@ class ContentBased:
 
 
 def _label_blocks(table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
-    """Return one-hot columns for category, brand and price band, under the names of the columns."""
-    labels = {name: table[name] for name in ("category", "brand") if name in table}
+    """Return one-hot columns for the labels and the price band, under the names of the columns."""
+    labels = {name: table[name] for name in LABELS if name in table}
     if "price" in table:
         labels["price"] = pd.qcut(table["price"], 5, duplicates="drop").astype("str")
     blocks = {}
