@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import available_timezones
 
 from kpay_lab.report.files import project_root
@@ -32,6 +32,8 @@ from kpay_lab.report.profile import Domain
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kpay_lab.data.door import Gate
+    from kpay_lab.data.log import Log
     from kpay_lab.data.mapping import LogMapping
 
 INJECTED_HEADING = "# Parameters\n"  # first line of the cell that papermill injects
@@ -46,6 +48,9 @@ REQUIRED_COLUMN = {  # parameter → value → the table and the column that thi
     "relevant": {"purchase": ("orders", "item_id")},
     "candidates": {"exposed": ("exposures", "timestamp"), "live": ("items", "started_at")},
 }
+
+GATE = ("since", "until", "ids", "duplicates", "max_rejected", "min_events")
+SHOP = ("n_users", "n_items", "n_days", "seed", "field", "noise")
 
 
 def check_parameters(notebook: str, namespace: dict[str, Any]) -> None:
@@ -128,7 +133,7 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     from kpay_lab.data import sources
 
     dataset = values.get("dataset", "simulated")
-    mapping = _mapping(values)
+    mapping = mapping_of(values)
     folder = values.get("data_dir")
     tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
     if dataset == "tables" and folder is not None:
@@ -143,12 +148,12 @@ def files_of(values: Mapping[str, Any]) -> list[Path]:
     from kpay_lab.data import sources
 
     dataset = values.get("dataset", "simulated")
-    mapping = _mapping(values)
+    mapping = mapping_of(values)
     folder = values.get("data_dir")
     return sources.files_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
 
 
-def _mapping(values: Mapping[str, Any]) -> "LogMapping":
+def mapping_of(values: Mapping[str, Any]) -> "LogMapping":
     """Return what is said of the meaning of files; the empty mapping where nonsense is said."""
     from kpay_lab.data.mapping import LogMapping
 
@@ -418,7 +423,7 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
 
     if _mapping_faults(values):  # said already; headers cannot be understood without it
         return []
-    columns, faults = read_headers(folder, _mapping(values))
+    columns, faults = read_headers(folder, mapping_of(values))
     if faults:
         *others, last = faults
         check = f"kpay check {shlex.quote(str(folder))} shows more, and proposes a mapping"
@@ -464,57 +469,118 @@ class Refused:
     rows: "pd.DataFrame | None" = None
 
 
-def look_first(parameters: Mapping[str, Mapping[str, Any]]) -> list[str] | Refused:
+OnAdmitted: TypeAlias = Callable[[str, str, "Log"], None]
+
+
+def look_first(
+    parameters: Mapping[str, Mapping[str, Any]], on_admitted: OnAdmitted | None = None
+) -> list[str] | Refused:
     """Read the logs that notebooks will read, before any of them starts.
 
     Parameters
     ----------
     parameters : mapping of notebook to its parameters
         Those that read files of the user's own into memory count.
+    on_admitted : function, optional
+        Called with each log that notebooks will find: its name as `data.admitted.name_of` gives
+        it, its source, and the log.
 
     Returns
     -------
     list of str, or Refused
-        Two lines of what was understood of each log; or the refusal that a notebook would end
-        with.
+        Two lines of what was understood of each log; or the first refusal that a notebook would
+        end with.
     """
     asked: dict[str, list[Mapping[str, Any]]] = {}
     for values in parameters.values():
-        is_read = values.get("dataset") == "tables" and values.get("data_dir")
-        if is_read and values.get("engine", "memory") == "memory":
+        if reads_own_tables(values):
             key = repr((values["data_dir"], values.get("mapping")))
             asked.setdefault(key, []).append(values)
-    lines = []
+    lines: list[str] = []
+    refusals: list[Refused] = []
     for group in asked.values():
-        answer = _look_at_log(group)
+        answer = _look_at_log(group, on_admitted)
         if isinstance(answer, Refused):
-            return answer
-        lines += answer
-    return lines
+            refusals.append(answer)
+        else:
+            lines += answer
+    return refusals[0] if refusals else lines
 
 
-def _look_at_log(group: Sequence[Mapping[str, Any]]) -> list[str] | Refused:
+def reads_own_tables(values: Mapping[str, Any]) -> bool:
+    """Whether a notebook with these parameters reads files of the user's own into memory."""
+    has_source = values.get("dataset") == "tables" and bool(values.get("data_dir"))
+    return has_source and values.get("engine", "memory") == "memory"
+
+
+def reads_log(values: Mapping[str, Any]) -> bool:
+    """Whether a notebook with these parameters reads a log: one's own, or a public one."""
+    from kpay_lab.data.door import DATASETS
+
+    return values.get("dataset") in DATASETS and bool(values.get("data_dir"))
+
+
+def gate_of(values: Mapping[str, Any]) -> "Gate":
+    """Return the gate that a notebook's parameters describe."""
+    from kpay_lab.data.door import Gate
+
+    return Gate(**{name: values[name] for name in GATE if name in values})
+
+
+def shop_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a notebook's parameters say of the shop that it simulates; else nothing."""
+    if values.get("dataset", "simulated") != "simulated":
+        return {}
+    return {name: values[name] for name in SHOP if name in values}
+
+
+def are_read_once(parameters: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether something that notebooks read is worth reading before them, once for all.
+
+    That is each log, which is checked in any case, and a shop that several of them simulate.
+    """
+    if any(reads_log(values) for values in parameters.values()):
+        return True
+    shops = [shop for values in parameters.values() if (shop := shop_of(values))]
+    return any(shops.count(shop) > 1 for shop in shops)
+
+
+def _look_at_log(
+    group: Sequence[Mapping[str, Any]], on_admitted: OnAdmitted | None
+) -> list[str] | Refused:
     """Read one log, and ask the gate of each notebook."""
-    from kpay_lab.data.door import BrokenLogError, Gate, read_log
+    from kpay_lab.data.admitted import asked_of_log, name_of
+    from kpay_lab.data.door import BrokenLogError, read_log
     from kpay_lab.data.understanding import understood_of
 
     folder = group[0]["data_dir"]
-    mapping = _mapping(group[0])
-    settings = ("since", "until", "ids", "duplicates", "max_rejected", "min_events")
-    gates = []
-    for values in group:
-        gate = Gate(**{name: values[name] for name in settings if name in values})
-        if gate not in gates:
-            gates.append(gate)
+    mapping = mapping_of(group[0])
+    gates = list(dict.fromkeys(map(gate_of, group)))
+    refusals = []
     try:
         log = read_log(folder, mapping=mapping)
-        for gate in gates:
-            gate.admit(log)
-    except BrokenLogError as error:
-        return Refused(folder, str(error), error.rejected.evidence())
     except ValueError as error:
         return Refused(folder, str(error))
+    for gate in gates:
+        try:
+            admitted = gate.admit(log)
+        except BrokenLogError as error:
+            refusals.append(Refused(folder, str(error), error.rejected.evidence()))
+        except ValueError as error:
+            refusals.append(Refused(folder, str(error)))
+        else:
+            if on_admitted is not None:
+                asked = asked_of_log(folder, "tables", mapping, gate)
+                on_admitted(name_of(*asked), folder, admitted)
+    if refusals:
+        return refusals[0]
     return understood_of(folder, mapping, log.tables, log.rejected).brief()
 
 
-DOMAIN = Domain(tables_of=tables_of, files_of=files_of, faults_of=domain_faults)
+DOMAIN = Domain(
+    tables_of=tables_of,
+    files_of=files_of,
+    faults_of=domain_faults,
+    are_read_once=are_read_once,
+    reader="kpay_lab.admission",
+)

@@ -33,6 +33,7 @@ from kpay_lab.report.surroundings import ensure_home, use_utf8
 
 if TYPE_CHECKING:
     from kpay_lab.data.mapping import LogMapping
+    from kpay_lab.report.once import Refusal
     from kpay_lab.report.runner import Run
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -140,6 +141,8 @@ def _report(
     plan: "Callable[..., Run]", resume: Path | None, from_scratch: bool, **given: Any
 ) -> NoReturn:
     """Run what is planned, or take up what was left, and end with the exit code."""
+    from kpay_lab.report.once import RefusedError
+
     stop = _stoppable()
     limits = {key: given.pop(key) for key in ("jobs", "timeout", "cell_timeout")}
     if resume:
@@ -149,7 +152,10 @@ def _report(
         raise click.UsageError("--from-scratch goes with --resume RUN")
     else:
         work = plan(**given)
-    code = _execute(work, stop, limits)
+    try:
+        code = _execute(work, stop, limits)
+    except RefusedError as error:
+        _refused(work, error.refusal)
     say(_found(work), sys.stdout)
     say(f"report: {work.folder / 'index.html'}\n", sys.stdout)
     sys.exit(code)
@@ -214,28 +220,21 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
     parameters = resolve(known, names, values, settings, DOMAIN.faults_of)
     _warn(known)
     output = output or root / "outputs"
-    used = f" --profile {profile}" if values.shared.get("mapping") else ""
-    _look_first(parameters, output, used)
-    return start(known, parameters, profile, output, DOMAIN)
+    work = start(known, parameters, profile, output, DOMAIN)
+    work.refuses = True
+    return work
 
 
-def _look_first(parameters: Mapping[str, Mapping[str, Any]], output: Path, used: str) -> None:
-    """Read the logs before any kernel starts; say what was understood, or end with the refusal.
-
-    ``used`` is the option of `check` by which it reads them as this run does.
-    """
-    from kpay_lab.checks import Refused, look_first
-
-    with told_if_slow("reading the log"):
-        answer = look_first(parameters)
-    if not isinstance(answer, Refused):
-        say("".join(f"{line}\n" for line in answer), sys.stderr)
-        return
-    check = f"kpay check {shlex.quote(answer.source)}{used}"
-    message = f"{answer.message}\n{check} shows it, and what may be done"
-    if answer.rows is not None:
-        kept = output / f"refused-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
-        write_text(kept, answer.rows.to_csv(index=False))
+def _refused(work: "Run", refusal: "Refusal") -> NoReturn:
+    """End with a refusal of the data, leaving what was set aside beside the runs."""
+    profile = work.manifest.profile
+    mapping = read_project(profile)[1].shared.get("mapping")
+    used = f" --profile {profile}" if mapping else ""
+    check = f"kpay check {shlex.quote(refusal.source)}{used}"
+    message = f"{refusal.message}\n{check} shows it, and what may be done"
+    if refusal.rows is not None:
+        kept = work.folder.parent / f"refused-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
+        write_text(kept, refusal.rows)
         message += f"\nwhat was set aside: {kept}"
     _leave(message, 1)
 

@@ -23,6 +23,7 @@ from scipy.sparse import csr_array
 
 from kpay_lab.business.figures import Figures, business_figures
 from kpay_lab.business.periods import choose_period
+from kpay_lab.data.admitted import asked_of_log, kept_folder, kept_log
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
@@ -128,22 +129,37 @@ def open_log(
     )
     meant = LogMapping.of(mapping)
     beyond_memory = open_engine(engine) if isinstance(engine, str) else engine
-    if beyond_memory is not None:
+    if isinstance(source, str | Path):
+        asked = asked_of_log(source, dataset, meant, gate, beyond_memory)
+        folder = kept_folder(*asked)
+        if folder is not None:
+            return _with_word_on_marks(kept_log(folder))
+    return _with_word_on_marks(admit_log(source, dataset, meant, gate, beyond_memory))
+
+
+def admit_log(
+    source: Source | Tables | WorldSpec | None,
+    dataset: str,
+    mapping: LogMapping,
+    gate: Gate,
+    engine: Engine | None = None,
+) -> Log:
+    """Read a source and let its gate decide what of it may be used; see `open_log`."""
+    if engine is not None:
         faults = engine_faults(
-            beyond_memory.name, dataset, source, duplicates, has_mapping=bool(meant)
+            engine.name, dataset, source, gate.duplicates, has_mapping=bool(mapping)
         )
         if faults or not isinstance(source, str | Path):  # a source without a path is a fault too
             raise ValueError("\n".join(faults))
-        totals = read_totals(source, beyond_memory, gate)
-        return _with_word_on_marks(gate.admit(totals))
+        return gate.admit(read_totals(source, engine, gate))
     if source is None and dataset in ("tables", "simulated"):
         source = WorldSpec()
     data = simulate(source).tables if isinstance(source, WorldSpec) else source
     file_format = "tables" if dataset == "simulated" else dataset
-    log = read_log(data, file_format, meant)
+    log = read_log(data, file_format, mapping)
     if isinstance(source, WorldSpec):
         log = replace(log, currency=CURRENCY)
-    return _with_word_on_marks(gate.admit(log))
+    return gate.admit(log)
 
 
 def _with_word_on_marks(log: Log) -> Log:

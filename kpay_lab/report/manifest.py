@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import os
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ SHORT = 300  # letters of a reason on the console and the index page
 WORDS = {dict: "mapping", list: "list"}
 REMEDY = "the file is damaged: restore it, or run the notebooks again"
 PATIENCE = 2.0  # seconds to wait for the lock of a process that is ending
+ADMITTED = ".admitted"  # a run's private folder, with its data as they may be used
 
 
 @dataclass(kw_only=True)
@@ -74,6 +76,7 @@ class Manifest:
     environment: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     key_fingerprint: str = ""  # of the key of pseudonyms, where there are any
+    admitted: dict[str, str] = field(default_factory=dict)  # what was read once -> its SHA-256
     metrics: list[str] = field(default_factory=list)  # patterns of those a sweep shows
 
     def write(self, folder: Path) -> None:
@@ -261,6 +264,7 @@ def abandon(folder: Path) -> None:
     while time.monotonic() < deadline:
         try:
             with alone(folder):
+                shutil.rmtree(folder / ADMITTED, ignore_errors=True)
                 manifest = Manifest.read(folder)
                 if manifest.finished is None:
                     manifest.status = "interrupted"

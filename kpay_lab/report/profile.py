@@ -23,12 +23,17 @@ from kpay_lab.report.params import (
 MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 TEXT = "tag:yaml.org,2002:str"
 
+Parameters = Mapping[str, Mapping[str, Any]]  # of each notebook of a run
 # What is wrong with a notebook's values in the eyes of the domain, which this room does not know.
 FaultsOf = Callable[[Mapping[str, Any]], Iterable[str]]
 
 
 def _nothing(parameters: Mapping[str, Any]) -> tuple[()]:
     return ()
+
+
+def _never(parameters: Parameters) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,18 @@ class Domain:
         Returns the data files that such a notebook will read, where that is known beforehand.
     faults_of : function
         Says what the parameters cannot mean, a line each.
+    are_read_once : function
+        Says of the parameters of a run's notebooks whether they read something that is better
+        read once, before all of them.
+    reader : str
+        The module that does so in a process of its own; see `report.once`.
     """
 
     tables_of: Callable[[Mapping[str, Any]], set[str]]
     files_of: Callable[[Mapping[str, Any]], Iterable[Path]] = _nothing
     faults_of: FaultsOf = _nothing
+    are_read_once: Callable[[Parameters], bool] = _never
+    reader: str = ""
 
 
 FOLDERS = ("data_dir", "catalogue_dir")

@@ -9,11 +9,13 @@
   the offer is owned, the true probability is 0.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.admitted import keep_frames, kept_folder, kept_frames
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
 from kpay_lab.data.money import price_with_coupon
@@ -67,7 +69,7 @@ def open_shop(spec: WorldSpec, **gate: Any) -> tuple[Log, GroundTruth]:
 
 
 def simulate(spec: WorldSpec) -> Simulation:
-    """Simulate one log and the truth behind it.
+    """Simulate one log and the truth behind it, or map those that the run has simulated.
 
     >>> tables, truth = simulate(WorldSpec(n_users=50, n_items=30, n_days=14))
     >>> list(tables.present())
@@ -75,7 +77,27 @@ def simulate(spec: WorldSpec) -> Simulation:
     >>> bool(truth.treatment_effect.max() > 0)
     True
     """
-    world = build_world(spec)
+    folder = kept_folder(spec)
+    if folder is not None:
+        return kept_simulation(folder)
+    return _played(build_world(spec))
+
+
+def keep_simulation(simulation: Simulation, folder: Path) -> None:
+    """Write a log and its truth to a new folder, so that `kept_simulation` gives equal ones."""
+    keep_frames(simulation.tables.present(), folder / "tables")
+    simulation.truth.keep(folder / "truth")
+
+
+def kept_simulation(folder: Path) -> Simulation:
+    """Map a log and its truth that `keep_simulation` wrote."""
+    tables = Tables(**kept_frames(folder / "tables"))
+    return Simulation(tables, GroundTruth.kept(folder / "truth"))
+
+
+def _played(world: World) -> Simulation:
+    """Play a world from its first day to its last."""
+    spec = world.spec
     session_rng, feed_rng, reaction_rng, after_rng = spec.streams()[2:]
     sessions = _draw_sessions(world, session_rng)
     feed = _draw_feed(world, sessions, feed_rng)

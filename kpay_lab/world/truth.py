@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.admitted import keep_arrays, keep_frames, kept_arrays, kept_frames
 from kpay_lab.data.log import Log
 from kpay_lab.data.privacy import pseudonyms
 
@@ -85,6 +86,28 @@ class GroundTruth:
             exposures=self.exposures.assign(user_id=viewers),
             orders=self.orders.assign(user_id=buyers),
         )
+
+    def keep(self, folder: Path) -> None:
+        """Write all of it to a new folder, so that `kept` gives an equal truth."""
+        frames = {
+            "exposures": self.exposures,
+            "orders": self.orders,
+            "users": self.users.to_frame(index=False),
+            "items": self.items.to_frame(index=False),
+        }
+        arrays = {name: getattr(self, name) for name in ("interest", "segment", *EXPOSURE_ARRAYS)}
+        keep_frames(frames, folder)
+        keep_arrays(arrays, folder)
+
+    @classmethod
+    def kept(cls, folder: Path) -> "GroundTruth":
+        """Map a truth that `keep` wrote."""
+        frames = kept_frames(folder)
+        labels = {}
+        for name in ("users", "items"):
+            column = frames.pop(name).iloc[:, 0]
+            labels[name] = pd.Index(column)
+        return cls(**frames, **labels, **kept_arrays(folder))
 
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder/truth/``, which no reader opens, and return that path."""
