@@ -32,6 +32,7 @@ from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate import compare as evaluation
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
+from kpay_lab.evaluate.sample import MOST_USERS, sample_users
 from kpay_lab.evaluate.search import tune
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.findings import Finding
@@ -437,7 +438,7 @@ def list_for_everybody(log: Log, model: Recommender, k: int, **only: Any) -> pd.
 class Comparison(evaluation.Comparison):
     """Models measured on the same users, with intervals and a verdict.
 
-    It has the fields ``values``, ``lists`` and ``seconds`` of `evaluate.compare.Comparison`, and
+    It has the fields of `evaluate.compare.Comparison`, such as ``values`` and ``lists``, and
     these:
 
     Parameters
@@ -551,6 +552,7 @@ def compare(
     candidates: str = "all",
     candidate_kinds: Sequence[str] = (),
     ks: Sequence[int] = (10,),
+    max_users_evaluated: int = MOST_USERS,
     n_trials: int = N_TRIALS,
     n_resamples: int = 2000,
     seed: int = 0,
@@ -590,13 +592,17 @@ def compare(
         all.
     ks : sequence of int
         Lengths of the lists.
+    max_users_evaluated : int
+        Where more users have something to find, so many are drawn by chance and evaluated, the
+        same for each model; see `evaluate.sample.sample_users`. All are learned from.
     n_trials : int
         Settings to try for each model, 6 by default; with 0 all stand as configured, and the
         table says so. ``forest`` and ``blend`` are slow and get two at most.
     n_resamples : int
         Bootstrap resamples behind an interval.
     seed : int
-        Seed of the search and the bootstrap: the same seed gives the same settings and intervals.
+        Seed of the sample of users, the search and the bootstrap: the same seed gives the same
+        users, settings and intervals.
     on_progress : callable, optional
         Called with one line before each model, such as ``print``.
 
@@ -612,13 +618,21 @@ def compare(
     if isinstance(models, str):
         raise ValueError(f"models is {models!r}; write a list: kp.compare(log, [{models!r}])")
     _check_lengths(ks)
+    is_whole = isinstance(max_users_evaluated, Integral)
+    if not is_whole or isinstance(max_users_evaluated, bool) or max_users_evaluated < 1:
+        raise ValueError(
+            f"max_users_evaluated is {max_users_evaluated!r}; it must be a whole number, 1 or more"
+        )
     if not isinstance(n_trials, Integral) or isinstance(n_trials, bool) or n_trials < 0:
         raise ValueError(f"n_trials is {n_trials!r}; it must be a whole number, 0 for no search")
     settings = models if isinstance(models, Mapping) else dict.fromkeys(models)
     build_models(settings)  # a wrong setting is refused before the split
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
-    train_and_test = make_split(
+    # A generator for each task, so that the draws of one do not depend on how many others make.
+    rngs = np.random.default_rng(seed).spawn(4)
+    rng_of_summary, rng_of_verdict, rng_of_search, rng_of_users = rngs
+    with_all_users = make_split(
         log.tables,
         interest_matrix,
         how=kind_of_split,
@@ -628,9 +642,8 @@ def compare(
         candidates=candidates,
         candidate_kinds=candidate_kinds,
     )
+    train_and_test = sample_users(with_all_users, max_users_evaluated, rng=rng_of_users)
     usable, left_out = choose_models(settings, train_and_test.train)
-    # Three generators, so that the draws of the one do not depend on how many the others make.
-    rng_of_summary, rng_of_verdict, rng_of_search = np.random.default_rng(seed).spawn(3)
     tuning = tune(
         usable,
         train_and_test,
@@ -654,6 +667,7 @@ def compare(
         lists=measured.lists,
         seconds=measured.seconds,
         unranked=measured.unranked,
+        fitted=measured.fitted,
         split=train_and_test,
         summary=summary,
         decision=decision,

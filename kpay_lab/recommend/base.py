@@ -119,9 +119,59 @@ class ScoresNewcomers(Recommender, Protocol):
         """
 
 
+@runtime_checkable
+class ScoresCandidates(Recommender, Protocol):
+    """A model whose scores cost so much that it makes only those of candidates."""
+
+    def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+        """Return the scores that are asked for, and −inf elsewhere: (len(users), n_items).
+
+        ``is_candidate`` is a bool array of that shape.
+        """
+
+
 def lack_of(model: Recommender, train: Training) -> str:
     """Return why a training part cannot feed a model; the empty text if it can."""
     return model.lacks(train) if isinstance(model, NeedsData) else ""
+
+
+def candidate_scores(model: Recommender, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+    """Return scores of which those of candidates matter: (len(users), n_items).
+
+    Most models score every item as fast; one that `ScoresCandidates` is asked for these alone.
+    """
+    if isinstance(model, ScoresCandidates):
+        return model.score_candidates(users, is_candidate)
+    return model.score(users)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A model that has learned a training part already, so that `fit` has nothing to do.
+
+    Parameters
+    ----------
+    model : Recommender, fitted
+    train : Training
+        What it has learned.
+    """
+
+    model: Recommender
+    train: Training
+
+    def fit(self, train: Training) -> Self:
+        """Do nothing; a ValueError if it is another training part than the model has learned."""
+        if train is not self.train:
+            raise ValueError("the model has learned another training part; fit a new one to this")
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Return the model's scores: (len(users), n_items)."""
+        return self.model.score(users)
+
+    def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+        """Return the model's scores of what is asked for: (len(users), n_items)."""
+        return candidate_scores(self.model, users, is_candidate)
 
 
 def scoring_newcomers(model: Recommender) -> ScoresNewcomers:
@@ -162,6 +212,15 @@ class Ties:
     is_constant: np.ndarray
     is_choice: np.ndarray
 
+    def part(self, rows: slice) -> Self:
+        """Return the ties of some of the lists."""
+        return type(self)(
+            self.first_place[rows],
+            self.beyond[rows],
+            self.is_constant[rows],
+            self.is_choice[rows],
+        )
+
     @property
     def orders_nothing(self) -> bool:
         """Whether every list that had a choice was one tie."""
@@ -189,6 +248,11 @@ class TopK:
     items: np.ndarray
     scores: np.ndarray
     ties: Ties | None = None
+
+    def part(self, rows: slice) -> Self:
+        """Return some of the lists."""
+        ties = None if self.ties is None else self.ties.part(rows)
+        return type(self)(self.users[rows], self.items[rows], self.scores[rows], ties)
 
 
 def trained_items(values: csr_array) -> np.ndarray:
@@ -347,7 +411,8 @@ def top_k(
         batch = users[start : start + batch_size]
         seen = None if exclude is None else exclude[batch]
         allowed = candidates[batch] if isinstance(candidates, csr_array) else candidates
-        lists = rank(model.score(batch), k, exclude=seen, candidates=allowed, ties=ties)
+        scores_of_batch = _scores(model, batch, seen, allowed)
+        lists = rank(scores_of_batch, k, exclude=seen, candidates=allowed, ties=ties)
         batches.append(lists)
     items = np.concatenate([lists.items for lists in batches])
     scores = np.concatenate([lists.scores for lists in batches])
@@ -356,12 +421,30 @@ def top_k(
     return TopK(users, items, scores, joined)
 
 
+def _scores(
+    model: Recommender,
+    users: np.ndarray,
+    exclude: csr_array | None,
+    candidates: np.ndarray | csr_array | None,
+) -> np.ndarray:
+    """Score some users' items; ``exclude``, and ``candidates`` of a user, have a row for each."""
+    if candidates is None:
+        return model.score(users)
+    shape = (len(users), candidates.shape[-1])
+    is_asked = np.array(_candidate_cells(candidates, shape))
+    if exclude is not None:
+        is_asked[exclude.tocoo().coords] = False
+    return candidate_scores(model, users, is_asked)
+
+
 def _batch_size(exclude: csr_array | None, candidates: np.ndarray | csr_array | None) -> int:
     """Return how many users are scored at once; what is left out or allowed tells the items."""
     marks = candidates if exclude is None else exclude
-    if marks is None:
-        return BATCH
-    n_items = marks.shape[-1]
+    return BATCH if marks is None else users_at_once(marks.shape[-1])
+
+
+def users_at_once(n_items: int) -> int:
+    """Return for how many users a number for each item may be in memory at once."""
     return int(np.clip(BATCH_CELLS // max(n_items, 1), 1, BATCH))
 
 

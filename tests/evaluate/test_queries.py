@@ -96,7 +96,7 @@ def test_who_has_nothing_to_order_is_counted_and_said(ratings):
     assert counts[["one_candidate", "none_relevant", "all_relevant"]].tolist() == [1, 1, 1]
     assert counts[["users", "pairs"]].tolist() == [2, 2]
     said = " ".join(split.describe())
-    assert "Of 5 users with candidates 2 are evaluated" in said
+    assert "Of 5 users with candidates 2 can be evaluated" in said
     assert "1 has a single candidate, 1 none that is relevant, 1 none that is irrelevant" in said
     assert "3 of 5 candidates had been met in training" in said  # a and b of u, a of v
 
@@ -197,12 +197,13 @@ def test_settings_and_protocols_are_judged_by_the_same_question(small_world):
     validation = validation_slice(split, interest_matrix, rng=np.random.default_rng(0))
     assert (validation.pool, validation.relevant) == ("rated", "interest")
     hows = ("random_per_user", "time")
-    gap = protocol_gap({"popularity": Popularity()}, tables, interest_matrix, hows=hows, **rated)
+    asked = {"hows": hows, "rng": np.random.default_rng(0)}
+    gap = protocol_gap({"popularity": Popularity()}, tables, interest_matrix, **asked, **rated)
     expected = compare({"popularity": Popularity()}, split).values.query("metric == 'ndcg'")
     by_split = gap.set_index("split")["value"]
     assert by_split["time"] == pytest.approx(expected["value"].mean())
     shown = protocol_gap(
-        {"popularity": Popularity()}, tables, interest_matrix, hows=hows, candidates="exposed"
+        {"popularity": Popularity()}, tables, interest_matrix, **asked, candidates="exposed"
     )
     assert set(shown["split"]) == {"time"}  # only a cut in time tells what was shown after it
 
