@@ -130,7 +130,9 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     dataset = values.get("dataset", "simulated")
     mapping = _mapping(values)
     folder = values.get("data_dir")
-    tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
+    tables = sources.tables_of(
+        dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns
+    )
     if dataset == "tables" and folder is not None:
         from kpay_lab.data.reading import tables_by_type
 
@@ -145,7 +147,7 @@ def files_of(values: Mapping[str, Any]) -> list[Path]:
     dataset = values.get("dataset", "simulated")
     mapping = _mapping(values)
     folder = values.get("data_dir")
-    return sources.files_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
+    return sources.files_of(dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns)
 
 
 def _mapping(values: Mapping[str, Any]) -> "LogMapping":
@@ -374,6 +376,10 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
         return faults
     if not values["data_dir"]:
         return [*faults, f"dataset {dataset} needs data_dir, the folder of its files (--data)"]
+    from kpay_lab.data.addresses import is_address
+
+    if is_address(values["data_dir"]):
+        return faults + _address_faults(values["data_dir"], values)
     folder = Path(values["data_dir"])
     if not folder.exists():
         return [*faults, f"data_dir is {str(folder)!r}, which is not there; name another folder"]
@@ -382,6 +388,15 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
     if dataset == "ab_test":
         return faults + _ab_file_faults(folder, values)
     return faults + _missing_public_files(dataset, folder)
+
+
+def _address_faults(address: str, values: Mapping[str, Any]) -> list[str]:
+    """Check the address of a database before it is repeated anywhere, and then its tables."""
+    from kpay_lab.data.addresses import Address
+
+    if values["dataset"] != "tables":
+        return [f"dataset {values['dataset']} lies in files; set dataset to tables for a database"]
+    return _call_faults("data_dir", Address.of, address) or _table_faults(address, values)
 
 
 def _ab_file_faults(path: Path, values: Mapping[str, Any]) -> list[str]:
@@ -412,7 +427,7 @@ def _missing_public_files(dataset: str, folder: Path) -> list[str]:
     return [f"data_dir: {folder} lacks {', '.join(missing)}; give the data set's own folder"]
 
 
-def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
+def _table_faults(folder: str | Path, values: Mapping[str, Any]) -> list[str]:
     """Check the headers, and that they have what the other parameters need."""
     from kpay_lab.data.reading import read_headers
 
