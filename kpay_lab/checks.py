@@ -13,7 +13,7 @@ because importing them takes a second.
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
@@ -148,6 +148,19 @@ def files_of(values: Mapping[str, Any]) -> list[Path]:
     mapping = _mapping(values)
     folder = values.get("data_dir")
     return sources.files_of(dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns)
+
+
+def databases_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the tables of a database hold that a notebook with these parameters will read."""
+    from kpay_lab.data import sources
+
+    dataset = values.get("dataset", "simulated")
+    mapping = _mapping(values)
+    folder = values.get("data_dir")
+    states = sources.states_of(
+        dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns
+    )
+    return {name: asdict(state) for name, state in states.items()}
 
 
 def _mapping(values: Mapping[str, Any]) -> "LogMapping":
@@ -532,4 +545,6 @@ def _look_at_log(group: Sequence[Mapping[str, Any]]) -> list[str] | Refused:
     return understood_of(folder, mapping, log.tables, log.rejected).brief()
 
 
-DOMAIN = Domain(tables_of=tables_of, files_of=files_of, faults_of=domain_faults)
+DOMAIN = Domain(
+    tables_of=tables_of, files_of=files_of, faults_of=domain_faults, databases_of=databases_of
+)

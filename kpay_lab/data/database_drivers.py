@@ -1,10 +1,11 @@
 """The three databases that can be read, each through its own driver, and never written to.
 
-Every driver does the same four things: it lists tables, tells the columns of a query, brings its
-rows as Arrow, and says in plain words what went wrong. Its Python package is imported where a
-database is opened, because most logs are files.
+Every driver does the same things: it lists tables, tells the columns of a query, brings its rows
+as Arrow or adds them up to a few numbers, and says in plain words what went wrong. Its Python
+package is imported where a database is opened, because most logs are files.
 """
 
+import hashlib
 import io
 import re
 import sqlite3
@@ -39,9 +40,14 @@ class QueryColumn:
 
 
 class Driver(Protocol):
-    """An open connection that only reads, and sees one state of the database to its end."""
+    """An open connection that only reads, and sees one state of the database to its end.
+
+    ``dialect`` is that of its SQL; ``checksum`` an expression over the rows of ``kpay_row`` whose
+    value changes with any of them, and not with their order.
+    """
 
     dialect: ClassVar[str]
+    checksum: ClassVar[str]
 
     @property
     def connection(self) -> Any:
@@ -56,6 +62,9 @@ class Driver(Protocol):
     def rows(self, query: str, columns: Sequence[QueryColumn]) -> list[pa.Array | None]:
         """Return the cells of each column; None for one that turns out to hold no plain values."""
 
+    def answer(self, sql: str) -> tuple[Any, ...]:
+        """Return the only row of an answer."""
+
     def close(self) -> None:
         """End the connection."""
 
@@ -67,8 +76,8 @@ class DatabaseError(ValueError):
 def quoted(name: str) -> str:
     """Return a name as SQL writes it: a quotation mark in it is doubled.
 
-    >>> quoted('my "log"')
-    '"my ""log\"""'
+    >>> quoted('the "log" of 2023')
+    '"the ""log"" of 2023"'
     """
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
@@ -117,6 +126,7 @@ class PostgreSQL:
     """A server; rows come through its ``COPY``, which is its fastest way out."""
 
     dialect: ClassVar[str] = "postgres"
+    checksum: ClassVar[str] = "SUM(hashtextextended(kpay_row::text, 0))"
 
     def __init__(self, address: Address) -> None:
         import psycopg
@@ -216,6 +226,15 @@ class PostgreSQL:
             batches = pa.csv.open_csv(stream, reading, parsing, converting)
             return pa.Table.from_batches(batches, schema)
 
+    def answer(self, sql: str) -> tuple[Any, ...]:
+        """Return the only row of an answer."""
+        import psycopg
+
+        try:
+            return self._execute(sql)[0]
+        except psycopg.Error as error:
+            self._refuse(error)
+
     def close(self) -> None:
         """End the connection."""
         self.connection.close()
@@ -279,6 +298,7 @@ class SQLite:
     """A file of SQLite: a cell has the type of its value, and times are text or numbers."""
 
     dialect: ClassVar[str] = "sqlite"
+    checksum: ClassVar[str] = "SUM_OF_HASHES({columns})"
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -286,6 +306,8 @@ class SQLite:
         place = f"file:{quote(str(self._path.resolve()))}?mode=ro"
         try:
             self.connection = sqlite3.connect(place, uri=True, isolation_level=None)
+            summing: Any = _SumOfHashes
+            self.connection.create_aggregate("SUM_OF_HASHES", -1, summing)
             self.connection.execute("BEGIN")
             self.connection.execute("SELECT 1 FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
@@ -319,6 +341,14 @@ class SQLite:
             self._refuse(error)
         return [_of_one_type(found) for found in chunks]
 
+    def answer(self, sql: str) -> tuple[Any, ...]:
+        """Return the only row of an answer."""
+        try:
+            row: tuple[Any, ...] = self.connection.execute(sql).fetchone()
+        except sqlite3.Error as error:
+            self._refuse(error)
+        return row
+
     def close(self) -> None:
         """End the connection."""
         self.connection.close()
@@ -334,6 +364,22 @@ class SQLite:
         else:
             said = f"the query was refused: {said}"
         raise DatabaseError(f"{self.address}: {said}") from None
+
+
+class _SumOfHashes:
+    """The sum of a hash of each row, which SQLite itself has not; as text, for it is large."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def step(self, *values: Any) -> None:
+        """Add a row."""
+        digest = hashlib.blake2b(repr(values).encode(), digest_size=8).digest()
+        self._sum += int.from_bytes(digest, "big")
+
+    def finalize(self) -> str:
+        """Return the sum."""
+        return str(self._sum)
 
 
 def existing_file(address: Address) -> Path:
@@ -404,6 +450,7 @@ class DuckDB:
     """A file of DuckDB, which gives its rows as Arrow itself."""
 
     dialect: ClassVar[str] = "duckdb"
+    checksum: ClassVar[str] = "SUM(md5_number_lower(kpay_row::VARCHAR))"
 
     def __init__(self, address: Address) -> None:
         import duckdb
@@ -452,6 +499,16 @@ class DuckDB:
             self._refuse(error)
         cells = iter([joined(column.chunks, column.type) for column in table.columns])
         return [None if column.arrow is None else next(cells) for column in columns]
+
+    def answer(self, sql: str) -> tuple[Any, ...]:
+        """Return the only row of an answer."""
+        import duckdb
+
+        try:
+            row: tuple[Any, ...] = self.connection.execute(sql).fetchone()
+        except duckdb.Error as error:
+            self._refuse(error)
+        return row
 
     def close(self) -> None:
         """End the connection."""

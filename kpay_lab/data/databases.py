@@ -4,6 +4,7 @@ A database is only read, and a query may only select. Rows come as Arrow and pas
 as those of a Parquet file.
 """
 
+import hashlib
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -106,6 +107,26 @@ class Database:
 
 
 @dataclass(frozen=True)
+class TableState:
+    """What a table of a database held when it was asked.
+
+    Parameters
+    ----------
+    query : str
+    rows : int
+    last : str
+        The last of its times, as the database writes it; '' where it has none.
+    totals : str
+        SHA-256 of its totals: the rows, the values in each column, and a checksum of them all.
+    """
+
+    query: str
+    rows: int
+    last: str
+    totals: str
+
+
+@dataclass(frozen=True)
 class DatabaseTable:
     """A table, a view, or the answer to a query.
 
@@ -163,6 +184,25 @@ class DatabaseTable:
         note = f"{self.name}: the columns {_with_types(left_out)} hold no plain values and are "
         note += "left out; a query can bring what is in them"
         return replace(rows, notes=(*rows.notes, note))
+
+    def state(self, time: str = "") -> TableState:
+        """Return what tells whether the table has changed; its rows stay where they are.
+
+        Parameters
+        ----------
+        time : str
+            The column of its times, if it has one.
+        """
+        with self.database.driver() as driver:
+            names = [quoted(column.name) for column in driver.columns(self.query)]
+            last = f"CAST(MAX({quoted(time)}) AS VARCHAR)" if time else "NULL"
+            checksum = driver.checksum.format(columns=", ".join(names))
+            values = [f"COUNT({name})" for name in names]
+            asked = ", ".join(["COUNT(*)", last, f"CAST({checksum} AS VARCHAR)", *values])
+            found = driver.answer(f"SELECT {asked} FROM ({self.query}\n) AS kpay_row")
+        n_rows, last_time, *totals = found
+        digest = hashlib.sha256(repr([n_rows, *totals]).encode())
+        return TableState(self.query, n_rows, last_time or "", digest.hexdigest())
 
     def _refuse_columns(self, columns: Collection[QueryColumn], renames: Collection[str]) -> None:
         for column in columns:

@@ -19,9 +19,9 @@ import pandas as pd
 
 from kpay_lab.data import public
 from kpay_lab.data.addresses import is_address
-from kpay_lab.data.databases import Database, is_query
+from kpay_lab.data.databases import Database, DatabaseTable, TableState, is_query
 from kpay_lab.data.event_types import MEANINGS, EventTypes, meaning_of_word
-from kpay_lab.data.headers import name_columns
+from kpay_lab.data.headers import columns_of, name_columns
 from kpay_lab.data.rows import NotUnderstoodError, listed, printable
 from kpay_lab.data.splitting import JSON, Partition, Piece, read_header, suffix_of
 from kpay_lab.data.spreadsheets import WORKBOOKS, sheet_names
@@ -589,6 +589,28 @@ def tables_of(
     if dataset == "tables" and folder is not None:
         return set(find_partitions(folder, files, types, columns).partitions)
     return public.TABLES.get(dataset, set(SCHEMAS))
+
+
+def states_of(
+    dataset: str,
+    source: str | Path | None,
+    files: Files | None = None,
+    types: EventTypes | None = None,
+    columns: Columns | None = None,
+) -> dict[str, TableState]:
+    """Return what each table of a database holds, by address and name; nothing of files."""
+    states: dict[str, TableState] = {}
+    if dataset != "tables" or not is_address(source):
+        return states
+    with Database(str(source)) as database:
+        found = find_partitions(database, files, types, columns)
+        for table, pieces in found.partitions.items():
+            renames = (columns or {}).get(table, {})
+            for piece in pieces:
+                if isinstance(piece, DatabaseTable):
+                    times = columns_of(table, piece.header(), renames).get("timestamp", [""])
+                    states[f"{database} {piece.name}"] = piece.state(times[0])
+    return states
 
 
 def files_of(

@@ -24,11 +24,16 @@ MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 TEXT = "tag:yaml.org,2002:str"
 
 # What is wrong with a notebook's values in the eyes of the domain, which this room does not know.
+States = Mapping[str, dict[str, Any]]  # of the tables of a database, by address and name
 FaultsOf = Callable[[Mapping[str, Any]], Iterable[str]]
 
 
 def _nothing(parameters: Mapping[str, Any]) -> tuple[()]:
     return ()
+
+
+def _no_database(parameters: Mapping[str, Any]) -> States:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,14 @@ class Domain:
         Returns the data files that such a notebook will read, where that is known beforehand.
     faults_of : function
         Says what the parameters cannot mean, a line each.
+    databases_of : function
+        Returns what each table of a database holds that such a notebook will read.
     """
 
     tables_of: Callable[[Mapping[str, Any]], set[str]]
     files_of: Callable[[Mapping[str, Any]], Iterable[Path]] = _nothing
     faults_of: FaultsOf = _nothing
+    databases_of: Callable[[Mapping[str, Any]], States] = _no_database
 
 
 FOLDERS = ("data_dir", "catalogue_dir")

@@ -32,6 +32,7 @@ from kpay_lab.report.manifest import (
     environment_changes,
     now,
     output_hashes,
+    table_changes,
 )
 from kpay_lab.report.params import Notebook, refuse_faulty
 from kpay_lab.report.process import Outcome, execute
@@ -390,6 +391,7 @@ def start(
     manifest = Manifest(profile=profile, parameters=recorded, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
     manifest.data = _hashes(recorded, domain)
+    manifest.databases = _states(recorded, domain)
     manifest.key_fingerprint = key_fingerprint() if _has_pseudonyms(recorded) else ""
     folder = _new_folder(output, profile)
     as_profile = {"notebooks": list(recorded), **recorded}
@@ -405,6 +407,18 @@ def _hashes(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[st
     for values in parameters.values():
         files |= {path.resolve() for path in domain.files_of(values)}
     return {str(path): sha256(path) for path in sorted(files)}
+
+
+def _states(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[str, dict[str, Any]]:
+    """Return what the tables of databases hold that these notebooks will read, each asked once."""
+    states: dict[str, dict[str, Any]] = {}
+    asked = []
+    for values in parameters.values():
+        question = (values.get("dataset"), values.get("data_dir"), values.get("mapping"))
+        if question not in asked:
+            asked.append(question)
+            states |= domain.databases_of(values)
+    return states
 
 
 def resume(
@@ -448,6 +462,9 @@ def _refuse_changed_data(folder: Path, manifest: Manifest, domain: Domain) -> No
     if known and not problems:
         expected = _hashes(manifest.parameters, domain)
         problems = [f"{path} is new" for path in expected if path not in known]
+    if manifest.databases:
+        states = _states(manifest.parameters, domain)
+        problems += table_changes(manifest.databases, states)
     if problems:
         listed = "; ".join(problems)
         raise ValueError(
@@ -485,6 +502,7 @@ def from_scratch(
     manifest.started = now()
     manifest.environment = environment(project_root())
     manifest.data = _hashes(manifest.parameters, domain)
+    manifest.databases = _states(manifest.parameters, domain)
     manifest.key_fingerprint = key_fingerprint() if manifest.key_fingerprint else ""
     run = Run(folder, chosen, manifest, summary)
     with alone(folder):
