@@ -13,7 +13,7 @@ because importing them takes a second.
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import available_timezones
@@ -135,7 +135,9 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     dataset = values.get("dataset", "simulated")
     mapping = mapping_of(values)
     folder = values.get("data_dir")
-    tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
+    tables = sources.tables_of(
+        dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns
+    )
     if dataset == "tables" and folder is not None:
         from kpay_lab.data.reading import tables_by_type
 
@@ -150,7 +152,20 @@ def files_of(values: Mapping[str, Any]) -> list[Path]:
     dataset = values.get("dataset", "simulated")
     mapping = mapping_of(values)
     folder = values.get("data_dir")
-    return sources.files_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
+    return sources.files_of(dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns)
+
+
+def databases_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the tables of a database hold that a notebook with these parameters will read."""
+    from kpay_lab.data import sources
+
+    dataset = values.get("dataset", "simulated")
+    mapping = mapping_of(values)
+    folder = values.get("data_dir")
+    states = sources.states_of(
+        dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns
+    )
+    return {name: asdict(state) for name, state in states.items()}
 
 
 def mapping_of(values: Mapping[str, Any]) -> "LogMapping":
@@ -379,6 +394,10 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
         return faults
     if not values["data_dir"]:
         return [*faults, f"dataset {dataset} needs data_dir, the folder of its files (--data)"]
+    from kpay_lab.data.addresses import is_address
+
+    if is_address(values["data_dir"]):
+        return faults + _address_faults(values["data_dir"], values)
     folder = Path(values["data_dir"])
     if not folder.exists():
         return [*faults, f"data_dir is {str(folder)!r}, which is not there; name another folder"]
@@ -387,6 +406,15 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
     if dataset == "ab_test":
         return faults + _ab_file_faults(folder, values)
     return faults + _missing_public_files(dataset, folder)
+
+
+def _address_faults(address: str, values: Mapping[str, Any]) -> list[str]:
+    """Check the address of a database before it is repeated anywhere, and then its tables."""
+    from kpay_lab.data.addresses import Address
+
+    if values["dataset"] != "tables":
+        return [f"dataset {values['dataset']} lies in files; set dataset to tables for a database"]
+    return _call_faults("data_dir", Address.of, address) or _table_faults(address, values)
 
 
 def _ab_file_faults(path: Path, values: Mapping[str, Any]) -> list[str]:
@@ -417,7 +445,7 @@ def _missing_public_files(dataset: str, folder: Path) -> list[str]:
     return [f"data_dir: {folder} lacks {', '.join(missing)}; give the data set's own folder"]
 
 
-def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
+def _table_faults(folder: str | Path, values: Mapping[str, Any]) -> list[str]:
     """Check the headers, and that they have what the other parameters need."""
     from kpay_lab.data.reading import read_headers
 
@@ -583,4 +611,5 @@ DOMAIN = Domain(
     faults_of=domain_faults,
     are_read_once=are_read_once,
     reader="kpay_lab.admission",
+    databases_of=databases_of,
 )

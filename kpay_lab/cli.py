@@ -22,9 +22,11 @@ from kpay_lab.report.console import prepare_streams, say, silence, told_if_slow
 from kpay_lab.report.files import project_root, write_text
 from kpay_lab.report.params import Notebook, find_notebook
 from kpay_lab.report.profile import (
+    ADDRESS,
     chosen_notebooks,
     first_comment,
     lay_over,
+    located,
     read_project,
     read_yaml,
     resolve,
@@ -36,20 +38,43 @@ if TYPE_CHECKING:
     from kpay_lab.report.once import Refusal
     from kpay_lab.report.runner import Run
 
+
+class Place(click.ParamType):
+    """A file or a folder that is there, or the address of a database."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return a path, or the address as text; a message never repeats a password."""
+        if not ADDRESS.match(str(value)):
+            path = click.Path(exists=True, path_type=Path)
+            return path.convert(value, param, ctx)
+        from kpay_lab.data.addresses import Address
+
+        try:
+            return str(Address.of(located("data_dir", value, Path.cwd())))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 GRID = click.Path(exists=True, dir_okay=False, path_type=Path)
-TABLES = click.Path(exists=True, path_type=Path)
+TABLES = Place()
 SHARE = click.FloatRange(0, 1)
 SECONDS = click.FloatRange(1, 1e7)
 CORES = min(os.cpu_count() or 1, 4)
+HELP_OF_DATA = (
+    "A folder of tables, or of the profile's data set; or a database: postgresql://host/db, "
+    "sqlite:///file, duckdb:///file. A password comes from KPAY_DATABASE_URL or ~/.pgpass."
+)
 PROFILE = click.option("--profile", default="default", help="A file of params/.")
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="May repeat.")
 PLAN = (
     PROFILE,
     SET,
-    click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set."),
+    click.option("--data", type=TABLES, metavar="PLACE", help=HELP_OF_DATA),
     click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]"),
     click.option("--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed."),
     click.option("--from-scratch", is_flag=True, help="With --resume: redo everything."),
@@ -315,7 +340,7 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
 
 
 @kpay.command()
-@click.argument("source", type=TABLES)
+@click.argument("source", type=TABLES, metavar="PLACE")
 @click.option("--profile", help="A file of params/ whose mapping says what the files mean.")
 @click.option("--set", "settings", multiple=True, metavar="mapping={…}", help="Over the profile's.")
 @click.option("--write", "path", type=FILE, metavar="FILE", help="Write the proposed profile.")
@@ -323,7 +348,7 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
 @click.option("--max-rejected", type=SHARE, default=0.05, help="Largest share of rows set aside.")
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
 def check(
-    source: Path,
+    source: Path | str,
     profile: str | None,
     settings: tuple[str, ...],
     path: Path | None,
@@ -332,6 +357,8 @@ def check(
     as_json: bool,
 ) -> None:
     """Tell what is understood of a log; where it is not, propose what the files mean.
+
+    PLACE is a file, a folder, or a database: postgresql://host/db, sqlite:///file, duckdb:///file.
 
     Exit 0 when a report can rest on the log as it is, or on the profile just written; else 1.
     """
@@ -419,7 +446,13 @@ def simulate(
 
 
 @kpay.command()
-@click.option("--data", type=TABLES, required=True, help="A folder of tables, or of --dataset.")
+@click.option(
+    "--data",
+    type=TABLES,
+    metavar="PLACE",
+    required=True,
+    help="A folder of tables, or of --dataset, or a database.",
+)
 @click.option("--dataset", default="tables", help="How to read it.")
 @click.option(
     "--model", default="ease", help="ease, als, ...; or mix, with --set parts=[ease,als]."
@@ -440,7 +473,7 @@ def simulate(
 @click.option("--live-at", metavar="TIME", help="List what is live then; ISO, UTC by default.")
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
 def recommend(
-    data: Path,
+    data: Path | str,
     dataset: str,
     model: str,
     settings: tuple[str, ...],

@@ -79,8 +79,10 @@ def open_log(
     Parameters
     ----------
     source : str, Path, DataFrame, mapping of str to DataFrame, Tables, or WorldSpec
-        A file of events or a folder of tables; a DataFrame of events; a mapping of a table's
-        name to its DataFrame; checked ``Tables``; or a shop to simulate, also the default.
+        A file of events, a folder of tables, or the address of a database
+        (``postgresql://host/db``, ``sqlite:///file``, ``duckdb:///file``); a DataFrame of
+        events; a mapping of a table's name to its DataFrame; checked ``Tables``; or a shop to
+        simulate, also the default.
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad", "simulated"}
         How the files of a folder are understood: your own ``tables``, or a public data set.
         ``simulated`` says that the source is a simulated shop.

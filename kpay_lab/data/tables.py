@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
@@ -216,6 +217,29 @@ def _without_later_ends(items: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
     if "ended_at" not in items:
         return items
     return items.assign(ended_at=items["ended_at"].mask(items["ended_at"] >= cut))
+
+
+def in_order_of_time(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put the rows of a table that knows no order by time, then by ids, numbered from 0.
+
+    Rows of equal time and ids stand in the order of their other values, so that equal rows give
+    equal tables whatever order they come in. Rows without a time come last.
+
+    >>> moments = pd.to_datetime(["2026-01-05", "2026-01-01", "2026-01-05"], utc=True)
+    >>> log = pd.DataFrame({"user_id": list("bca"), "item_id": "i", "timestamp": moments})
+    >>> in_order_of_time(log)["user_id"].tolist()
+    ['c', 'a', 'b']
+    """
+    keys = [name for name in ("timestamp", "user_id", "item_id") if name in frame]
+    ordered = frame.sort_values(keys, kind="stable", ignore_index=True)
+    is_tied = ordered.duplicated(keys, keep=False)
+    if is_tied.any():
+        rest = [name for name in frame if name not in keys]
+        tied = ordered[is_tied].sort_values([*keys, *rest], kind="stable")
+        order = np.arange(len(ordered))
+        order[is_tied] = tied.index
+        ordered = ordered.take(order).reset_index(drop=True)
+    return ordered
 
 
 def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:

@@ -88,7 +88,7 @@ def read_events(paths: str | Path | Sequence[str | Path]) -> pd.DataFrame:
     chosen = [name for name in schema.names if name in WANTED]
     table = pq.read_table(paths, columns=chosen, read_dictionary=ids)
     columns = {
-        name: _categories(table[name]) if name in ids else table[name].to_pandas()
+        name: joined_categories(table[name]) if name in ids else table[name].to_pandas()
         for name in chosen
     }
     del table
@@ -96,7 +96,7 @@ def read_events(paths: str | Path | Sequence[str | Path]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-def _categories(column: pa.ChunkedArray) -> pd.Categorical:
+def joined_categories(column: pa.ChunkedArray) -> pd.Categorical:
     """Number ids over chunks that carry dictionaries, many of them the same one."""
     chunks = [
         (chunk.dictionary.buffers()[1].address, chunk) for chunk in column.chunks if len(chunk)

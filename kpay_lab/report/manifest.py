@@ -73,6 +73,7 @@ class Manifest:
     started: str = ""
     finished: str | None = None
     data: dict[str, str] = field(default_factory=dict)
+    databases: dict[str, dict[str, Any]] = field(default_factory=dict)  # what each table held
     environment: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     key_fingerprint: str = ""  # of the key of pseudonyms, where there are any
@@ -222,6 +223,25 @@ def changes(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> l
         if old != new:
             subject = f"changed {kind} {key}".replace("  ", " ")
             lines.append(f"{subject}: {_brief(old)} → {_brief(new)}")
+    return lines
+
+
+def table_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Say how the tables of a database differ from what they were, one line a table.
+
+    >>> table_changes({"events": {"rows": 5, "last": ""}}, {"events": {"rows": 6, "last": ""}})
+    ['events: rows 5 → 6']
+    """
+    lines = []
+    for name in sorted({*before, *after}):
+        old = before.get(name)
+        new = after.get(name)
+        if old is None or new is None:
+            lines.append(f"{name} is {'new' if old is None else 'gone'}")
+        elif old != new:
+            keys = [key for key in new if old.get(key) != new[key]]
+            changed = [f"{key} {_brief(old.get(key))} → {_brief(new[key])}" for key in keys]
+            lines.append(f"{name}: {', '.join(changed)}")
     return lines
 
 

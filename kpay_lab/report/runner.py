@@ -33,6 +33,7 @@ from kpay_lab.report.manifest import (
     environment_changes,
     now,
     output_hashes,
+    table_changes,
 )
 from kpay_lab.report.once import (
     Admission,
@@ -442,6 +443,7 @@ def start(
     manifest = Manifest(profile=profile, parameters=recorded, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
     manifest.data = _hashes(recorded, domain)
+    manifest.databases = _states(recorded, domain)
     manifest.key_fingerprint = key_fingerprint() if _has_pseudonyms(recorded) else ""
     folder = _new_folder(output, profile)
     as_profile = {"notebooks": list(recorded), **recorded}
@@ -457,6 +459,18 @@ def _hashes(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[st
     for values in parameters.values():
         files |= {path.resolve() for path in domain.files_of(values)}
     return {str(path): sha256(path) for path in sorted(files)}
+
+
+def _states(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[str, dict[str, Any]]:
+    """Return what the tables of databases hold that these notebooks will read, each asked once."""
+    states: dict[str, dict[str, Any]] = {}
+    asked = []
+    for values in parameters.values():
+        question = (values.get("dataset"), values.get("data_dir"), values.get("mapping"))
+        if question not in asked:
+            asked.append(question)
+            states |= domain.databases_of(values)
+    return states
 
 
 def resume(
@@ -500,6 +514,9 @@ def _refuse_changed_data(folder: Path, manifest: Manifest, domain: Domain) -> No
     if known and not problems:
         expected = _hashes(manifest.parameters, domain)
         problems = [f"{path} is new" for path in expected if path not in known]
+    if manifest.databases:
+        states = _states(manifest.parameters, domain)
+        problems += table_changes(manifest.databases, states)
     if problems:
         listed = "; ".join(problems)
         raise ValueError(
@@ -545,6 +562,7 @@ def from_scratch(
     manifest.started = now()
     manifest.environment = environment(project_root())
     manifest.data = _hashes(manifest.parameters, domain)
+    manifest.databases = _states(manifest.parameters, domain)
     manifest.key_fingerprint = key_fingerprint() if manifest.key_fingerprint else ""
     manifest.admitted = {}
     run = Run(folder, chosen, manifest, summary, domain)

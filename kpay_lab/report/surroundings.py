@@ -128,7 +128,7 @@ def _privacy_key() -> str:
 
 
 # Where programs and libraries lie, who calls, and which kernels OpenBLAS picks on a processor
-# that it knows wrongly. Clusters and Java have settings of their own.
+# that it knows wrongly. Clusters, Java and PostgreSQL have settings of their own.
 _NEEDED = {
     "PATH",
     "USER",
@@ -139,4 +139,4 @@ _NEEDED = {
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
 }
-_NEEDED_PREFIXES = ("KPAY_", "SPARK_", "PYSPARK_", "HADOOP_", "YARN_")
+_NEEDED_PREFIXES = ("KPAY_", "PG", "SPARK_", "PYSPARK_", "HADOOP_", "YARN_")
