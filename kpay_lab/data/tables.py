@@ -162,11 +162,12 @@ class Tables:
         >>> Tables(log).timed().events["item_id"].tolist()
         ['a']
         """
-        timed = {
-            name: frame[frame["timestamp"].notna()]
-            for name, frame in self.present().items()
-            if "timestamp" in frame
-        }
+        timed = {}
+        for name, frame in self.present().items():
+            if "timestamp" not in frame:
+                continue
+            has_time = frame["timestamp"].notna()
+            timed[name] = frame if has_time.all() else frame[has_time]  # no copy of a whole log
         return replace(self, **timed)
 
     def span(self) -> tuple[pd.Timestamp, pd.Timestamp]:

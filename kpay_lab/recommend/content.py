@@ -1,6 +1,7 @@
 """Content: what is described alike is recommended together, no other user needed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Self
 
 import numpy as np
@@ -108,16 +109,28 @@ class ContentBased:
         shortest_ngram, _ = self.ngrams
         if not any(length >= shortest_ngram for length in longest):
             return {}
-        vectorizer = TfidfVectorizer(
-            analyzer="char_wb",
-            sublinear_tf=True,
-            ngram_range=tuple(self.ngrams),
-            max_features=self.max_ngrams,
-        )
         lines = [" ".join(parts) for parts in zip(*texts, strict=True)]
-        block = csr_array(vectorizer.fit_transform(lines))
-        names = tuple(f"text: {ngram}" for ngram in vectorizer.get_feature_names_out())
+        ngrams, block = _tf_idf(tuple(lines), tuple(self.ngrams), self.max_ngrams)
+        names = tuple(f"text: {ngram}" for ngram in ngrams)
         return {names: block}
+
+
+@lru_cache(maxsize=2)
+def _tf_idf(
+    lines: tuple[str, ...], ngrams: tuple[int, int], max_ngrams: int
+) -> tuple[tuple[str, ...], csr_array]:
+    """Return the n-grams of some texts and their TF-IDF: (n_texts, n_ngrams), not to be changed.
+
+    The texts of a catalogue are the same in every part of a log, so the last are remembered.
+    """
+    vectorizer = TfidfVectorizer(
+        analyzer="char_wb",
+        sublinear_tf=True,
+        ngram_range=ngrams,
+        max_features=max_ngrams,
+    )
+    block = csr_array(vectorizer.fit_transform(lines))
+    return tuple(vectorizer.get_feature_names_out()), block
 
 
 def _label_blocks(table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
