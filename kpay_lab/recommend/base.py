@@ -124,9 +124,9 @@ class ScoresCandidates(Recommender, Protocol):
     """A model whose scores cost so much that it makes only those of candidates."""
 
     def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
-        """Return the scores that are asked for, and −inf elsewhere: (len(users), n_items).
+        """Return a score for each candidate: (len(users), n_items).
 
-        ``is_candidate`` is a bool array of that shape.
+        ``is_candidate`` is a bool array of that shape; where it is false any score may stand.
         """
 
 

@@ -77,11 +77,22 @@ class ContentBased:
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Return the cosine for newcomers: (n_newcomers, n_items)."""
-        scores = np.empty(histories.shape)
+        return self._cosines(histories, self.features_)
+
+    def _cosines(self, histories: csr_array, features_of_items: csr_array) -> np.ndarray:
+        """Return the cosine of each history with some items: (n_histories, n_of_them)."""
+        scores = np.empty((histories.shape[0], features_of_items.shape[0]))
         for start in range(0, len(scores), USERS_AT_ONCE):
             users = slice(start, start + USERS_AT_ONCE)
             features_of_users = normalize(histories[users] @ self.features_)
-            scores[users] = (self.features_ @ features_of_users.T.toarray()).T
+            scores[users] = (features_of_items @ features_of_users.T.toarray()).T
+        return scores
+
+    def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+        """Return the cosine with what is a candidate of any of the users, else −inf."""
+        columns = np.flatnonzero(is_candidate.any(axis=0))
+        scores = np.full(is_candidate.shape, -np.inf)
+        scores[:, columns] = self._cosines(self.history_[users], self.features_[columns])
         return scores
 
     def explain(self, users: np.ndarray, items: np.ndarray) -> csr_array:
