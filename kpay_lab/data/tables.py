@@ -221,7 +221,10 @@ class Tables:
         >>> Tables(log).timed().events["item_id"].tolist()
         ['a']
         """
-        timed = {name: frame[moment.notna()] for name, frame, moment in self._logged()}
+        timed = {}
+        for name, frame, moment in self._logged():
+            has_time = moment.notna()
+            timed[name] = frame if has_time.all() else frame[has_time]  # no copy of a whole log
         return replace(self, **timed)
 
     def _logged(self) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
