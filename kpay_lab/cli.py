@@ -378,6 +378,7 @@ def _mapping_said(profile: str | None, settings: tuple[str, ...]) -> "LogMapping
 @click.option("--items", type=int, default=300)
 @click.option("--days", type=int, default=90)
 @click.option("--seed", type=int, default=0)
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of comments.")
 @click.option(
     "--messy",
     type=click.IntRange(0),
@@ -385,7 +386,14 @@ def _mapping_said(profile: str | None, settings: tuple[str, ...]) -> "LogMapping
     help="As people export it, with what must be read in it.",
 )
 def simulate(
-    folder: Path, field: str, users: int, items: int, days: int, seed: int, messy: int | None
+    folder: Path,
+    field: str,
+    users: int,
+    items: int,
+    days: int,
+    seed: int,
+    language: str,
+    messy: int | None,
 ) -> None:
     """Write a simulated log as files that `check` and `run --data` take.
 
@@ -399,7 +407,7 @@ def simulate(
 
     if folder.is_dir() and any(folder.iterdir()):
         raise click.UsageError(f"{folder} is not empty; name a new folder")
-    spec = WorldSpec(users, items, days, seed, field)
+    spec = WorldSpec(users, items, days, seed, field, language=language)
     if messy is not None:
         for path in messy_shop(spec, messy).write(folder):
             click.echo(path)
