@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data.derived import watched_share
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 from kpay_lab.findings import Finding
 
 # What counts as a fault where it is missing; other columns are empty by nature.
@@ -22,7 +22,17 @@ NEEDED = (
     "orders.item_id",
     "orders.amount",
 )
-INSTEAD = ("rating", "progress", "question_count")  # what an event may record in place of watching
+# What an event may record in place of watching.
+INSTEAD = (
+    "rating",
+    "progress",
+    "like_count",
+    "comment_count",
+    "share_count",
+    "question_count",
+    "gift_amount",
+)
+TELL_APART = ("user_id", "item_id", "timestamp")  # columns in which few rows of a log are equal
 MOSTLY = 0.5  # share of events longer than their item from which on a unit is in doubt
 MUCH = 0.05  # share of rows set aside or repeated from which on a log is in a bad state
 
@@ -43,8 +53,8 @@ class QualityReport:
     zero_durations : int
         Events whose duration is 0; a watched share takes it for missing.
     unwatched : int
-        Events without a watch time that record a rating, a progress or a question instead, and so
-        lack nothing.
+        Events without a watch time that record something else instead, such as a rating or a like,
+        and so lack nothing.
     """
 
     columns: pd.DataFrame
@@ -129,7 +139,7 @@ def quality_report(tables: Tables) -> QualityReport:
     columns = []
     duplicates = []
     for table, frame in tables.present().items():
-        n_duplicates = int(frame.duplicated().sum())
+        n_duplicates = int(repeats_earlier(frame).sum())
         duplicates.append((table, len(frame), n_duplicates))
         for column, values in frame.items():
             columns.append((table, column, *_column_quality(values)))
@@ -143,6 +153,25 @@ def quality_report(tables: Tables) -> QualityReport:
     n_unwatched = int((events["watch_time"].isna() & records_other).sum())
     replay_share = float(is_replay.mean())
     return QualityReport(column_table, duplicate_table, replay_share, n_zero, n_unwatched)
+
+
+def repeats_earlier(frame: pd.DataFrame) -> pd.Series:
+    """Mark the rows that equal an earlier row in every column, bool (n_rows,).
+
+    It is ``frame.duplicated()``. Only rows that are equal in `TELL_APART` are compared in all of
+    their columns.
+
+    >>> frame = pd.DataFrame({"user_id": list("uuu"), "rating": [5, 4, 5]})
+    >>> repeats_earlier(frame).tolist()
+    [False, False, True]
+    """
+    keys = [name for name in TELL_APART if name in frame]
+    if not keys:
+        return frame.duplicated()
+    is_alike = frame.duplicated(keys, keep=False)
+    repeated = pd.Series(False, frame.index)
+    repeated[is_alike] = frame[is_alike].duplicated()
+    return repeated
 
 
 def _column_quality(values: pd.Series) -> tuple[int, float, float, float, Any]:
@@ -176,11 +205,14 @@ def fences(values: pd.Series) -> tuple[float, float]:
 
 
 def deduplicate(tables: Tables) -> Tables:
-    """Keep the first of exactly equal rows in events, orders and exposures."""
+    """Keep the first of exactly equal rows in what was logged; users and items have keys."""
     distinct = {}
     for name, frame in tables.present().items():
-        if name in ("events", "orders", "exposures"):
-            distinct[name] = frame.drop_duplicates(ignore_index=True)
+        if name in PRIMARY_KEYS:
+            continue
+        is_repeated = repeats_earlier(frame)
+        if is_repeated.any():
+            distinct[name] = frame[~is_repeated].reset_index(drop=True)
     return replace(tables, **distinct)
 
 
@@ -266,9 +298,16 @@ def preview_repairs(tables: Tables) -> pd.DataFrame:
 
 def _count_changes(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, int]:
     """Count the changed cells of each column, or the removed rows as column ''."""
+    if after is before:
+        return {}
     n_removed = len(before) - len(after)
     if n_removed:
         return {"": n_removed}
+    changed = {str(name): _n_changed(cells, after[name]) for name, cells in before.items()}
+    return {name: n_changed for name, n_changed in changed.items() if n_changed}
+
+
+def _n_changed(before: pd.Series, after: pd.Series) -> int:
     both_missing = before.isna() & after.isna()
-    differs = before.ne(after).fillna(True).astype(bool) & ~both_missing
-    return {str(column): int(n) for column, n in differs.sum().items() if n}
+    differs = before.ne(after).fillna(True).astype(bool)
+    return int((differs & ~both_missing).sum())

@@ -223,7 +223,8 @@ def _log_name(manifest: Manifest) -> str:
     """Return the name of the folder or file that was read, or of the simulated shop."""
     for parameters in manifest.parameters.values():
         if parameters.get("data_dir"):
-            return Path(parameters["data_dir"]).name
+            place, _, _ = parameters["data_dir"].partition("?")  # of a database
+            return Path(place).name
         if parameters.get("dataset") == "simulated":
             return f"Simulated shop: {parameters['field']}"
     return manifest.profile
