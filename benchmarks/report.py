@@ -24,7 +24,7 @@ from table import (
 
 HERE = Path(__file__).parent
 KEPT = CACHE / "measured.json"
-PACKAGES = ("numpy", "scipy", "pandas", "polars", "pyarrow", "implicit")
+PACKAGES = ("numpy", "scipy", "pandas", "duckdb", "pyarrow", "implicit")
 TITLES = (
     "step | size | peer | peer s | ours s | ratio (spread) | aim | memory MB peer, ours | "
     "ours ÷ floor | held together"

@@ -28,6 +28,9 @@ ROWS_OF_A_FILE = 2**40  # more than a file has
 LEAST_MEMORY = 500_000_000  # bytes
 SCALE = 2.0**60  # sums are taken of whole multiples of 1 / SCALE
 
+# A fault in the middle of an answer comes through Arrow, in DuckDB's words.
+FAULTS_OF_READING = (duckdb.OutOfMemoryException, duckdb.IOException, pa.ArrowException, OSError)
+
 
 @ibis.udf.scalar.builtin
 def epoch_us(moment: dt.timestamp) -> int:  # type: ignore[empty-body]
@@ -53,10 +56,8 @@ class DuckDBLog(IbisLog):
         query = str(self.backend.compile(answer))
         try:
             yield from self.backend.con.sql(query).to_arrow_reader(BATCH)
-        except duckdb.OutOfMemoryException as error:
-            raise ValueError(_limit_fault(self.backend)) from error
-        except duckdb.IOException as error:
-            raise ValueError(f"DuckDB cannot read or write: {_first_line(error)}") from error
+        except FAULTS_OF_READING as error:
+            raise ValueError(_fault(self.backend, error)) from error
 
     def total(self, values: ir.NumericColumn) -> ir.NumericScalar:
         """Add up whole multiples of 2⁻⁶⁰: the sum is the same in whatever order threads add."""
@@ -96,7 +97,7 @@ def parquet_log(paths: Sequence[str | Path], memory_limit: int | None = None) ->
         view = _view(backend, paths, schemas, numbers)
         schema = schemas[numbers[0]]
         part = DuckDBLog(view.select(_forms(view, schema, held)), backend)
-        for column in ("user_id", "item_id"):
+        for column in IDS:
             part = with_ids_read(part, column)
         parts.append(part.events)
     return DuckDBLog(ibis.union(*parts) if len(parts) > 1 else parts[0], backend)
@@ -187,8 +188,10 @@ def open_duckdb(path: str | Path = ":memory:", memory_limit: int | None = None) 
     return backend
 
 
-def _limit_fault(backend: Backend) -> str:
-    """Say which limit ended a query, and what helps."""
+def _fault(backend: Backend, error: Exception) -> str:
+    """Say in one line what ended a query; of a limit, which one and what helps."""
+    if "Out of Memory" not in str(error):
+        return f"DuckDB cannot read or write: {_first_line(error)}"
     limit = _setting(backend, "memory_limit")
     scratch = _setting(backend, "temp_directory")
     free_disk = shutil.disk_usage(scratch).free

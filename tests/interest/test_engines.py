@@ -81,6 +81,7 @@ def test_pseudonyms_reach_totals(folder):
     ("asked", "words"),
     [
         ({"engine": "duck"}, "it must be one of memory, duckdb, spark"),
+        ({"engine": "polars"}, "engine polars is gone; set engine to duckdb"),
         ({"dataset": "movielens"}, "set dataset to tables"),
         ({"source": WorldSpec()}, "set dataset to tables"),
         ({"source": pd.DataFrame()}, "set dataset to tables"),
