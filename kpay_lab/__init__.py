@@ -18,7 +18,7 @@ The modules, in reading order. An import only ever goes down this list's layers.
 
 The afternoon's path
     columns               every column name, once
-    data.tables           the five tables and the schema of each
+    data.tables           the seven tables and the schema of each
     interest.totals       events -> one row per (user, item)
     interest.weighting    totals -> degree of interest in [0, 1]
     interest.matrix       InterestMatrix: users x items, with its two indexes

@@ -9,15 +9,19 @@ REQUIRED = {
     "users": "user_id",
     "orders": "user_id timestamp",
     "exposures": "user_id item_id timestamp",
+    "follows": "user_id host",
+    "offers": "source_item_id item_id timestamp",
 }
 OPTIONAL = {
     "events": "timestamp watch_time duration like_count comment_count share_count question_count "
-    "progress rating source_item_id session_id part comment_text",
-    "items": "kind title description category brand host price duration published_at promotes "
-    "reviewed author_verified",
+    "progress rating source_item_id session_id part comment_text gift_amount",
+    "items": "kind title description category brand host price duration published_at started_at "
+    "ended_at promotes reviewed author_verified",
     "users": "age gender occupation consent",  # any further column is kept
     "orders": "item_id amount refund_amount refunded_at status source_item_id",
     "exposures": "position propensity treatment policy clicked purchased",
+    "follows": "timestamp",
+    "offers": "",
 }
 
 # How the events of one (user, item) pair become one row: these columns are summed, of those
@@ -63,7 +67,11 @@ OTHER_NAMES = {
     "collected is_collect 收藏 收藏数 收藏量 是否收藏",
     "comment_count": "comment comments commented is_comment 评论 评论数 评论量 评论次数 是否评论 | "
     "弹幕 弹幕数 弹幕量 danmaku danmu 留言 留言数",
-    "comment_text": "comment_content comment_body 评论内容 评论文本 留言内容 弹幕内容",
+    "comment_text": "comment_content comment_body danmaku_text danmu_text question_text 评论内容 "
+    "评论文本 评论正文 留言内容 弹幕内容 提问内容 问题内容",
+    "gift_amount": "gift_price gift_value gift_money gift_fee reward_amount tip_amount "
+    "donation_amount 礼物金额 礼物价格 礼物价值 礼物总额 打赏金额 打赏总额 送礼金额 赞赏金额 | "
+    "gift gifts reward tip donation 礼物 打赏 送礼 赞赏",
     "share_count": "share shares shared is_share forward forwards forwarded is_forward repost "
     "reposts 分享 分享数 分享量 转发 转发数 转发量 是否分享 是否转发",
     "question_count": "question questions asked is_question 提问 提问数 提问次数 问题数 是否提问",
@@ -83,11 +91,16 @@ OTHER_NAMES = {
     "学科 科目 频道 category_id 类目id",
     "brand": "brand_name 品牌 品牌名称",
     "host": "instructor teacher lecturer author anchor streamer presenter host_name 主播 讲师 老师 "
-    "教师 作者 导师 主讲 主讲人 主播名称 讲师姓名 up主",
+    "教师 作者 导师 主讲 主讲人 主播名称 讲师姓名 up主 | "
+    "host_id streamer_id anchor_id author_id instructor_id teacher_id 主播id 讲师id 达人 达人id",
     "price": "价格 售价 现价 课程价格 商品价格 sale_price course_price | 单价 定价 原价 list_price "
     "unit_price",
     "published_at": "publish_time publish_date published release_date release_time upload_time "
     "发布时间 发布日期 上架时间 上线时间 上传时间 | created_at create_time 创建时间",
+    "started_at": "start_time start_timestamp started live_start live_start_time begin_time "
+    "开播时间 开始时间 直播开始时间 开始直播时间",
+    "ended_at": "end_time end_timestamp ended live_end live_end_time finish_time 下播时间 "
+    "结束时间 直播结束时间 关播时间",
     "promotes": "promoted_item_id 推广商品id 带货商品id 推广课程id",
     "reviewed": "approved is_reviewed 审核 已审核 是否审核",
     "author_verified": "verified is_verified 作者认证 是否认证",
@@ -124,9 +137,18 @@ OTHER_NAMES_IN = {
         "timestamp": f"shown_at exposed_at exposure_time 曝光时间 展示时间 "
         f"{OTHER_NAMES['timestamp']}",
     },
+    "follows": {
+        "host": f"{OTHER_NAMES['host']} followee followed_host 关注主播 关注对象 被关注者",
+        "timestamp": f"followed_at follow_time follow_date 关注时间 关注日期 "
+        f"{OTHER_NAMES['timestamp']}",
+    },
+    "offers": {
+        "timestamp": "offered_at offer_time explained_at start_time started_at begin_time 讲解时间 "
+        f"讲解开始时间 开始讲解时间 上架时间 开始时间 {OTHER_NAMES['timestamp']}",
+    },
 }
-# In orders, the names of a place that sells: beside a name of what was sold they mean the source,
-# and alone they mean the item, as in a log of gifts.
+# In orders and offers, the names of a place that sells: beside a name of what was sold they mean
+# the source, and alone they mean the item, as in a log of gifts.
 PLACES_OF_SALE = (
     "live_id room_id stream_id video_id video 直播间id 直播id 视频id 视频编号 作品id 直播间 直播 "
     "视频 作品"

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.errors
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -137,6 +136,7 @@ def check_rows(
     data = pd.DataFrame(columns)
     problems_by_rule += _schema_problems(table, data)
     problems_by_rule += _unknown_sources(data, known_ids)
+    problems_by_rule += _ends_before_starts(data)
     found = pd.concat(problems_by_rule).drop_duplicates(["row", "column"])
     is_fatal = found["column"].isin(_fatal_columns(table)).to_numpy()
     for column, rows in found[~is_fatal].groupby("column")["row"]:
@@ -292,6 +292,8 @@ def _fatal_columns(table: str) -> list[str]:
 
 def _schema_problems(table: str, data: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Validate with the schema; uniqueness is checked later, among the good rows only."""
+    import pandera.errors  # here, for it is slow to import and a log is checked once a run
+
     try:
         SCHEMAS[table].validate(data, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -331,6 +333,13 @@ def _unknown_sources(
     sources = data["source_item_id"]
     unknown = sources.notna() & ~sources.isin(known_ids["item_id"].good)
     yield _problems(unknown.to_numpy(), "source_item_id", "the items table has no such item_id")
+
+
+def _ends_before_starts(data: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Find live sessions that end before they start; the end cannot be."""
+    if "started_at" in data and "ended_at" in data:
+        is_earlier = data["ended_at"] < data["started_at"]
+        yield _problems(is_earlier.to_numpy(), "ended_at", "it lies before started_at")
 
 
 def _form(ids: pd.Series) -> pd.Series:

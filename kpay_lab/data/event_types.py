@@ -1,7 +1,8 @@
 """Logs by type of behaviour: one row a click, a like, an order, told apart by a column or by file.
 
 Most shops log so: ``user_id, item_id, behavior_type, timestamp`` with the types pv, cart, fav and
-buy. Here each row becomes what its type means: an event with a measure, an order, an exposure.
+buy. Here each row becomes what its type means: an event with a measure, an order, an
+exposure, a follow.
 """
 
 from collections import Counter
@@ -15,29 +16,32 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kpay_lab.data.headers import columns_of, fold, profile_line
-from kpay_lab.data.parsing import parse_column
+from kpay_lab.data.headers import columns_of, fold, profile_line, units_of_columns
+from kpay_lab.data.parsing import holds_text, parse_column
 from kpay_lab.data.rows import TEXT, NotUnderstoodError, RawRows, printable
 
 VIEW = "view"
 MEASURES = ("like_count", "comment_count", "share_count", "question_count")
-TABLE_OF = {"order": "orders", "exposure": "exposures"}  # every other meaning is an event
+GIFT = "gift_amount"
+TABLE_OF = {"order": "orders", "exposure": "exposures", "follow": "follows"}  # else an event
 IGNORE = "ignore"
-MEANINGS = (VIEW, *MEASURES, *TABLE_OF, IGNORE)
+MEANINGS = (VIEW, *MEASURES, GIFT, *TABLE_OF, IGNORE)
 
-# The common words of logs. What has no measure of its own (a cart, a gift) counts as a like.
+# The common words of logs. What has no measure of its own (a cart) counts as a like.
 WORDS = {
     VIEW: "pv view views viewed click clicks clicked play played watch watched browse visit read "
     "detail enter 浏览 点击 播放 观看 查看 访问 阅读 进入 进入直播间",
     "like_count": "like likes liked fav favor favour favorite favourite collect collected "
     "thumbsup upvote 点赞 赞 喜欢 收藏 cart addtocart addcart basket wishlist 加购 加购物车 "
-    "加入购物车 购物车 gift gifts reward tip donate 送礼 送礼物 礼物 打赏",
+    "加入购物车 购物车",
+    GIFT: "gift gifts sendgift reward tip tips donate donation 送礼 送礼物 礼物 打赏 赞赏",
     "comment_count": "comment comments commented review danmaku danmu 评论 弹幕 留言",
     "share_count": "share shares shared forward forwarded repost 分享 转发",
     "question_count": "question questions ask asked 提问 咨询",
     "order": "buy bought purchase purchased order ordered pay paid payment transaction checkout "
     "购买 下单 支付 付款 成交",
     "exposure": "exposure exposed impression imp show shown 曝光 展示 展现",
+    "follow": "follow follows followed followhost 关注 加关注 关注主播 新增关注",
     IGNORE: "unlike dislike uncollect unfav unfavorite unfavourite unfollow removefromcart cancel "
     "refund 退款 退货 点踩 不喜欢 踩",
 }
@@ -46,8 +50,11 @@ TAKEN_BACK = "取消"  # 取消点赞, 取消收藏
 AS_LIKES = {
     "an item put into a cart": "cart addtocart addcart basket wishlist 加购 加购物车 加入购物车 "
     "购物车",
-    "a gift": "gift gifts reward tip donate 送礼 送礼物 礼物 打赏",
+    "a gift without an amount": f"{GIFT} {WORDS[GIFT]}",
 }
+# Columns that name an item where nothing better does; beside an id they hold what was written.
+WORDS_OF_CONTENT = "content text message msg body 内容 正文 文本 消息"
+CONTENT = frozenset(map(fold, WORDS_OF_CONTENT.split()))
 COLUMN_NAMES = (
     "behavior_type behaviour_type behavior behaviour event_type event event_name action "
     "action_type interaction_type 互动类型 行为类型 行为 事件类型 事件 事件名称 操作类型 操作 动作"
@@ -113,14 +120,15 @@ class Parted:
 
     Parameters
     ----------
-    events, orders, exposures : tuple of RawRows
+    events : tuple of RawRows
+    moved : mapping of table to tuple of RawRows
+        The rows that belong to orders, exposures or follows; only the tables that have any.
     notes : tuple of str
         Which type was read as what, with counts; empty for a log without types.
     """
 
     events: tuple[RawRows, ...]
-    orders: tuple[RawRows, ...] = ()
-    exposures: tuple[RawRows, ...] = ()
+    moved: Mapping[str, tuple[RawRows, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -175,28 +183,33 @@ def part_by_type(
             for found in pc.value_counts(types.of_row).to_pylist():
                 tally[found["values"]] += found["counts"]
     meanings = _meanings(tally, types_of_rows, said)
+    if not _knows_gifts(partitions, types_of_rows, meanings, renames):
+        meanings = {type_: _as_likes(meaning) for type_, meaning in meanings.items()}
     measures = [name for name in MEASURES if name in meanings.values()]
-    parts: dict[str, list[RawRows]] = {"events": [], "orders": [], "exposures": []}
+    events_of_files: list[RawRows] = []
+    moved_rows: dict[str, list[RawRows]] = {}
     purchases = []
     for rows, types in zip(partitions, types_of_rows, strict=True):
         if types is None:
-            parts["events"].append(rows)
+            events_of_files.append(rows)
             continue
         meaning_of_row = _meaning_of_rows(types, meanings)
-        is_event = np.isin(meaning_of_row, [VIEW, *MEASURES])
+        is_event = np.isin(meaning_of_row, [VIEW, *MEASURES, GIFT])
         untyped = _without_column(rows, types.column)
         events = _taken(untyped, is_event, with_broken=True)
-        parts["events"].append(_with_measures(events, meaning_of_row[is_event], measures, renames))
+        meaning_of_event = meaning_of_row[is_event]
+        events = _with_words(events, meaning_of_event, renames)
+        events = _with_gifts(events, meaning_of_event == GIFT, renames)
+        events_of_files.append(_with_measures(events, meaning_of_event, measures, renames))
         purchases.append(_purchases(rows, types, meaning_of_row == "order", renames))
         for meaning, table in TABLE_OF.items():
-            moved = meaning_of_row == meaning
-            if moved.any():
-                parts[table].append(_taken(untyped, moved))
+            is_moved = meaning_of_row == meaning
+            if is_moved.any():
+                moved_rows.setdefault(table, []).append(_taken(untyped, is_moved))
     note = _note(partitions, types_of_rows, tally, meanings)
     return Parted(
-        tuple(parts["events"]),
-        tuple(parts["orders"]),
-        tuple(parts["exposures"]),
+        tuple(events_of_files),
+        {table: tuple(rows) for table, rows in moved_rows.items()},
         (note, *_notes_on_two_words(pd.concat(purchases, ignore_index=True))),
     )
 
@@ -310,6 +323,81 @@ def _taken(rows: RawRows, chosen: np.ndarray, *, with_broken: bool = False) -> R
         broken=rows.broken if with_broken else (),
         notes=rows.notes if with_broken else (),
     )
+
+
+def _knows_gifts(
+    partitions: Sequence[RawRows],
+    types_of_rows: Sequence[_Types | None],
+    meanings: Mapping[str, str],
+    renames: Mapping[str, str],
+) -> bool:
+    """Whether a file that holds gifts says what they were worth."""
+    for rows, types in zip(partitions, types_of_rows, strict=True):
+        if types is None or not _money_of_gifts(rows, renames):
+            continue
+        distinct = pc.unique(types.of_row).to_pylist()
+        if any(meanings[type_] == GIFT for type_ in distinct):
+            return True
+    return False
+
+
+def _money_of_gifts(rows: RawRows, renames: Mapping[str, str]) -> str:
+    """Return the name of the column that says what a gift was worth; '' where none does."""
+    own = columns_of("events", rows.header, renames).get(GIFT, [])
+    of_orders = columns_of("orders", rows.header).get("amount", [])
+    return next(iter([*own, *of_orders]), "")
+
+
+def _as_likes(meaning: str) -> str:
+    return "like_count" if meaning == GIFT else meaning
+
+
+def _with_gifts(rows: RawRows, is_gift: np.ndarray, renames: Mapping[str, str]) -> RawRows:
+    """Give the rows of gifts their amounts; what the column says of other rows is no gift."""
+    money = _money_of_gifts(rows, renames)
+    if not money or not is_gift.any():
+        return rows
+    position = rows.header.index(money)
+    header = list(rows.header)
+    cells = list(rows.cells)
+    nothing = pa.scalar(None, cells[position].type)
+    cells[position] = pc.if_else(pa.array(is_gift), cells[position], nothing)
+    if money not in columns_of("events", header, renames).get(GIFT, []):
+        unit = units_of_columns("orders", [money]).get("amount", "")
+        header[position] = f"{GIFT}({unit})" if unit else GIFT
+    return replace(rows, header=header, cells=cells)
+
+
+def _with_words(rows: RawRows, meanings: np.ndarray, renames: Mapping[str, str]) -> RawRows:
+    """Keep what people wrote in rows of comments and questions as the text of a comment.
+
+    It stands in the column of that measure, or in one such as 内容 beside the id of the item.
+    """
+    known = columns_of("events", rows.header, renames)
+    is_written = np.isin(meanings, ["comment_count", "question_count"])
+    if "comment_text" in known or not is_written.any():
+        return rows
+    position = _position_of_words(rows, known)
+    if position is None:
+        return rows
+    header = list(rows.header)
+    cells = list(rows.cells)
+    header[position] = "comment_text"
+    cells[position] = pc.if_else(pa.array(is_written), _text(cells[position]), "")
+    return replace(rows, header=header, cells=cells)
+
+
+def _position_of_words(rows: RawRows, known: Mapping[str, Sequence[str]]) -> int | None:
+    measures = [*known.get("comment_count", []), *known.get("question_count", [])]
+    for name in measures:
+        position = rows.header.index(name)
+        if holds_text(rows.cells[position]):
+            return position
+    used = {name for names in known.values() for name in names}
+    for position, name in enumerate(rows.header):
+        if name not in used and fold(name) in CONTENT:
+            return position
+    return None
 
 
 def _with_measures(

@@ -40,6 +40,7 @@ HAS_UNIT = {
     "price": UNITS_OF_MONEY,
     "amount": UNITS_OF_MONEY,
     "refund_amount": UNITS_OF_MONEY,
+    "gift_amount": UNITS_OF_MONEY,
 }
 CLOCKS = re.compile(r"[hms:时分秒.]+")  # hh:mm:ss says how cells are written, and they say it too
 # The names that say a unit of their own, without brackets.
@@ -170,7 +171,7 @@ def _understood(
 ) -> list[Meaning | None]:
     """Return the meaning of each column; None where it has none, or an earlier rank has it."""
     meanings = [_meaning(table, name, renames) for name in header]
-    if table == "orders":
+    if table in ("orders", "offers"):
         meanings = _with_places_of_sale(header, meanings)
     best: dict[str, int] = {}
     for meaning in meanings:
@@ -185,7 +186,7 @@ def _understood(
 def _with_places_of_sale(
     header: Sequence[str], meanings: Sequence[Meaning | None]
 ) -> list[Meaning | None]:
-    """Let the room or video of an order be its source where another column names what was sold."""
+    """Let a room or video be the source where another column names what was sold or offered."""
     places = set()
     sold_ranks = []
     for name, meaning in zip(header, meanings, strict=True):

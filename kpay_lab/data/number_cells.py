@@ -43,7 +43,7 @@ from kpay_lab.data.rows import TEXT, printable
 from kpay_lab.data.tables import KIND_OF
 
 DURATIONS = ("watch_time", "duration")
-MONEY = ("price", "amount", "refund_amount")
+MONEY = ("price", "amount", "refund_amount", "gift_amount")
 SHARES = ("progress", "propensity")
 COMMENTS = ("comment_count", "question_count")
 SECONDS_A_UNIT = {

@@ -15,6 +15,7 @@ from kpay_lab.data.tables import SCHEMAS, Tables
 KEY_VARIABLE = "KPAY_PRIVACY_KEY"
 SHORTEST_KEY = 16
 PERSONAL = ("user_id", "session_id")  # the id of a session often contains that of its user
+HIDDEN_TEXT = "(text)"  # stands where a person's words do
 OWN_WORDS = ("comment_text", "comment_count", "question_count")  # cells that hold what people wrote
 
 

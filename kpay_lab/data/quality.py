@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data.derived import watched_share
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 from kpay_lab.findings import Finding
 
 # What counts as a fault where it is missing; other columns are empty by nature.
@@ -22,7 +22,16 @@ NEEDED = (
     "orders.item_id",
     "orders.amount",
 )
-INSTEAD = ("rating", "progress", "question_count")  # what an event may record in place of watching
+# What an event may record in place of watching.
+INSTEAD = (
+    "rating",
+    "progress",
+    "like_count",
+    "comment_count",
+    "share_count",
+    "question_count",
+    "gift_amount",
+)
 TELL_APART = ("user_id", "item_id", "timestamp")  # columns in which few rows of a log are equal
 MOSTLY = 0.5  # share of events longer than their item from which on a unit is in doubt
 MUCH = 0.05  # share of rows set aside or repeated from which on a log is in a bad state
@@ -44,8 +53,8 @@ class QualityReport:
     zero_durations : int
         Events whose duration is 0; a watched share takes it for missing.
     unwatched : int
-        Events without a watch time that record a rating, a progress or a question instead, and so
-        lack nothing.
+        Events without a watch time that record something else instead, such as a rating or a like,
+        and so lack nothing.
     """
 
     columns: pd.DataFrame
@@ -196,10 +205,10 @@ def fences(values: pd.Series) -> tuple[float, float]:
 
 
 def deduplicate(tables: Tables) -> Tables:
-    """Keep the first of exactly equal rows in events, orders and exposures."""
+    """Keep the first of exactly equal rows in what was logged; users and items have keys."""
     distinct = {}
     for name, frame in tables.present().items():
-        if name not in ("events", "orders", "exposures"):
+        if name in PRIMARY_KEYS:
             continue
         is_repeated = repeats_earlier(frame)
         if is_repeated.any():

@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
+from kpay_lab.data.addresses import is_address
 from kpay_lab.data.door import BrokenLogError, Gate
-from kpay_lab.data.event_types import MEASURES, types_column
-from kpay_lab.data.headers import columns_of, units_of_columns
+from kpay_lab.data.event_types import CONTENT, MEASURES, types_column
+from kpay_lab.data.headers import columns_of, fold, units_of_columns
 from kpay_lab.data.log import Log
 from kpay_lab.data.looks import TYPES, first_values
 from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.parsing import holds_text
+from kpay_lab.data.privacy import HIDDEN_TEXT, OWN_WORDS
 from kpay_lab.data.proposal import propose
 from kpay_lab.data.reading import Rejected, read_tables
 from kpay_lab.data.rows import NotUnderstoodError, printable
 from kpay_lab.data.sources import find_partitions
-from kpay_lab.data.splitting import Partition, read_beginning
+from kpay_lab.data.splitting import Partition, Piece, read_beginning
 from kpay_lab.data.tables import KIND_OF, SCHEMAS, Tables
 from kpay_lab.data.understood import Understanding, UnderstoodTable
 
@@ -40,7 +44,7 @@ def understand(
     Parameters
     ----------
     source : str or Path
-        A file or a folder.
+        A file, a folder, or the address of a database.
     mapping : LogMapping, optional
         What was said of its files.
     max_rejected : float
@@ -52,7 +56,7 @@ def understand(
         If the source does not exist.
     """
     mapping = mapping or LogMapping()
-    if not Path(source).exists():
+    if not is_address(source) and not Path(source).exists():
         raise ValueError(f"{source} is no folder and no file; name a file or a folder")
     understood = _as_said(source, mapping, max_rejected)
     proposal = propose(source, mapping)
@@ -116,12 +120,13 @@ def _refusal(tables: Tables, rejected: Rejected, max_rejected: float) -> str:
 def _understood_tables(
     source: str | Path, mapping: LogMapping, tables: Tables, rejected: Rejected
 ) -> Iterator[UnderstoodTable]:
-    found = find_partitions(source, mapping.files, mapping.event_types, mapping.columns).partitions
+    types = mapping.event_types
+    found = find_partitions(source, mapping.fed_by, types, mapping.columns).partitions
     frames = tables.present()
     for count in rejected.counts.to_dict("records"):
         table = str(count["table"])
         counts = {name: int(count[name]) for name in COUNTED}
-        partitions = [one for one in found.get(table, ()) if isinstance(one, Partition)]
+        partitions = [one for one in found.get(table, ()) if isinstance(one, Piece)]
         yield _understood_table(table, counts, frames[table], partitions, mapping)
 
 
@@ -129,7 +134,7 @@ def _understood_table(
     table: str,
     counts: Mapping[str, int],
     frame: pd.DataFrame,
-    partitions: Sequence[Partition],
+    partitions: Sequence[Piece],
     mapping: LogMapping,
 ) -> UnderstoodTable:
     times = frame["timestamp"].dropna() if "timestamp" in frame else pd.Series()
@@ -160,14 +165,16 @@ def _n_different(frame: pd.DataFrame, column: str) -> int:
 
 
 def _columns(
-    table: str, partitions: Sequence[Partition], mapping: LogMapping, frame: pd.DataFrame
+    table: str, partitions: Sequence[Piece], mapping: LogMapping, frame: pd.DataFrame
 ) -> pd.DataFrame:
     """Return what each column of a table's files means, with its first values as written."""
     rows: dict[str, tuple[str, str, str, str]] = {}
     headers = set()
     renames = mapping.renames(table)
     for partition in partitions:
-        named = replace(partition, names=mapping.header_of(partition.name))
+        named = partition
+        if isinstance(partition, Partition):
+            named = replace(partition, names=mapping.header_of(partition.name))
         beginning = read_beginning(named, mapping.names_said())
         header = tuple(beginning.header)
         if header in headers:
@@ -179,8 +186,8 @@ def _columns(
         if table == "events":
             types = types_column(beginning, mapping.event_types, renames)
         for name, cells in zip(header, beginning.cells, strict=True):
-            values = ", ".join(first_values(cells))
             column = ours.get(name, "")
+            values = _shown_values(cells, column)
             type_ = _type_of(column, units.get(column, ""))
             if name == types:
                 column = TYPES
@@ -189,6 +196,13 @@ def _columns(
         if len(headers) > SHOWN_FILES:
             break
     return pd.DataFrame(list(rows.values()), columns=["theirs", "ours", "type", "values"])
+
+
+def _shown_values(cells: pa.Array, column: str) -> str:
+    """Return the first values of a column; of what people wrote only that it is text."""
+    if column in OWN_WORDS and holds_text(cells):
+        return HIDDEN_TEXT
+    return ", ".join(first_values(cells))
 
 
 def _ours(
@@ -201,6 +215,8 @@ def _ours(
     for column, names in columns_of(table, header, renames).items():
         for name in names:
             ours[name] = column
+    if table == "events" and "comment_text" in frame and "comment_text" not in ours.values():
+        ours |= {name: "comment_text" for name in header if fold(name) in CONTENT - {*ours}}
     return ours
 
 
@@ -226,6 +242,9 @@ def _type_of(column: str, unit: str) -> str:
 
 def _first_rows(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
     shown = frame.head(FIRST_ROWS).copy()
+    if "comment_text" in shown:
+        is_written = shown["comment_text"].notna()
+        shown["comment_text"] = shown["comment_text"].mask(is_written, HIDDEN_TEXT)
     for column in shown:
         shown[column] = [_cell_text(value, zone) for value in shown[column]]
     return shown
@@ -246,7 +265,7 @@ def _in_zone(moment: pd.Timestamp, zone: str) -> pd.Timestamp:
 
 
 def _kinds(tables: Tables) -> dict[str, int]:
-    """Count the events by what was done in them, and the orders and exposures."""
+    """Count the events by what was done in them, and the rows of the tables beside them."""
     events = tables.events
     kinds = {"events": len(events)}
     for measure in MEASURES:
@@ -255,7 +274,9 @@ def _kinds(tables: Tables) -> dict[str, int]:
             kinds[f"with a {word}"] = int((events[measure] > 0).sum())
     if "rating" in events:
         kinds["with a rating"] = int(events["rating"].notna().sum())
-    for table in ("orders", "exposures"):
+    if "gift_amount" in events:
+        kinds["with a gift"] = int((events["gift_amount"] > 0).sum())
+    for table in ("orders", "exposures", "follows", "offers"):
         frame = tables.present().get(table)
         if frame is not None:
             kinds[table] = len(frame)

@@ -16,6 +16,7 @@ NAMES = {
     "like_count": "点赞数|点赞|是否点赞|likes|收藏",
     "comment_count": "评论数|评论次数|comments",
     "comment_text": "评论|评论内容|comment_text",
+    "gift_amount": "礼物金额|打赏金额|gift_amount",
     "share_count": "分享数|转发数|shares",
     "question_count": "提问数|提问|questions",
     "progress": "学习进度|进度|progress|完成度",
@@ -30,6 +31,8 @@ NAMES = {
     "host": "讲师|主播|instructor",
     "price": "价格|售价|price",
     "published_at": "发布时间|上架时间|published_at",
+    "started_at": "开播时间|直播开始时间|started_at",
+    "ended_at": "下播时间|直播结束时间|ended_at",
     "promotes": "推广商品ID|promotes",
     "reviewed": "是否审核|reviewed",
     "author_verified": "是否认证|author_verified",
@@ -264,9 +267,9 @@ DESCRIPTIONS = (Way(str), Way(str, kept=lambda texts: texts.str.replace(" on ", 
 KINDS_OF_ITEMS = (Way(str), Way(KINDS.__getitem__), Way(str.upper))
 WAYS_OF_TEXT = (DESCRIPTIONS, KINDS_OF_ITEMS)
 WAYS = {
-    **dict.fromkeys(("timestamp", "published_at", "refunded_at"), TIMES),
+    **dict.fromkeys(("timestamp", "published_at", "started_at", "ended_at", "refunded_at"), TIMES),
     **dict.fromkeys(("watch_time", "duration"), SPANS),
-    **dict.fromkeys(("price", "amount", "refund_amount"), AMOUNTS),
+    **dict.fromkeys(("price", "amount", "refund_amount", "gift_amount"), AMOUNTS),
     **dict.fromkeys(("like_count", "treatment", "clicked", "purchased"), COUNTS_OR_MARKS),
     **dict.fromkeys(("comment_count", "share_count", "question_count", "position"), COUNTS),
     **dict.fromkeys(("reviewed", "author_verified", "consent"), MARKS),

@@ -49,7 +49,9 @@ def test_rows_become_events_with_a_measure_or_orders(tmp_path):
     ("words", "meaning"),
     [
         ("pv view click Play watch 浏览 点击 播放 观看", "view"),
-        ("fav like collect 收藏 点赞 cart add_to_cart addtocart 加购 gift 送礼 打赏", "like_count"),
+        ("fav like collect 收藏 点赞 cart add_to_cart addtocart 加购", "like_count"),
+        ("gift 送礼 打赏 礼物", "gift_amount"),
+        ("follow 关注", "follow"),
         ("comment 评论", "comment_count"),
         ("share forward 分享 转发", "share_count"),
         ("question 提问", "question_count"),
