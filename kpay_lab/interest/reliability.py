@@ -95,7 +95,8 @@ def split_half_reliability(
     rows = {}
     for name in first:
         known = both.xs(name, axis=1, level=1).dropna()
-        rows[name] = _agreement(known, rng, n_resamples)
+        users = known.index // len(whole.items)
+        rows[name] = _agreement(known, users, rng, n_resamples)
     columns = ["n_pairs", "correlation", "low", "high"]
     table = pd.DataFrame.from_dict(rows, orient="index")[columns].astype({"n_pairs": int})
     table.index.name = "sign"
@@ -120,23 +121,28 @@ def _deal_out(events: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
 
 
 def _degrees(half: pd.DataFrame, weights: InterestWeights, whole: PairTotals) -> pd.DataFrame:
-    """Return degree and signs of each pair of a half, by the positions of user and item."""
+    """Return degree and signs of each pair of a half, by its number.
+
+    The number is that of the user's position times the number of items, plus the item's position.
+    """
     totals = pair_totals(half, users=whole.users, items=whole.items)
     signs = interest_signs(totals, weights)
     signs.insert(0, "interest", interest_degree(totals, weights))
-    signs.index = pd.MultiIndex.from_frame(totals.pairs[["user", "item"]])
+    number = totals.pairs["user"] * len(whole.items) + totals.pairs["item"]
+    signs.index = pd.Index(number, name="pair")
     return signs
 
 
-def _agreement(known: pd.DataFrame, rng: np.random.Generator, n_resamples: int) -> dict[str, float]:
-    """Return the row of `Reliability.table` of two columns, one a half."""
+def _agreement(
+    known: pd.DataFrame, users: pd.Index, rng: np.random.Generator, n_resamples: int
+) -> dict[str, float]:
+    """Return the row of `Reliability.table` of two columns, one a half; ``users`` are the rows'."""
     found: dict[str, float] = dict.fromkeys(("correlation", "low", "high"), np.nan)
     found["n_pairs"] = len(known)
     if len(known) < FEWEST_PAIRS:
         return found
     first = known.iloc[:, 0]
     other = known.iloc[:, 1]
-    users = known.index.get_level_values("user")
     interval = bootstrap_correlation(first, other, users, rng=rng, n_resamples=n_resamples)
     found["correlation"] = interval.estimate
     found["low"] = interval.low
