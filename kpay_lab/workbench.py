@@ -36,7 +36,7 @@ from kpay_lab.evaluate.sample import MOST_USERS, sample_users
 from kpay_lab.evaluate.search import tune
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.findings import Finding
-from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
+from kpay_lab.interest.engines import Engine, engine_faults, open_engine
 from kpay_lab.interest.weighting import MARKS, default_weighting, interest_matrix
 from kpay_lab.recommend.base import Explains, Recommender, Training
 from kpay_lab.recommend.choose import build_model, build_models, choose_models, own_names
@@ -91,8 +91,8 @@ def open_log(
         of behaviour, units, zones; a path leads to a YAML file. See `data.mapping.LogMapping`.
     since, until, ids, duplicates, max_rejected, min_events
         Which rows are used, and when a log is refused; see `data.door.Gate`.
-    engine : {"memory", "polars", "spark"}, or an engine of `interest.engines`
-        What adds up the events. ``polars`` and ``spark`` read Parquet and never load all of it.
+    engine : {"memory", "duckdb", "spark"}, or an engine of `interest.engines`
+        What adds up the events. ``duckdb`` and ``spark`` read Parquet and never load all of it.
         To choose an engine's settings, pass one that is made by `interest.engines.open_engine`,
         which returns None for memory.
 
@@ -154,6 +154,8 @@ def admit_log(
         )
         if faults or not isinstance(source, str | Path):  # a source without a path is a fault too
             raise ValueError("\n".join(faults))
+        from kpay_lab.interest.totals_log import read_totals  # here, for ibis is slow to import
+
         return gate.admit(read_totals(source, engine, gate))
     if source is None and dataset in ("tables", "simulated"):
         source = WorldSpec()

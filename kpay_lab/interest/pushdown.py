@@ -31,9 +31,9 @@ A log in a database is an `IbisLog` (in a file of DuckDB an `interest.parquet_lo
 1       u       a         2        50.0
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import ibis
 import ibis.expr.types as ir
@@ -105,6 +105,9 @@ class IbisLog:
     def bring(self, table: pa.Table) -> ir.Table:
         """Give the backend a small table of ours, to be joined with the events."""
         return ibis.memtable(table)
+
+
+Log = TypeVar("Log", bound=IbisLog)
 
 
 def pair_totals(
@@ -273,9 +276,7 @@ def next_moment(
     return _timestamp(found["moment"])
 
 
-def with_ids_read(
-    events: ir.Table, column: str, bring: Callable[[pa.Table], ir.Table] = ibis.memtable
-) -> ir.Table:
+def with_ids_read(log: Log, column: str) -> Log:
     """Write the ids of a column as `parse_ids` does; one that cannot be told apart is null.
 
     Only the different ids come over to be read; where reading changes one, the events are
@@ -283,30 +284,32 @@ def with_ids_read(
 
     Parameters
     ----------
-    events : ibis.Table
+    log : IbisLog
+        Its column holds text or numbers.
     column : str
-        Of text or numbers.
-    bring : callable
-        Gives the backend a small table, see `IbisLog.bring`.
 
     Examples
     --------
-    >>> events = ibis.memtable(pd.DataFrame({"user_id": ["7.0", " 7", "a"]}))
-    >>> sorted(with_ids_read(events, "user_id").to_pandas()["user_id"])
+    >>> database = ibis.sqlite.connect()
+    >>> written = pd.DataFrame({"user_id": ["7.0", " 7", "a"]})
+    >>> n_written = written.to_sql("events", database.con, index=False)
+    >>> log = with_ids_read(IbisLog(database.table("events")), "user_id")
+    >>> sorted(log.events.to_pandas()["user_id"])
     ['7', '7', 'a']
     """
+    events = log.events
     given = events[column]
     if given.type().is_integer():
-        return events.mutate(**{column: given.cast("string")})
+        return replace(log, events=events.mutate(**{column: given.cast("string")}))
     different = events.filter(given.notnull()).select(written=given).distinct()
-    written = different.to_pyarrow()["written"]
+    written = _table(log, different)["written"]
     texts = pa.array(parse_ids(written).values, pa.string(), from_pandas=True)
-    if pa.chunked_array([texts]).equals(written.cast(pa.string())):
-        return events
-    known = bring(pa.table({"written": written, "read": texts}))
+    if given.type().is_string() and pa.chunked_array([texts]).equals(written):
+        return log
+    known = log.bring(pa.table({"written": written, "read": texts}))
     joined = events.left_join(known, events[column] == known["written"])
     renamed = joined.drop(column, "written").rename({column: "read"})
-    return renamed.select(*events.columns)
+    return replace(log, events=renamed.select(*events.columns))
 
 
 def _held(names: tuple[str, ...], events: ir.Table) -> list[str]:
@@ -337,7 +340,7 @@ def _fade(log: EventLog, events: ir.Table, half_life_days: float) -> ir.Floating
 def _counts(log: EventLog, events: ir.Table, column: str) -> pd.DataFrame:
     """Count the events by a column of moments."""
     answer = events.group_by(moment=_[column]).aggregate(n=_.count())
-    return pa.Table.from_batches(log.fetch(answer), answer.schema().to_pyarrow()).to_pandas()
+    return _table(log, answer).to_pandas()
 
 
 def _position(counts: pd.DataFrame, place: int) -> tuple[int, int]:
@@ -351,10 +354,15 @@ def _position(counts: pd.DataFrame, place: int) -> tuple[int, int]:
 
 def _one_row(log: EventLog, answer: ir.Table) -> dict[str, Any]:
     """Fetch an answer of one row."""
-    batches = log.fetch(answer)
-    found = pa.Table.from_batches(batches, answer.schema().to_pyarrow())
-    (row,) = found.to_pylist()
+    (row,) = _table(log, answer).to_pylist()
     return row
+
+
+def _table(log: EventLog, answer: ir.Table) -> pa.Table:
+    """Fetch a small answer."""
+    batches = log.fetch(answer)
+    schema = answer.schema().to_pyarrow()
+    return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema)
 
 
 def _micros(moment: pd.Timestamp) -> int:
@@ -421,13 +429,20 @@ def _rank_of_text(ids: pd.Categorical) -> np.ndarray:
     return rank[ids.codes]
 
 
+def _in_order_of_appearance(ids: pd.Categorical) -> pd.Categorical:
+    """Number ids anew, for their numbers so far depend on which thread was first."""
+    codes, appeared = pd.factorize(ids.codes)
+    return pd.Categorical.from_codes(codes.astype(np.int32), ids.categories[appeared])
+
+
 def _as_events(columns: dict[str, Any], order: np.ndarray | None) -> pd.DataFrame:
     """Make the compact log of an answer's columns, which are given up one by one."""
     columns.pop("first", None)
     events = {}
     for name in list(columns):
         cells = columns.pop(name)
-        events[name] = cells if order is None else cells[order]
+        in_order = cells if order is None else cells[order]
+        events[name] = _in_order_of_appearance(in_order) if name in IDS else in_order
     if "n_events" not in events:
         events["n_events"] = events["n_rows"]
     micros = events.pop("time", None)

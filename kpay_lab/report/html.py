@@ -33,7 +33,7 @@ SHOP = "00_business"  # the notebook whose metrics are the shop's figures
 SIMULATOR = {"field", "n_users", "n_items", "n_days", "noise"}  # parameters of a simulated log
 N_PICTURES = 4
 CONTENTS = (2, 3)  # levels of headings in a page's contents
-PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
+PACKAGES = "kpay-lab numpy pandas scipy scikit-learn duckdb implicit matplotlib papermill"
 
 
 def page(

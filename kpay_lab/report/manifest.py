@@ -20,7 +20,7 @@ from kpay_lab.report.files import read_json, sha256, to_json, write_text
 # One thread a library: some sums depend on how many threads share them.
 THREADS = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-} | {"POLARS_MAX_THREADS": "1"}
+}
 
 DONE = ("ok", "not applicable")
 SHORT = 300  # letters of a reason on the console and the index page

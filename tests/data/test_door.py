@@ -142,7 +142,7 @@ def test_a_source_that_cannot_be_is_refused(source, words):
         ({"duplicates": "merge"}, "duplicates is 'merge'; it must be one of keep, drop"),
         ({"max_rejected": 5}, "max_rejected is 5; it must be a number from 0 to 1"),
         ({"since": "yesterday"}, "since is 'yesterday'; it must be an ISO time"),
-        ({"engine": "duck"}, "engine is 'duck'; it must be one of memory, polars, spark"),
+        ({"engine": "duck"}, "engine is 'duck'; it must be one of memory, duckdb, spark"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(settings, words):

@@ -7,7 +7,7 @@ import pytest
 from kpay_lab.interest import pushdown, totals
 from kpay_lab.interest.parquet_log import DuckDBLog, open_duckdb
 from kpay_lab.interest.pushdown import IbisLog, check_values, compact_log, moment_at
-from tests.interest.test_streaming import assert_same, random_log
+from tests.interest.test_parquet_log import assert_same, random_log
 
 
 def as_columns(events):
