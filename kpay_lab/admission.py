@@ -21,13 +21,13 @@ from kpay_lab.checks import (
     Refused,
     gate_of,
     look_first,
-    mapping_of,
     reads_log,
     reads_own_tables,
     shop_of,
 )
 from kpay_lab.data.admitted import asked_of_log, content_hash, keep_log, name_of
 from kpay_lab.data.log import Log
+from kpay_lab.data.mapping import LogMapping
 from kpay_lab.interest.engines import open_engine
 from kpay_lab.report.manifest import abandon
 from kpay_lab.report.once import Admission, Kept, Refusal
@@ -109,7 +109,7 @@ def _put_other_log(values: Mapping[str, Any], shelf: Shelf) -> None:
     )
     source = values["data_dir"]
     dataset = values["dataset"]
-    mapping = mapping_of(values)
+    mapping = LogMapping.of(values.get("mapping"))
     gate = gate_of(values)
     name = name_of(*asked_of_log(source, dataset, mapping, gate, engine))
     if name in shelf.kept:

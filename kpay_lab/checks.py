@@ -133,7 +133,7 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     from kpay_lab.data import sources
 
     dataset = values.get("dataset", "simulated")
-    mapping = mapping_of(values)
+    mapping = _mapping(values)
     folder = values.get("data_dir")
     tables = sources.tables_of(
         dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns
@@ -150,7 +150,7 @@ def files_of(values: Mapping[str, Any]) -> list[Path]:
     from kpay_lab.data import sources
 
     dataset = values.get("dataset", "simulated")
-    mapping = mapping_of(values)
+    mapping = _mapping(values)
     folder = values.get("data_dir")
     return sources.files_of(dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns)
 
@@ -160,7 +160,7 @@ def databases_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     from kpay_lab.data import sources
 
     dataset = values.get("dataset", "simulated")
-    mapping = mapping_of(values)
+    mapping = _mapping(values)
     folder = values.get("data_dir")
     states = sources.states_of(
         dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns
@@ -168,7 +168,7 @@ def databases_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: asdict(state) for name, state in states.items()}
 
 
-def mapping_of(values: Mapping[str, Any]) -> "LogMapping":
+def _mapping(values: Mapping[str, Any]) -> "LogMapping":
     """Return what is said of the meaning of files; the empty mapping where nonsense is said."""
     from kpay_lab.data.mapping import LogMapping
 
@@ -451,7 +451,7 @@ def _table_faults(folder: str | Path, values: Mapping[str, Any]) -> list[str]:
 
     if _mapping_faults(values):  # said already; headers cannot be understood without it
         return []
-    columns, faults = read_headers(folder, mapping_of(values))
+    columns, faults = read_headers(folder, _mapping(values))
     if faults:
         *others, last = faults
         check = f"kpay check {shlex.quote(str(folder))} shows more, and proposes a mapping"
@@ -582,7 +582,7 @@ def _look_at_log(
     from kpay_lab.data.understanding import understood_of
 
     folder = group[0]["data_dir"]
-    mapping = mapping_of(group[0])
+    mapping = _mapping(group[0])
     gates = list(dict.fromkeys(map(gate_of, group)))
     refusals = []
     try:

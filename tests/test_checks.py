@@ -48,6 +48,7 @@ def log(folder, events="user_id,item_id\nu,i\n", **tables):
 NOT_MEANT = {"colums": {}}
 OPENING = ("00_business", "01_data_exploration", "02_interest_matrix", "03_user_portraits")
 OPENING += ("04_model_comparison", "05_sales_conversion", "06_experiments", "08_policies")
+OPENING += ("09_live_sessions",)
 
 # notebook, parameter, a value that its line in the cell allows or not, what is said
 REFUSED = [

@@ -102,7 +102,7 @@ def funnel_people(tables: Tables) -> pd.DataFrame:
     events = tables.timed().events
     first = events.groupby("user_id", sort=False)["timestamp"].min().rename("first")
     people = first.reset_index().assign(watched=True)
-    of_interactions = _interactions(events)["user_id"]
+    of_interactions = _interactions(events)["user_id"].unique()
     if _known_interactions(events):
         people["interacted"] = people["user_id"].isin(of_interactions)
     orders = events.head(0) if tables.orders is None else tables.orders
@@ -115,7 +115,7 @@ def funnel_people(tables: Tables) -> pd.DataFrame:
     people["ordered_at"] = of_person["min"]
     since_of_person = since.reset_index(drop=True)
     people["hours"] = (people["ordered_at"] - since_of_person) / pd.Timedelta(hours=1)
-    people["ordered before"] = people["user_id"].isin(too_early["user_id"])
+    people["ordered before"] = people["user_id"].isin(too_early["user_id"].unique())
     people["ordered"] = people["ordered_at"].notna()
     people["ordered again"] = of_person["nunique"] > 1
     if "refund_amount" in counted:
@@ -145,7 +145,8 @@ def bought_unwatched(tables: Tables) -> pd.DataFrame:
     bought_pairs = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
     unwatched_items = of_items.index[~bought_pairs.isin(pairs)]
     of_anything = orders.drop(index=of_items.index)
-    unwatched_rest = of_anything.index[~of_anything["user_id"].isin(watched["user_id"])]
+    has_watched = of_anything["user_id"].isin(watched["user_id"].unique())
+    unwatched_rest = of_anything.index[~has_watched]
     unwatched = unwatched_items.union(unwatched_rest)
     return orders[orders.index.isin(unwatched)]
 

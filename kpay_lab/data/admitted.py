@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -66,14 +67,12 @@ def keep_log(log: Log, folder: Path) -> None:
     keep_frames(log.tables.present(), folder / "tables")
     keep_frames(rejected_frames, folder / "rejected")
     cut = None if log.cut is None else (log.cut.isoformat(), log.cut.unit)
-    about = {
-        "notes": log.notes,
-        "notes_on_reading": rejected.notes,
+    others = {field.name: getattr(log, field.name) for field in fields(log)}
+    del others["tables"], others["rejected"]
+    about = others | {
         "files": [str(path) for path in log.files],
         "cut": cut,
-        "time_zone": log.time_zone,
-        "currency": log.currency,
-        "zero_durations": log.zero_durations,
+        "notes_on_reading": rejected.notes,
     }
     (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
@@ -81,22 +80,15 @@ def keep_log(log: Log, folder: Path) -> None:
 def kept_log(folder: Path) -> Log:
     """Map a log that `keep_log` wrote."""
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    tables = kept_frames(folder / "tables")
-    rejected = kept_frames(folder / "rejected")
-    cut = None
+    tables = Tables(**kept_frames(folder / "tables"))
+    notes_on_reading = tuple(about.pop("notes_on_reading"))
+    rejected = Rejected(**kept_frames(folder / "rejected"), notes=notes_on_reading)
+    about["notes"] = tuple(about["notes"])
+    about["files"] = tuple(map(Path, about["files"]))
     if about["cut"] is not None:
         text, unit = about["cut"]
-        cut = pd.Timestamp(text).as_unit(unit)
-    return Log(
-        Tables(**tables),
-        Rejected(**rejected, notes=tuple(about["notes_on_reading"])),
-        notes=tuple(about["notes"]),
-        files=tuple(map(Path, about["files"])),
-        cut=cut,
-        time_zone=about["time_zone"],
-        currency=about["currency"],
-        zero_durations=about["zero_durations"],
-    )
+        about["cut"] = pd.Timestamp(text).as_unit(unit)
+    return Log(tables, rejected, **about)
 
 
 def keep_frames(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:

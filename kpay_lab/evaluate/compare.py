@@ -482,20 +482,23 @@ def protocol_gap(
     relevant = question.get("relevant", "any")
     only_in_time = needs_a_cut(relevant, question.get("candidates", "all"))
     columns = ["split", "model", "users", "value", "rank"]
-    compared = dict(known or {})
+    known = known or {}
     parts = []
     for how in hows:
         if only_in_time and how != "time":
             continue
-        if how not in compared:
+        if how in known:
+            values = known[how].values
+        else:
             try:
                 split = make_split(tables, interest_of, how=how, **question)
             except TooLittleError:
                 continue
             if most_users is not None:
                 split = sample_users(split, most_users, rng=rng)
-            compared[how] = compare(models, split, [k])
-        part = _ranks_by_ndcg(compared[how].values, models, k)
+            values = compare(models, split, [k]).values
+            del split  # before the next one is made: each is as large as the log
+        part = _ranks_by_ndcg(values, models, k)
         part["split"] = how
         parts.append(part)
     if not parts:

@@ -11,6 +11,7 @@ from kpay_lab.findings import Finding
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.totals import PairTotals, pair_totals
 from kpay_lab.interest.weighting import (
+    SIGN_COLUMNS,
     InterestWeights,
     fixed_scales,
     interest_degree,
@@ -84,11 +85,12 @@ def split_half_reliability(
     weights : InterestWeights
         A scale that is None is taken from all events, for both halves alike.
     """
-    whole = pair_totals(events)
+    measured = _measured(events)
+    whole = pair_totals(measured)
     scaled = fixed_scales(whole, weights)
-    in_first = _deal_out(events, rng)
-    first = _degrees(events[in_first], scaled, whole)
-    other = _degrees(events[~in_first], scaled, whole)
+    in_first = _deal_out(measured, rng)
+    first = _degrees(measured[in_first], scaled, whole)
+    other = _degrees(measured[~in_first], scaled, whole)
     both = pd.concat({"first": first, "other": other}, axis=1, join="inner")
     rows = {}
     for name in first:
@@ -98,6 +100,13 @@ def split_half_reliability(
     table = pd.DataFrame.from_dict(rows, orient="index")[columns].astype({"n_pairs": int})
     table.index.name = "sign"
     return Reliability(table, len(both), len(whole.pairs))
+
+
+def _measured(events: pd.DataFrame) -> pd.DataFrame:
+    """Return what interest is measured by, with ids as categories: each half is a copy of it."""
+    columns = ["user_id", "item_id", "duration", *SIGN_COLUMNS]
+    measured = events[[name for name in columns if name in events]]
+    return measured.astype({"user_id": "category", "item_id": "category"})
 
 
 def _deal_out(events: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:

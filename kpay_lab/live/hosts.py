@@ -272,7 +272,8 @@ def compare_hosts(
     held = _held_equal(people, live, time_zone)
     keys = ["session", "host", *held]
     cells = (
-        people.join(held)
+        people[["session", "host", "bought"]]
+        .join(held)
         .groupby(keys, as_index=False, observed=True)["bought"]
         .agg(n="size", y="sum")
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MINUTE = pd.Timedelta(minutes=1)
+STARTED = "%Y-%m-%d %H:%M"
 INTERACTIONS = ("likes", "comments", "shares", "questions", "gifts", "follows")
 
 
@@ -74,15 +75,17 @@ class Minutes:
         hidden = suppress_small_groups(alone, "people", minimum, within="minute")
         return hidden.drop(columns="suppressed").set_index("minute")
 
-    def table(self) -> pd.DataFrame:
+    def table(self, *, time_zone: str = "UTC") -> pd.DataFrame:
         """Return one row a session: how many came and stayed, what they did and bought.
 
         Returns
         -------
         DataFrame
+            ``title`` and ``host`` as far as they are known, ``started`` (in the time zone),
             ``minutes`` that it took, ``visits``, ``people``, ``mean_viewers`` and ``peak_viewers``
             (by minute, NaN where no stay is known), the ``mean_stay`` of a visit in seconds,
-            ``interactions``, ``gift_amount``, ``orders``, ``gmv`` (NaN where no amount is known).
+            ``interactions``, ``gift_amount``, ``orders``, ``buyers``, and ``gmv`` (NaN where no
+            amount is known).
         """
         visits = self.live.visits.groupby("session")
         minutes = self.by_minute.groupby("session", sort=False)
@@ -92,7 +95,9 @@ class Minutes:
         counted = actions[is_interaction].groupby("session")["n"]
         given = actions.groupby("session")["amount"]
         viewers = minutes["viewers"]
-        table = pd.DataFrame(index=self.live.sessions.index)
+        sessions = self.live.sessions
+        table = sessions[[name for name in ("title", "host") if name in sessions]].copy()
+        table["started"] = sessions["started_at"].dt.tz_convert(time_zone).dt.strftime(STARTED)
         table["minutes"] = minutes.size()
         table["visits"] = visits.size()
         table["people"] = visits["user_id"].nunique()
@@ -102,12 +107,28 @@ class Minutes:
         table["interactions"] = counted.sum()
         table["gift_amount"] = given.sum()
         table["orders"] = orders.size()
+        table["buyers"] = orders["user_id"].nunique()
         table["gmv"] = orders["amount"].sum(min_count=1)
-        whole = ["minutes", "visits", "people", "orders"]
-        table[whole] = table[whole].fillna(0).astype("int64")
-        added = ["interactions", "gift_amount"]
-        table[added] = table[added].fillna(0.0)
+        counts = ["minutes", "visits", "people", "interactions", "orders", "buyers"]
+        table[counts] = table[counts].fillna(0).astype("int64")
+        table["gift_amount"] = table["gift_amount"].fillna(0.0)
         return table.rename_axis("session")
+
+    def hidden_table(self, *, minimum: int, time_zone: str = "UTC") -> pd.DataFrame:
+        """Return `table` without the figures of few people, and without the money of few buyers.
+
+        Sessions are no parts of one total: a person is in many of them.
+        """
+        table = self.table(time_zone=time_zone).reset_index()
+        figures = ["visits", "people", "mean_viewers", "peak_viewers", "mean_stay"]
+        figures += ["interactions", "gift_amount", "orders", "buyers", "gmv"]
+        hidden = suppress_small_groups(table, "people", minimum, within="session", hide=figures)
+        is_seen = hidden["buyers"].notna()
+        sold = ["orders", "buyers", "gmv"]
+        seen = hidden[is_seen]
+        of_few = suppress_small_groups(seen, "buyers", minimum, within="session", hide=sold)
+        hidden[sold] = of_few[sold].reindex(hidden.index)
+        return hidden.drop(columns="suppressed").set_index("session")
 
     def findings(self, session: str, *, minimum: int) -> list[Finding]:
         """Return how many came to a session and how many were there at once; of few people nothing.

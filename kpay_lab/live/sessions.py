@@ -26,8 +26,8 @@ class LiveSessions:
     sessions : DataFrame
         Index: the ids, in order of their starts. ``started_at, ended_at`` and, as far as the
         catalogue tells them, ``title, host, category, promotes``. The end of a session that names
-        none after its start is the last moment at which anybody is known to be in it; where
-        nobody is, the session is left out.
+        none after its start is the last moment at which anybody is known to be in it. Sessions
+        that nobody is seen to enter, such as those before the log begins, are left out.
     visits : DataFrame
         One row a visit, in order of entry: ``session, user_id, entered_at, left_at``, ``stay``
         in seconds, and ``is_cut``: the visit was cut off by the end of the session or of the log,
@@ -38,7 +38,8 @@ class LiveSessions:
         One row a kind of thing that a person did: ``session, user_id, moment, action`` (likes,
         comments, shares, questions, gifts, follows), ``n`` of them, and the ``amount`` of gifts.
     orders : DataFrame
-        One row an order credited to a session: ``session, user_id, moment, item_id, amount``.
+        One row an order that is credited to a session and was made while it was live: ``session,
+        user_id, moment, item_id, amount``. What a recording sells is no order of the session.
     n_outside : int
         Events with a session that lie before its start or after its end, such as a recording that
         was watched; they are left out.
@@ -57,10 +58,35 @@ class LiveSessions:
             return ids
         return self.sessions["title"].fillna(ids)
 
-    def largest(self) -> str:
-        """Return the id of the session that the most people entered."""
+    def people_acting(self) -> pd.DataFrame:
+        """Return how many people did each kind of thing, and how often.
+
+        Returns
+        -------
+        DataFrame
+            One row an action: ``action``, ``times``, different ``people`` and the
+            ``share_of_people`` among all who entered a session.
+        """
+        by_action = self.actions.groupby("action", sort=False)
+        table = by_action["n"].sum().astype("int64").rename("times").reset_index()
+        table["people"] = by_action["user_id"].nunique().to_numpy()
+        n_people = self.visits["user_id"].nunique()
+        table["share_of_people"] = table["people"] / max(n_people, 1)
+        return table
+
+    def choose(self, session: str = "") -> str:
+        """Return the id of a session, by default of the one that the most people entered.
+
+        Raises
+        ------
+        ValueError
+            If the log has no such session, or nobody entered it while it was live.
+        """
+        if session and session not in self.sessions.index:
+            some = ", ".join(self.sessions.index[:5])
+            raise ValueError(f"nobody entered a session {session!r} while it was live; try {some}")
         people = self.visits.groupby("session")["user_id"].nunique()
-        return str(people.reindex(self.sessions.index, fill_value=0).idxmax())
+        return session or str(people.reindex(self.sessions.index).idxmax())
 
 
 def live_sessions(tables: Tables, credited: pd.Series | None = None) -> LiveSessions:
@@ -97,7 +123,6 @@ def live_sessions(tables: Tables, credited: pd.Series | None = None) -> LiveSess
     sessions = _sessions(tables)
     events = _events_of(tables, sessions.index)
     sessions["ended_at"] = _ends(sessions, events)
-    sessions = sessions[sessions["ended_at"].notna()]
     start = events["session"].map(sessions["started_at"])
     end = events["session"].map(sessions["ended_at"])
     is_live = events["timestamp"].between(start, end, inclusive="left")
@@ -105,6 +130,7 @@ def live_sessions(tables: Tables, credited: pd.Series | None = None) -> LiveSess
     if inside.empty:
         raise TooLittleError("no event lies between the start and the end of its live session")
     visits = _visits(inside, sessions, _log_end(tables, events))
+    sessions = sessions[sessions.index.isin(visits["session"])]
     actions = [*_actions(inside), *_follows(tables, sessions)]
     return LiveSessions(
         sessions=sessions,
@@ -222,7 +248,7 @@ def _follows(tables: Tables, sessions: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _orders(tables: Tables, sessions: pd.DataFrame, credited: pd.Series | None) -> pd.DataFrame:
-    """Return the orders that are credited to a session, those after its end among them."""
+    """Return the orders that are credited to a session and were made while it was live."""
     if tables.orders is None or credited is None:
         empty = {name: pd.Series(dtype="str") for name in ("session", "user_id", "item_id")}
         moment = pd.Series(dtype="datetime64[us, UTC]")
@@ -233,4 +259,7 @@ def _orders(tables: Tables, sessions: pd.DataFrame, credited: pd.Series | None) 
     found["amount"] = found["amount"].astype(float)
     found["session"] = credited[is_of_session]
     found["moment"] = orders["timestamp"]
-    return found.sort_values("moment", kind="stable", ignore_index=True)
+    start = found["session"].map(sessions["started_at"])
+    end = found["session"].map(sessions["ended_at"])
+    while_live = found[found["moment"].between(start, end, inclusive="left")]
+    return while_live.sort_values("moment", kind="stable", ignore_index=True)

@@ -24,17 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 EVERYBODY = "all visits"
+NUMBERS_A_BLOCK = 4_000_000
 LONG = 300.0  # seconds of a visit that is called long
 MARKS = (10.0, 60.0, LONG, 1800.0)  # seconds of which a table tells who stays longer
 
 
 def kaplan_meier(
-    stay: np.ndarray,
-    left: np.ndarray,
-    units: np.ndarray | None = None,
-    *,
-    level: float = 0.95,
-    most_times: int = 400,
+    stay: np.ndarray, left: np.ndarray, units: np.ndarray | None = None, *, level: float = 0.95
 ) -> pd.DataFrame:
     r"""Estimate the share that stays longer than each time, by the product-limit formula.
 
@@ -50,8 +46,6 @@ def kaplan_meier(
         Whether it ended then by choice; where not, it was cut off.
     units : array of shape (n,), optional
         What each visit belongs to, such as its user; by default to itself.
-    most_times : int
-        The curve is told at so many of its times at most, evenly among them.
 
     Returns
     -------
@@ -71,55 +65,54 @@ def kaplan_meier(
     >>> curve["stays"].tolist()
     [1.0, 0.75, 0.5, 0.0]
     """
+    unit = np.arange(len(stay)) if units is None else pd.factorize(units)[0]
+    visits = pd.DataFrame({"stay": stay, "left": left, "unit": unit}).sort_values("unit")
     times = np.unique(stay[left])
     at_risk = len(stay) - np.searchsorted(np.sort(stay), times, side="left")
     left_by_then = np.searchsorted(np.sort(stay[left]), times, side="right")
     n_left = np.diff(left_by_then, prepend=0)
     stays = np.cumprod(1 - n_left / at_risk)
-    n_told = min(len(times), most_times)
-    told = np.unique(np.linspace(0, len(times) - 1, n_told).astype(int))
-    visits = pd.DataFrame({"stay": stay, "left": left, "unit": np.arange(len(stay))})
-    if units is not None:
-        visits["unit"] = pd.factorize(units)[0]
-    variance = _variance_of_log(visits, times, at_risk, n_left, told)
-    low, high = _log_log_interval(stays[told], variance, level)
-    curve = {"time": times, "at_risk": at_risk, "stays": stays}
-    rows = pd.DataFrame(curve).iloc[told].assign(low=low, high=high)
+    variance = _variance_of_log(visits, times, at_risk, n_left)
+    low, high = _log_log_interval(stays, variance, level)
+    curve = {"time": times, "at_risk": at_risk, "stays": stays, "low": low, "high": high}
+    rows = pd.DataFrame(curve)
     at_start = {"time": 0.0, "at_risk": len(stay), "stays": 1.0, "low": np.nan, "high": np.nan}
     everybody = pd.DataFrame([at_start])
     return pd.concat([everybody, rows[rows["time"] > 0]], ignore_index=True)
 
 
 def _variance_of_log(
-    visits: pd.DataFrame,
-    times: np.ndarray,
-    at_risk: np.ndarray,
-    n_left: np.ndarray,
-    told: np.ndarray,
+    visits: pd.DataFrame, times: np.ndarray, at_risk: np.ndarray, n_left: np.ndarray
 ) -> np.ndarray:
-    r"""Return the variance of :math:`\log \hat S` at the times told, by the influence of units.
+    r"""Return the variance of :math:`\log \hat S` at each time: the squared influence of units.
 
     A visit adds :math:`d_j / n_j (n_j - d_j)` at each time that it reaches, and takes
-    :math:`1 / (n_j - d_j)` away at the time it leaves.
+    :math:`1 / (n_j - d_j)` away at the time it leaves. Units are added up in blocks that fit into
+    memory; visits come in their order.
     """
     n_stay_on = np.where(at_risk > n_left, at_risk - n_left, np.nan)
     added = np.cumsum(n_left / (at_risk * n_stay_on))
     reached = np.searchsorted(times, visits["stay"], side="right") - 1
-    counts = reached >= 0  # a visit cut off before anybody left tells nothing
-    last = reached[counts]
-    taken = np.where(visits["left"][counts], 1 / n_stay_on[last], 0.0)
-    settled_value = added[last] - taken
-    settled_from = np.searchsorted(told, last)
-    unit = visits["unit"].to_numpy()[counts]
-    n_units = int(visits["unit"].max()) + 1
-    settled = np.zeros((n_units, len(told) + 1))
-    np.add.at(settled, (unit, settled_from), settled_value)
-    n_going_on = np.zeros((n_units, len(told) + 1))
-    np.add.at(n_going_on, (unit, settled_from), 1.0)
-    n_of_unit = n_going_on.sum(axis=1, keepdims=True)
-    n_outlasting = n_of_unit - np.cumsum(n_going_on, axis=1)
-    influence = np.cumsum(settled, axis=1) + n_outlasting * np.append(added[told], 0.0)
-    return np.square(influence[:, : len(told)]).sum(axis=0)
+    is_told = reached >= 0  # a visit cut off before anybody left tells nothing
+    last = reached[is_told]
+    unit = visits["unit"].to_numpy()[is_told]
+    has_left = visits["left"].to_numpy()[is_told]
+    influence_at_last = added[last] - np.where(has_left, 1 / n_stay_on[last], 0.0)
+    variance = np.zeros(len(times))
+    n_units = 1 + int(visits["unit"].max())
+    size = max(1, NUMBERS_A_BLOCK // max(len(times), 1))
+    for first in range(0, n_units, size):
+        of_block = slice(*np.searchsorted(unit, [first, first + size]))
+        cells = (unit[of_block] - first, last[of_block])
+        ended = np.zeros((min(size, n_units - first), len(times)))
+        settled = np.zeros_like(ended)
+        np.add.at(ended, cells, 1.0)
+        np.add.at(settled, cells, influence_at_last[of_block])
+        n_ended = np.cumsum(ended, axis=1)
+        n_going_on = n_ended[:, -1:] - n_ended
+        influence = np.cumsum(settled, axis=1) + n_going_on * added
+        variance += np.square(influence).sum(axis=0)
+    return variance
 
 
 def _log_log_interval(

@@ -155,7 +155,8 @@ def plot_survival(
     """
     ax = axes_or_new(ax)
     for name, curve in curves.items():
-        (line,) = ax.step(curve["time"], curve["stays"], where="post", label=shorten(name))
+        label = shorten(name).replace("_", " ")
+        (line,) = ax.step(curve["time"], curve["stays"], where="post", label=label)
         shade = {"color": line.get_color(), "alpha": 0.15, "linewidth": 0}
         ax.fill_between(curve["time"], curve["low"], curve["high"], step="post", **shade)
     ax.set_xscale("log")

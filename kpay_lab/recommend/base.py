@@ -5,7 +5,7 @@ Models score; `top_k` and `rank` alone rank. Users and items are positions in an
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -124,9 +124,9 @@ class ScoresCandidates(Recommender, Protocol):
     """A model whose scores cost so much that it makes only those of candidates."""
 
     def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
-        """Return the scores that are asked for, and −inf elsewhere: (len(users), n_items).
+        """Return a score for each candidate: (len(users), n_items).
 
-        ``is_candidate`` is a bool array of that shape.
+        ``is_candidate`` is a bool array of that shape; where it is false any score may stand.
         """
 
 
@@ -428,13 +428,13 @@ def _scores(
     candidates: np.ndarray | csr_array | None,
 ) -> np.ndarray:
     """Score some users' items; ``exclude``, and ``candidates`` of a user, have a row for each."""
-    if candidates is None:
+    if candidates is None or not isinstance(model, ScoresCandidates):
         return model.score(users)
     shape = (len(users), candidates.shape[-1])
     is_asked = np.array(_candidate_cells(candidates, shape))
     if exclude is not None:
         is_asked[exclude.tocoo().coords] = False
-    return candidate_scores(model, users, is_asked)
+    return model.score_candidates(users, is_asked)
 
 
 def _batch_size(exclude: csr_array | None, candidates: np.ndarray | csr_array | None) -> int:
@@ -483,19 +483,14 @@ def rank(
         raise ValueError(f"k is {k}; a list needs at least 1 place")
     if ties not in TIES:
         raise ValueError(f"ties is {ties!r}; choose one of {', '.join(TIES)}")
-    scores = np.array(scores)  # a copy, in which items are struck out
+    _check_scores(scores)
     n_rows, n_items = scores.shape
-    largest_score = scores.max(initial=-np.inf)  # a maximum with NaN is NaN
-    if np.isnan(largest_score) or np.isposinf(largest_score):
-        is_wrong = np.isnan(scores) | np.isposinf(scores)
-        row, item = np.argwhere(is_wrong)[0]
-        given = "NaN" if np.isnan(scores[row, item]) else "infinity"
-        raise ValueError(
-            f"the model scored {given} for item {item} in row {row}; "
-            "a score must be a number for every item"
-        )
-    if candidates is not None:
-        scores[~_candidate_cells(candidates, scores.shape)] = -np.inf
+    is_candidate = None if candidates is None else _candidate_cells(candidates, scores.shape)
+    if isinstance(candidates, np.ndarray) and candidates.any():
+        return _rank_among(scores, k, np.flatnonzero(candidates), exclude, ties)
+    scores = np.array(scores)  # a copy, in which items are struck out
+    if is_candidate is not None:
+        scores[~is_candidate] = -np.inf
     if exclude is not None:
         rows = np.repeat(np.arange(n_rows), np.diff(exclude.indptr))
         scores[rows, exclude.indices] = -np.inf
@@ -508,6 +503,35 @@ def rank(
     padded_scores = np.pad(best, padding, constant_values=-np.inf)
     found = find_ties(scores, padded_items, padded_scores) if ties == "mean" else None
     return TopK(np.arange(n_rows), padded_items, padded_scores, found)
+
+
+def _rank_among(
+    scores: np.ndarray, k: int, columns: np.ndarray, exclude: csr_array | None, ties: str
+) -> TopK:
+    """Rank the items of some columns, where they alone may be recommended, to everybody."""
+    scores_of_columns = np.take(scores, columns, axis=1)
+    excluded = None if exclude is None else exclude[:, columns]
+    lists = rank(scores_of_columns, k, exclude=excluded, ties=ties)
+    items = np.where(lists.items >= 0, columns[lists.items], -1)
+    found = lists.ties
+    if found is not None:
+        beyond = found.beyond
+        cells = (beyond.data, columns[beyond.indices], beyond.indptr)
+        found = replace(found, beyond=csr_array(cells, shape=scores.shape))
+    return replace(lists, items=items, ties=found)
+
+
+def _check_scores(scores: np.ndarray) -> None:
+    """Refuse NaN and infinity: neither has a place in an order."""
+    largest_score = scores.max(initial=-np.inf)  # a maximum with NaN is NaN
+    if np.isnan(largest_score) or np.isposinf(largest_score):
+        is_wrong = np.isnan(scores) | np.isposinf(scores)
+        row, item = np.argwhere(is_wrong)[0]
+        given = "NaN" if np.isnan(scores[row, item]) else "infinity"
+        raise ValueError(
+            f"the model scored {given} for item {item} in row {row}; "
+            "a score must be a number for every item"
+        )
 
 
 def _candidate_cells(candidates: np.ndarray | csr_array, shape: tuple[int, int]) -> np.ndarray:

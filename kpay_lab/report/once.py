@@ -77,12 +77,10 @@ class Admission:
         """Read what `write` wrote."""
         content = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
         refusal = content["refusal"]
-        return cls(
-            lines=content["lines"],
-            refusal=None if refusal is None else Refusal(**refusal),
-            kept={name: Kept(**about) for name, about in content["kept"].items()},
-            problems=content["problems"],
-        )
+        if refusal is not None:
+            refusal = Refusal(**refusal)
+        kept = {name: Kept(**about) for name, about in content["kept"].items()}
+        return cls(content["lines"], refusal, kept, content["problems"])
 
 
 def read_once(

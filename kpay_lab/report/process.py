@@ -97,10 +97,12 @@ def start_child(
 
     ``admitted`` is where the run keeps its data as they may be used.
     """
+    command = [sys.executable, "-m", module, str(scratch / "task.json")]
+    environment = child_environment(scratch, admitted)
     return subprocess.Popen(
-        [sys.executable, "-m", module, str(scratch / "task.json")],
+        command,
         cwd=scratch,
-        env=child_environment(scratch, admitted),
+        env=environment,
         stdin=subprocess.PIPE,  # closes with the runner, even when that is killed
         stdout=log,
         stderr=log,

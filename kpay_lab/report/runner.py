@@ -153,7 +153,7 @@ class Run:
         pending = {name: self.manifest.parameters[name] for name in self._pending()}
         if self.domain is None or not self.domain.are_read_once(pending):
             return
-        with told_if_slow("reading the log"):
+        with told_if_slow("reading the data"):
             admission = read_once(self.domain.reader, pending, self.folder, self.stop)
         if self.refuses and admission.refusal is not None:
             shutil.rmtree(self.folder)

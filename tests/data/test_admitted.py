@@ -18,6 +18,7 @@ from kpay_lab.data.admitted import (
 from kpay_lab.data.door import Gate, read_log
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
+from kpay_lab.data.reading import Rejected
 from kpay_lab.data.tables import Tables
 from kpay_lab.world.messy import messy_shop
 from kpay_lab.world.presets import WorldSpec
@@ -74,6 +75,26 @@ def test_rows_that_were_set_aside_are_kept(tmp_path):
     kept = through(log, tmp_path / "kept")
     assert_same_log(kept, log)
     assert kept.files == (source,)
+
+
+def test_whatever_is_known_of_a_log_is_kept(tmp_path):
+    """A field that is added to `Log` gets its value here, and must come back."""
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["i"]}, dtype="str")
+    log = Log(
+        Tables(events),
+        Rejected(notes=("on reading",)),
+        notes=("one", "two"),
+        files=(tmp_path / "events.csv",),
+        cut=pd.Timestamp("2026-01-05", tz="UTC"),
+        time_zone="Asia/Shanghai",
+        currency="CNY",
+        zero_durations=3,
+    )
+    usual = Log(Tables(events))
+    for field in fields(Log):
+        if field.name not in ("tables", "rejected"):
+            assert getattr(log, field.name) != getattr(usual, field.name), field.name
+    assert_same_log(through(log, tmp_path / "kept"), log)
 
 
 def test_a_cut_keeps_its_moment_and_its_unit(tmp_path):

@@ -113,6 +113,18 @@ def test_the_host_of_the_best_hour_is_no_better():
     assert finding.values["raw_best"] == "Li" and not finding.values["is_shown"]
 
 
+def test_viewers_who_bought_before_are_told_from_the_others():
+    """The same people come every evening; Li has those who bought on the evening before."""
+    tables = shop(np.random.default_rng(2), hosts=["Wu", "Li"] * 4, hours=[20] * 8)
+    same = {name: getattr(tables, name) for name in ("events", "orders")}
+    for name, frame in same.items():
+        same[name] = frame.assign(user_id=frame["user_id"].str.replace(r"u\d+", "u", regex=True))
+    tables = Tables(same["events"], tables.items, orders=same["orders"])
+    found = compare_hosts(tables, live_sessions(tables, tables.orders["source_item_id"]))
+    assert found.held_equal == ("audience",)
+    assert found.hosts["viewers"].tolist() == [600, 600]
+
+
 def test_counts_of_few_buyers_are_hidden_and_the_estimate_stays():
     hosts = ["Li"] * 3 + ["Wu"] * 3 + ["Zhao"]
     rng = np.random.default_rng(1)

@@ -66,12 +66,12 @@ def test_the_session_in_one_row():
     assert live.visits["is_cut"].tolist() == [False, False, True, False, False]
 
 
-def test_orders_stand_in_their_minute_and_those_after_the_end_in_none():
+def test_orders_stand_in_their_minute_and_those_after_the_end_belong_to_no_session():
     tables = evening(BY_HAND, orders=[("v", 61, 10.0), ("w", 500, 30.0), ("z", 20, 5.0)])
     credited = pd.Series(["live", "live", None])
     minutes = session_minutes(live_sessions(tables, credited))
     assert minutes.of("live")["orders"].tolist() == [0, 1, 0, 0, 0]
-    assert minutes.table().loc["live", ["orders", "gmv"]].tolist() == [2, 40.0]
+    assert minutes.table().loc["live", ["orders", "gmv"]].tolist() == [1, 10.0]
 
 
 def test_minutes_with_few_people_are_hidden():
@@ -100,6 +100,31 @@ def test_a_session_without_an_end_ends_when_the_last_one_leaves():
     live = live_sessions(Tables(tables.events, items))
     assert live.sessions["ended_at"].iloc[0] == START + pd.Timedelta(seconds=91)
     assert live.visits["is_cut"].tolist() == [True, False]  # whoever is last may have been cut off
+
+
+def test_the_money_of_few_buyers_is_hidden_and_the_audience_is_shown():
+    tables = evening(BY_HAND, orders=[("v", 61, 10.0)])
+    minutes = session_minutes(live_sessions(tables, pd.Series(["live"])))
+    row = minutes.hidden_table(minimum=2, time_zone="Asia/Shanghai").loc["live"]
+    assert row["people"] == 4 and row["started"] == "2026-01-05 20:00"
+    assert row[["orders", "buyers", "gmv"]].isna().all()
+    assert minutes.hidden_table(minimum=5).loc["live", "visits"] is pd.NA
+    assert minutes.hidden_table(minimum=1).loc["live", "gmv"] == 10
+
+
+def test_a_session_is_chosen_by_its_id_or_by_its_audience():
+    live = live_sessions(evening(BY_HAND))
+    assert live.choose() == live.choose("live") == "live"
+    with pytest.raises(ValueError, match=r"'evening'.*try live"):
+        live.choose("evening")
+
+
+def test_a_session_that_nobody_entered_is_left_out():
+    tables = evening(BY_HAND)
+    earlier = tables.items.head(1).assign(item_id="earlier")
+    earlier[["started_at", "ended_at"]] -= pd.Timedelta(days=9)
+    items = pd.concat([tables.items, earlier], ignore_index=True)
+    assert live_sessions(Tables(tables.events, items)).sessions.index.tolist() == ["live"]
 
 
 def test_a_log_without_sessions_says_what_it_would_take():

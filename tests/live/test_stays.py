@@ -9,6 +9,7 @@ from scipy.stats import norm
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from kpay_lab.data.tables import Tables
+from kpay_lab.live import stays
 from kpay_lab.live.sessions import NO_SOURCE, live_sessions
 from kpay_lab.live.stays import EVERYBODY, kaplan_meier, share_after, stay_curves, time_until
 
@@ -59,15 +60,15 @@ def test_the_median_and_its_ends_are_those_of_statsmodels():
     assert time_until(kaplan_meier(seen, left)) == expected
 
 
-def test_a_curve_told_at_few_of_its_times_is_the_same_there():
+def test_blocks_of_units_change_nothing(monkeypatch):
     rng = np.random.default_rng(1)
     stay = rng.exponential(50, 300)
     left = rng.random(300) < 0.8
     units = rng.integers(0, 40, 300)
-    whole = kaplan_meier(stay, left, units).set_index("time")
-    some = kaplan_meier(stay, left, units, most_times=9).set_index("time")
-    assert len(some) == 10
-    pd.testing.assert_frame_equal(whole.loc[some.index], some)
+    whole = kaplan_meier(stay, left, units)
+    monkeypatch.setattr(stays, "NUMBERS_A_BLOCK", 1000)
+    in_blocks = kaplan_meier(stay, left, units)
+    pd.testing.assert_frame_equal(whole, in_blocks)
 
 
 def test_a_person_who_came_twice_alike_counts_once():

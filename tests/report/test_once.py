@@ -76,6 +76,7 @@ def test_a_notebook_finds_what_was_read_before_it(shop, log):
     assert found["first"] == HIDDEN_NAME.decode()
 
 
+@pytest.mark.slow
 def test_a_notebook_alone_reads_the_source_itself(shop, log):
     code = (
         f"output_dir = {str(shop.root / 'interactive')!r}\n{PARAMETERS}\n"
@@ -107,6 +108,7 @@ def test_it_holds_pseudonyms_where_they_are_asked_for(shop, waiting):
     assert metrics(shop)["first"].encode() in held
 
 
+@pytest.mark.slow
 def test_it_is_gone_when_a_notebook_fails(shop, log):
     shop.project.write("02_fails", "1 / 0")
     assert shop.run("--data", log) == 1
@@ -120,6 +122,7 @@ def test_it_is_gone_when_the_run_is_interrupted(shop, waiting):
     assert not kept.exists()
 
 
+@pytest.mark.slow
 def test_it_is_gone_when_the_runner_is_killed(shop, waiting):
     runner, kept = waiting()
     runner.kill()
@@ -128,6 +131,7 @@ def test_it_is_gone_when_the_runner_is_killed(shop, waiting):
     shop.until(lambda: shop.status() == "interrupted", seconds=30)
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_goes_with_the_next_and_a_run_at_work_keeps_its_own(
     shop, log, waiting
 ):
@@ -169,6 +173,7 @@ def test_a_resume_reads_anew_and_refuses_what_is_read_otherwise(shop, waiting):
     assert Manifest.read(folder).admitted == {name: sha256}
 
 
+@pytest.mark.slow
 def test_a_sweep_keeps_a_log_for_each_window_and_no_more(shop, log):
     grid = shop.root / "grid.yaml"
     grid.write_text("since: ['', '2026-01-05']\nids: [keep]\n")
