@@ -457,7 +457,7 @@ def _table_faults(folder: str | Path, values: Mapping[str, Any]) -> list[str]:
         check = f"kpay check {shlex.quote(str(folder))} shows more, and proposes a mapping"
         return [f"data_dir: {fault}" for fault in (*others, f"{last}; {check}")]
     engine = values.get("engine", "memory")
-    if engine != "memory":
+    if engine not in ("memory", "database"):
         from kpay_lab.interest.engines import event_files
 
         faults += _call_faults("data_dir", event_files, engine, folder)

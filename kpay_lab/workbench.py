@@ -91,8 +91,9 @@ def open_log(
         of behaviour, units, zones; a path leads to a YAML file. See `data.mapping.LogMapping`.
     since, until, ids, duplicates, max_rejected, min_events
         Which rows are used, and when a log is refused; see `data.door.Gate`.
-    engine : {"memory", "duckdb", "spark"}, or an engine of `interest.engines`
-        What adds up the events. ``duckdb`` and ``spark`` read Parquet and never load all of it.
+    engine : {"memory", "duckdb", "spark", "database"}, or an engine of `interest.engines`
+        What adds up the events. ``duckdb`` and ``spark`` read Parquet and never load all of it;
+        ``database`` is the one that holds the log, where ``source`` is its address.
         To choose an engine's settings, pass one that is made by `interest.engines.open_engine`,
         which returns None for memory.
 
@@ -156,7 +157,7 @@ def admit_log(
             raise ValueError("\n".join(faults))
         from kpay_lab.interest.totals_log import read_totals  # here, for ibis is slow to import
 
-        return gate.admit(read_totals(source, engine, gate))
+        return gate.admit(read_totals(source, engine, gate, mapping))
     if source is None and dataset in ("tables", "simulated"):
         source = WorldSpec()
     data = simulate(source).tables if isinstance(source, WorldSpec) else source

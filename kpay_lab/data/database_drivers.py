@@ -9,6 +9,7 @@ import hashlib
 import io
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -464,8 +465,10 @@ class DuckDB:
 
         self.address = address
         path = existing_file(address)
+        self._scratch = tempfile.TemporaryDirectory(prefix="kpay-duckdb-")  # for what is too large
         try:
-            self.connection = duckdb.connect(str(path), read_only=True, config=CLOSED)
+            settings = CLOSED | {"temp_directory": self._scratch.name}
+            self.connection = duckdb.connect(str(path), read_only=True, config=settings)
             self.connection.execute("SET TimeZone = 'UTC'")
             self.connection.execute("BEGIN")
         except duckdb.Error as error:
@@ -520,6 +523,7 @@ class DuckDB:
     def close(self) -> None:
         """End the connection."""
         self.connection.close()
+        self._scratch.cleanup()
 
     def _refuse(self, error: Exception) -> NoReturn:
         said = one_line(error)

@@ -28,6 +28,8 @@ from kpay_lab.data.rows import RawRows, listed, printable
 
 BEGINS_A_QUERY = re.compile(r"\s*[(\w]+\s")
 _Source = TypeVar("_Source")
+# As in dblink('host=… password=…'), or in the address of another server.
+PASSWORD_IN_QUERY = re.compile(r"password\s*=|://[^/@\s]*:[^@\s]*@", re.IGNORECASE)
 REMEDY_OF_TYPES = "a query can turn it into text or numbers: mapping: {tables: {events: SELECT …}}"
 
 
@@ -264,7 +266,7 @@ def one_select(table: str, query: str, dialect: str) -> str:
     Raises
     ------
     DatabaseError
-        If it writes, locks, is several statements, or cannot be read.
+        If it writes, locks, holds a password, is several statements, or cannot be read.
 
     Examples
     --------
@@ -280,6 +282,10 @@ def one_select(table: str, query: str, dialect: str) -> str:
     from sqlglot import errors, expressions
 
     place = f"mapping.tables.{table}"
+    if PASSWORD_IN_QUERY.search(query):
+        raise DatabaseError(
+            f"{place}: the query holds a password; leave it out: parameters are written down"
+        )
     try:
         statements = [one for one in sqlglot.parse(query, read=dialect) if one is not None]
     except errors.SqlglotError as error:

@@ -1,4 +1,4 @@
-"""Engines that add a log up where it lies: DuckDB over Parquet files, Spark on a cluster.
+"""Engines that add a log up where it lies: DuckDB over Parquet files, Spark, or a database.
 
 Every engine enters at the same arrow, pair totals, and everything after is the same code:
 `interest.totals_log`. In memory there is no engine: `data.door.read_log` reads single events.
@@ -11,12 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from kpay_lab.data.addresses import is_address
 from kpay_lab.data.sources import find_files
 
 if TYPE_CHECKING:
     from kpay_lab.interest.pushdown import EventLog
 
-ENGINES = ("memory", "duckdb", "spark")
+ENGINES = ("memory", "duckdb", "spark", "database")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,21 @@ class Spark:
         return SparkLog.open(connect(self.master), [str(path) for path in paths], self.exchange)
 
 
-Engine: TypeAlias = DuckDB | Spark
+@dataclass(frozen=True, kw_only=True)
+class InDatabase:
+    """The database that holds the log; see `interest.database_log`.
+
+    Parameters
+    ----------
+    half_life_days : float, optional
+        As for `DuckDB`.
+    """
+
+    name: ClassVar[str] = "database"
+    half_life_days: float | None = None
+
+
+Engine: TypeAlias = DuckDB | Spark | InDatabase
 
 
 def open_engine(
@@ -87,6 +102,8 @@ def open_engine(
         return DuckDB(half_life_days=half_life_days)
     if name == "spark":
         return Spark(half_life_days=half_life_days, master=spark_master, exchange=spark_exchange)
+    if name == "database":
+        return InDatabase(half_life_days=half_life_days)
     if name == "polars":
         raise ValueError(
             "engine polars is gone; set engine to duckdb, which adds up the same Parquet files"
@@ -101,7 +118,7 @@ def engine_faults(
 ) -> list[str]:
     """Say, a line each, why an engine other than memory cannot serve; no file is looked at."""
     faults = []
-    if has_mapping:
+    if has_mapping and engine != "database":  # which says itself what it follows
         faults.append(
             f"engine {engine} reads tables whose columns say what they mean, and follows no "
             "mapping; leave mapping empty, or set engine to memory"
@@ -110,10 +127,24 @@ def engine_faults(
         faults.append(f"engine {engine} cannot compare whole events; set duplicates to keep")
     if engine == "spark" and find_spec("pyspark") is None:
         faults.append("engine spark needs pyspark and Java 17: pip install 'kpay-lab[spark]'")
+    if engine == "database" or is_address(source):
+        return [*faults, *_place_faults(engine, source)]
     is_path = isinstance(source, str | Path) and bool(str(source))
     if dataset != "tables" or not is_path:
         faults.append(f"engine {engine} reads Parquet: set dataset to tables, and data_dir")
     return faults
+
+
+def _place_faults(engine: str, source: object) -> list[str]:
+    """Say that a log and its engine do not go together, where one of them is a database."""
+    if not is_address(source):
+        return [
+            "engine database adds up a log in a database; let data_dir be its address, such as "
+            "postgresql://host/database, or set engine to memory or duckdb"
+        ]
+    if engine != "database":
+        return [f"engine {engine} reads Parquet; set engine to database for a log in a database"]
+    return []
 
 
 def event_files(engine: str, folder: Path) -> list[Path]:

@@ -60,15 +60,20 @@ class DuckDBLog(IbisLog):
             raise ValueError(_fault(self.backend, error)) from error
 
     def total(self, values: ir.NumericColumn) -> ir.NumericScalar:
-        """Add up whole multiples of 2⁻⁶⁰: the sum is the same in whatever order threads add."""
-        multiples = (values * SCALE).cast("decimal(38, 0)")
-        return multiples.sum().cast("float64") / SCALE
+        """Add up exactly, see `exact_total`."""
+        return exact_total(values)
 
     def bring(self, table: pa.Table) -> ir.Table:
         """Register a small table of ours."""
         name = ibis.util.gen_name("kpay")
         self.backend.con.register(name, table)
         return self.backend.table(name)
+
+
+def exact_total(values: ir.NumericColumn) -> ir.NumericScalar:
+    """Add up whole multiples of 2⁻⁶⁰: the sum is the same in whatever order threads add."""
+    multiples = (values * SCALE).cast("decimal(38, 0)")
+    return multiples.sum().cast("float64") / SCALE
 
 
 def parquet_log(paths: Sequence[str | Path], memory_limit: int | None = None) -> DuckDBLog:

@@ -1,18 +1,21 @@
 """A log read as totals: an engine adds the events up, the small tables are read as ever."""
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.databases import Database, opened
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
+from kpay_lab.data.mapping import LogMapping
 from kpay_lab.data.privacy import with_consent
 from kpay_lab.data.reading import Rejected, read_tables
 from kpay_lab.data.sources import find_files
 from kpay_lab.data.tables import Tables, moment
-from kpay_lab.interest.engines import Engine, event_files
+from kpay_lab.interest.engines import Engine, InDatabase, event_files
 from kpay_lab.interest.pushdown import (
     EventLog,
     check_values,
@@ -25,8 +28,10 @@ from kpay_lab.interest.pushdown import (
 TRAIN_SHARE = 0.8  # of the events, as the split by time has it
 
 
-def read_totals(source: str | Path, engine: Engine, gate: Gate) -> Log:
-    """Read the small tables of a folder, and have an engine add its events up.
+def read_totals(
+    source: str | Path, engine: Engine, gate: Gate, mapping: LogMapping | None = None
+) -> Log:
+    """Read the small tables of a folder or a database, and have an engine add its events up.
 
     The totals come as a compact log inside the gate's window. With times they are parted at
     the moment ``cut``, the one that a split by time of the events would choose.
@@ -34,21 +39,30 @@ def read_totals(source: str | Path, engine: Engine, gate: Gate) -> Log:
     Parameters
     ----------
     source : str or Path
-        One's own tables, the events in Parquet; the other tables are small and read as ever.
-    engine : DuckDB or Spark
+        One's own tables, the events in Parquet or a database; the other tables are small and
+        read as ever.
+    engine : DuckDB, Spark or InDatabase
     gate : Gate
         Its window and consent decide which events are added up; `Gate.admit` does the rest.
+    mapping : LogMapping, optional
+        Which tables and columns of a database mean what.
 
     Raises
     ------
     ValueError
         If totals cannot give what is asked, or the events hold values that cannot be.
     """
-    folder = Path(source)
-    events = engine.open(event_files(engine.name, folder))
+    with opened(source) as place:  # one state of a database for events and tables
+        return _read_totals(place, engine, gate, mapping or LogMapping())
+
+
+def _read_totals(
+    place: str | Path | Database, engine: Engine, gate: Gate, mapping: LogMapping
+) -> Log:
+    events = _opened_events(place, engine, mapping)
     n_read = check_values(events)
     nothing = pd.DataFrame({"user_id": [], "item_id": []}, dtype="str")
-    tables, rejected = read_tables(folder, events=nothing)
+    tables, rejected = read_tables(place, events=nothing, mapping=mapping)
     events = _of_known_ids(events, tables)
     n_known = count_events(events)
     rejected = _with_events_counted(rejected, n_read, n_known)
@@ -63,7 +77,7 @@ def read_totals(source: str | Path, engine: Engine, gate: Gate) -> Log:
         cut=cut,
         half_life_days=engine.half_life_days,
     )
-    files = [path for paths in find_files(folder).values() for path in paths]
+    files = [] if isinstance(place, Database) else chain(*find_files(place).values())
     notes = [_what_a_row_is(compact, cut)]
     if engine.half_life_days:
         notes.append("the totals are faded, the counts of events too")
@@ -74,6 +88,15 @@ def read_totals(source: str | Path, engine: Engine, gate: Gate) -> Log:
         files=tuple(files),
         cut=cut,
     )
+
+
+def _opened_events(place: str | Path | Database, engine: Engine, mapping: LogMapping) -> EventLog:
+    if isinstance(place, Database):
+        from kpay_lab.interest.database_log import database_log  # its drivers are seldom needed
+
+        return database_log(place, mapping)
+    assert not isinstance(engine, InDatabase)  # `engine_faults` has said so
+    return engine.open(event_files(engine.name, Path(place)))
 
 
 def _of_known_ids(events: EventLog, tables: Tables) -> EventLog:

@@ -147,6 +147,7 @@ def test_a_query_may_only_select(server, password):
         "SELECT * FROM events FOR UPDATE": "holds LOCK",
         "SELECT 1) TO PROGRAM 'touch x' --": "the query cannot be read",
         "SELEC * FROM events": "the query",
+        "SELECT * FROM dblink('password=hunter2', 'SELECT 1')": "the query holds a password",
         "SELECT user_id, nextval('counted')::text AS item_id FROM events": "read-only",
         "SELECT user_id, colour AS item_id FROM events": 'column "colour" does not exist',
     }.items():
