@@ -362,7 +362,7 @@ def test_wrong_propensities_are_noticed(world, log):
     ("change", "message"),
     [
         ({"user_id": "stranger"}, "user_id holds 'stranger', which is not among the 200 users"),
-        ({"item_id": "new"}, "item_id holds 'new', which is not among the 60 items"),
+        ({"item_id": "new"}, "item_id holds 'new', which is not among the 72 items"),
         ({"position": 0}, "position holds 0 in row 8; it must be a whole number from 1"),
         ({"clicked": 3}, "clicked holds 3 in row 8; it must be 0 or 1"),
         ({"propensity": 1.5}, "propensity holds 1.5 in row 8; it must be above 0 and at most 1"),
