@@ -20,7 +20,7 @@ from kpay_lab.evaluate.ranking import per_user
 from kpay_lab.evaluate.sample import sample_users
 from kpay_lab.evaluate.split import InterestOf, Split, make_split
 from kpay_lab.evaluate.value import revenue
-from kpay_lab.findings import Finding
+from kpay_lab.findings import Finding, level_of_interval
 from kpay_lab.recommend import SIMPLEST_FIRST
 from kpay_lab.recommend.base import Recommender, TopK, top_k
 from kpay_lab.stats import bootstrap_means, holm, sign_flip_test
@@ -565,6 +565,29 @@ def new_item_findings(found: pd.DataFrame, *, model: str, k: int, n_items: int) 
     is_better = is_shown and row["difference"] > 0
     level = "good" if is_better else "watch"
     return [Finding("items/new", level, values, place="cold_items")]
+
+
+def live_findings(summary: pd.DataFrame, *, model: str, n_users: int) -> list[Finding]:
+    """Return whether a model tells which of the sessions that run together a person enters.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As from `summarise` of lists of one place, ranked among what is live.
+    n_users : int
+        People who had a choice.
+    """
+    is_first = (summary["metric"] == "hit") & (summary["k"] == 1)
+    rows = summary[is_first].set_index("model")
+    reference = rows[rows["difference"].isna()]
+    if model not in rows.index or reference.empty:
+        return []
+    row = rows.loc[model]
+    ends = {"low": row["difference_low"], "high": row["difference_high"]}
+    values: dict[str, Any] = {"model": model, "n_users": n_users, "share": row["mean"]}
+    values |= {"chance": reference["mean"].iloc[0], "difference": row["difference"], **ends}
+    level = level_of_interval(**ends)
+    return [Finding("live/candidates", level, values, place="live_first")]
 
 
 def wide_by_model(values: pd.DataFrame) -> pd.DataFrame:
