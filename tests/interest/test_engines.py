@@ -108,7 +108,7 @@ def test_a_missing_pyspark_is_named_with_its_remedy(folder):
 
 @pytest.mark.slow
 def test_notebooks_say_the_same_of_totals(folder, tmp_path):
-    """All but what needs single steps: sequences, the next step, and what follows from it."""
+    """All but what needs single events: halves, sequences, the next step, and what follows."""
     names = ["02_interest_matrix", "04_model_comparison"]
     found = {}
     for engine in ("memory", "duckdb"):
@@ -122,7 +122,7 @@ def test_notebooks_say_the_same_of_totals(folder, tmp_path):
     for name in names:
         whole, streamed = found["memory"][name], found["duckdb"][name]
         missing = {key.split("/")[0] for key in set(whole) - set(streamed)}
-        assert missing <= {"sessions", "events_per_session", "gap"}
+        assert missing <= {"reliability", "sessions", "events_per_session", "gap"}
         for key, value in streamed.items():
             # Search cuts the training totals again, and blend asks what came next.
             if not key.startswith(("search/", "blend/")):
