@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.customers.features import INTERACTIONS
-from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items
+from kpay_lab.data.derived import (
+    are_whole_days,
+    item_sold,
+    orders_of_items,
+    pairs_of_orders,
+)
 from kpay_lab.data.money import has_amounts, net_amount, refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
@@ -139,11 +144,10 @@ def bought_unwatched(tables: Tables) -> pd.DataFrame:
     if orders is None:
         raise ValueError("what was bought stands in the orders, and this log has none")
     watched = tables.events[["user_id", "item_id"]]
-    sold_by_watched = watched.assign(item_id=item_sold(watched["item_id"], tables.items))
-    pairs = pd.MultiIndex.from_frame(pd.concat([watched, sold_by_watched]).drop_duplicates())
     of_items = orders_of_items(orders)
-    bought_pairs = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
-    unwatched_items = of_items.index[~bought_pairs.isin(pairs)]
+    bought, itself, what_it_sells = pairs_of_orders(of_items, watched, tables.items)
+    is_watched = np.isin(bought, itself) | np.isin(bought, what_it_sells)
+    unwatched_items = of_items.index[~is_watched]
     of_anything = orders.drop(index=of_items.index)
     has_watched = of_anything["user_id"].isin(watched["user_id"].unique())
     unwatched_rest = of_anything.index[~has_watched]

@@ -190,12 +190,8 @@ class Tables:
         ['a']
         """
         self._need_times()
-        earlier = {name: frame[moment < cut] for name, frame, moment in self._logged()}
-        if "orders" in earlier:
-            earlier["orders"] = _without_later_refunds(earlier["orders"], cut)
-        if self.items is not None:
-            earlier["items"] = _without_later_ends(self.items, cut)
-        return replace(self, **earlier)
+        earlier = {name: _kept(frame, moment < cut) for name, frame, moment in self._logged()}
+        return self._as_known_at(cut, earlier)
 
     def since(self, start: pd.Timestamp) -> "Tables":
         """Return the tables with what happened at ``start`` or later; rows keep their labels.
@@ -208,8 +204,35 @@ class Tables:
             If the events have no timestamp.
         """
         self._need_times()
-        later = {name: frame[moment >= start] for name, frame, moment in self._logged()}
+        later = {name: _kept(frame, moment >= start) for name, frame, moment in self._logged()}
         return replace(self, **later)
+
+    def within(self, start: pd.Timestamp, end: pd.Timestamp) -> "Tables":
+        """Return what happened at ``start`` or later and before ``end``, as it was known then.
+
+        It is `since` the start of what was `known_at` the end, and copies the rows of a large log
+        once only.
+
+        Raises
+        ------
+        ValueError
+            If the events have no timestamp.
+        """
+        self._need_times()
+        inside = {}
+        for name, frame, moment in self._logged():
+            is_inside = (moment >= start) & (moment < end)
+            inside[name] = _kept(frame, is_inside)
+        return self._as_known_at(end, inside)
+
+    def _as_known_at(self, cut: pd.Timestamp, logged: dict[str, pd.DataFrame]) -> "Tables":
+        """Put rows in the place of what was logged, without what was not known of them by then."""
+        known = dict(logged)
+        if "orders" in known:
+            known["orders"] = _without_later_refunds(known["orders"], cut)
+        if self.items is not None:
+            known["items"] = _without_later_ends(self.items, cut)
+        return replace(self, **known)
 
     def timed(self) -> "Tables":
         """Return the tables without the rows of which nobody knows when; rows keep their labels.
@@ -221,10 +244,7 @@ class Tables:
         >>> Tables(log).timed().events["item_id"].tolist()
         ['a']
         """
-        timed = {}
-        for name, frame, moment in self._logged():
-            has_time = moment.notna()
-            timed[name] = frame if has_time.all() else frame[has_time]  # no copy of a whole log
+        timed = {name: _kept(frame, moment.notna()) for name, frame, moment in self._logged()}
         return replace(self, **timed)
 
     def _logged(self) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
@@ -261,6 +281,11 @@ class Tables:
         ids = pd.concat([frame[column].drop_duplicates() for frame in tables])
         known = ids.dropna()  # an order of a subscription names no item
         return pd.Index(known.unique(), name=column)
+
+
+def _kept(frame: pd.DataFrame, is_kept: pd.Series) -> pd.DataFrame:
+    """Return the rows that are kept; a frame that is kept whole shares its memory."""
+    return frame.copy(deep=False) if is_kept.all() else frame[is_kept]
 
 
 def _without_later_refunds(orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
