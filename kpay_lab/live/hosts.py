@@ -34,6 +34,7 @@ NEW = "not seen before"
 SEEN = "seen before"
 BOUGHT = "bought before"
 SPREADS = (0.02, 0.08, 0.16, 0.26, 0.38, 0.54, 0.75, 1.0, 1.4)  # tried for tau and sigma
+PRIOR_SPREAD = 0.5  # scale of the half-normal prior of tau and sigma, in log-odds
 RIDGE = 1e-3  # precision of the effects of hour, topic and audience: they are hardly held back
 MOST_TOPICS = 20
 
@@ -81,7 +82,8 @@ def mixed_effects(
 
     For each pair of spreads the effects are those that are likeliest, with the curvature there as
     their precision (Laplace); the pairs are weighted by the likelihood that is left when the
-    effects are integrated out, and by a half-normal prior of scale 1.
+    effects are integrated out, and by a half-normal prior of scale `PRIOR_SPREAD`: hosts who differ
+    by more than two and a half times in what they sell to the same people are not expected.
 
     Parameters
     ----------
@@ -96,6 +98,7 @@ def mixed_effects(
     ----------
     Tierney and Kadane (1986), Accurate approximations for posterior moments.
     Morris (1983), Parametric empirical Bayes inference.
+    Röver et al. (2021), On weakly informative prior distributions for the heterogeneity parameter.
     """
     n_groups = int(group.max()) + 1
     of_group = np.eye(n_groups)[group]
@@ -114,7 +117,7 @@ def mixed_effects(
             means.append(centre @ of_groups)
             variances.append(np.diag(centre @ block @ centre))
             baselines.append(fixed @ of_columns + of_groups.mean())
-            log_prior = norm.logpdf(tau) + norm.logpdf(sigma)
+            log_prior = norm.logpdf([tau, sigma], scale=PRIOR_SPREAD).sum()
             log_weights.append(log_evidence + log_prior)
             start = effects
     weight = _weights(np.array(log_weights))

@@ -1,7 +1,7 @@
 """A live session minute by minute: who comes, who is there, what they do, what is sold."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -68,12 +68,22 @@ class Minutes:
         """Return the minutes of one session without the figures of those with few people in it.
 
         The minutes of a session are no parts of one total, for a person is in many of them: each
-        is hidden for itself.
+        is hidden for itself. What fewer than ``minimum`` people did in the whole session, such as
+        buying, is hidden in all of them.
         """
-        minutes = self.of(session)
-        alone = minutes.reset_index()
+        alone = self.of(session).reset_index()
         hidden = suppress_small_groups(alone, "people", minimum, within="minute")
+        of_few = self._done_by_few(session, minimum)
+        hidden[of_few] = pd.NA
         return hidden.drop(columns="suppressed").set_index("minute")
+
+    def _done_by_few(self, session: str, minimum: int) -> list[str]:
+        """Return what somebody, but fewer than ``minimum`` people, did in a session."""
+        orders = self.live.orders.assign(action="orders")
+        done = pd.concat([self.live.actions, orders])
+        of_session = done[done["session"] == session]
+        n_people = of_session.groupby("action")["user_id"].nunique()
+        return [str(name) for name in n_people.index[n_people < minimum]]
 
     def table(self, *, time_zone: str = "UTC") -> pd.DataFrame:
         """Return one row a session: how many came and stayed, what they did and bought.
@@ -142,10 +152,13 @@ class Minutes:
         if row["people"] < minimum or np.isnan(row["mean_viewers"]):
             return []
         viewers = self.of(session)["viewers"].to_numpy()
-        values = {"session": str(self.live.names()[session]), "mean": row["mean_viewers"]}
+        values: dict[str, Any] = {"session": str(self.live.names()[session])}
+        values["mean"] = row["mean_viewers"]
         values["minute"] = int(viewers.argmax())
         for name in ("people", "visits", "orders"):
             values[name] = int(row[name])
+        if 0 < row["buyers"] < minimum:
+            values["orders"] = None
         values["peak"] = int(row["peak_viewers"])
         return [Finding("live/audience", "plain", values, place="minutes")]
 
@@ -153,7 +166,7 @@ class Minutes:
         """Draw a session: who is there, who comes and leaves, what they do; offers as lines."""
         from kpay_lab.plots import plot_timeline_panels  # here, for matplotlib is slow to import
 
-        minutes = self.hidden(session, minimum=minimum).astype(float)
+        minutes = self.hidden(session, minimum=minimum).astype("Float64").astype(float)
         interactions = [name for name in INTERACTIONS if name in minutes]
         columns_of = {
             "People there as the minute begins": ["viewers"],

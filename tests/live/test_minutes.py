@@ -84,6 +84,16 @@ def test_minutes_with_few_people_are_hidden():
     assert found.values["peak"] == 2 and found.values["minute"] == 1
 
 
+def test_what_few_people_did_is_hidden_in_all_minutes():
+    tables = evening(BY_HAND, orders=[("v", 61, 10.0)])
+    minutes = session_minutes(live_sessions(tables, pd.Series(["live"])))
+    hidden = minutes.hidden("live", minimum=2)
+    assert hidden[["likes", "orders"]].isna().all(axis=None)  # one person liked twice
+    assert minutes.findings("live", minimum=2)[0].values["orders"] is None
+    shown = minutes.hidden("live", minimum=1)
+    assert shown["likes"].sum() == 2 and shown["orders"].sum() == 1
+
+
 def test_without_watch_times_there_are_entries_and_no_viewers():
     events = [("u", 0, None, 0), ("v", 70, None, 0), ("v", 80, None, 1)]
     tables = evening(events)
