@@ -683,7 +683,8 @@ def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     user = positions_of(frame["user_id"], users, "user_id")
     item = positions_of(frame["item_id"], items, "item_id")
     shape = (len(users), len(items))
-    events = coo_array((np.ones(len(frame)), (user, item)), shape=shape)
+    ones = np.ones(len(frame))
+    events = coo_array((ones, (user, item)), shape=shape)
     pairs = events.tocsr()
     pairs.data[:] = 1.0
     return pairs
