@@ -1,19 +1,30 @@
 """What was measured, kept as JSON beside the logs, and RESULTS.md made from all of it."""
 
 import json
+import math
 import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 
 from logs import CACHE
-from table import GROWTH, READING, READING_MISSES, STEPS, Step
+from table import (
+    GROWTH,
+    MOST_EXPONENT,
+    MOST_MEMORY,
+    MOST_SECONDS,
+    READING,
+    READING_MISSES,
+    SHOPS,
+    STEPS,
+    Step,
+)
 
 HERE = Path(__file__).parent
 KEPT = CACHE / "measured.json"
-PACKAGES = ("numpy", "scipy", "pandas", "polars", "pyarrow", "implicit")
+PACKAGES = ("numpy", "scipy", "pandas", "duckdb", "pyarrow", "implicit")
 TITLES = (
     "step | size | peer | peer s | ours s | ratio (spread) | aim | memory MB peer, ours | "
     "ours ÷ floor | held together"
@@ -138,6 +149,138 @@ def catalogue_lines(found):
     return [*lines, "", "![quality and cost](../docs/catalogue.png)"]
 
 
+def keep_notebook(row):
+    """Remember what one notebook took on one shop, in place of what was known of it."""
+    known = _notebook_rows()
+    others = [each for each in known if (each["run"], each["users"]) != (row["run"], row["users"])]
+    rows = sorted([*others, row], key=lambda each: (each["run"], each["users"]))
+    _remember("notebooks", {"rows": rows, "load": os.getloadavg()[0]})
+
+
+def _notebook_rows():
+    known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    return known.get("notebooks", {"rows": []})["rows"]
+
+
+def notebook_cells(row):
+    """Write what one notebook took on one shop, in words for a line of the console."""
+    cells = [row["run"], f"{row['users']:,} users", _taken(row)]
+    cells.append(f"around it {row['around_cpu']:.1f} s, {row['around_peak']:,.0f} MB")
+    return cells
+
+
+def _taken(row):
+    """Write seconds and memory of a notebook, or how it ended where that is not well."""
+    if row["status"] != "ok":
+        return f"{row['status']}: {row['reason']}"
+    return f"{row['cpu']:.1f} s, {row['peak']:,.0f} MB"
+
+
+def exponent(rows):
+    """Return the slope of log seconds over log users; None where fewer than two sizes ended well.
+
+    The seconds with which every process starts are in them.
+    """
+    done = [row for row in rows if row["status"] == "ok"]
+    if len(done) < 2:
+        return None
+    users = [math.log(row["users"]) for row in done]
+    seconds = [math.log(row["cpu"]) for row in done]
+    return linear_regression(users, seconds).slope
+
+
+def draw_notebooks():
+    """Draw seconds and memory of each notebook against the users of the shop."""
+    import matplotlib.pyplot as plt
+
+    rows = [row for row in _notebook_rows() if row["status"] == "ok"]
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    titles = {"cpu": "processor seconds", "peak": "peak memory, MB"}
+    for name in dict.fromkeys(row["run"] for row in rows):
+        of_run = [row for row in rows if row["run"] == name]
+        users = [row["users"] for row in of_run]
+        for axis, key in zip(axes, titles, strict=True):
+            axis.plot(users, [row[key] for row in of_run], marker="o", label=name)
+    for axis, title in zip(axes, titles.values(), strict=True):
+        axis.set(xlabel="users", ylabel=title, xscale="log", yscale="log")
+        axis.set_xticks(SHOPS, [f"{size:,}" for size in SHOPS])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.suptitle("Each notebook in its own process, 3,000 items and 180 days")
+    figure.savefig(HERE.parent / "docs" / "notebooks.png", dpi=120)
+    plt.close(figure)
+
+
+def notebook_lines(found):
+    """Write the table of notebooks against the users of a shop, and what was missed."""
+    rows = found["rows"]
+    lines = ["", "## Notebooks on a growing shop", ""]
+    lines.append(
+        "`python benchmarks/notebooks.py`: one `kpay run` a line and size, on shops of 3,000 items "
+        "and 180 days that a frozen generator writes (140 events a user, 180 exposures). "
+        "Processor seconds and peak memory are those of the notebook's own processes; the last "
+        "line is what a run takes around it: it reads the log once, and writes the pages. "
+        f"Load average at the end: {found['load']:.1f}."
+    )
+    heads = " | ".join(f"{size:,} users" for size in SHOPS)
+    lines += ["", f"| notebook | {heads} | exponent of time |", "|---" * (len(SHOPS) + 2) + "|"]
+    for name in dict.fromkeys(row["run"] for row in rows):
+        of_run = [row for row in rows if row["run"] == name]
+        slope = exponent(of_run)
+        cells = [_cell(of_run, size) for size in SHOPS]
+        cells.append("" if slope is None else f"{slope:.2f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    around = [_around([row for row in rows if row["users"] == size]) for size in SHOPS]
+    lines += [f"| around a notebook, median | {' | '.join(around)} | |", ""]
+    misses = [f"- {miss}" for miss in _notebook_misses(rows)]
+    lines += misses or ["Every line is at its aim."]
+    return [*lines, "", "![time and memory of the notebooks](../docs/notebooks.png)"]
+
+
+def write_notebooks():
+    """Write the section of notebooks into RESULTS.md, and leave its other sections as they are."""
+    page = HERE / "RESULTS.md"
+    known = json.loads(KEPT.read_text())
+    section = "\n".join(notebook_lines(known["notebooks"])[1:])
+    heading = section.partition("\n")[0]
+    before, _, rest = page.read_text(encoding="utf-8").partition(f"\n{heading}\n")
+    _, next_heading, after = rest.partition("\n## ")
+    page.write_text(f"{before.rstrip()}\n\n{section}\n{next_heading}{after}", encoding="utf-8")
+    print(section)
+
+
+def _cell(of_run, size):
+    taken = [_taken(row) for row in of_run if row["users"] == size]
+    return taken[0] if taken else "not measured"
+
+
+def _around(rows):
+    if not rows:
+        return ""
+    seconds = median(row["around_cpu"] for row in rows)
+    peak = median(row["around_peak"] for row in rows)
+    return f"{seconds:.1f} s, {peak:,.0f} MB"
+
+
+def _notebook_misses(rows):
+    for row in rows:
+        what = f"{row['run']} on {row['users']:,} users"
+        if row["status"] not in ("ok", "not applicable"):
+            yield f"{what}: {_taken(row)}"
+        most = MOST_MEMORY.get(row["users"], math.inf)
+        highest = max(row["peak"], row["around_peak"])
+        if highest > most:
+            yield f"{what}: {highest:,.0f} MB, aim at most {most:,}"
+        most = MOST_SECONDS.get((row["run"], row["users"]), math.inf)
+        if row["cpu"] > most:
+            yield f"{what}: {row['cpu']:.1f} s, aim at most {most}"
+    for name in dict.fromkeys(row["run"] for row in rows):
+        slope = exponent([row for row in rows if row["run"] == name])
+        if slope is not None and slope > MOST_EXPONENT:
+            yield f"{name}: exponent of time {slope:.2f}, aim at most {MOST_EXPONENT}"
+
+
 def write():
     """Write RESULTS.md from all that was ever measured here."""
     known = json.loads(KEPT.read_text())
@@ -162,6 +305,8 @@ def write():
         lines += reading_lines(known["reading"])
     if "catalogue" in known:
         lines += catalogue_lines(known["catalogue"])
+    if "notebooks" in known:
+        lines += notebook_lines(known["notebooks"])
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

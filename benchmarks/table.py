@@ -57,6 +57,17 @@ STEPS = (
         of_floor=2.5,
     ),
     Step(
+        "Parquet log → DuckDB's totals → interest matrix",
+        "matrix_duckdb",
+        "M",
+        "pandas groupby + factorize + CSR",
+        "pyarrow reads the columns",
+        1,
+        memory=1,
+        why="Nearly every event of this log is a pair of its own, so that the totals are as long "
+        "as the log.",
+    ),
+    Step(
         "log in memory → interest matrix",
         "matrix_memory",
         "M",
@@ -141,3 +152,24 @@ STEPS = (
     ),
 )
 GROWTH = {"1M": 1, "3M": 3, "M": 10, "30M": 30}  # millions of events
+
+# The shop that notebooks are measured on: its users, in three sizes, and what all three share.
+SHOPS = (10_000, 20_000, 60_000)
+N_SHOP_ITEMS = 3_000
+N_SHOP_DAYS = 180
+SHOP_SEED = 3
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """One way of running a notebook: what is set, and the users of the shops it is run on."""
+
+    name: str
+    notebook: str
+    settings: tuple[str, ...] = ()
+    users: tuple[int, ...] = SHOPS
+
+
+MOST_MEMORY = {20_000: 3_000, 60_000: 8_000}  # MB, by users of the shop
+MOST_SECONDS = {("04, n_trials=0", 20_000): 60}
+MOST_EXPONENT = 1.1

@@ -298,7 +298,7 @@ def test_simulate_a_messy_shop_then_check_it_against_its_truth(project, kpay):
     assert kpay("simulate", "other", "--messy", "-1")[0] == 2
 
 
-HEAVY = ["numpy", "pandas", "sklearn", "matplotlib", "scipy", "polars"]
+HEAVY = ["numpy", "pandas", "sklearn", "matplotlib", "scipy", "ibis", "duckdb"]
 HEAVY += ["nbconvert", "nbformat", "papermill"]
 
 

@@ -33,7 +33,7 @@ class Period:
         Later refunds have not happened yet; users and items stay whole (`Tables.known_at`).
         Events without a time are in no period.
         """
-        return with_times(tables).known_at(self.end).since(self.start)
+        return with_times(tables).within(self.start, self.end)
 
     def words(self, time_zone: str = "UTC") -> str:
         """Write the first and the last day, and hours where an end is not midnight in the zone."""
@@ -156,9 +156,8 @@ def _refuse_empty(period: Period, log: Period, tables: Tables) -> None:
             f"the period starts at {period.start} and ends at {period.end}; "
             f"period_end must lie after period_start, and the log is from {log}"
         )
-    within = period.select(tables)
-    n_orders = 0 if within.orders is None else len(within.orders)
-    if len(within.events) + n_orders == 0:
+    is_within = _times(tables).between(period.start, period.end, inclusive="left")
+    if not is_within.any():
         raise ValueError(
             f"no event and no order from {period}; choose period_start and period_end within "
             f"the log, {log}"

@@ -5,7 +5,7 @@ import pandas as pd
 
 from kpay_lab.business.figures import MONEY, known_money, order_money, unknown_sums
 from kpay_lab.business.periods import DAY, Period, with_times
-from kpay_lab.data.derived import are_whole_days, item_sold
+from kpay_lab.data.derived import are_whole_days, pairs_of_orders
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
@@ -101,14 +101,11 @@ def roads_to_orders(tables: Tables, period: Period) -> pd.DataFrame:
         Index: the roads; ``orders, paying_users, gmv, refunded, net_revenue``, and the ``share``
         of all GMV. The money of the roads adds up to that of the period.
     """
-    before_end = with_times(tables).known_at(period.end)
+    events = _contacts(with_times(tables).events, period.end)
+    exposures = None if tables.exposures is None else _contacts(tables.exposures, period.end)
     within = period.select(tables)
     money = order_money(within)
-    contacts = {
-        ROADS[0]: _interacted(before_end.events),
-        ROADS[1]: before_end.events,
-        ROADS[2]: before_end.exposures,
-    }
+    contacts = {ROADS[0]: _interacted(events), ROADS[1]: events, ROADS[2]: exposures}
     road = pd.Series(ROADS[3], index=money.index)
     for name in (ROADS[2], ROADS[1], ROADS[0]):  # the nearest contact is written last
         if within.orders is not None and contacts[name] is not None:
@@ -144,6 +141,13 @@ def money_kept(tables: Tables, period: Period, *, margin: float) -> pd.Series:
     return pd.Series(steps, name="money")
 
 
+def _contacts(rows: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
+    """Return who met what and how before the end, without the other columns of the rows."""
+    columns = ["user_id", "item_id", "timestamp", *INTERACTIONS]
+    known_columns = [name for name in columns if name in rows]
+    return rows.loc[rows["timestamp"] < end, known_columns]
+
+
 def _interacted(events: pd.DataFrame) -> pd.DataFrame | None:
     """Return the events with a like, comment, share or question; None where nobody logged any."""
     columns = [name for name in INTERACTIONS if name in events]
@@ -162,14 +166,16 @@ def _came_before(
         return np.zeros(len(orders), dtype=bool)
     times = orders["timestamp"]
     limit = times + DAY if are_whole_days(times) else times
-    itself = contacts[["user_id", "item_id", "timestamp"]]
-    what_it_sells = itself.assign(item_id=item_sold(itself["item_id"], items))
-    either = pd.concat([what_it_sells, itself])
-    first_of_pair = either.groupby(["user_id", "item_id"])["timestamp"].min()
-    first_of_user = either.groupby("user_id")["timestamp"].min()
+    first_of_user = contacts.groupby("user_id")["timestamp"].min()
     first = orders["user_id"].map(first_of_user)
     if "item_id" in orders:
-        keys = pd.MultiIndex.from_frame(orders[["user_id", "item_id"]])
-        of_pair = pd.Series(first_of_pair.reindex(keys).array, index=orders.index)
+        pair, itself, what_it_sells = pairs_of_orders(orders, contacts, items)
+        found = []
+        for pair_of_contact in (itself, what_it_sells):
+            is_found = pair_of_contact >= 0
+            times_of_pair = contacts.loc[is_found, "timestamp"]
+            found.append(times_of_pair.set_axis(pair_of_contact[is_found]))
+        first_of_pair = pd.concat(found).groupby(level=0).min()
+        of_pair = pd.Series(first_of_pair.reindex(pair).array, index=orders.index)
         first = of_pair.where(orders["item_id"].notna(), first)
     return (first <= limit).to_numpy(dtype=bool)

@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.customers.features import INTERACTIONS
-from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items
+from kpay_lab.data.derived import (
+    are_whole_days,
+    item_sold,
+    orders_of_items,
+    pairs_of_orders,
+)
 from kpay_lab.data.money import has_amounts, net_amount, refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
@@ -102,7 +107,7 @@ def funnel_people(tables: Tables) -> pd.DataFrame:
     events = tables.timed().events
     first = events.groupby("user_id", sort=False)["timestamp"].min().rename("first")
     people = first.reset_index().assign(watched=True)
-    of_interactions = _interactions(events)["user_id"]
+    of_interactions = _interactions(events)["user_id"].unique()
     if _known_interactions(events):
         people["interacted"] = people["user_id"].isin(of_interactions)
     orders = events.head(0) if tables.orders is None else tables.orders
@@ -115,7 +120,7 @@ def funnel_people(tables: Tables) -> pd.DataFrame:
     people["ordered_at"] = of_person["min"]
     since_of_person = since.reset_index(drop=True)
     people["hours"] = (people["ordered_at"] - since_of_person) / pd.Timedelta(hours=1)
-    people["ordered before"] = people["user_id"].isin(too_early["user_id"])
+    people["ordered before"] = people["user_id"].isin(too_early["user_id"].unique())
     people["ordered"] = people["ordered_at"].notna()
     people["ordered again"] = of_person["nunique"] > 1
     if "refund_amount" in counted:
@@ -139,13 +144,13 @@ def bought_unwatched(tables: Tables) -> pd.DataFrame:
     if orders is None:
         raise ValueError("what was bought stands in the orders, and this log has none")
     watched = tables.events[["user_id", "item_id"]]
-    sold_by_watched = watched.assign(item_id=item_sold(watched["item_id"], tables.items))
-    pairs = pd.MultiIndex.from_frame(pd.concat([watched, sold_by_watched]).drop_duplicates())
     of_items = orders_of_items(orders)
-    bought_pairs = pd.MultiIndex.from_frame(of_items[["user_id", "item_id"]])
-    unwatched_items = of_items.index[~bought_pairs.isin(pairs)]
+    bought, itself, what_it_sells = pairs_of_orders(of_items, watched, tables.items)
+    is_watched = np.isin(bought, itself) | np.isin(bought, what_it_sells)
+    unwatched_items = of_items.index[~is_watched]
     of_anything = orders.drop(index=of_items.index)
-    unwatched_rest = of_anything.index[~of_anything["user_id"].isin(watched["user_id"])]
+    has_watched = of_anything["user_id"].isin(watched["user_id"].unique())
+    unwatched_rest = of_anything.index[~has_watched]
     unwatched = unwatched_items.union(unwatched_rest)
     return orders[orders.index.isin(unwatched)]
 

@@ -98,6 +98,73 @@ def item_sold(item_ids: pd.Series, items: pd.DataFrame | None) -> pd.Series:
     return promoted.fillna(item_ids)
 
 
+def pairs_of_orders(
+    orders: pd.DataFrame, contacts: pd.DataFrame, items: pd.DataFrame | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find which pair of buyer and item each contact is about: itself, and by what it sells.
+
+    The pairs of the orders are numbered in an order of their own. Of the many contacts of a log
+    few are about one of them.
+
+    Parameters
+    ----------
+    orders, contacts : DataFrame
+        With ``user_id`` and ``item_id``; an order may lack its item.
+    items : DataFrame, optional
+        The catalogue, as in `item_sold`.
+
+    Returns
+    -------
+    of_order : int array (n_orders,)
+        The pair of each order; -1 where it names no item.
+    of_contact, of_what_it_sells : int arrays (n_contacts,)
+        The pair of the user with the item of the contact, and with the item that this sells; -1
+        where that user did not order it.
+
+    Examples
+    --------
+    >>> items = pd.DataFrame({"item_id": ["course", "clip"], "promotes": [None, "course"]})
+    >>> contacts = pd.DataFrame({"user_id": ["u", "u", "w"], "item_id": ["clip", "book", "clip"]})
+    >>> orders = pd.DataFrame({"user_id": ["w", "u"], "item_id": ["book", "course"]})
+    >>> pairs_of_orders(orders, contacts, items)
+    (array([0, 1]), array([-1, -1, -1]), array([ 1, -1, -1]))
+    """
+    buyers = pd.Index(orders["user_id"].unique())
+    sold = pd.Index(orders["item_id"].dropna().unique())
+    n_sold = len(sold)
+    user_of_order = buyers.get_indexer(orders["user_id"])
+    item_of_order = sold.get_indexer(orders["item_id"])
+    cell_of_order = _cells(user_of_order, item_of_order, n_sold)
+    cells = np.unique(cell_of_order[cell_of_order >= 0])
+    code_of_user, distinct_users = pd.factorize(contacts["user_id"])
+    code_of_item, distinct_items = pd.factorize(contacts["item_id"])
+    what_they_sell = item_sold(pd.Series(distinct_items), items)
+    user = buyers.get_indexer(pd.Index(distinct_users))[code_of_user]
+    itself = sold.get_indexer(pd.Index(distinct_items))[code_of_item]
+    what_it_sells = sold.get_indexer(pd.Index(what_they_sell))[code_of_item]
+    of_contact = _cells(user, itself, n_sold)
+    of_what_it_sells = _cells(user, what_it_sells, n_sold)
+    return (
+        _numbers(cell_of_order, cells),
+        _numbers(of_contact, cells),
+        _numbers(of_what_it_sells, cells),
+    )
+
+
+def _cells(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
+    """Return one number a pair of positions; -1 where one of them is -1."""
+    is_pair = (users >= 0) & (items >= 0)
+    return np.where(is_pair, users.astype(np.int64) * n_items + items, -1)
+
+
+def _numbers(cells: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return where each cell stands among the known ones, in rising order; -1 where it does not."""
+    place = np.searchsorted(known, cells)
+    last = max(len(known) - 1, 0)
+    is_known = np.isin(cells, known)
+    return np.where(is_known, np.minimum(place, last), -1)
+
+
 def orders_of_items(orders: pd.DataFrame) -> pd.DataFrame:
     """Return the orders that name their item; a subscription, which sells everything, names none.
 

@@ -5,7 +5,7 @@ Throughout: rewards r_i, logged actions a_i drawn with probability p_i, the targ
 lowers the variance and biases IPS, SNIPS and DR.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,49 @@ class OffPolicy:
         return ax
 
 
+@dataclass(frozen=True)
+class LoggedCells:
+    """What the estimates need of a policy π and a reward model q: three numbers a row of a log.
+
+    So a policy over many actions need not be held whole, nor the predictions of q.
+
+    Parameters
+    ----------
+    target : (n,) float
+        π(a_i | x_i), of the action that was logged.
+    predicted : (n,) float
+        q(x_i, a_i).
+    direct : (n,) float
+        Σ_a π(a | x_i) q(x_i, a).
+    """
+
+    target: np.ndarray
+    predicted: np.ndarray
+    direct: np.ndarray
+
+    @classmethod
+    def of_rows(
+        cls, actions: np.ndarray, target: np.ndarray, predicted: np.ndarray
+    ) -> "LoggedCells":
+        """Read them from whole rows of π and q, (n, n_actions) each; ``actions`` are (n,)."""
+        rows = np.arange(len(actions))
+        direct = (target * predicted).sum(axis=1)
+        return cls(target[rows, actions], predicted[rows, actions], direct)
+
+    @classmethod
+    def joined(cls, parts: Sequence["LoggedCells"], places: Sequence[np.ndarray]) -> "LoggedCells":
+        """Join parts of a log; ``places`` holds where in the log the rows of each part stand."""
+        in_log_order = np.argsort(np.concatenate(places))
+        target = np.concatenate([part.target for part in parts])
+        predicted = np.concatenate([part.predicted for part in parts])
+        direct = np.concatenate([part.direct for part in parts])
+        return cls(target[in_log_order], predicted[in_log_order], direct[in_log_order])
+
+    def take(self, rows: slice) -> "LoggedCells":
+        """Return those of some rows of the log."""
+        return LoggedCells(self.target[rows], self.predicted[rows], self.direct[rows])
+
+
 def evaluate_policy(
     rewards: np.ndarray,
     actions: np.ndarray,
@@ -90,15 +133,9 @@ def evaluate_policy(
     clip: float = np.inf,
     level: float = 0.95,
 ) -> OffPolicy:
-    """Estimate the value of a target policy in four ways.
+    """Estimate the value of a target policy whose probabilities are known in every row.
 
-    - DR = mean(Σ_a π(a|x_i) q(x_i, a) + w_i (r_i − q(x_i, a_i))), right if either the
-      propensities or q are (Dudík, Langford & Li, 2011);
-    - SNIPS = Σ w_i r_i / Σ w_i (Swaminathan & Joachims, 2015), variance by the delta method;
-    - IPS = mean(w_i r_i) (Horvitz & Thompson, 1952);
-    - DM = mean(Σ_a π(a|x_i) q(x_i, a)): no interval, for its error is bias.
-
-    Intervals are normal; the effective sample size is (Σ w)² / Σ w² (Kish, 1965).
+    The estimates are those of `estimate_value`.
 
     Parameters
     ----------
@@ -115,21 +152,56 @@ def evaluate_policy(
         ``target``, a propensity is outside (0, 1] or a row of ``target`` is no policy.
     """
     _check_lengths(rewards, actions, propensity, target, predicted)
-    check_finite("rewards", rewards)
     check_finite("predicted", predicted)
     check_positions("actions", actions, 0, target.shape[1] - 1)
-    check_propensity("propensity", propensity)
     _check_policy(target)
-    rows = np.arange(len(rewards))
-    weights = target[rows, actions] / propensity
+    cells = LoggedCells.of_rows(actions, target, predicted)
+    return estimate_value(rewards, propensity, cells, clip=clip, level=level)
+
+
+def estimate_value(
+    rewards: np.ndarray,
+    propensity: np.ndarray,
+    cells: LoggedCells,
+    *,
+    clip: float = np.inf,
+    level: float = 0.95,
+) -> OffPolicy:
+    """Estimate the value of a target policy in four ways.
+
+    - DR = mean(Σ_a π(a|x_i) q(x_i, a) + w_i (r_i − q(x_i, a_i))), right if either the
+      propensities or q are (Dudík, Langford & Li, 2011);
+    - SNIPS = Σ w_i r_i / Σ w_i (Swaminathan & Joachims, 2015), variance by the delta method;
+    - IPS = mean(w_i r_i) (Horvitz & Thompson, 1952);
+    - DM = mean(Σ_a π(a|x_i) q(x_i, a)): no interval, for its error is bias.
+
+    Intervals are normal; the effective sample size is (Σ w)² / Σ w² (Kish, 1965).
+
+    Parameters
+    ----------
+    rewards, propensity : (n,) float
+    cells : LoggedCells
+        π and q at what was logged, in the order of the rewards.
+    clip : float
+        Largest weight allowed; lowers the variance and biases IPS, SNIPS and DR.
+
+    Raises
+    ------
+    ValueError
+        If there is one row, a reward is missing, or a propensity is outside (0, 1].
+    """
+    if len(rewards) < 2:
+        raise ValueError("the log has 1 row; an estimate needs 2 or more for its interval")
+    check_finite("rewards", rewards)
+    check_propensity("propensity", propensity)
+    weights = cells.target / propensity
     clipped = np.minimum(weights, clip)
-    direct = (target * predicted).sum(axis=1)
-    residuals = rewards - predicted[rows, actions]
-    doubly_robust_rows = direct + clipped * residuals
+    residuals = rewards - cells.predicted
+    doubly_robust_rows = cells.direct + clipped * residuals
     doubly_robust = _mean_and_error(doubly_robust_rows)
     self_normalised = _self_normalised_mean_and_error(clipped, rewards)
     inverse_propensity = _mean_and_error(clipped * rewards)
-    direct_method = (direct.mean(), np.nan)
+    direct_method = (cells.direct.mean(), np.nan)
     values_and_errors = {
         "DR": doubly_robust,
         "SNIPS": self_normalised,
@@ -208,8 +280,6 @@ def _check_lengths(
     lengths = {len(array) for array in (rewards, actions, propensity, target)}
     if len(lengths) > 1 or target.shape != predicted.shape:
         raise ValueError("the arrays of the log, target and predicted differ in length or width")
-    if len(rewards) < 2:
-        raise ValueError("the log has 1 row; an estimate needs 2 or more for its interval")
 
 
 def _check_policy(target: np.ndarray) -> None:
@@ -247,6 +317,107 @@ def _warnings(weights: np.ndarray, clipped: np.ndarray, rewards: np.ndarray) -> 
     return tuple(warnings)
 
 
+@dataclass(frozen=True)
+class RewardModel:
+    """Predicts the reward of every action, each row of a log by models that have not seen it.
+
+    q(x, a) = r̄ + xᵀβ_a, with a mean and a β of each action for each fold.
+
+    Parameters
+    ----------
+    context : (n, n_features) float
+        x of each row.
+    fold : (n,) int
+        Whose model predicts the row: that of the other folds' rows.
+    means : (n_folds,) float
+    coefficients : (n_folds, n_features, n_actions) float
+    """
+
+    context: np.ndarray
+    fold: np.ndarray
+    means: np.ndarray
+    coefficients: np.ndarray
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return q(x, a) of some rows and every action, (len(rows), n_actions)."""
+        fold = self.fold[rows]
+        above_mean = np.zeros((len(rows), self.coefficients.shape[2]))
+        for feature, values in enumerate(self.context[rows].T):
+            above_mean += values[:, None] * self.coefficients[fold, feature]
+        return self.means[fold][:, None] + above_mean
+
+    @classmethod
+    def joined(cls, models: Sequence["RewardModel"]) -> "RewardModel":
+        """Join the models of several logs into that of their rows, one log below the other."""
+        n_folds = [len(model.means) for model in models]
+        first_fold = np.cumsum(n_folds) - n_folds
+        folds = [model.fold + first for model, first in zip(models, first_fold, strict=True)]
+        return cls(
+            np.concatenate([model.context for model in models]),
+            np.concatenate(folds),
+            np.concatenate([model.means for model in models]),
+            np.concatenate([model.coefficients for model in models]),
+        )
+
+
+def fit_rewards(
+    context: np.ndarray,
+    actions: np.ndarray,
+    rewards: np.ndarray,
+    n_actions: int,
+    *,
+    fold: np.ndarray,
+    reg: float = 1.0,
+) -> RewardModel:
+    """Fit a ridge model an action to the rewards, shrunk to the mean, for each fold without it.
+
+    β_a = argmin Σ_{i: a_i = a} (r_i − r̄ − x_iᵀβ)² + reg ‖β‖², over the rows of the other folds.
+    An action that these never show is predicted by their mean.
+
+    Parameters
+    ----------
+    context, actions, rewards : (n, n_features) float, (n,) int, (n,) float
+    fold : (n,) int
+        From 0.
+
+    Raises
+    ------
+    ValueError
+        If a value of the context or a reward is missing, an action is not below ``n_actions``, or
+        there is one fold.
+    """
+    check_finite("context", context)
+    check_finite("rewards", rewards)
+    check_positions("actions", actions, 0, n_actions - 1)
+    if len(np.unique(fold)) < 2:
+        raise ValueError("the rows are of one fold; a reward model needs 2 or more rows and folds")
+    n_folds = fold.max() + 1
+    n_features = context.shape[1]
+    by_action = np.argsort(actions, kind="stable")
+    means = np.zeros(n_folds)
+    coefficients = np.zeros((n_folds, n_features, n_actions))
+    for number in range(n_folds):
+        means[number] = rewards[fold != number].mean()
+        learned_from = by_action[fold[by_action] != number]
+        shown, first = np.unique(actions[learned_from], return_index=True)
+        rows_of_action = np.split(learned_from, first[1:])
+        products = np.empty((len(shown), n_features, n_features))
+        moments = np.empty((len(shown), n_features))
+        for place, rows in enumerate(rows_of_action):
+            x = context[rows]
+            products[place] = x.T @ x
+            moments[place] = x.T @ (rewards[rows] - means[number])
+        penalised = products + reg * np.eye(n_features)
+        solved = np.linalg.solve(penalised, moments[:, :, None])
+        coefficients[number][:, shown] = solved[:, :, 0].T
+    return RewardModel(context, fold, means, coefficients)
+
+
+def draw_folds(n: int, folds: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Give each of n rows a fold by lot, int (n,) from 0; they differ in size by one at most."""
+    return rng.permutation(n) % folds
+
+
 def cross_fit(
     context: np.ndarray,
     actions: np.ndarray,
@@ -259,8 +430,7 @@ def cross_fit(
 ) -> np.ndarray:
     """Predict the reward of every action, each row by models that have not seen it.
 
-    q(x, a) = r̄ + xᵀβ_a with β_a = argmin Σ_{i: a_i = a} (r_i − r̄ − x_iᵀβ)² + reg ‖β‖²: a
-    ridge model an action, shrunk to the mean of the training folds.
+    The models are those of `fit_rewards`.
 
     ``context`` (n, n_features) holds a column of ones, or indicators of the position, say.
     Returns (n, n_actions). Source: Chernozhukov et al. (2018), Double/debiased machine learning.
@@ -270,22 +440,9 @@ def cross_fit(
     ValueError
         If a value of the context or a reward is missing, or an action is not below ``n_actions``.
     """
-    check_finite("context", context)
-    check_finite("rewards", rewards)
-    check_positions("actions", actions, 0, n_actions - 1)
-    fold = rng.permutation(len(rewards)) % folds
-    predicted = np.empty((len(rewards), n_actions))
-    penalty = reg * np.eye(context.shape[1])
-    for number in range(folds):
-        held_out = fold == number
-        mean = rewards[~held_out].mean()
-        for action in range(n_actions):
-            rows = ~held_out & (actions == action)
-            x = context[rows]
-            y = rewards[rows] - mean
-            beta = np.linalg.solve(x.T @ x + penalty, x.T @ y)
-            predicted[held_out, action] = mean + context[held_out] @ beta
-    return predicted
+    fold = draw_folds(len(rewards), folds, rng=rng)
+    model = fit_rewards(context, actions, rewards, n_actions, fold=fold, reg=reg)
+    return model.predict(np.arange(len(rewards)))
 
 
 def position_policy(

@@ -1,12 +1,15 @@
 """What a recommender is worth: estimated from a log, measured in a test, and in truth.
 
 The log is that of another policy; the test and the truth are those of a simulated shop. A
-policy is an array (n_users, n_items): row u holds the probabilities π(i | u) with which a slot
-of u's feed shows each item.
+`Policy` gives the probabilities π(i | u) with which a slot of u's feed shows each item. They are
+asked for in batches of the users of some slots, and only what is read of a batch is kept: the
+probabilities of all users and items would not fit into memory.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,16 +22,68 @@ from kpay_lab.experiments.checking import (
     check_positions,
     check_propensity,
 )
-from kpay_lab.experiments.ope import OffPolicy, cross_fit, evaluate_policy
+from kpay_lab.experiments.ope import (
+    LoggedCells,
+    OffPolicy,
+    RewardModel,
+    draw_folds,
+    estimate_value,
+    fit_rewards,
+)
 from kpay_lab.findings import Finding
 from kpay_lab.interest.weighting import interest_matrix
-from kpay_lab.recommend.base import Training
+from kpay_lab.recommend.base import Recommender, Training
 from kpay_lab.stats import Interval, holm, wilson
 from kpay_lab.world.shop import World, click_probability, logging_policy, shares_of_rows
 
-Policies = Mapping[str, np.ndarray]
 PROMISED = 0.95  # of intervals, to hold the truth
 TOO_FEW = 30  # rows: with so many or fewer, nothing can be estimated
+FOLDS = 3  # of the log, for its reward model
+CELLS_AT_ONCE = 2**20  # of slots by items: 8 MB an array, whatever the log and the catalogue
+LOGS_AT_ONCE = 100  # of those that are drawn anew
+
+
+class Policy(Protocol):
+    """What shows each user items by chance."""
+
+    @property
+    def candidates(self) -> np.ndarray:
+        """The items that it may show, bool (n_items,)."""
+
+    def probabilities(self, users: np.ndarray) -> np.ndarray:
+        """Return π(i | u) of users, by position, and every item: (len(users), n_items)."""
+
+
+Policies = Mapping[str, Policy]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxPolicy:
+    """Show items by the `stochastic` of a recommender's scores.
+
+    Parameters
+    ----------
+    model : Recommender, fitted
+        None scores all items alike.
+    candidates : bool (n_items,)
+    temperature, epsilon : float
+        As in `stochastic`.
+    """
+
+    model: Recommender | None
+    candidates: np.ndarray
+    temperature: float = 1.0
+    epsilon: float = 0.1
+
+    def probabilities(self, users: np.ndarray) -> np.ndarray:
+        """Return π(i | u) of users, by position, and every item: (len(users), n_items)."""
+        if self.model is None:
+            scores = np.zeros((len(users), len(self.candidates)))
+        else:
+            scores = self.model.score(users)
+        return stochastic(
+            scores, self.candidates, temperature=self.temperature, epsilon=self.epsilon
+        )
 
 
 def slot_log(exposures: pd.DataFrame, users: pd.Index, items: pd.Index) -> pd.DataFrame:
@@ -100,7 +155,9 @@ def _rows_and_columns(slots: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.DataFrame]:
     """Return what a policy may learn from, and the slots shown after it, to judge it by.
 
-    The cut lies at ``share`` of the time from the first exposure to the last.
+    The cut lies at ``share`` of the time from the first exposure to the last. What the feed never
+    shows, such as a live session that people come to by themselves, no policy for it can show:
+    those items are left out.
 
     Raises
     ------
@@ -116,6 +173,7 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
     cut = times.min() + time_spanned * share
     users = tables.ids("user_id")
     items = tables.ids("item_id")
+    items = items[items.isin(exposures["item_id"])]
     slots = slot_log(exposures[times >= cut], users, items)
     n_before = 0
     if "timestamp" in tables.events:
@@ -126,9 +184,20 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
             f"{n_before:,} events lie before {cut:%Y-%m-%d %H:%M} UTC and {len(slots):,} "
             f"slots with a propensity after it; both must be more than {TOO_FEW}"
         )
-    past = tables.known_at(cut)
+    past = _among(tables.known_at(cut), items)
     interest = interest_matrix(past, users=users, items=items)
     return Training(interest, past), slots
+
+
+def _among(tables: Tables, items: pd.Index) -> Tables:
+    """Return tables with the events and orders of some items alone."""
+    is_among = tables.events["item_id"].isin(items)
+    among = tables.with_events(tables.events[is_among])
+    orders = tables.orders
+    if orders is None or "item_id" not in orders:
+        return among
+    is_sold = orders["item_id"].isin(items)
+    return replace(among, orders=orders[is_sold])
 
 
 def stochastic(
@@ -168,31 +237,103 @@ def off_policy(
 
     ``slots`` are those of `slot_log`.
     """
-    row, column = _rows_and_columns(slots)
-    reward = slots["reward"].to_numpy()
-    propensity = slots["propensity"].to_numpy()
+    fold = draw_folds(len(slots), FOLDS, rng=rng)
+    rewards = _reward_model(slots, fold)
+    cells = _logged_cells(slots, policies, rewards)
+    return {name: _estimate(slots, of_policy, clip) for name, of_policy in cells.items()}
+
+
+def values_by_clip(
+    slots: pd.DataFrame,
+    policies: Policies,
+    clips: Sequence[float],
+    *,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Estimate the clicks a slot of each policy by DR, for several largest weights allowed.
+
+    Everything else is the same in all of them, the reward model too.
+
+    Returns
+    -------
+    DataFrame, index policy
+        One column a limit.
+    """
+    fold = draw_folds(len(slots), FOLDS, rng=rng)
+    rewards = _reward_model(slots, fold)
+    cells = _logged_cells(slots, policies, rewards)
+    values = {}
+    for clip in clips:
+        found = {name: _estimate(slots, of_policy, clip) for name, of_policy in cells.items()}
+        values[clip] = {name: one.estimates.loc["DR", "value"] for name, one in found.items()}
+    return pd.DataFrame(values).rename_axis("policy")
+
+
+def _reward_model(slots: pd.DataFrame, fold: np.ndarray) -> RewardModel:
+    """Fit clicks to the item and the position of a slot."""
+    _, column = _rows_and_columns(slots)
     intercept = np.ones(len(slots))
     context = np.column_stack([intercept, 1 / slots["position"]])
     n_items = len(slots["item"].cat.categories)
-    expected_reward = cross_fit(context, column, reward, n_items, rng=rng, folds=3)
-    estimates = {}
-    for name, policy in policies.items():
-        target = policy[row]
-        estimates[name] = evaluate_policy(
-            reward, column, propensity, target, expected_reward, clip=clip
+    return fit_rewards(context, column, slots["reward"].to_numpy(), n_items, fold=fold)
+
+
+def _logged_cells(
+    slots: pd.DataFrame, policies: Policies, rewards: RewardModel
+) -> dict[str, LoggedCells]:
+    """Read policies and reward model at what was logged, a batch of slots at a time."""
+    row, column = _rows_and_columns(slots)
+    batches = list(_batches(slots))
+    parts: dict[str, list[LoggedCells]] = {name: [] for name in policies}
+    for batch in batches:
+        predicted = rewards.predict(batch)
+        for name, policy in policies.items():
+            target = _probabilities(policy, row[batch])
+            of_batch = LoggedCells.of_rows(column[batch], target, predicted)
+            parts[name].append(of_batch)
+    return {name: LoggedCells.joined(of_policy, batches) for name, of_policy in parts.items()}
+
+
+def _batches(slots: pd.DataFrame) -> Iterator[np.ndarray]:
+    """Part slots into batches of about equal size, those of a user together: their positions."""
+    row, _ = _rows_and_columns(slots)
+    n_items = len(slots["item"].cat.categories)
+    n_at_once = max(1, CELLS_AT_ONCE // n_items)
+    n_batches = max(1, math.ceil(len(slots) / n_at_once))
+    by_user = np.argsort(row, kind="stable")
+    yield from np.array_split(by_user, n_batches)
+
+
+def _probabilities(policy: Policy, row: np.ndarray) -> np.ndarray:
+    """Return π(i | u) of the user of each slot, (n_slots, n_items); it is made once a user."""
+    users, place = np.unique(row, return_inverse=True)
+    of_users = policy.probabilities(users)
+    sums_to_one = np.isclose(of_users.sum(axis=1), 1)
+    if not sums_to_one.all():
+        user = users[sums_to_one.argmin()]
+        raise ValueError(
+            f"the probabilities of the user at position {user} do not sum to 1; a policy shows one "
+            "item in each slot"
         )
-    return estimates
+    return of_users[place]
+
+
+def _estimate(slots: pd.DataFrame, cells: LoggedCells, clip: float = np.inf) -> OffPolicy:
+    reward = slots["reward"].to_numpy()
+    propensity = slots["propensity"].to_numpy()
+    return estimate_value(reward, propensity, cells, clip=clip)
 
 
 def true_values(world: World, policies: Policies, slots: pd.DataFrame) -> dict[str, float]:
     """Return the expected clicks a slot: mean over slots of Σ_i π(i | u) P(click | u, i, k)."""
     row, _ = _rows_and_columns(slots)
-    click = _click_probabilities(world, slots)
-    values = {}
-    for name, policy in policies.items():
-        expected_clicks = (policy[row] * click).sum(axis=1)
-        values[name] = float(expected_clicks.mean())
-    return values
+    expected_clicks = {name: np.empty(len(slots)) for name in policies}
+    for batch in _batches(slots):
+        click = _click_probabilities(world, slots.take(batch))
+        for name, policy in policies.items():
+            target = _probabilities(policy, row[batch])
+            expected_clicks[name][batch] = (target * click).sum(axis=1)
+    return {name: float(clicks.mean()) for name, clicks in expected_clicks.items()}
 
 
 def simulated_test(
@@ -211,17 +352,18 @@ def simulated_test(
     n_users = len(slots["user"].cat.categories)
     arm_of_user = rng.integers(len(policies), size=n_users)
     arm_of_slot = arm_of_user[row]
-    click = _click_probabilities(world, slots)
     values = {}
     for arm, (name, policy) in enumerate(policies.items()):
-        slots_of_arm = np.flatnonzero(arm_of_slot == arm)
-        user = row[slots_of_arm]
+        is_of_arm = arm_of_slot == arm
+        of_arm = slots[is_of_arm]
+        user = row[is_of_arm]
         n_met = len(np.unique(user))
         if n_met < 2:
             raise TooLittleError(f"{name} meets {n_met} users; a test needs 2 or more an arm")
-        random_number = rng.random(len(slots_of_arm))
-        item = _draw(policy[user], rng)
-        clicked = random_number < click[slots_of_arm, item]
+        click_number = rng.random(len(of_arm))
+        item_number = rng.random(len(of_arm))
+        item, _ = _draw(policy, of_arm, item_number)
+        clicked = click_number < _click_probability(world, of_arm, item)
         values[name] = _clicks_a_slot(user, clicked, n_users)
     return values
 
@@ -297,17 +439,57 @@ def coverage(
     low and high, bias (mean estimate less truth), width (mean), ess (share of the slots).
     """
     truth = true_values(world, policies, slots)
-    logging = _logging_policy_among(world, policies, slots)
     rows: list[dict[str, Any]] = []
-    for _ in range(n_repetitions):
-        drawn_slots = slots.take(rng.integers(len(slots), size=n_slots))
-        redrawn = _redrawn(world, drawn_slots, logging, rng)
-        for name, result in off_policy(redrawn, policies, rng=rng).items():
-            rows += _errors(name, result, truth[name], n_slots)
+    for first in range(0, n_repetitions, LOGS_AT_ONCE):
+        n_logs = min(LOGS_AT_ONCE, n_repetitions - first)
+        for results in _estimates_of_redrawn_logs(world, policies, slots, n_logs, n_slots, rng):
+            for name, result in results.items():
+                rows += _errors(name, result, truth[name], n_slots)
     means = pd.DataFrame(rows).groupby(["policy", "method"], sort=False).mean().reset_index()
     n_covered = (means["coverage"] * n_repetitions).round().astype(int)
     intervals = pd.DataFrame([vars(wilson(n, n_repetitions)) for n in n_covered])
     return means.join(intervals[["low", "high"]])
+
+
+def _estimates_of_redrawn_logs(
+    world: World,
+    policies: Policies,
+    slots: pd.DataFrame,
+    n_logs: int,
+    n_slots: int,
+    rng: np.random.Generator,
+) -> Iterator[dict[str, OffPolicy]]:
+    """Draw logs anew and estimate every policy from each.
+
+    The logs stand one below the other, so that the probabilities of a user are made once for
+    all of them.
+    """
+    drawn_slots = []
+    item_numbers = []
+    click_numbers = []
+    folds = []
+    for _ in range(n_logs):
+        drawn_slots.append(rng.integers(len(slots), size=n_slots))
+        item_numbers.append(rng.random(n_slots))
+        click_numbers.append(rng.random(n_slots))
+        folds.append(draw_folds(n_slots, FOLDS, rng=rng))
+    drawn_slot = np.concatenate(drawn_slots)
+    to_fill = slots.take(drawn_slot)
+    logging = _logging_policy_among(world, policies, slots)
+    item_number = np.concatenate(item_numbers)
+    click_number = np.concatenate(click_numbers)
+    redrawn = _redrawn(world, to_fill, logging, item_number, click_number)
+    first_slots = range(0, len(redrawn), n_slots)
+    logs = [slice(first, first + n_slots) for first in first_slots]
+    models = []
+    for log, fold in zip(logs, folds, strict=True):
+        model = _reward_model(redrawn.iloc[log], fold)
+        models.append(model)
+    rewards = RewardModel.joined(models)
+    cells = _logged_cells(redrawn, policies, rewards)
+    for log in logs:
+        of_log = redrawn.iloc[log]
+        yield {name: _estimate(of_log, of_policy.take(log)) for name, of_policy in cells.items()}
 
 
 def coverage_findings(covered: pd.DataFrame, *, n_logs: int, n_slots: int) -> list[Finding]:
@@ -345,48 +527,98 @@ def _errors(policy: str, result: OffPolicy, truth: float, n_slots: int) -> list[
     return rows
 
 
-def _logging_policy_among(world: World, policies: Policies, slots: pd.DataFrame) -> np.ndarray:
-    """Return the log's own policy over the items that some policy shows, (n_users, n_items)."""
-    users = slots["user"].cat.categories
-    items = slots["item"].cat.categories
-    is_shown = np.zeros(len(items), dtype=bool)
-    for policy in policies.values():
-        is_shown |= policy.any(axis=0)
-    rows = world.user_positions(users)[:, None]
-    columns = world.item_positions(items)
-    weight = logging_policy(world)[rows, columns] * is_shown
-    return shares_of_rows(weight)
+@dataclass(frozen=True, kw_only=True)
+class _LoggingPolicy:
+    """The log's own policy over some of the items.
+
+    ``users`` and ``items`` are the positions in the world of those of the log.
+    """
+
+    world: World
+    users: np.ndarray
+    items: np.ndarray
+    candidates: np.ndarray
+
+    def probabilities(self, users: np.ndarray) -> np.ndarray:
+        """Return π(i | u) of users, by position in the log: (len(users), n_items)."""
+        in_world = logging_policy(self.world, self.users[users])
+        weight = in_world.take(self.items, axis=1) * self.candidates
+        return shares_of_rows(weight)
+
+
+def _logging_policy_among(world: World, policies: Policies, slots: pd.DataFrame) -> _LoggingPolicy:
+    """Return the log's own policy over the items that some policy may show."""
+    users = world.user_positions(slots["user"].cat.categories)
+    items = world.item_positions(slots["item"].cat.categories)
+    may_be_shown = np.any([policy.candidates for policy in policies.values()], axis=0)
+    return _LoggingPolicy(world=world, users=users, items=items, candidates=may_be_shown)
 
 
 def _redrawn(
-    world: World, slots: pd.DataFrame, policy: np.ndarray, rng: np.random.Generator
+    world: World,
+    slots: pd.DataFrame,
+    policy: Policy,
+    item_numbers: np.ndarray,
+    click_numbers: np.ndarray,
 ) -> pd.DataFrame:
-    """Return the slots with items drawn anew by a policy, and the clicks that follow."""
-    row, _ = _rows_and_columns(slots)
+    """Return the slots with items drawn anew by a policy, and the clicks that follow.
+
+    The numbers, (n_slots,) each, are drawn at random between 0 and 1.
+    """
+    column, propensity = _draw(policy, slots, item_numbers)
     items = slots["item"].cat.categories
-    column = _draw(policy[row], rng)
     item = pd.Categorical.from_codes(column, items)
-    redrawn = slots.assign(item=item, propensity=policy[row, column])
-    user_in_world = world.user_positions(slots["user"])
-    item_in_world = world.item_positions(items)[column]
-    click = click_probability(world, user_in_world, item_in_world, slots["position"])
-    clicked = rng.random(len(slots)) < click
-    redrawn["reward"] = clicked.astype(np.float64)
-    return redrawn
+    clicked = click_numbers < _click_probability(world, slots, column)
+    reward = clicked.astype(np.float64)
+    return slots.assign(item=item, propensity=propensity, reward=reward)
+
+
+def _draw(
+    policy: Policy, slots: pd.DataFrame, numbers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw an item for each slot by a random number between 0 and 1.
+
+    Returns
+    -------
+    item : int (n_slots,)
+    probability : float (n_slots,)
+        That of the item.
+    """
+    row, _ = _rows_and_columns(slots)
+    item = np.empty(len(slots), dtype=np.intp)
+    probability = np.empty(len(slots))
+    for batch in _batches(slots):
+        target = _probabilities(policy, row[batch])
+        cumulative = target.cumsum(axis=1)
+        total = cumulative[:, -1]
+        aim = numbers[batch] * total
+        is_before_aim = cumulative <= aim[:, None]
+        drawn = is_before_aim.sum(axis=1)
+        item[batch] = drawn
+        rows = np.arange(len(batch))
+        probability[batch] = target[rows, drawn]
+    return item, probability
+
+
+def _click_probability(world: World, slots: pd.DataFrame, column: np.ndarray) -> np.ndarray:
+    """Probability of a click on one item in each slot, (n_slots,)."""
+    user = _users_in_world(world, slots)
+    item = world.item_positions(slots["item"].cat.categories)
+    position = slots["position"].to_numpy()
+    return click_probability(world, user, item[column], position)
 
 
 def _click_probabilities(world: World, slots: pd.DataFrame) -> np.ndarray:
     """Probability of a click on every item in every slot, (n_slots, n_items)."""
-    user = world.user_positions(slots["user"])
+    user = _users_in_world(world, slots)
     item = world.item_positions(slots["item"].cat.categories)
     position = slots["position"].to_numpy()
     return click_probability(world, user[:, None], item[None, :], position[:, None])
 
 
-def _draw(policy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw an item for each row of probabilities, int (n,)."""
-    cumulative = policy.cumsum(axis=1)
-    total = cumulative[:, -1]
-    target = rng.random(len(policy)) * total
-    is_before_target = cumulative <= target[:, None]
-    return is_before_target.sum(axis=1)
+def _users_in_world(world: World, slots: pd.DataFrame) -> np.ndarray:
+    """Return the position in the world of each slot's user, int (n_slots,)."""
+    row, _ = _rows_and_columns(slots)
+    users = slots["user"].cat.categories
+    in_world = world.user_positions(users)
+    return in_world[row]

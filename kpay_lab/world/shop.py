@@ -86,9 +86,13 @@ class World:
         """Return the interest of each user in the item beside, float64; both are positions."""
         return self.interest[users, items].astype(float)
 
-    def interest_log_odds(self) -> np.ndarray:
-        """Return the log-odds of each user's interest in each item, (n_users, n_items)."""
-        return logit(self.interest.astype(float))
+    def interest_log_odds(self, users: np.ndarray | None = None) -> np.ndarray:
+        """Return the log-odds of users' interest in each item, (len(users), n_items).
+
+        ``users`` are positions; by default all.
+        """
+        interest = self.interest if users is None else self.interest[users]
+        return logit(interest.astype(float))
 
     def user_positions(self, ids: pd.Index | pd.Series) -> np.ndarray:
         """Return the positions of users, int (n,); raises ValueError if one is unknown."""
@@ -164,7 +168,7 @@ def _intercept(world: World) -> float:
     n_items = world.spec.n_items
     users = np.repeat(np.arange(n_users), n_items)
     items = np.tile(np.arange(n_items), n_users)
-    policy = logging_policy(world)[:n_users].ravel()
+    policy = logging_policy(world, np.arange(n_users)).ravel()
     middle_of_feed = np.full(len(users), 3.0)
     click = click_probability(world, users, items, middle_of_feed)
     click_rate = policy / n_users * click
@@ -178,16 +182,16 @@ def _intercept(world: World) -> float:
     return float(brentq(excess_rate, -30, 30))
 
 
-def logging_policy(world: World) -> np.ndarray:
+def logging_policy(world: World, users: np.ndarray | None = None) -> np.ndarray:
     r"""Probability with which the log's own policy shows each item to each user.
 
     .. math:: \pi(i|u) = 0.8 \operatorname{softmax}_i(a_i + 1.1 \operatorname{logit} I_{ui})
         + 0.2 / n
 
-    Float (n_users, n_items), over the whole catalogue: before an item is published its share
-    goes to the others in proportion.
+    Float (len(users), n_items), over the whole catalogue: before an item is published its share
+    goes to the others in proportion. ``users`` are positions; by default all.
     """
-    log_weights = world.items.appeal + 1.1 * world.interest_log_odds()
+    log_weights = world.items.appeal + 1.1 * world.interest_log_odds(users)
     shares = shares_of_rows(np.exp(log_weights))
     by_chance = EXPLORATION / world.spec.n_items
     return (1 - EXPLORATION) * shares + by_chance

@@ -14,11 +14,13 @@ the rest is that nobody buys twice.
   catalogue has one, is shown in the feed later like any item.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.admitted import keep_frames, kept_folder, kept_frames
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
 from kpay_lab.data.money import price_with_coupon
@@ -74,7 +76,7 @@ def open_shop(spec: WorldSpec, **gate: Any) -> tuple[Log, GroundTruth]:
 
 
 def simulate(spec: WorldSpec) -> Simulation:
-    """Simulate one log and the truth behind it.
+    """Simulate one log and the truth behind it, or map those that the run has simulated.
 
     >>> tables, truth = simulate(WorldSpec(n_users=50, n_items=30, n_days=14))
     >>> list(tables.present())
@@ -82,7 +84,27 @@ def simulate(spec: WorldSpec) -> Simulation:
     >>> bool(truth.treatment_effect.max() > 0)
     True
     """
-    world = build_world(spec)
+    folder = kept_folder(spec)
+    if folder is not None:
+        return kept_simulation(folder)
+    return _played(build_world(spec))
+
+
+def keep_simulation(simulation: Simulation, folder: Path) -> None:
+    """Write a log and its truth to a new folder, so that `kept_simulation` gives equal ones."""
+    keep_frames(simulation.tables.present(), folder / "tables")
+    simulation.truth.keep(folder / "truth")
+
+
+def kept_simulation(folder: Path) -> Simulation:
+    """Map a log and its truth that `keep_simulation` wrote."""
+    tables = Tables(**kept_frames(folder / "tables"))
+    return Simulation(tables, GroundTruth.kept(folder / "truth"))
+
+
+def _played(world: World) -> Simulation:
+    """Play a world from its first day to its last."""
+    spec = world.spec
     session_rng, feed_rng, reaction_rng, after_rng, _, live_rng = spec.streams()[2:]
     sessions = _draw_sessions(world, session_rng)
     feed = _draw_feed(world, sessions, feed_rng)
@@ -106,13 +128,14 @@ def simulate(spec: WorldSpec) -> Simulation:
     lessons = lessons[~pair_of_lesson.isin(bought_again)]
     feed, is_free_to_buy = _without_owned(world, feed, is_free_to_buy, live.purchases)
     events = pd.concat([opened, searched, lessons, live.events, lessons_of_live])
+    order_table = _order_table(world, orders)
     follow_table = _follow_table(world, live.follows)
     offer_table = _offer_table(world, live.offers)
     tables = Tables.validated(
         events=_event_table(world, events),
         items=world.logged_items,
         users=world.users.table,
-        orders=_order_table(world, orders),
+        orders=order_table,
         exposures=_exposure_table(world, feed),
         follows=follow_table,
         offers=offer_table,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.admitted import keep_arrays, keep_frames, kept_arrays, kept_frames
 from kpay_lab.data.log import Log
 from kpay_lab.data.privacy import pseudonyms
 
@@ -79,13 +80,14 @@ class GroundTruth:
         offered = _rows_of_log(truth.offers, log.tables.offers, OFFER_KEYS, "offers")
         said = pd.MultiIndex.from_frame(truth.comments[ORDER_KEYS])
         logged = pd.MultiIndex.from_frame(log.tables.events[ORDER_KEYS])
+        comments = truth.comments[said.isin(logged)]
         arrays = {name: getattr(truth, name)[shown] for name in EXPOSURE_ARRAYS}
         return replace(
             truth,
             exposures=truth.exposures.iloc[shown],
             orders=truth.orders.iloc[ordered],
             offers=truth.offers.iloc[offered],
-            comments=truth.comments[said.isin(logged)],
+            comments=comments,
             **arrays,
         )
 
@@ -108,6 +110,31 @@ class GroundTruth:
             orders=self.orders.assign(user_id=buyers),
             comments=self.comments.assign(user_id=writers),
         )
+
+    def keep(self, folder: Path) -> None:
+        """Write all of it to a new folder, so that `kept` gives an equal truth."""
+        frames = {
+            "exposures": self.exposures,
+            "orders": self.orders,
+            "comments": self.comments,
+            "offers": self.offers,
+            "hosts": self.hosts,
+            "users": self.users.to_frame(index=False),
+            "items": self.items.to_frame(index=False),
+        }
+        arrays = {name: getattr(self, name) for name in ("interest", "segment", *EXPOSURE_ARRAYS)}
+        keep_frames(frames, folder)
+        keep_arrays(arrays, folder)
+
+    @classmethod
+    def kept(cls, folder: Path) -> "GroundTruth":
+        """Map a truth that `keep` wrote."""
+        frames = kept_frames(folder)
+        labels = {}
+        for name in ("users", "items"):
+            column = frames.pop(name).iloc[:, 0]
+            labels[name] = pd.Index(column)
+        return cls(**frames, **labels, **kept_arrays(folder))
 
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder/truth/``, which no reader opens, and return that path."""

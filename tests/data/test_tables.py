@@ -96,6 +96,24 @@ def test_known_at_takes_a_refund_column_alone_as_it_is(sold, absent):
         assert known["refunded_at"].isna().tolist() == [False, True, True, True]
 
 
+@pytest.mark.parametrize("day", ["2000-01-01", "2024-01-01", "2024-01-02"])
+def test_within_is_what_was_known_at_the_end_since_the_start(sold, day):
+    start = pd.Timestamp(day, tz="UTC")
+    once = sold.within(start, NOON)
+    twice = sold.known_at(NOON).since(start)
+    assert once.present().keys() == twice.present().keys()
+    for name, frame in twice.present().items():
+        pd.testing.assert_frame_equal(once.present()[name], frame)
+
+
+def test_a_table_that_is_kept_whole_is_not_the_table_itself(sold):
+    """It shares the memory, and what is written into it is not written into the log."""
+    timed = Tables(events=sold.events.dropna())
+    kept = timed.since(pd.Timestamp("2000-01-01", tz="UTC")).events
+    kept["user_id"] = "somebody"
+    assert timed.events["user_id"].tolist() == ["u0", "u1"]
+
+
 def test_a_row_without_a_time_is_neither_before_nor_after(sold):
     assert sold.since(NOON).events.index.tolist() == [1]
     assert sold.since(pd.Timestamp("2000-01-01", tz="UTC")).events.index.tolist() == [0, 1]

@@ -7,6 +7,7 @@ from kpay_lab.experiments.ope import (
     OffPolicy,
     cross_fit,
     evaluate_policy,
+    fit_rewards,
     overlap_table,
     policy_findings,
     position_policy,
@@ -197,6 +198,19 @@ def test_one_row_carries_no_interval():
     one = [array[:1] for array in log()]
     with pytest.raises(ValueError, match="1 row; an estimate needs 2"):
         evaluate_policy(*one)
+
+
+def test_an_action_that_the_other_folds_never_show_is_predicted_by_their_mean():
+    actions = np.array([0, 0, 1, 0])
+    rewards = np.array([1.0, 0.0, 1.0, 1.0])
+    fold = np.array([0, 1, 1, 0])
+    model = fit_rewards(np.ones((4, 1)), actions, rewards, 3, fold=fold)
+    predicted = model.predict(np.array([2, 0]))
+    assert predicted[0] == pytest.approx([1, 1, 1])  # by rows 0 and 3, both of action 0
+    # by rows 1 and 2, whose mean is 0.5; each action is half way to its only row
+    assert predicted[1] == pytest.approx([0.25, 0.75, 0.5])
+    with pytest.raises(ValueError, match="needs 2 or more rows and folds"):
+        fit_rewards(np.ones((4, 1)), actions, rewards, 3, fold=np.zeros(4, dtype=int))
 
 
 @pytest.mark.parametrize(

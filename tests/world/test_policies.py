@@ -1,8 +1,13 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kpay_lab.data.tables import TooLittleError
+from kpay_lab.experiments.ope import cross_fit, evaluate_policy
 from kpay_lab.findings import sentence
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import Training
@@ -10,8 +15,20 @@ from kpay_lab.recommend.ease import EASE
 from kpay_lab.world import policies as p
 from kpay_lab.world.presets import WorldSpec
 from kpay_lab.world.shop import build_world, click_probability, logging_policy
+from kpay_lab.world.simulate import simulate
 
 SPEC = WorldSpec(n_users=60, n_items=24, n_days=14, seed=0)
+
+
+class Table:
+    """A policy whose probabilities are all known: (n_users, n_items)."""
+
+    def __init__(self, table):
+        self.table = table
+        self.candidates = table.any(axis=0)
+
+    def probabilities(self, users):
+        return self.table[users]
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +71,160 @@ def two_policies(world):
     everything = np.ones(24, dtype=bool)
     liked = world.interest[::-1, ::-1].astype(float)
     return {
-        "uniform": p.stochastic(np.zeros((60, 24)), everything, epsilon=1.0),
-        "liked": p.stochastic(liked, everything, epsilon=0.1),
+        "uniform": p.SoftmaxPolicy(model=None, candidates=everything, epsilon=1.0),
+        "liked": Table(p.stochastic(liked, everything, epsilon=0.1)),
     }
+
+
+class Scores:
+    """A fitted model whose scores are all known: (n_users, n_items)."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def score(self, users):
+        return self.table[users]
+
+
+def small_log(rng, n_users, n_items, n_slots):
+    """Slots in which everything is drawn by chance; some users and items have none."""
+    users = pd.Index([f"u{number}" for number in range(n_users)])
+    items = pd.Index([f"i{number}" for number in range(n_items)])
+    slots = {
+        "user": pd.Categorical.from_codes(rng.integers(n_users, size=n_slots), users),
+        "item": pd.Categorical.from_codes(rng.integers(n_items, size=n_slots), items),
+        "position": rng.integers(1, 7, size=n_slots),
+        "propensity": rng.uniform(0.05, 1, size=n_slots),
+        "reward": rng.integers(2, size=n_slots).astype(float),
+    }
+    return pd.DataFrame(slots)
+
+
+def judged_whole(slots, policies, *, rng, clip):
+    """Estimate from the probabilities of every user and item, all held at once."""
+    row, column = (slots[name].cat.codes.to_numpy(int) for name in ("user", "item"))
+    n_users, n_items = (len(slots[name].cat.categories) for name in ("user", "item"))
+    reward, propensity = slots["reward"].to_numpy(), slots["propensity"].to_numpy()
+    context = np.column_stack([np.ones(len(slots)), 1 / slots["position"]])
+    predicted = cross_fit(context, column, reward, n_items, rng=rng, folds=3)
+    found = {}
+    for name, policy in policies.items():
+        target = policy.probabilities(np.arange(n_users))[row]
+        found[name] = evaluate_policy(reward, column, propensity, target, predicted, clip=clip)
+    return found
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_users=st.integers(1, 9),
+    n_items=st.integers(1, 6),
+    n_slots=st.integers(2, 40),
+    slots_at_once=st.sampled_from([1, 7, 1000]),
+)
+@settings(max_examples=30, deadline=None)
+def test_batches_of_users_are_judged_as_the_whole_table(
+    seed, n_users, n_items, n_slots, slots_at_once
+):
+    rng = np.random.default_rng(seed)
+    slots = small_log(rng, n_users, n_items, n_slots)
+    everything = np.ones(n_items, dtype=bool)
+    model = Scores(rng.normal(size=(n_users, n_items)))
+    policies = {
+        "softmax": p.SoftmaxPolicy(model=model, candidates=everything, epsilon=0.2),
+        "table": Table(rng.dirichlet(np.ones(n_items), n_users)),
+    }
+    whole = judged_whole(slots, policies, rng=np.random.default_rng(seed), clip=3.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(p, "CELLS_AT_ONCE", slots_at_once * n_items)
+        found = p.off_policy(slots, policies, rng=np.random.default_rng(seed), clip=3.0)
+        again = np.random.default_rng(seed)
+        by_clip = p.values_by_clip(slots, policies, [3.0, 1e6], rng=again)
+    for name, expected in whole.items():
+        value = found[name].estimates
+        assert value.to_numpy() == pytest.approx(expected.estimates.to_numpy(), nan_ok=True)
+        assert found[name].ess == pytest.approx(expected.ess)
+        assert found[name].max_weight == pytest.approx(expected.max_weight)
+        assert found[name].lead.estimate == pytest.approx(expected.lead.estimate, abs=1e-12)
+        assert by_clip.loc[name, 3.0] == value.loc["DR", "value"]
+
+
+@pytest.mark.parametrize("slots_at_once", [1, 7])
+def test_what_is_drawn_and_what_is_true_know_of_no_batch(world, log, monkeypatch, slots_at_once):
+    few = log.take(np.arange(300))
+    targets = two_policies(world)
+
+    def played():
+        rng = np.random.default_rng(0)
+        tests = p.simulated_test(world, targets, few, rng=rng)
+        size = {"n_repetitions": 4, "n_slots": 40}
+        covered = p.coverage(world, targets, few, rng=rng, **size)
+        return p.true_values(world, targets, few), tests, covered
+
+    truth, tests, covered = played()
+    monkeypatch.setattr(p, "CELLS_AT_ONCE", slots_at_once * 24)
+    monkeypatch.setattr(p, "LOGS_AT_ONCE", 3)
+    truth_by_batch, tests_by_batch, covered_by_batch = played()
+    assert truth_by_batch == pytest.approx(truth)
+    assert tests_by_batch == tests
+    pd.testing.assert_frame_equal(covered_by_batch, covered)
+
+
+def test_logs_drawn_together_are_judged_as_one_by_one(world, log):
+    """Each draws its slots, its items, its clicks and its folds, in this order."""
+    targets = two_policies(world)
+    rng = np.random.default_rng(0)
+    covered = p.coverage(world, targets, log, n_repetitions=3, n_slots=200, rng=rng)
+    own = logging_policy(world)[::-1, ::-1]
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(3):
+        slots = log.take(rng.integers(len(log), size=200))
+        user = slots["user"].cat.codes.to_numpy(int)
+        below = (
+            own[user].cumsum(axis=1) <= rng.random(200)[:, None] * own[user].sum(axis=1)[:, None]
+        )
+        item = below.sum(axis=1)
+        click = click_probability(world, 59 - user, 23 - item, slots["position"].to_numpy())
+        clicked = rng.random(200) < click
+        redrawn = slots.assign(
+            item=pd.Categorical.from_codes(item, log["item"].cat.categories),
+            propensity=own[user, item],
+            reward=clicked.astype(float),
+        )
+        found = judged_whole(redrawn, targets, rng=rng, clip=np.inf)
+        values.append({name: one.estimates["value"] for name, one in found.items()})
+    truth = p.true_values(world, targets, log)
+    for row in covered.itertuples():
+        mean = np.mean([of_log[row.policy][row.method] for of_log in values])
+        assert row.bias == pytest.approx(mean - truth[row.policy], abs=1e-12)
+
+
+def peak_of_estimates(n_users, n_items):
+    """Return the most bytes held at once while 2,000 slots are judged."""
+    rng = np.random.default_rng(0)
+    slots = small_log(rng, n_users, n_items, 2000)
+    everything = np.ones(n_items, dtype=bool)
+    uniform = {"uniform": p.SoftmaxPolicy(model=None, candidates=everything)}
+    tracemalloc.start()
+    p.off_policy(slots, uniform, rng=rng)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_grows_with_the_log_and_not_with_users_by_items(monkeypatch):
+    monkeypatch.setattr(p, "CELLS_AT_ONCE", 2**16)
+    small = peak_of_estimates(n_users=4000, n_items=500)
+    large = peak_of_estimates(n_users=8000, n_items=4000)
+    assert large < 1.5 * small  # users by items are 16 times as many
+
+
+def test_a_policy_that_does_not_add_up_is_refused_by_its_user(log):
+    table = np.full((60, 24), 1 / 24)
+    table[17, 3] = 0.5
+    policies = {"odd": Table(table)}
+    with pytest.raises(ValueError, match="the user at position 17 do not sum to 1"):
+        p.off_policy(log, policies, rng=np.random.default_rng(0))
 
 
 def test_a_policy_is_a_softmax_with_some_chance_over_the_candidates():
@@ -84,7 +252,7 @@ def test_the_true_value_is_that_of_a_literal_loop(world, log):
     for user, position in zip(few["user"].cat.codes, few["position"], strict=True):
         for item in range(24):
             chance = click_probability(world, np.array(59 - user), np.array(23 - item), position)
-            total += target[user, item] * float(chance)
+            total += target.table[user, item] * float(chance)
     assert p.true_values(world, {"liked": target}, few)["liked"] == pytest.approx(total / 40)
 
 
@@ -101,7 +269,7 @@ def test_the_estimates_of_a_log_hold_the_truth(world, log):
 
 def test_the_logs_own_policy_needs_no_weights(world, log):
     own = logging_policy(world)[::-1, ::-1]
-    result = p.off_policy(log, {"own": own}, rng=np.random.default_rng(0))["own"]
+    result = p.off_policy(log, {"own": Table(own)}, rng=np.random.default_rng(0))["own"]
     assert result.ess == pytest.approx(3000)
     ips = result.estimates.loc["IPS", "value"]
     assert ips == pytest.approx(log.reward.mean())
@@ -149,17 +317,19 @@ def test_three_ways_stand_side_by_side(world, log):
 
 def test_slots_are_read_from_a_simulated_log(small_world):
     tables, truth = small_world
-    interest = interest_matrix(tables)
+    shown = pd.Index(tables.exposures["item_id"].unique())
+    of_feed = tables.with_events(tables.events[tables.events["item_id"].isin(shown)])
+    interest = interest_matrix(of_feed, items=shown)
     log = p.slot_log(tables.exposures, interest.users, interest.items)
     assert log["item"].tolist() == tables.exposures["item_id"].tolist()
     assert (log["item"].cat.categories == interest.items).all()
     assert log["propensity"].to_numpy() == pytest.approx(truth.propensity)
     model = EASE(reg=50.0).fit(Training(interest, tables))
     everything = np.ones(len(interest.items), dtype=bool)
-    policy = p.stochastic(model.score(np.arange(len(interest.users))), everything)
+    policy = p.SoftmaxPolicy(model=model, candidates=everything)
     world = build_world(WorldSpec(n_users=200, n_items=60, n_days=30, seed=0))
     value = p.true_values(world, {"ease": policy}, log)["ease"]
-    uniform = p.stochastic(np.zeros(policy.shape), everything, epsilon=1.0)
+    uniform = p.SoftmaxPolicy(model=None, candidates=everything, epsilon=1.0)
     assert value > p.true_values(world, {"uniform": uniform}, log)["uniform"]
 
 
@@ -192,7 +362,7 @@ def test_wrong_propensities_are_noticed(world, log):
     ("change", "message"),
     [
         ({"user_id": "stranger"}, "user_id holds 'stranger', which is not among the 200 users"),
-        ({"item_id": "new"}, "item_id holds 'new', which is not among the 60 items"),
+        ({"item_id": "new"}, "item_id holds 'new', which is not among the 72 items"),
         ({"position": 0}, "position holds 0 in row 8; it must be a whole number from 1"),
         ({"clicked": 3}, "clicked holds 3 in row 8; it must be 0 or 1"),
         ({"propensity": 1.5}, "propensity holds 1.5 in row 8; it must be above 0 and at most 1"),
@@ -273,3 +443,13 @@ def test_lost_coverage_is_named_where_an_interval_lies_wholly_below():
     assert chance.level == "good" and "which may be chance among 12" in sentence(chance)
     (held,) = p.coverage_findings(covered.iloc[:1], n_logs=100, n_slots=500)
     assert held.level == "good" and "the lowest of 1 is DR of a, 94 %" in sentence(held)
+
+
+def test_what_the_feed_never_shows_is_no_candidate():
+    tables = simulate(WorldSpec(n_users=200, n_items=30, n_days=30)).tables
+    sessions = tables.items["item_id"].iloc[30:]  # in no feed, and visited all the same
+    assert tables.events["item_id"].isin(sessions).any()
+    train, slots = p.split_in_time(tables)
+    shown = set(tables.exposures["item_id"])
+    assert set(train.interest.items) == set(slots["item"].cat.categories) == shown
+    assert not train.tables.events["item_id"].isin(sessions).any()

@@ -1,6 +1,7 @@
 """The simulated world: its realism is fixed here, before any model is judged in it."""
 
 import hashlib
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from kpay_lab.data.admitted import FOLDER_VARIABLE, name_of
 from kpay_lab.data.reading import read_tables
 from kpay_lab.data.tables import SCHEMAS, Tables
 from kpay_lab.data.writing import write_tables
@@ -24,7 +26,7 @@ from kpay_lab.world.shop import (
     react,
     watch,
 )
-from kpay_lab.world.simulate import WorldSpec, open_shop, simulate
+from kpay_lab.world.simulate import Simulation, WorldSpec, keep_simulation, open_shop, simulate
 
 SMOKE = WorldSpec(n_users=200, n_items=60, n_days=30)
 
@@ -400,3 +402,24 @@ def test_the_truth_of_a_log_has_its_orders():
     pd.testing.assert_frame_equal(
         truth.orders[keys].reset_index(drop=True), log.tables.orders[keys].reset_index(drop=True)
     )
+
+
+def test_what_a_run_keeps_of_a_shop_is_the_shop(tmp_path, monkeypatch):
+    spec = WorldSpec(n_users=40, n_items=20, n_days=14, seed=5)
+    tables, truth = simulate(spec)
+    keep_simulation(Simulation(tables, truth), tmp_path / name_of(spec))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    kept_tables, kept_truth = simulate(spec)
+    assert not kept_truth.interest.flags.writeable  # it is mapped, not simulated again
+    for name, frame in tables.present().items():
+        pd.testing.assert_frame_equal(getattr(kept_tables, name), frame, check_exact=True)
+    for field in fields(truth):
+        before = getattr(truth, field.name)
+        kept = getattr(kept_truth, field.name)
+        if isinstance(before, pd.DataFrame):
+            pd.testing.assert_frame_equal(kept, before, check_exact=True)
+        elif isinstance(before, pd.Index):
+            pd.testing.assert_index_equal(kept, before)
+        else:
+            assert kept.dtype == before.dtype
+            np.testing.assert_array_equal(kept, before)
