@@ -82,7 +82,7 @@ def mixed_effects(
 
     For each pair of spreads the effects are those that are likeliest, with the curvature there as
     their precision (Laplace); the pairs are weighted by the likelihood that is left when the
-    effects are integrated out, and by a half-normal prior of scale `PRIOR_SPREAD`: that hosts differ
+    effects are integrated out, and by a half-normal prior of scale `PRIOR_SPREAD`: that they differ
     by more than 1 in log-odds, 2.7 times as many buyers, is not expected.
 
     Parameters
