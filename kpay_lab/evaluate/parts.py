@@ -199,12 +199,15 @@ def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> flo
     trained on the future of what it must predict scores better than it ever will in use
     (Ji et al. 2023).
     """
-    train_events = Tables(train_events).timed().events
-    test_events = Tables(test_events).timed().events
-    if "timestamp" not in train_events or train_events.empty or test_events.empty:
+    if "timestamp" not in train_events:
         return None
-    train_times = np.sort(event_times(train_events))
-    test_times = event_times(test_events)
+    train = Tables(train_events).timed()
+    test = Tables(test_events).timed()
+    if train.events.empty or test.events.empty:
+        return None
+    in_file_order = event_times(train.events)
+    train_times = np.sort(in_file_order)
+    test_times = event_times(test.events)
     n_not_later = np.searchsorted(train_times, test_times, side="right")
     share_not_later = n_not_later / len(train_times)
     return float(1 - share_not_later.mean())

@@ -39,7 +39,8 @@ def sample_users(split: Split, most: int, *, rng: np.random.Generator) -> Split:
     users = split.users
     if len(users) <= most:
         return split
-    alike_together = users[_order_of_behaviour(split, users)]
+    order = _order_of_behaviour(split, users)
+    alike_together = users[order]
     rows = sample_rows(len(users), most, rng=rng)
     drawn = with_users(split, alike_together[rows])
     return replace(drawn, drawn_from=split)

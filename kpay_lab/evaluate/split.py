@@ -128,7 +128,8 @@ class Split:
         """Mark the items that some evaluated user may be recommended: bool (n_items,)."""
         if isinstance(self.candidates, np.ndarray):
             return self.candidates
-        return trained_items(self.candidates[self.users])
+        of_evaluated = self.candidates[self.users]
+        return trained_items(of_evaluated)
 
     @cached_property
     def met(self) -> csr_array:
@@ -473,8 +474,8 @@ def ask(
         seen = _pairs(known_of_items, users, items)
     elif relevant == "interest":
         test_interest = parted.interest_of(tables.with_events(test_events))
-        degrees = _aligned(test_interest, users, items).values
-        relevant_pairs = (degrees > threshold).astype(np.float64)
+        aligned = _aligned(test_interest, users, items)
+        relevant_pairs = (aligned.values > threshold).astype(np.float64)
     allowed = candidate_items(train_tables, items, kinds=candidate_kinds)
     reachable = allowed
     if cold_items != "recommend":
