@@ -51,7 +51,7 @@ ifneq ($(UV),)
 else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[spark]"
 endif
-	$(BIN)/python -m pytest tests/spark -m spark
+	$(BIN)/python -m pytest tests/spark -m spark -rs
 
 referee: $(READY) ## run smoke and default and list every number that differs from tests/golden
 	$(BIN)/python -m tests.referee

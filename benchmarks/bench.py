@@ -20,8 +20,8 @@ from logs import CACHE, interactions, log_file
 from table import GROWTH, STEPS
 
 HERE = Path(__file__).parent
-THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "POLARS_MAX", "RAYON")
-ONE_THREAD = {f"{name}_NUM_THREADS".replace("MAX_NUM", "MAX"): "1" for name in THREADS}
+THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "RAYON")
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in THREADS}
 
 
 def python_of(name):

@@ -4,7 +4,7 @@ Usage: python benchmarks/notebooks.py [--users 10000 20000 60000] [--notebooks 0
 
 The shops are written by the frozen generator in `shop`, once, beside the other logs. Each
 measurement is a `kpay run` of one notebook. What the notebook's own processes take stands apart
-from what the run takes around it, which looks at the log first and writes the pages. A part of the
+from what the run takes around it, which reads the log first and writes the pages. A part of the
 runs replaces its own rows in RESULTS.md and leaves the others.
 """
 
@@ -25,6 +25,7 @@ from shop.presets import ShopSpec
 from table import N_SHOP_DAYS, N_SHOP_ITEMS, SHOP_SEED, SHOPS, NotebookRun
 
 ROOT = Path(__file__).parents[1]
+EXECUTES = "kpay_lab.report.execute"  # the module that runs one notebook in its own process
 PAUSE = 0.1  # seconds between two looks at the processes
 HOURS = "36000"  # seconds that a notebook or a cell may take
 
@@ -80,32 +81,51 @@ def measured(run, n_users):
 
 
 def followed(process):
-    """Return seconds and memory of a run and of its notebook, in MB, when it has ended.
+    """Return seconds and memory of a notebook, and of the run around it, when the run has ended.
 
-    A process knows its own highest memory; the last look at it is at most `PAUSE` before its end.
+    Memory is in MB, of the largest single process. A process knows its own seconds and its own
+    highest memory; the last look at it is at most `PAUSE` before its end.
     """
     run = psutil.Process(process.pid)
-    run_cpu, run_peak, notebook_peak = 0.0, 0.0, 0.0
+    cpu_of_notebook = {}  # seconds so far, by process
+    peak, around_peak = 0.0, 0.0
     ended = False
     while not ended:
         time.sleep(PAUSE)
         try:
-            times = run.cpu_times()
-            run_cpu = max(run_cpu, times.user + times.system)
-            run_peak = max(run_peak, highest(run))
-            for child in run.children(recursive=True):
-                notebook_peak = max(notebook_peak, highest(child))
-        except psutil.Error:  # it ended between two looks
-            pass
+            everything = [run, *run.children(recursive=True)]
+            of_notebook = processes_of_notebook(run)
+        except psutil.Error:  # one of them ended between two looks
+            everything, of_notebook = [], []
+        for each in everything:
+            if each in of_notebook:
+                cpu_of_notebook[each.pid] = max(cpu_of_notebook.get(each.pid, 0.0), seconds(each))
+                peak = max(peak, highest(each))
+            else:
+                around_peak = max(around_peak, highest(each))
         ended, code, usage = os.wait4(process.pid, os.WNOHANG)
     process.returncode = os.waitstatus_to_exitcode(code)  # nobody else waits for it now
-    total_cpu = usage.ru_utime + usage.ru_stime
-    return {
-        "cpu": total_cpu - run_cpu,
-        "peak": notebook_peak,
-        "around_cpu": run_cpu,
-        "around_peak": run_peak,
-    }
+    cpu = sum(cpu_of_notebook.values())
+    around_cpu = usage.ru_utime + usage.ru_stime - cpu
+    return {"cpu": cpu, "peak": peak, "around_cpu": around_cpu, "around_peak": around_peak}
+
+
+def processes_of_notebook(run):
+    """Return the process that executes the notebook, and all that it started."""
+    found = []
+    for child in run.children():
+        if EXECUTES in child.cmdline():
+            found += [child, *child.children(recursive=True)]
+    return found
+
+
+def seconds(process):
+    """Return the processor seconds of a process so far, 0 where it has ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
 
 
 def highest(process):

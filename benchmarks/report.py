@@ -24,7 +24,7 @@ from table import (
 
 HERE = Path(__file__).parent
 KEPT = CACHE / "measured.json"
-PACKAGES = ("numpy", "scipy", "pandas", "polars", "pyarrow", "implicit")
+PACKAGES = ("numpy", "scipy", "pandas", "duckdb", "pyarrow", "implicit")
 TITLES = (
     "step | size | peer | peer s | ours s | ratio (spread) | aim | memory MB peer, ours | "
     "ours ÷ floor | held together"
@@ -220,7 +220,7 @@ def notebook_lines(found):
         "`python benchmarks/notebooks.py`: one `kpay run` a line and size, on shops of 3,000 items "
         "and 180 days that a frozen generator writes (140 events a user, 180 exposures). "
         "Processor seconds and peak memory are those of the notebook's own processes; the last "
-        "line is what a run takes around it: it looks at the log first, and writes the pages. "
+        "line is what a run takes around it: it reads the log once, and writes the pages. "
         f"Load average at the end: {found['load']:.1f}."
     )
     heads = " | ".join(f"{size:,} users" for size in SHOPS)

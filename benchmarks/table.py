@@ -57,6 +57,17 @@ STEPS = (
         of_floor=2.5,
     ),
     Step(
+        "Parquet log → DuckDB's totals → interest matrix",
+        "matrix_duckdb",
+        "M",
+        "pandas groupby + factorize + CSR",
+        "pyarrow reads the columns",
+        1,
+        memory=1,
+        why="Nearly every event of this log is a pair of its own, so that the totals are as long "
+        "as the log.",
+    ),
+    Step(
         "log in memory → interest matrix",
         "matrix_memory",
         "M",

@@ -13,9 +13,9 @@ because importing them takes a second.
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import available_timezones
 
 from kpay_lab.report.files import project_root
@@ -32,6 +32,8 @@ from kpay_lab.report.profile import Domain
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kpay_lab.data.door import Gate
+    from kpay_lab.data.log import Log
     from kpay_lab.data.mapping import LogMapping
 
 INJECTED_HEADING = "# Parameters\n"  # first line of the cell that papermill injects
@@ -44,8 +46,11 @@ REQUIRED_COLUMN = {  # parameter → value → the table and the column that thi
     },
     "weighting": {"rating": ("events", "rating")},
     "relevant": {"purchase": ("orders", "item_id")},
-    "candidates": {"exposed": ("exposures", "timestamp")},
+    "candidates": {"exposed": ("exposures", "timestamp"), "live": ("items", "started_at")},
 }
+
+GATE = ("since", "until", "ids", "duplicates", "max_rejected", "min_events")
+SHOP = ("n_users", "n_items", "n_days", "seed", "field", "noise")
 
 
 def check_parameters(notebook: str, namespace: dict[str, Any]) -> None:
@@ -130,7 +135,9 @@ def tables_of(values: Mapping[str, Any]) -> set[str]:
     dataset = values.get("dataset", "simulated")
     mapping = _mapping(values)
     folder = values.get("data_dir")
-    tables = sources.tables_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
+    tables = sources.tables_of(
+        dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns
+    )
     if dataset == "tables" and folder is not None:
         from kpay_lab.data.reading import tables_by_type
 
@@ -145,7 +152,20 @@ def files_of(values: Mapping[str, Any]) -> list[Path]:
     dataset = values.get("dataset", "simulated")
     mapping = _mapping(values)
     folder = values.get("data_dir")
-    return sources.files_of(dataset, folder, mapping.files, mapping.event_types, mapping.columns)
+    return sources.files_of(dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns)
+
+
+def databases_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the tables of a database hold that a notebook with these parameters will read."""
+    from kpay_lab.data import sources
+
+    dataset = values.get("dataset", "simulated")
+    mapping = _mapping(values)
+    folder = values.get("data_dir")
+    states = sources.states_of(
+        dataset, folder, mapping.fed_by, mapping.event_types, mapping.columns
+    )
+    return {name: asdict(state) for name, state in states.items()}
 
 
 def _mapping(values: Mapping[str, Any]) -> "LogMapping":
@@ -316,8 +336,8 @@ def _question_faults(values: Mapping[str, Any]) -> list[str]:
     relevant = values.get("relevant", "any")
     split = values.get("split", "auto")
     faults = _call_faults("candidates", check_question, relevant, candidates)
-    if candidates == "exposed" and split not in ("auto", "time"):
-        faults.append(f"candidates is 'exposed', but split is {split}; use split=time")
+    if candidates in ("exposed", "live") and split not in ("auto", "time"):
+        faults.append(f"candidates is {candidates!r}, but split is {split}; use split=time")
     return faults
 
 
@@ -374,6 +394,10 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
         return faults
     if not values["data_dir"]:
         return [*faults, f"dataset {dataset} needs data_dir, the folder of its files (--data)"]
+    from kpay_lab.data.addresses import is_address
+
+    if is_address(values["data_dir"]):
+        return faults + _address_faults(values["data_dir"], values)
     folder = Path(values["data_dir"])
     if not folder.exists():
         return [*faults, f"data_dir is {str(folder)!r}, which is not there; name another folder"]
@@ -382,6 +406,15 @@ def _data_faults(values: Mapping[str, Any]) -> list[str]:
     if dataset == "ab_test":
         return faults + _ab_file_faults(folder, values)
     return faults + _missing_public_files(dataset, folder)
+
+
+def _address_faults(address: str, values: Mapping[str, Any]) -> list[str]:
+    """Check the address of a database before it is repeated anywhere, and then its tables."""
+    from kpay_lab.data.addresses import Address
+
+    if values["dataset"] != "tables":
+        return [f"dataset {values['dataset']} lies in files; set dataset to tables for a database"]
+    return _call_faults("data_dir", Address.of, address) or _table_faults(address, values)
 
 
 def _ab_file_faults(path: Path, values: Mapping[str, Any]) -> list[str]:
@@ -412,7 +445,7 @@ def _missing_public_files(dataset: str, folder: Path) -> list[str]:
     return [f"data_dir: {folder} lacks {', '.join(missing)}; give the data set's own folder"]
 
 
-def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
+def _table_faults(folder: str | Path, values: Mapping[str, Any]) -> list[str]:
     """Check the headers, and that they have what the other parameters need."""
     from kpay_lab.data.reading import read_headers
 
@@ -424,7 +457,7 @@ def _table_faults(folder: Path, values: Mapping[str, Any]) -> list[str]:
         check = f"kpay check {shlex.quote(str(folder))} shows more, and proposes a mapping"
         return [f"data_dir: {fault}" for fault in (*others, f"{last}; {check}")]
     engine = values.get("engine", "memory")
-    if engine != "memory":
+    if engine not in ("memory", "database"):
         from kpay_lab.interest.engines import event_files
 
         faults += _call_faults("data_dir", event_files, engine, folder)
@@ -464,57 +497,119 @@ class Refused:
     rows: "pd.DataFrame | None" = None
 
 
-def look_first(parameters: Mapping[str, Mapping[str, Any]]) -> list[str] | Refused:
+OnAdmitted: TypeAlias = Callable[[str, str, "Log"], None]
+
+
+def look_first(
+    parameters: Mapping[str, Mapping[str, Any]], on_admitted: OnAdmitted | None = None
+) -> list[str] | Refused:
     """Read the logs that notebooks will read, before any of them starts.
 
     Parameters
     ----------
     parameters : mapping of notebook to its parameters
         Those that read files of the user's own into memory count.
+    on_admitted : function, optional
+        Called with each log that notebooks will find: its name as `data.admitted.name_of` gives
+        it, its source, and the log.
 
     Returns
     -------
     list of str, or Refused
-        Two lines of what was understood of each log; or the refusal that a notebook would end
-        with.
+        Two lines of what was understood of each log; or the first refusal that a notebook would
+        end with.
     """
     asked: dict[str, list[Mapping[str, Any]]] = {}
     for values in parameters.values():
-        is_read = values.get("dataset") == "tables" and values.get("data_dir")
-        if is_read and values.get("engine", "memory") == "memory":
+        if reads_own_tables(values):
             key = repr((values["data_dir"], values.get("mapping")))
             asked.setdefault(key, []).append(values)
-    lines = []
+    lines: list[str] = []
+    refusals: list[Refused] = []
     for group in asked.values():
-        answer = _look_at_log(group)
+        answer = _look_at_log(group, on_admitted)
         if isinstance(answer, Refused):
-            return answer
-        lines += answer
-    return lines
+            refusals.append(answer)
+        else:
+            lines += answer
+    return refusals[0] if refusals else lines
 
 
-def _look_at_log(group: Sequence[Mapping[str, Any]]) -> list[str] | Refused:
+def reads_own_tables(values: Mapping[str, Any]) -> bool:
+    """Whether a notebook with these parameters reads files of the user's own into memory."""
+    has_source = values.get("dataset") == "tables" and bool(values.get("data_dir"))
+    return has_source and values.get("engine", "memory") == "memory"
+
+
+def reads_log(values: Mapping[str, Any]) -> bool:
+    """Whether a notebook with these parameters reads a log: one's own, or a public one."""
+    from kpay_lab.data.door import DATASETS
+
+    return values.get("dataset") in DATASETS and bool(values.get("data_dir"))
+
+
+def gate_of(values: Mapping[str, Any]) -> "Gate":
+    """Return the gate that a notebook's parameters describe."""
+    from kpay_lab.data.door import Gate
+
+    return Gate(**{name: values[name] for name in GATE if name in values})
+
+
+def shop_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a notebook's parameters say of the shop that it simulates; else nothing."""
+    if values.get("dataset", "simulated") != "simulated":
+        return {}
+    return {name: values[name] for name in SHOP if name in values}
+
+
+def are_read_once(parameters: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether something that notebooks read is worth reading before them, once for all.
+
+    That is each log, which is checked in any case, and a shop that several of them simulate.
+    """
+    if any(reads_log(values) for values in parameters.values()):
+        return True
+    shops = [shop for values in parameters.values() if (shop := shop_of(values))]
+    return any(shops.count(shop) > 1 for shop in shops)
+
+
+def _look_at_log(
+    group: Sequence[Mapping[str, Any]], on_admitted: OnAdmitted | None
+) -> list[str] | Refused:
     """Read one log, and ask the gate of each notebook."""
-    from kpay_lab.data.door import BrokenLogError, Gate, read_log
+    from kpay_lab.data.admitted import asked_of_log, name_of
+    from kpay_lab.data.door import BrokenLogError, read_log
     from kpay_lab.data.understanding import understood_of
 
     folder = group[0]["data_dir"]
     mapping = _mapping(group[0])
-    settings = ("since", "until", "ids", "duplicates", "max_rejected", "min_events")
-    gates = []
-    for values in group:
-        gate = Gate(**{name: values[name] for name in settings if name in values})
-        if gate not in gates:
-            gates.append(gate)
+    gates = list(dict.fromkeys(map(gate_of, group)))
+    refusals = []
     try:
         log = read_log(folder, mapping=mapping)
-        for gate in gates:
-            gate.admit(log)
-    except BrokenLogError as error:
-        return Refused(folder, str(error), error.rejected.evidence())
     except ValueError as error:
         return Refused(folder, str(error))
+    for gate in gates:
+        try:
+            admitted = gate.admit(log)
+        except BrokenLogError as error:
+            refusals.append(Refused(folder, str(error), error.rejected.evidence()))
+        except ValueError as error:
+            refusals.append(Refused(folder, str(error)))
+        else:
+            if on_admitted is not None:
+                asked = asked_of_log(folder, "tables", mapping, gate)
+                on_admitted(name_of(*asked), folder, admitted)
+    if refusals:
+        return refusals[0]
     return understood_of(folder, mapping, log.tables, log.rejected).brief()
 
 
-DOMAIN = Domain(tables_of=tables_of, files_of=files_of, faults_of=domain_faults)
+DOMAIN = Domain(
+    tables_of=tables_of,
+    files_of=files_of,
+    faults_of=domain_faults,
+    are_read_once=are_read_once,
+    reader="kpay_lab.admission",
+    databases_of=databases_of,
+)

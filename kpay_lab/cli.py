@@ -22,9 +22,11 @@ from kpay_lab.report.console import prepare_streams, say, silence, told_if_slow
 from kpay_lab.report.files import project_root, write_text
 from kpay_lab.report.params import Notebook, find_notebook
 from kpay_lab.report.profile import (
+    ADDRESS,
     chosen_notebooks,
     first_comment,
     lay_over,
+    located,
     read_project,
     read_yaml,
     resolve,
@@ -33,22 +35,46 @@ from kpay_lab.report.surroundings import ensure_home, use_utf8
 
 if TYPE_CHECKING:
     from kpay_lab.data.mapping import LogMapping
+    from kpay_lab.report.once import Refusal
     from kpay_lab.report.runner import Run
+
+
+class Place(click.ParamType):
+    """A file or a folder that is there, or the address of a database."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return a path, or the address as text; a message never repeats a password."""
+        if not ADDRESS.match(str(value)):
+            path = click.Path(exists=True, path_type=Path)
+            return path.convert(value, param, ctx)
+        from kpay_lab.data.addresses import Address
+
+        try:
+            return str(Address.of(located("data_dir", value, Path.cwd())))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 GRID = click.Path(exists=True, dir_okay=False, path_type=Path)
-TABLES = click.Path(exists=True, path_type=Path)
+TABLES = Place()
 SHARE = click.FloatRange(0, 1)
 SECONDS = click.FloatRange(1, 1e7)
 CORES = min(os.cpu_count() or 1, 4)
+HELP_OF_DATA = (
+    "A folder of tables, or of the profile's data set; or a database: postgresql://host/db, "
+    "sqlite:///file, duckdb:///file. A password comes from KPAY_DATABASE_URL or ~/.pgpass."
+)
 PROFILE = click.option("--profile", default="default", help="A file of params/.")
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="May repeat.")
 PLAN = (
     PROFILE,
     SET,
-    click.option("--data", type=TABLES, help="A folder of tables, or of the profile's data set."),
+    click.option("--data", type=TABLES, metavar="PLACE", help=HELP_OF_DATA),
     click.option("--output", type=FOLDER, help="Where runs are kept.  [default: outputs]"),
     click.option("--resume", type=EXISTING, metavar="RUN", help="Redo what is missing or failed."),
     click.option("--from-scratch", is_flag=True, help="With --resume: redo everything."),
@@ -140,6 +166,8 @@ def _report(
     plan: "Callable[..., Run]", resume: Path | None, from_scratch: bool, **given: Any
 ) -> NoReturn:
     """Run what is planned, or take up what was left, and end with the exit code."""
+    from kpay_lab.report.once import RefusedError
+
     stop = _stoppable()
     limits = {key: given.pop(key) for key in ("jobs", "timeout", "cell_timeout")}
     if resume:
@@ -149,7 +177,10 @@ def _report(
         raise click.UsageError("--from-scratch goes with --resume RUN")
     else:
         work = plan(**given)
-    code = _execute(work, stop, limits)
+    try:
+        code = _execute(work, stop, limits)
+    except RefusedError as error:
+        _refused(work, error.refusal)
     say(_found(work), sys.stdout)
     say(f"report: {work.folder / 'index.html'}\n", sys.stdout)
     sys.exit(code)
@@ -214,28 +245,21 @@ def _planned(notebooks: Any, profile: str, settings: Any, data: Any, output: Any
     parameters = resolve(known, names, values, settings, DOMAIN.faults_of)
     _warn(known)
     output = output or root / "outputs"
-    used = f" --profile {profile}" if values.shared.get("mapping") else ""
-    _look_first(parameters, output, used)
-    return start(known, parameters, profile, output, DOMAIN)
+    work = start(known, parameters, profile, output, DOMAIN)
+    work.refuses = True
+    return work
 
 
-def _look_first(parameters: Mapping[str, Mapping[str, Any]], output: Path, used: str) -> None:
-    """Read the logs before any kernel starts; say what was understood, or end with the refusal.
-
-    ``used`` is the option of `check` by which it reads them as this run does.
-    """
-    from kpay_lab.checks import Refused, look_first
-
-    with told_if_slow("reading the log"):
-        answer = look_first(parameters)
-    if not isinstance(answer, Refused):
-        say("".join(f"{line}\n" for line in answer), sys.stderr)
-        return
-    check = f"kpay check {shlex.quote(answer.source)}{used}"
-    message = f"{answer.message}\n{check} shows it, and what may be done"
-    if answer.rows is not None:
-        kept = output / f"refused-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
-        write_text(kept, answer.rows.to_csv(index=False))
+def _refused(work: "Run", refusal: "Refusal") -> NoReturn:
+    """End with a refusal of the data, leaving what was set aside beside the runs."""
+    profile = work.manifest.profile
+    mapping = read_project(profile)[1].shared.get("mapping")
+    used = f" --profile {profile}" if mapping else ""
+    check = f"kpay check {shlex.quote(refusal.source)}{used}"
+    message = f"{refusal.message}\n{check} shows it, and what may be done"
+    if refusal.rows is not None:
+        kept = work.folder.parent / f"refused-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
+        write_text(kept, refusal.rows)
         message += f"\nwhat was set aside: {kept}"
     _leave(message, 1)
 
@@ -316,7 +340,7 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
 
 
 @kpay.command()
-@click.argument("source", type=TABLES)
+@click.argument("source", type=TABLES, metavar="PLACE")
 @click.option("--profile", help="A file of params/ whose mapping says what the files mean.")
 @click.option("--set", "settings", multiple=True, metavar="mapping={…}", help="Over the profile's.")
 @click.option("--write", "path", type=FILE, metavar="FILE", help="Write the proposed profile.")
@@ -324,7 +348,7 @@ def params(notebook: str, profile: str, settings: tuple[str, ...]) -> None:
 @click.option("--max-rejected", type=SHARE, default=0.05, help="Largest share of rows set aside.")
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
 def check(
-    source: Path,
+    source: Path | str,
     profile: str | None,
     settings: tuple[str, ...],
     path: Path | None,
@@ -333,6 +357,8 @@ def check(
     as_json: bool,
 ) -> None:
     """Tell what is understood of a log; where it is not, propose what the files mean.
+
+    PLACE is a file, a folder, or a database: postgresql://host/db, sqlite:///file, duckdb:///file.
 
     Exit 0 when a report can rest on the log as it is, or on the profile just written; else 1.
     """
@@ -378,6 +404,7 @@ def _mapping_said(profile: str | None, settings: tuple[str, ...]) -> "LogMapping
 @click.option("--items", type=int, default=300)
 @click.option("--days", type=int, default=90)
 @click.option("--seed", type=int, default=0)
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of comments.")
 @click.option(
     "--messy",
     type=click.IntRange(0),
@@ -385,7 +412,14 @@ def _mapping_said(profile: str | None, settings: tuple[str, ...]) -> "LogMapping
     help="As people export it, with what must be read in it.",
 )
 def simulate(
-    folder: Path, field: str, users: int, items: int, days: int, seed: int, messy: int | None
+    folder: Path,
+    field: str,
+    users: int,
+    items: int,
+    days: int,
+    seed: int,
+    language: str,
+    messy: int | None,
 ) -> None:
     """Write a simulated log as files that `check` and `run --data` take.
 
@@ -399,7 +433,7 @@ def simulate(
 
     if folder.is_dir() and any(folder.iterdir()):
         raise click.UsageError(f"{folder} is not empty; name a new folder")
-    spec = WorldSpec(users, items, days, seed, field)
+    spec = WorldSpec(users, items, days, seed, field, language=language)
     if messy is not None:
         for path in messy_shop(spec, messy).write(folder):
             click.echo(path)
@@ -412,7 +446,13 @@ def simulate(
 
 
 @kpay.command()
-@click.option("--data", type=TABLES, required=True, help="A folder of tables, or of --dataset.")
+@click.option(
+    "--data",
+    type=TABLES,
+    metavar="PLACE",
+    required=True,
+    help="A folder of tables, or of --dataset, or a database.",
+)
 @click.option("--dataset", default="tables", help="How to read it.")
 @click.option(
     "--model", default="ease", help="ease, als, ...; or mix, with --set parts=[ease,als]."
@@ -430,27 +470,30 @@ def simulate(
     multiple=True,
     help="Kind of item to list, once or more; by default the kinds with a price.",
 )
+@click.option("--live-at", metavar="TIME", help="List what is live then; ISO, UTC by default.")
 @click.option("-o", "--output", type=FILE, required=True, help="Ends in .csv or .parquet.")
 def recommend(
-    data: Path,
+    data: Path | str,
     dataset: str,
     model: str,
     settings: tuple[str, ...],
     k: int,
     ids: str,
+    live_at: str | None,
     output: Path,
     **only: Any,
 ) -> None:
     """Write k recommendations for every user of a log, each with a reason."""
     if output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"{output} must end in .csv or .parquet")
+    from kpay_lab.data.tables import moment
     from kpay_lab.recommend.choose import build_model
     from kpay_lab.report.session import write_table
     from kpay_lab.workbench import left_out_parts, list_for_everybody, open_log
 
     chosen = build_model(model, _model_settings(settings))
     log = open_log(data, dataset=dataset, ids=ids)
-    lists = list_for_everybody(log, chosen, k, **only)
+    lists = list_for_everybody(log, chosen, k, live_at=moment("--live-at", live_at), **only)
     write_table(output, lists)
     for note in (*log.notes, *left_out_parts(chosen)):
         click.echo(note, err=True)

@@ -38,6 +38,7 @@ FORMATTERS: dict[str, Callable[[Any], str]] = {
     "difference": formatting.difference,
     "days": formatting.days,
     "hours": formatting.hours,
+    "duration": formatting.duration,
     "text": formatting.text,
     "flag": formatting.text,  # yes or no, for conditions
     "names": formatting.names,

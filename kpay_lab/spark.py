@@ -1,16 +1,20 @@
 """Past one machine: the same totals, and alternating least squares, on a Spark cluster.
 
 The only file that imports pyspark. Whatever is as long as the data travels through Parquet
-in the *exchange*, a folder that Spark's workers and this process both reach.
+in the *exchange*, a folder that Spark's workers and this process both reach. That is why ibis
+writes the query of the totals and does not run it: its Spark backend would collect the answer in
+the driver's memory.
 """
 
 import tempfile
 import uuid
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -31,6 +35,12 @@ from kpay_lab.recommend.linear import FactorModel
 from kpay_lab.settings import Ranges, check_settings
 
 KINDS = {"string": "text", "timestamp": "time", "timestamp_ntz": "time", "date": "time"}
+TYPES = {
+    "user_id": "string",
+    "item_id": "string",
+    "time": "int64",
+    "place": "struct<file_path: string, row_index: int64>",
+}  # of the columns that are no measures
 NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "boolean", "decimal")
 
 
@@ -55,19 +65,19 @@ def connect(master: str = "local[*]") -> SparkSession:
 
 @dataclass(frozen=True)
 class SparkLog:
-    """Parquet that Spark reads, from any store it knows, as the log of `interest.streaming`.
+    """Parquet that Spark reads, from any store it knows, as the log of `interest.pushdown`.
+
+    A sum is taken in the order in which tasks end, so its last digits may differ from run to run.
 
     Parameters
     ----------
     frame : pyspark.sql.DataFrame
-    columns : tuple of str
     exchange : str
         Folder or address for the answers; empty for a temporary folder of this machine,
         which is enough where the workers run on it too.
     """
 
     frame: DataFrame
-    columns: tuple[str, ...]
     exchange: str = ""
 
     @classmethod
@@ -98,17 +108,29 @@ class SparkLog:
         # A row's place in the log: totals are sorted by the first place of their pair.
         place = fn.struct("_metadata.file_path", "_metadata.row_index").alias("place")
         frame = raw.select(*chosen, place)
-        return cls(frame, tuple(frame.columns), exchange)
+        return cls(frame, exchange)
 
-    def query(self, sql: str, again: str | None = None) -> pd.DataFrame:
+    @property
+    def events(self) -> ir.Table:
+        """The events as a table that ibis knows by its schema alone."""
+        schema = {name: TYPES.get(name, "float64") for name in self.frame.columns}
+        return ibis.table(schema, name="log")
+
+    def fetch(self, answer: ir.Table) -> Iterator[pa.RecordBatch]:
         """Run the query over the whole log on the cluster, and read the answer from the exchange.
 
-        ``again`` is for engines that answer piece by piece (`interest.streaming`); Spark needs
-        no second query.
+        Rows are sorted there by ``first``, whose places in files do not come over.
         """
         self.frame.createOrReplaceTempView("log")
-        answer = self.frame.sparkSession.sql(sql).drop("place")
-        return fetch(answer, self.exchange).to_pandas()
+        query = ibis.pyspark.compile(answer)
+        found = self.frame.sparkSession.sql(query)
+        if "first" in found.columns:
+            found = found.orderBy("first").drop("first")
+        yield from fetch(found, self.exchange).to_batches()
+
+    def total(self, values: ir.NumericColumn) -> ir.NumericScalar:
+        """Add up as Spark does."""
+        return values.sum()
 
     def only(self, column: str, ids: pd.Series) -> Self:
         """Keep the rows whose ``column`` is among the ids."""
@@ -128,7 +150,7 @@ def _kind(dtype: str) -> str:
 
 
 def _column(name: str, name_in_files: str, dtype: str) -> Column:
-    """Return a column of the files as `interest.streaming` has it, empty text and NaN as null."""
+    """Return a column of the files as `interest.pushdown` has it, empty text and NaN as null."""
     column = fn.col(f"`{name_in_files}`")
     if name == "timestamp":
         return fn.unix_micros(column.cast("timestamp")).alias("time")

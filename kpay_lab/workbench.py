@@ -23,6 +23,7 @@ from scipy.sparse import csr_array
 
 from kpay_lab.business.figures import Figures, business_figures
 from kpay_lab.business.periods import choose_period
+from kpay_lab.data.admitted import asked_of_log, kept_folder, kept_log
 from kpay_lab.data.door import DATASETS, Gate, read_log
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
@@ -31,10 +32,11 @@ from kpay_lab.data.tables import Tables
 from kpay_lab.evaluate import compare as evaluation
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.ranking import from_ids, per_user
+from kpay_lab.evaluate.sample import MOST_USERS, sample_users
 from kpay_lab.evaluate.search import tune
 from kpay_lab.evaluate.split import Split, make_split
 from kpay_lab.findings import Finding
-from kpay_lab.interest.engines import Engine, engine_faults, open_engine, read_totals
+from kpay_lab.interest.engines import Engine, engine_faults, open_engine
 from kpay_lab.interest.weighting import MARKS, default_weighting, interest_matrix
 from kpay_lab.recommend.base import Explains, Recommender, Training
 from kpay_lab.recommend.choose import build_model, build_models, choose_models, own_names
@@ -77,8 +79,10 @@ def open_log(
     Parameters
     ----------
     source : str, Path, DataFrame, mapping of str to DataFrame, Tables, or WorldSpec
-        A file of events or a folder of tables; a DataFrame of events; a mapping of a table's
-        name to its DataFrame; checked ``Tables``; or a shop to simulate, also the default.
+        A file of events, a folder of tables, or the address of a database
+        (``postgresql://host/db``, ``sqlite:///file``, ``duckdb:///file``); a DataFrame of
+        events; a mapping of a table's name to its DataFrame; checked ``Tables``; or a shop to
+        simulate, also the default.
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad", "simulated"}
         How the files of a folder are understood: your own ``tables``, or a public data set.
         ``simulated`` says that the source is a simulated shop.
@@ -87,8 +91,9 @@ def open_log(
         of behaviour, units, zones; a path leads to a YAML file. See `data.mapping.LogMapping`.
     since, until, ids, duplicates, max_rejected, min_events
         Which rows are used, and when a log is refused; see `data.door.Gate`.
-    engine : {"memory", "polars", "spark"}, or an engine of `interest.engines`
-        What adds up the events. ``polars`` and ``spark`` read Parquet and never load all of it.
+    engine : {"memory", "duckdb", "spark", "database"}, or an engine of `interest.engines`
+        What adds up the events. ``duckdb`` and ``spark`` read Parquet and never load all of it;
+        ``database`` is the one that holds the log, where ``source`` is its address.
         To choose an engine's settings, pass one that is made by `interest.engines.open_engine`,
         which returns None for memory.
 
@@ -128,22 +133,39 @@ def open_log(
     )
     meant = LogMapping.of(mapping)
     beyond_memory = open_engine(engine) if isinstance(engine, str) else engine
-    if beyond_memory is not None:
+    if isinstance(source, str | Path):
+        asked = asked_of_log(source, dataset, meant, gate, beyond_memory)
+        folder = kept_folder(*asked)
+        if folder is not None:
+            return _with_word_on_marks(kept_log(folder))
+    return _with_word_on_marks(admit_log(source, dataset, meant, gate, beyond_memory))
+
+
+def admit_log(
+    source: Source | Tables | WorldSpec | None,
+    dataset: str,
+    mapping: LogMapping,
+    gate: Gate,
+    engine: Engine | None = None,
+) -> Log:
+    """Read a source and let its gate decide what of it may be used; see `open_log`."""
+    if engine is not None:
         faults = engine_faults(
-            beyond_memory.name, dataset, source, duplicates, has_mapping=bool(meant)
+            engine.name, dataset, source, gate.duplicates, has_mapping=bool(mapping)
         )
         if faults or not isinstance(source, str | Path):  # a source without a path is a fault too
             raise ValueError("\n".join(faults))
-        totals = read_totals(source, beyond_memory, gate)
-        return _with_word_on_marks(gate.admit(totals))
+        from kpay_lab.interest.totals_log import read_totals  # here, for ibis is slow to import
+
+        return gate.admit(read_totals(source, engine, gate, mapping))
     if source is None and dataset in ("tables", "simulated"):
         source = WorldSpec()
     data = simulate(source).tables if isinstance(source, WorldSpec) else source
     file_format = "tables" if dataset == "simulated" else dataset
-    log = read_log(data, file_format, meant)
+    log = read_log(data, file_format, mapping)
     if isinstance(source, WorldSpec):
         log = replace(log, currency=CURRENCY)
-    return _with_word_on_marks(gate.admit(log))
+    return gate.admit(log)
 
 
 def _with_word_on_marks(log: Log) -> Log:
@@ -235,7 +257,7 @@ class Fitted:
             Length of a list.
         only
             Further conditions on the items: ``reviewed_only``, ``verified_only``,
-            ``min_rating``, ``kinds``; see `recommend.candidates.candidate_items`.
+            ``min_rating``, ``kinds``, ``live_at``; see `recommend.candidates.candidate_items`.
 
         Returns
         -------
@@ -421,7 +443,7 @@ def list_for_everybody(log: Log, model: Recommender, k: int, **only: Any) -> pd.
 class Comparison(evaluation.Comparison):
     """Models measured on the same users, with intervals and a verdict.
 
-    It has the fields ``values``, ``lists`` and ``seconds`` of `evaluate.compare.Comparison`, and
+    It has the fields of `evaluate.compare.Comparison`, such as ``values`` and ``lists``, and
     these:
 
     Parameters
@@ -535,6 +557,7 @@ def compare(
     candidates: str = "all",
     candidate_kinds: Sequence[str] = (),
     ks: Sequence[int] = (10,),
+    max_users_evaluated: int = MOST_USERS,
     n_trials: int = N_TRIALS,
     n_resamples: int = 2000,
     seed: int = 0,
@@ -565,21 +588,26 @@ def compare(
     relevant, threshold
         What counts as found: ``any`` later event, degrees of ``interest`` above the threshold,
         or a ``purchase``; see `evaluate.split.make_split`.
-    candidates : {"all", "exposed", "rated"}
+    candidates : {"all", "exposed", "rated", "live"}
         What is ranked for a user: all items that may be recommended, what was shown to them in
-        the test part, or what they met there; see `evaluate.queries`.
+        the test part, what they met there, or what was live when they came; see
+        `evaluate.queries`.
     candidate_kinds : sequence of str
         Kinds of items that may be recommended; where none is named, those with a price, else
         all.
     ks : sequence of int
         Lengths of the lists.
+    max_users_evaluated : int
+        Where more users have something to find, so many are drawn by chance and evaluated, the
+        same for each model; see `evaluate.sample.sample_users`. All are learned from.
     n_trials : int
         Settings to try for each model, 6 by default; with 0 all stand as configured, and the
         table says so. ``forest`` and ``blend`` are slow and get two at most.
     n_resamples : int
         Bootstrap resamples behind an interval.
     seed : int
-        Seed of the search and the bootstrap: the same seed gives the same settings and intervals.
+        Seed of the sample of users, the search and the bootstrap: the same seed gives the same
+        users, settings and intervals.
     on_progress : callable, optional
         Called with one line before each model, such as ``print``.
 
@@ -595,13 +623,21 @@ def compare(
     if isinstance(models, str):
         raise ValueError(f"models is {models!r}; write a list: kp.compare(log, [{models!r}])")
     _check_lengths(ks)
+    is_whole = isinstance(max_users_evaluated, Integral)
+    if not is_whole or isinstance(max_users_evaluated, bool) or max_users_evaluated < 1:
+        raise ValueError(
+            f"max_users_evaluated is {max_users_evaluated!r}; it must be a whole number, 1 or more"
+        )
     if not isinstance(n_trials, Integral) or isinstance(n_trials, bool) or n_trials < 0:
         raise ValueError(f"n_trials is {n_trials!r}; it must be a whole number, 0 for no search")
     settings = models if isinstance(models, Mapping) else dict.fromkeys(models)
     build_models(settings)  # a wrong setting is refused before the split
     kind_of_split = default_split(log.tables) if split == "auto" else split
     cut = log.cut if kind_of_split == "time" else None
-    train_and_test = make_split(
+    # A generator for each task, so that the draws of one do not depend on how many others make.
+    rngs = np.random.default_rng(seed).spawn(4)
+    rng_of_summary, rng_of_verdict, rng_of_search, rng_of_users = rngs
+    with_all_users = make_split(
         log.tables,
         interest_matrix,
         how=kind_of_split,
@@ -611,9 +647,8 @@ def compare(
         candidates=candidates,
         candidate_kinds=candidate_kinds,
     )
+    train_and_test = sample_users(with_all_users, max_users_evaluated, rng=rng_of_users)
     usable, left_out = choose_models(settings, train_and_test.train)
-    # Three generators, so that the draws of the one do not depend on how many the others make.
-    rng_of_summary, rng_of_verdict, rng_of_search = np.random.default_rng(seed).spawn(3)
     tuning = tune(
         usable,
         train_and_test,
@@ -637,6 +672,7 @@ def compare(
         lists=measured.lists,
         seconds=measured.seconds,
         unranked=measured.unranked,
+        fitted=measured.fitted,
         split=train_and_test,
         summary=summary,
         decision=decision,

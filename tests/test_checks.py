@@ -48,6 +48,7 @@ def log(folder, events="user_id,item_id\nu,i\n", **tables):
 NOT_MEANT = {"colums": {}}
 OPENING = ("00_business", "01_data_exploration", "02_interest_matrix", "03_user_portraits")
 OPENING += ("04_model_comparison", "05_sales_conversion", "06_experiments", "08_policies")
+OPENING += ("09_live_sessions",)
 
 # notebook, parameter, a value that its line in the cell allows or not, what is said
 REFUSED = [
@@ -61,7 +62,7 @@ REFUSED = [
     ("02_interest_matrix", "weights", {"wacth": 1}, "no setting 'wacth'; did you mean 'watch'?"),
     ("02_interest_matrix", "weights", {"watch": -1}, "weights: watch is -1; it must be a number"),
     ("04_model_comparison", "weights", {"half_watch": 0}, "weights: half_watch is 0; it must be a"),
-    ("02_interest_matrix", "engine", "polars", "engine polars reads Parquet: set dataset"),
+    ("02_interest_matrix", "engine", "duckdb", "engine duckdb reads Parquet: set dataset"),
     ("04_model_comparison", "candidate_kinds", ["courses"], "it must be one of course, report"),
     ("04_model_comparison", "candidates", "rated", "needs relevant='interest' or relevant='purch"),
     ("04_model_comparison", "candidates", "seen", "it must be one of all, exposed, rated"),
@@ -219,7 +220,7 @@ def test_params_prints_nothing_that_papermill_would_refuse(kpay):
 
 def test_a_refused_value_is_not_judged_by_what_stood_below_it(kpay):
     code, lines, _ = kpay(
-        "run", "02_interest_matrix", "--set", "engine=polars", "--set", "dataset=x"
+        "run", "02_interest_matrix", "--set", "engine=duckdb", "--set", "dataset=x"
     )
     assert code == 2
     assert len(lines) == 1 and "dataset is" in lines[0]
@@ -235,7 +236,7 @@ def test_a_refused_value_is_not_judged_by_what_stood_below_it(kpay):
         ({"candidates": "exposed"}, "candidates is 'exposed', but .* has no exposures.timestamp"),
         ({"since": "2024-01-01"}, "since is set, but the events of .* have no timestamp"),
         ({"outcome": "gendr"}, "did you mean 'gender'"),
-        ({"engine": "polars", "duplicates": "keep"}, "reads Parquet alone; convert events.csv"),
+        ({"engine": "duckdb", "duplicates": "keep"}, "reads Parquet alone; convert events.csv"),
         ({"dataset": "oulad"}, "lacks studentInfo.csv"),
         ({"dataset": "open_bandit"}, r"lacks random/men/men\.csv, random/men/item_context\.csv"),
         ({"data_dir": "/nowhere"}, "data_dir is '/nowhere', which is not there"),

@@ -61,6 +61,29 @@ def test_kinds_without_a_price_are_listed_on_request(log, recommend, tmp_path, s
     assert set(pd.read_csv(output, dtype=str)["item_id"].map(kinds)) == {"live"}
 
 
+def test_what_is_live_at_a_moment_is_listed_on_request(recommend, tmp_path, small_world):
+    events = small_world[0].events
+    start = events["timestamp"].min().floor("D")
+    live, over, met = events["item_id"].drop_duplicates().iloc[[0, 1, 2]]
+    items = pd.DataFrame({"item_id": [live, over, met]})
+    hours = {"started_at": [20, 18, 21], "ended_at": [22, 20, 23]}  # asked at 20:00
+    for name, times in hours.items():
+        items[name] = start + pd.to_timedelta(times, unit="h")
+    log = tmp_path / "log"
+    log.mkdir()
+    events[events["item_id"].isin(items["item_id"])].to_csv(log / "events.csv", index=False)
+    items.to_csv(log / "items.csv", index=False)
+    output = tmp_path / "lists.csv"
+    asked = (start + pd.Timedelta(hours=20)).isoformat()
+    code, _, said = recommend(
+        "--data", log, "--model", "popularity", "--live-at", asked, "-o", output
+    )
+    assert code == 0, said
+    assert set(pd.read_csv(output, dtype=str)["item_id"]) == {live}
+    code, _, said = recommend("--data", log, "--live-at", "soon", "-o", output)
+    assert code == 2 and "--live-at is 'soon'; it must be an ISO time" in said
+
+
 def test_a_cold_user_gets_the_most_popular_items(log, recommend, tmp_path, small_world):
     output = tmp_path / "lists.csv"
     assert recommend("--data", log, "--k", 2, "-o", output)[0] == 0

@@ -41,6 +41,7 @@ KINDS = {
     "count": st.integers(0, 10**7) | st.integers(0, 3),
     "days": st.floats(0, 4000),
     "hours": st.floats(0, 1e5),
+    "duration": st.floats(0, 1e5),
     "text": WORDS,
     "names": st.lists(WORDS, max_size=4),
     "flag": st.booleans(),

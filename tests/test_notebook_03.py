@@ -56,6 +56,17 @@ def test_the_page_says_who_stays_and_what_is_known_of_people(smoke):
     assert found["segments/exist"]["k"] == smoke[1]["segments/k"]
 
 
+def test_of_many_users_a_sample_settles_the_segments_and_the_page_says_so(tmp_path, smoke):
+    settings = ("--profile", "smoke", "--set", "max_users_resampled=100")
+    folder, metrics = run(tmp_path, *settings)
+    assert metrics["users"] == smoke[1]["users"]  # everybody has a portrait still
+    content = json.loads((folder / NAME / "findings.json").read_text(encoding="utf-8"))
+    found = {one["key"]: one["values"] for one in content["findings"]}
+    assert found["segments/sample"] == {"n_judged": 100, "n_users": metrics["users"]}
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["notebooks"][NAME]["record"]["users_resampled"] == 100
+
+
 def test_classifiers_stand_beside_the_base_rate(smoke):
     metrics = smoke[1]
     assert metrics["base_rate/balanced_accuracy"] == pytest.approx(1 / metrics["outcome/labels"])

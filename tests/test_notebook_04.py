@@ -76,6 +76,27 @@ def test_lists_carry_ids_and_the_page_does_not(smoke):
     assert len(json.dumps(manifest).split("split_hash")[1].split('"')[2]) == 64
 
 
+def test_a_sample_is_evaluated_and_said_and_everybody_gets_a_list(smoke, tmp_path):
+    _, of_all = smoke
+    few = ["max_users_evaluated=60", "models={ease: {reg: 50}}", "n_trials=0"]
+    settings = [part for setting in few for part in ("--set", setting)]
+    result, metrics = run(tmp_path, "--profile", "smoke", *settings)
+    assert of_all["users_evaluated"] > 60
+    assert metrics["users_evaluated"] == 60
+    assert metrics["lists/users"] == of_all["lists/users"]
+    assert metrics["pairs_to_find"] < of_all["pairs_to_find"]
+    assert metrics["ease/ndcg@10"] != of_all["ease/ndcg@10"]
+    whom = f"60 of {of_all['users_evaluated']} users, drawn by chance"
+    manifest = json.loads((result / "manifest.json").read_text())
+    assert manifest["notebooks"][NAME]["record"]["users_evaluated"] == whom
+    page = (result / f"{NAME}.html").read_text(encoding="utf-8")
+    assert (
+        f"60 of {of_all['users_evaluated']} users with something to find, drawn by chance" in page
+    )
+    gap = pd.read_csv(result / NAME / "tables/protocol_gap.csv")
+    assert gap["users"].max() == 60
+
+
 @pytest.mark.slow
 def test_a_log_of_ids_alone(tmp_path):
     """No times, items, users, prices or orders: each part says so or does without."""

@@ -20,6 +20,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "05_sales_conversion": {"n_resamples": 50, "models": ["logistic regression"]},
     "06_experiments": {},
     "08_policies": {"n_slots": 500},
+    "09_live_sessions": {"min_group": 3},
 }
 WORLD = {"n_users": 60, "n_items": 24, "n_days": 21, "seed": 3}
 LOOP = {"n_steps": 100, "n_seeds": 3, "loop_users": 40, "n_rounds": 1}
@@ -34,6 +35,7 @@ TELLING = {
     "05_sales_conversion": "few_users bare_tables no_prices ordinary_shop no_amounts",
     "06_experiments": "few_users bare_tables prices_on_one_kind dates_without_hours",
     "08_policies": "few_users bare_tables prices_on_one_kind",
+    "09_live_sessions": "shop few_users no_amounts",
 }
 QUICK = [(notebook, log) for notebook, logs in TELLING.items() for log in logs.split()]
 REST = [pair for pair in product(SMALL, LOGS) if pair not in QUICK]

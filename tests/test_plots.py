@@ -56,6 +56,7 @@ def calls():
     trials = pd.DataFrame({"reg": [10.0, 1.0], "value": [0.3, 0.2]})
     days = pd.Series([3, 4], pd.date_range("2026-01-05", periods=2))
     power = pd.DataFrame({"units": [10, 20], "power": [0.5, 0.9]})
+    stays = CURVE.set_axis(["time", "stays", "low", "high"], axis=1)
     boxes = {"A": ("start", 0, 0), "B": ("end", 1, 0)}
     return {
         "plot_bars": (plots.plot_bars, [TABLE["value"]], {"fmt": ".1f"}),
@@ -68,6 +69,8 @@ def calls():
         "plot_power": (plots.plot_power, [power], {"needed": 15, "target": 0.8}),
         "plot_qini": (plots.plot_qini, [{"a": gains}], {}),
         "plot_search": (plots.plot_search, [trials, "reg"], {}),
+        "plot_survival": (plots.plot_survival, [{"a": stays, "b": stays}], {}),
+        "plot_points": (plots.plot_points, [TABLE.set_axis([0, 1])], {}),
         "plot_histogram": (plots.plot_histogram, [[0.1, np.nan]], {"bins": 2, "span": (0, 1)}),
         "plot_densities": (plots.plot_densities, [{"a": [0.1, 0.9]}], {"bins": 2, "span": (0, 1)}),
         "plot_ecdf": (plots.plot_ecdf, [{"a": [0.1, 0.9], "b": [0.2]}], {}),
@@ -215,3 +218,11 @@ def test_numbers_of_a_heat_map_stand_out_from_their_cells():
         ("10%", "black"),
         ("40%", "white"),
     ]
+
+
+def test_a_timeline_leaves_out_what_is_not_known_and_marks_every_panel():
+    known = pd.DataFrame({"viewers": [1.0, 4.0], "gifts": np.nan})
+    panels = {"there": known, "orders": known[["viewers"]]}
+    top, bottom = plots.plot_timeline_panels(panels, marks=[1], mark="offer").axes
+    assert [text.get_text() for text in top.get_legend().get_texts()] == ["offer", "viewers"]
+    assert [len(ax.lines) for ax in (top, bottom)] == [2, 2]

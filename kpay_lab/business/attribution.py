@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RULES = ("last", "first")
-BY = ("source", "kind", "category", "host")
+BY = ("source", "kind", "category", "host", "path")
 MEASURES = ("orders", "gmv", "refunded", "net_revenue")
 NO_TOUCH = "no touch"
 NOT_KNOWN = "not known"
+STEP = " → "
+LIVE = "live"
 WINDOW_DAYS = 7.0
 A_CENT = 0.01
 
@@ -34,7 +36,9 @@ class Attribution:
         One row an order, with its label: ``user_id, orders`` (1), ``gmv, refunded,
         net_revenue`` (0 where no amount is known), and three ids of items: ``said`` is what the
         log says (``orders.source_item_id``), ``last`` and ``first`` are what the touches say,
-        missing where there is none.
+        missing where there is none. ``sold`` is the item of the order; ``led_last`` and
+        ``led_first`` are what led to the item credited under each rule, such as the video that
+        led to a live session, missing where nothing did.
     items : DataFrame
         The catalogue by ``item_id``, with the columns ``kind, category, host`` that are known.
     window_days : float
@@ -76,8 +80,9 @@ class Attribution:
 
         Parameters
         ----------
-        by : {"source", "kind", "category", "host"}
-            The item itself, or what the catalogue says of it.
+        by : {"source", "kind", "category", "host", "path"}
+            The item itself, or what the catalogue says of it; or the path of kinds that led to the
+            order, such as *short video → live → course*.
 
         Returns
         -------
@@ -157,6 +162,26 @@ class Attribution:
             values[rule] = None if np.isnan(share) else share
         return [Finding("business/attribution", "plain", values, place="attribution")]
 
+    def path_findings(self, *, currency: str = "") -> list[Finding]:
+        """Return how much net revenue live sessions are credited with, and what led to them.
+
+        Nothing is found where no amount is known, or no kind of item.
+        """
+        total = self.orders["net_revenue"].sum()
+        if not (self.has_money and "kind" in self.items and total > 0):
+            return []
+        shares = {}
+        for rule in RULES:
+            of_live = self._groups(rule, "kind") == LIVE
+            shares[rule] = self.orders.loc[of_live, "net_revenue"].sum() / total
+        money = shares["last"] * total
+        of_live = self._groups("last", "kind") == LIVE
+        was_led = of_live & self.orders["led_last"].notna()
+        led = self.orders.loc[was_led, "net_revenue"].sum()
+        values = {"money": money, "currency": currency, "share": shares["last"]}
+        values |= {"first": shares["first"], "led": led / money if money > 0 else 0.0}
+        return [Finding("business/paths", "plain", values, place="paths")]
+
     def plot(self, ax: "Axes | None" = None, *, by: str = "kind", minimum: int = 1) -> "Axes":
         """Draw the net revenue of each group under both rules, small groups left out."""
         from kpay_lab.plots import plot_intervals  # here, for matplotlib is slow to import
@@ -176,14 +201,33 @@ class Attribution:
 
     def _groups(self, rule: str, by: str) -> pd.Series:
         choices = ["source", *self.items.columns]
+        if "kind" in self.items:
+            choices.append("path")
         if by not in choices:
             raise ValueError(f"by is {by!r}; this log can tell {', '.join(choices)}")
         credited = self.credited(rule)
         is_credited = credited.notna()
+        if by == "path":
+            return self._paths(rule)
         if by == "source":
             return credited.where(is_credited, NO_TOUCH)
         label = main_label(credited.map(self.items[by]))
         return label.fillna(NOT_KNOWN).where(is_credited, NO_TOUCH)
+
+    def _paths(self, rule: str) -> pd.Series:
+        """Return the kinds of what led to each order, the earliest first, and of what was sold."""
+        credited = self.credited(rule)
+        sold = self.orders["sold"]
+        own_page = credited == sold
+        path = self._kind(sold)
+        path = path.where(own_page, self._kind(credited) + STEP + path)
+        led = self.orders[f"led_{rule}"]
+        path = path.where(led.isna(), self._kind(led) + STEP + path)
+        return path.where(credited.notna(), NO_TOUCH)
+
+    def _kind(self, item: pd.Series) -> pd.Series:
+        kind = item.map(self.items["kind"]).astype("str")
+        return kind.str.replace("_", " ").fillna(NOT_KNOWN)
 
 
 def attribute_orders(
@@ -241,8 +285,15 @@ def attribute_orders(
     touches = _touches(tables)
     window = pd.Timedelta(days=window_days)
     credited = _of_orders(orders)
-    credited["last"] = _last_touch(bought, touches, window)
-    credited["first"] = _first_touch(bought, touches, window)
+    credited["sold"] = bought["item_id"].astype("str")
+    leads = touches[touches["credited"] != touches["item_id"]]
+    find = {"last": _last_touch, "first": _first_touch}
+    for rule, nearest in find.items():
+        credited[rule] = nearest(bought, touches, window)
+        seller = credited["said"].fillna(credited[rule])
+        visits = bought.assign(item_id=seller)
+        led = nearest(visits, leads, window)
+        credited[f"led_{rule}"] = led.where(seller != credited["sold"])
     return Attribution(
         orders=credited,
         items=_described(tables.items),

@@ -81,6 +81,59 @@ def breakdown(
     return table.drop(columns=unknown)
 
 
+def live_figures(tables: Tables, by: str, period: Period, credited: pd.Series) -> pd.DataFrame:
+    """Measure the live sessions of a period: what was watched, and what they are credited with.
+
+    Parameters
+    ----------
+    tables : Tables
+        Of the whole log.
+    by : {"session", "host"}
+    credited : Series
+        The item that each order of the period is credited to, from `attribution.Attribution`.
+
+    Returns
+    -------
+    DataFrame
+        Index: the sessions (by title, or id) or hosts, the most GMV first; ``views, viewers,
+        orders, paying_users, gmv, refunded, net_revenue``, and with them ``value_per_order``,
+        ``uv_value`` (GMV a viewer), ``gpm`` (GMV per 1,000 views) and ``refund_rate`` of money.
+        What the log cannot tell of money is left out; empty where it has no live session.
+    """
+    items = pd.DataFrame({"item_id": []}) if tables.items is None else tables.items
+    sessions = items.reindex(columns=["item_id", "kind", "title", "host"]).set_index("item_id")
+    sessions = sessions[sessions["kind"] == "live"]
+    names = sessions["host"] if by == "host" else _titles(sessions)
+    within = period.select(tables)
+    group_of_view = within.events["item_id"].map(names)
+    seen = within.events.groupby(group_of_view)["user_id"].agg(views="size", viewers="nunique")
+    group_of_order = credited.map(names)
+    sold = _add_up(order_money(within).loc[credited.index], group_of_order)
+    table = seen.join(sold, how="outer").fillna(0.0)
+    gmv = table["gmv"]
+    table["value_per_order"] = gmv / table["orders"].where(table["orders"] > 0)
+    table["uv_value"] = gmv / table["viewers"].where(table["viewers"] > 0)
+    table["gpm"] = 1000 * gmv / table["views"].where(table["views"] > 0)
+    table["refund_rate"] = table["refunded"] / gmv.where(gmv > 0)
+    money = known_money(tables)
+    of_gmv = ["value_per_order", "uv_value", "gpm"]
+    unknown = [name for name in MONEY if name not in money]
+    unknown += [] if "gmv" in money else of_gmv
+    unknown += [] if "refunded" in money else ["refund_rate"]
+    counts = ["views", "viewers", "orders", "paying_users"]
+    table[counts] = table[counts].astype("int64")
+    table = table.sort_values(["gmv", "orders", "views"], ascending=False, kind="stable")
+    return table.drop(columns=unknown).rename_axis(by)
+
+
+def _titles(sessions: pd.DataFrame) -> pd.Series:
+    """Return what to call each session: its title, with the id where several share it."""
+    ids = pd.Series(sessions.index, sessions.index).astype("str")
+    titles = sessions["title"].astype("str").fillna(ids)
+    is_shared = titles.duplicated(keep=False) & (titles != ids)
+    return titles.where(~is_shared, titles + " (" + ids + ")")
+
+
 def hide_small_groups(table: pd.DataFrame, minimum: int) -> pd.DataFrame:
     """Return a table with the figures of groups of fewer than ``minimum`` buyers hidden (NaN).
 

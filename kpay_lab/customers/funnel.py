@@ -120,7 +120,7 @@ def funnel_people(tables: Tables) -> pd.DataFrame:
     people["ordered_at"] = of_person["min"]
     since_of_person = since.reset_index(drop=True)
     people["hours"] = (people["ordered_at"] - since_of_person) / pd.Timedelta(hours=1)
-    people["ordered before"] = people["user_id"].isin(too_early["user_id"])
+    people["ordered before"] = people["user_id"].isin(too_early["user_id"].unique())
     people["ordered"] = people["ordered_at"].notna()
     people["ordered again"] = of_person["nunique"] > 1
     if "refund_amount" in counted:
@@ -149,8 +149,8 @@ def bought_unwatched(tables: Tables) -> pd.DataFrame:
     is_watched = np.isin(bought, itself) | np.isin(bought, what_it_sells)
     unwatched_items = of_items.index[~is_watched]
     of_anything = orders.drop(index=of_items.index)
-    viewers = watched["user_id"].unique()  # looking into all rows would take seconds
-    unwatched_rest = of_anything.index[~of_anything["user_id"].isin(viewers)]
+    has_watched = of_anything["user_id"].isin(watched["user_id"].unique())
+    unwatched_rest = of_anything.index[~has_watched]
     unwatched = unwatched_items.union(unwatched_rest)
     return orders[orders.index.isin(unwatched)]
 

@@ -15,7 +15,7 @@ from kpay_lab.customers.features import log_lift, main_group, user_features, wit
 from kpay_lab.customers.reference import one_crowd
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.findings import Finding
-from kpay_lab.stats import random_state, ratio
+from kpay_lab.stats import random_state, ratio, sample_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 METHODS = ("kmeans", "mixture")
 LEAST_STABILITY = 0.9  # mean adjusted Rand index that counts as stable, unless told otherwise
 ABOUT_ACTIVITY = 0.1  # share of the variance of log events that makes segments a matter of activity
+MOST_USERS = 5000  # on whom a number of segments is settled: they are grouped some 200 times
 SILHOUETTE_USERS = 1000  # a silhouette takes the distances of all pairs of its users
 
 
@@ -44,6 +45,8 @@ class Segments:
     candidates : DataFrame
         One row a candidate k: silhouette, stability, the mean silhouette of crowds of one kind
         (``null_mean``), the ``threshold`` that it must pass, accepted.
+    n_judged : int
+        Users on whom k was settled: all, or a sample of them.
     """
 
     k: int
@@ -51,6 +54,7 @@ class Segments:
     names: tuple[str, ...]
     profile: pd.DataFrame
     candidates: pd.DataFrame
+    n_judged: int
 
     def table(self) -> pd.DataFrame:
         """Return the name, the users and their share, a row a segment."""
@@ -70,6 +74,9 @@ class Segments:
         """
         about_activity = self._by_activity(n_events)
         found = [self._exist(second, by_activity=bool(about_activity))]
+        if self.n_judged < len(self.labels):
+            values = {"n_judged": self.n_judged, "n_users": len(self.labels)}
+            found.append(Finding("segments/sample", "plain", values, place="choice_of_k"))
         if self.k > 1:
             found += about_activity or [self._apart()]
         return found
@@ -181,6 +188,7 @@ def find_segments(
     n_resamples: int = 12,
     n_crowds: int = 19,
     least_stability: float = LEAST_STABILITY,
+    most_users: int = MOST_USERS,
 ) -> Segments:
     """Group users, with the largest k that is both stable and real (Ben-Hur et al., 2002).
 
@@ -189,23 +197,31 @@ def find_segments(
     are defined in `_accepted`: stable against ``n_resamples`` bootstrap samples, real against
     ``n_crowds`` crowds of one kind with the correlations and the skew of the features
     (`reference.one_crowd`). Without such a k the answer is one group. One crowd is called
-    real in 1 / (1 + n_crowds) of all logs, whatever the number of ks. Raises ValueError if the
-    method is unknown, a value is missing, or users are fewer than groups.
+    real in 1 / (1 + n_crowds) of all logs, whatever the number of ks.
+
+    Of more than ``most_users`` so many are drawn by chance, and k is settled on these: they are
+    what is resampled, and the crowds are as large. Everybody then goes to the group that is
+    nearest, of those that these people make. Raises ValueError if the method is unknown, a value
+    is missing, or users are fewer than groups.
     """
-    values = _standardised(features, method, max(ks))
+    _check(features, method, max(ks), most_users)
+    of_everybody = features.to_numpy(dtype=np.float64)
+    judged = _judged(len(of_everybody), most_users, rng)
+    everybody = _scaled(of_everybody, like=of_everybody[judged])
+    values = everybody[judged]
     n_users = len(values)
     # Every k is tested on the same draws, so that only k differs between the rows.
-    crowds = [_scaled(crowd) for crowd in one_crowd(values, n_draws=n_crowds, rng=rng)]
+    crowds = [_scaled(crowd, like=crowd) for crowd in one_crowd(values, n_draws=n_crowds, rng=rng)]
     resamples = rng.integers(0, n_users, (n_resamples, n_users))
     seed = random_state(rng)
     silhouette_sample = rng.permutation(n_users)[:SILHOUETTE_USERS]
     group = partial(group_users, method=method, seed=seed)
-    groupings = {1: np.zeros(n_users, int)}
+    groupings = {1: np.zeros(len(everybody), int)}
     rows = []
     silhouettes_of_crowds = []
     for k in ks:
-        labels = group(values, values, k)
-        groupings[k] = labels
+        groupings[k] = group(values, everybody, k)
+        labels = groupings[k][judged]
         agreements = []
         for resample in resamples:
             resampled_labels = group(values[resample], values, k)
@@ -224,7 +240,7 @@ def find_segments(
     candidates = _accepted(pd.DataFrame(rows), np.array(silhouettes_of_crowds), least_stability)
     accepted_ks = candidates.loc[candidates["accepted"], "k"]
     chosen_k = 1 if accepted_ks.empty else int(accepted_ks.max())
-    return _describe(features, values, groupings[chosen_k], candidates)
+    return _describe(features, groupings[chosen_k], candidates, n_users)
 
 
 @dataclass(frozen=True)
@@ -288,7 +304,8 @@ def compare_halves(
     groupings = []
     for portrait in portraits:
         habits = without_gaps(portrait[_in_each(columns, portraits)])
-        values = _scaled(habits.loc[both].to_numpy(dtype=np.float64))
+        values = habits.loc[both].to_numpy(dtype=np.float64)
+        values = _scaled(values, like=values)
         groupings.append(group_users(values, values, k, seed=seed))
     return HalvesAgreement(k, len(both), float(adjusted_rand_score(*groupings)))
 
@@ -348,24 +365,32 @@ def interest_tags(tables: Tables, *, n_tags: int = 3, least_events: int = 5) -> 
     return top[["user_id", "rank", "tag", "lift"]].reset_index(drop=True)
 
 
-def _standardised(features: pd.DataFrame, method: str, most: int) -> np.ndarray:
-    """Check what `find_segments` was given, and scale each feature to mean 0 and deviation 1."""
+def _check(features: pd.DataFrame, method: str, most: int, most_users: int) -> None:
+    """Refuse what `find_segments` cannot group into ``most`` groups."""
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
     if len(features) <= most:
         raise TooLittleError(f"{len(features)} users are too few for {most} groups; lower ks")
+    if most_users <= most:
+        raise ValueError(f"most_users is {most_users}; it takes more than {most} groups, the most")
     has_gaps = features.isna().any()
     if has_gaps.any():
         name = features.columns[has_gaps][0]
         raise ValueError(f"feature {name!r} has gaps; fill or drop it before grouping users")
-    return _scaled(features.to_numpy(dtype=np.float64))
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """Scale each column to mean 0 and deviation 1; a constant one becomes 0."""
-    spread = values.std(axis=0)
+def _judged(n_users: int, most_users: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows of the users on whom k is settled, rising; nothing is drawn for all."""
+    if n_users <= most_users:
+        return np.arange(n_users)
+    return sample_rows(n_users, most_users, rng=rng)
+
+
+def _scaled(values: np.ndarray, *, like: np.ndarray) -> np.ndarray:
+    """Scale each column so that ``like`` has mean 0 and deviation 1; a constant one becomes 0."""
+    spread = like.std(axis=0)
     scale = np.where(spread > 0, spread, 1)
-    return (values - values.mean(axis=0)) / scale
+    return (values - like.mean(axis=0)) / scale
 
 
 def _accepted(
@@ -437,14 +462,16 @@ def _silhouette(values: np.ndarray, labels: np.ndarray, sample: np.ndarray) -> f
 
 
 def _describe(
-    features: pd.DataFrame, values: np.ndarray, labels: np.ndarray, candidates: pd.DataFrame
+    features: pd.DataFrame, labels: np.ndarray, candidates: pd.DataFrame, n_judged: int
 ) -> Segments:
     """Number the groups by size and name them by their largest standardised differences."""
     group_labels, group = np.unique(labels, return_inverse=True)
     largest_first = np.argsort(-np.bincount(group), kind="stable")
     size_rank = np.argsort(largest_first)
     segment = pd.Series(size_rank[group], features.index, name="segment")
-    standardised = pd.DataFrame(values, features.index, features.columns)
+    values = features.to_numpy(dtype=np.float64)
+    scaled = _scaled(values, like=values)
+    standardised = pd.DataFrame(scaled, features.index, features.columns)
     profile = standardised.groupby(segment.to_numpy()).mean().rename_axis("segment")
     names = []
     for _, means in profile.iterrows():
@@ -459,4 +486,5 @@ def _describe(
         names=tuple(names),
         profile=profile,
         candidates=candidates,
+        n_judged=n_judged,
     )

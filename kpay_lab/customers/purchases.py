@@ -97,7 +97,7 @@ def make_dataset(
         past = tables.known_at(cut)
         earlier_orders = log[log["timestamp"] < cut]
         rows = _people_who_never_ordered(past, earlier_orders).assign(moment=cut)
-        y = rows["user_id"].isin(window["user_id"]).to_numpy(dtype=int)
+        y = rows["user_id"].isin(window["user_id"].unique()).to_numpy(dtype=int)
     else:
         past = tables.known_at(cut)
         past_orders = log[log["timestamp"] < cut]
@@ -254,7 +254,7 @@ def _pairs_not_owned(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
 def _people_who_never_ordered(past: Tables, orders: pd.DataFrame) -> pd.DataFrame:
     """Return the users with an event who ordered nothing so far."""
     users = past.events[["user_id"]].drop_duplicates()
-    has_ordered = users["user_id"].isin(orders["user_id"])
+    has_ordered = users["user_id"].isin(orders["user_id"].unique())
     return users[~has_ordered].reset_index(drop=True)
 
 

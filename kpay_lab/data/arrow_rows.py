@@ -30,7 +30,7 @@ def split_parquet(path: Path, file: str, renames: Collection[str] = ()) -> RawRo
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(file, error) from None
     columns = [pa.concat_arrays(_chunks(column)) for column in table.columns]
-    return _plain_rows(file, table.column_names, columns, table.num_rows, renames)
+    return plain_rows(file, table.column_names, columns, table.num_rows, renames)
 
 
 def parquet_beginning(path: Path, file: str, renames: Collection[str] = ()) -> RawRows:
@@ -43,7 +43,7 @@ def parquet_beginning(path: Path, file: str, renames: Collection[str] = ()) -> R
         raise _not_parquet(file, error) from None
     table = schema.empty_table() if batch is None else pa.Table.from_batches([batch])
     columns = [pa.concat_arrays(_chunks(column)) for column in table.columns]
-    return _plain_rows(file, table.column_names, columns, table.num_rows, renames)
+    return plain_rows(file, table.column_names, columns, table.num_rows, renames)
 
 
 def parquet_header(path: Path, file: str) -> list[str]:
@@ -88,7 +88,7 @@ def split_frame(frame: pd.DataFrame, name: str, renames: Collection[str] = ()) -
     columns = []
     for position in range(len(header)):
         columns.append(_frame_column(frame.iloc[:, position]))
-    return _plain_rows(name, header, columns, len(frame), renames)
+    return plain_rows(name, header, columns, len(frame), renames)
 
 
 def _frame_column(values: pd.Series) -> pa.Array | None:
@@ -108,7 +108,7 @@ def _chunks(column: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
     return [column]
 
 
-def _plain_rows(
+def plain_rows(
     file: str,
     header: Sequence[str],
     columns: Sequence[pa.Array | None],

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.errors
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -293,6 +292,8 @@ def _fatal_columns(table: str) -> list[str]:
 
 def _schema_problems(table: str, data: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Validate with the schema; uniqueness is checked later, among the good rows only."""
+    import pandera.errors  # here, for it is slow to import and a log is checked once a run
+
     try:
         SCHEMAS[table].validate(data, lazy=True)
     except pandera.errors.SchemaErrors as error:

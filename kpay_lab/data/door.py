@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.data import public
+from kpay_lab.data.addresses import is_address
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
@@ -37,7 +38,8 @@ def read_log(
     Parameters
     ----------
     source : str, Path, DataFrame, mapping of str to DataFrame, or Tables
-        As in `reading.read_tables`; finished ``Tables`` are taken as they are.
+        A text may be the address of a database. As in `reading.read_tables`; finished ``Tables``
+        are taken as they are.
     dataset : {"tables", "movielens", "mooccubex", "kuairand", "oulad"}
         How the files of a folder are understood: your own ``tables``, or a public data set.
     mapping : LogMapping, optional
@@ -65,7 +67,7 @@ def read_log(
 
 
 def _read_public(source: Source | Tables, dataset: str) -> Log:
-    if not isinstance(source, str | Path) or not str(source):
+    if not isinstance(source, str | Path) or not str(source) or is_address(source):
         raise ValueError(f"dataset {dataset} needs the folder of its files (data_dir, --data)")
     data = READERS[dataset](Path(source))
     n_zero = data.zero_durations
@@ -73,12 +75,14 @@ def _read_public(source: Source | Tables, dataset: str) -> Log:
 
 
 def _read_path(path: str | Path, mapping: LogMapping | None) -> Log:
-    """Read one file of events, or a folder of tables."""
+    """Read one file of events, a folder of tables, or a database."""
     if not str(path):
         raise ValueError("dataset tables needs a file or a folder of tables (data_dir, --data)")
     tables, rejected = read_tables(path, mapping=mapping)
     meant = mapping or LogMapping()
-    found = find_files(path, meant.files, meant.event_types, meant.columns)
+    found = (
+        {} if is_address(path) else find_files(path, meant.files, meant.event_types, meant.columns)
+    )
     files = tuple(dict.fromkeys(chain.from_iterable(found.values())))
     return _as_the_mapping_says(Log(tables, rejected, notes=rejected.notes, files=files), meant)
 

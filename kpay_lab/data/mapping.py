@@ -34,6 +34,8 @@ class LogMapping:
     ----------
     files : mapping of table to tuple of str
         The names or patterns (``2023-*.csv``) of the files that feed a table.
+    tables : mapping of table to tuple of str
+        The same of a database: names or patterns of its tables and views, or a query.
     headers : mapping of file to tuple of str
         The names of all columns of a file that has no header line.
     columns : mapping of table to (their name → ours)
@@ -58,6 +60,7 @@ class LogMapping:
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, Text] = field(default_factory=dict)
     event_types: EventTypes = field(default_factory=EventTypes)
@@ -101,7 +104,7 @@ class LogMapping:
                 f"mapping is of type {type(said).__name__}; write a mapping, such as "
                 '{columns: {events: {"visitor": user_id}}}'
             )
-        faults = list(_faults(said))
+        faults = [*_faults(said), *_faults_together(said)]
         if faults:
             raise ValueError("\n".join(faults))
         return cls(**{name: MADE[name](value) for name, value in said.items() if value})
@@ -122,6 +125,11 @@ class LogMapping:
     def __bool__(self) -> bool:
         """Return whether anything is said."""
         return self != LogMapping()
+
+    @property
+    def fed_by(self) -> Mapping[str, tuple[str, ...]]:
+        """What feeds each table: files, or tables of a database and queries."""
+        return self.tables or self.files
 
     def renames(self, table: str) -> dict[str, str]:
         """Return what is said of a table's columns: their name → ours, or ``ignore``."""
@@ -196,6 +204,14 @@ def _faults(said: Mapping[str, Any]) -> Iterator[str]:
             yield from CHECKS[name](value)
 
 
+def _faults_together(said: Mapping[str, Any]) -> Iterator[str]:
+    if said.get("files") and said.get("tables"):
+        yield (
+            "mapping.files names files and mapping.tables those of a database; a log lies in one "
+            "place, so keep one of them"
+        )
+
+
 def _wrong_shape(place: str, value: Any, shape: str) -> str:
     return f"{place} is {value!r}; write {shape}"
 
@@ -207,17 +223,27 @@ def _table_faults(place: str, table: Any) -> list[str]:
 
 
 def _files_faults(value: Any) -> Iterator[str]:
-    place = "mapping.files"
     if not isinstance(value, Mapping):
-        yield _wrong_shape(place, value, "{events: [watching.csv, ratings.csv]}")
+        yield _wrong_shape("mapping.files", value, "{events: [watching.csv, ratings.csv]}")
         return
-    for table, names in value.items():
+    yield from _feeding_faults("mapping.files", value, "names of files, such as [a.csv, b-*.csv]")
+
+
+def _tables_faults(value: Any) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        yield _wrong_shape("mapping.tables", value, '{events: "SELECT * FROM watching"}')
+        return
+    shape = "the name of a table, a query, or names in a list"
+    yield from _feeding_faults("mapping.tables", value, shape)
+
+
+def _feeding_faults(place: str, said: Mapping[str, Any], shape: str) -> Iterator[str]:
+    """Check that each table of ours is fed by a text, or by several in a list."""
+    for table, names in said.items():
         yield from _table_faults(place, table)
         listed = [names] if isinstance(names, str) else names
-        if not isinstance(listed, Sequence) or not listed or not all(_is_text(n) for n in listed):
-            yield _wrong_shape(
-                f"{place}.{table}", names, "names of files, such as [a.csv, b-*.csv]"
-            )
+        if not isinstance(listed, Sequence) or not listed or not all(map(_is_text, listed)):
+            yield _wrong_shape(f"{place}.{table}", names, shape)
 
 
 def _headers_faults(value: Any) -> Iterator[str]:
@@ -399,6 +425,7 @@ def _made_scale(value: Sequence[float]) -> tuple[float, float]:
 
 CHECKS = {
     "files": _files_faults,
+    "tables": _tables_faults,
     "headers": _headers_faults,
     "columns": _columns_faults,
     "event_types": _event_types_faults,
@@ -412,6 +439,7 @@ CHECKS = {
 }
 MADE: dict[str, Any] = {
     "files": _made_files,
+    "tables": _made_files,
     "headers": _made_files,
     "columns": _texts_by_name,
     "event_types": _made_event_types,

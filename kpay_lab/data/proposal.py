@@ -18,6 +18,8 @@ import pandas as pd
 import yaml
 
 from kpay_lab import columns as c
+from kpay_lab.data.addresses import is_address
+from kpay_lab.data.databases import Database, DatabaseTable
 from kpay_lab.data.event_types import (
     DOUBTFUL_NAMES,
     MEANINGS,
@@ -50,7 +52,7 @@ from kpay_lab.data.sources import (
     list_partitions,
     table_of_name,
 )
-from kpay_lab.data.splitting import HEADER_BYTES, Partition, read_beginning
+from kpay_lab.data.splitting import HEADER_BYTES, Partition, Piece, read_beginning
 from kpay_lab.data.tables import SCHEMAS
 from kpay_lab.data.terminal import WIDTH, width_of
 
@@ -170,7 +172,7 @@ def _scalar(value: Any) -> str:
 class _Sample:
     """The beginning of a file, and the files that are like it."""
 
-    partition: Partition
+    partition: Piece
     like: tuple[str, ...]
     looks: Sequence[ColumnLook] = ()
     fault: str = ""
@@ -199,7 +201,8 @@ class _Sample:
 class _Draft:
     """A proposal in the making, on top of what a mapping says already."""
 
-    def __init__(self, mapping: LogMapping) -> None:
+    def __init__(self, mapping: LogMapping, feeding: str = "files") -> None:
+        self.feeding = feeding  # the part of a mapping that says what feeds which table
         self.said: dict[str, Any] = mapping.as_dict()
         self.reasons: dict[tuple[str, ...], str] = {}
         self.questions: list[str] = []
@@ -227,7 +230,7 @@ def propose(source: str | Path, mapping: LogMapping | None = None) -> Proposal:
     Parameters
     ----------
     source : str or Path
-        A file or a folder.
+        A file, a folder, or the address of a database.
     mapping : LogMapping, optional
 
     Returns
@@ -236,9 +239,11 @@ def propose(source: str | Path, mapping: LogMapping | None = None) -> Proposal:
         Its ``said`` holds what the mapping says too; empty where there is nothing to add.
     """
     mapping = mapping or LogMapping()
-    place = Path(source)
+    place: Path | Database = Path(source)
+    if is_address(source):
+        place = Database(str(source))
     samples = [_sampled(one, like, mapping) for one, like in _groups(place)]
-    draft = _Draft(mapping)
+    draft = _Draft(mapping, "tables" if isinstance(place, Database) else "files")
     seen = _seen(samples)
     tables = _tables(place, samples, mapping, draft)
     if not tables.get("events"):
@@ -256,9 +261,9 @@ def propose(source: str | Path, mapping: LogMapping | None = None) -> Proposal:
     return Proposal(said, reasons, questions, seen)
 
 
-def _groups(place: Path) -> list[tuple[Partition, tuple[str, ...]]]:
+def _groups(place: Path | Database) -> list[tuple[Piece, tuple[str, ...]]]:
     """Take files whose names differ in numbers alone together; only the first is looked into."""
-    groups: dict[tuple[str, str], list[Partition]] = {}
+    groups: dict[tuple[str, str], list[Piece]] = {}
     for partition in list_partitions(place):
         parent = str(Path(partition.name).parent)
         letters = re.sub(r"[\W\d_]+", "", Path(partition.name).stem)
@@ -272,8 +277,10 @@ def _groups(place: Path) -> list[tuple[Partition, tuple[str, ...]]]:
     return grouped
 
 
-def _sampled(partition: Partition, like: tuple[str, ...], mapping: LogMapping) -> _Sample:
+def _sampled(partition: Piece, like: tuple[str, ...], mapping: LogMapping) -> _Sample:
     renames = mapping.names_said()
+    if isinstance(partition, DatabaseTable):
+        return _sampled_table(partition, like, renames)
     named = replace(partition, names=mapping.header_of(partition.name))
     try:
         return _Sample(partition, like, look_at(read_beginning(named, renames, with_nested=True)))
@@ -283,6 +290,15 @@ def _sampled(partition: Partition, like: tuple[str, ...], mapping: LogMapping) -
         return _Sample(partition, like, look_at(rows), has_header=False)
     except ValueError as error:
         return _Sample(partition, like, fault=str(error))
+
+
+def _sampled_table(
+    table: DatabaseTable, like: tuple[str, ...], renames: Collection[str]
+) -> _Sample:
+    try:
+        return _Sample(table, like, look_at(table.beginning(renames)))
+    except ValueError as error:
+        return _Sample(table, like, fault=str(error))
 
 
 def _seen(samples: Sequence[_Sample]) -> pd.DataFrame:
@@ -301,27 +317,32 @@ def _is_own_words(look: ColumnLook) -> bool:
 
 
 def _tables(
-    place: Path, samples: Sequence[_Sample], mapping: LogMapping, draft: _Draft
+    place: Path | Database, samples: Sequence[_Sample], mapping: LogMapping, draft: _Draft
 ) -> dict[str, list[_Sample]]:
     """Return the samples of each table; where the names of files do not say it, propose them."""
     try:
         found = find_partitions(
-            place, mapping.files, mapping.event_types, mapping.columns
+            place, mapping.fed_by, mapping.event_types, mapping.columns
         ).partitions
     except ValueError:
         return _tables_by_header(samples, draft)
     tables: dict[str, list[_Sample]] = {}
     for table, partitions in found.items():
-        places = {(one.path, one.sheet) for one in partitions if isinstance(one, Partition)}
-        members = [
-            sample
-            for sample in samples
-            if (sample.partition.path, sample.partition.sheet) in places
-        ]
-        tables[table] = members
-    if not mapping.files:
+        pieces = [one for one in partitions if isinstance(one, Piece)]
+        places = set(map(_place_of, pieces))
+        tables[table] = [sample for sample in samples if _place_of(sample.partition) in places]
+        queries = [one for one in pieces if isinstance(one, DatabaseTable) and one.is_query]
+        tables[table] += [_sampled(one, (one.name,), mapping) for one in queries]
+    if not mapping.fed_by:
         _propose_further_files(tables, samples, draft)
     return tables
+
+
+def _place_of(piece: Piece) -> tuple[str, str]:
+    """Return what tells a file, a sheet or a table from any other."""
+    if isinstance(piece, DatabaseTable):
+        return str(piece.database), piece.query
+    return str(piece.path), piece.sheet
 
 
 def _propose_further_files(
@@ -345,7 +366,7 @@ def _propose_further_files(
 def _knows(table: str, sample: _Sample, events: Sequence[_Sample]) -> bool:
     """Whether a small table of users or items knows half of those of the events, as it should."""
     column = {"users": "user_id", "items": "item_id"}.get(table)
-    if column is None or sample.partition.path.stat().st_size >= HEADER_BYTES:
+    if column is None or not _is_small(sample.partition):
         return True
     own = _column_of(sample, column, {table})
     known = set(own.values()) if own else set()
@@ -357,11 +378,18 @@ def _knows(table: str, sample: _Sample, events: Sequence[_Sample]) -> bool:
     return True
 
 
+def _is_small(partition: Piece) -> bool:
+    """Whether its beginning is all of it."""
+    if isinstance(partition, DatabaseTable):
+        return False
+    return partition.path.stat().st_size < HEADER_BYTES
+
+
 def _propose_files(tables: Mapping[str, Sequence[_Sample]], draft: _Draft) -> None:
     for table in SCHEMAS:
         if table in tables:
             patterns = [sample.pattern for sample in tables[table]]
-            draft.put("files", table, value=patterns)
+            draft.put(draft.feeding, table, value=patterns)
 
 
 def _tables_by_header(samples: Sequence[_Sample], draft: _Draft) -> dict[str, list[_Sample]]:
@@ -387,8 +415,9 @@ def _table_of(sample: _Sample) -> tuple[str, str]:
     """Return the table that a file feeds, or '' and why that is not known."""
     words = _words(Path(sample.partition.name).name.partition(".")[0])
     named = {TABLE_OF_WORD[word] for word in words if word in TABLE_OF_WORD}
-    if table_of_name(sample.partition.sheet):
-        named.add(table_of_name(sample.partition.sheet))
+    sheet = sample.partition.sheet if isinstance(sample.partition, Partition) else ""
+    if table_of_name(sheet):
+        named.add(table_of_name(sheet))
     user = _column_of(sample, "user_id", named)
     item = _column_of(sample, "item_id", named)
     is_sale = "orders" in named or bool(named.isdisjoint({"events"}) and _has(sample, "amount"))

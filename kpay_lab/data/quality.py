@@ -32,6 +32,7 @@ INSTEAD = (
     "question_count",
     "gift_amount",
 )
+TELL_APART = ("user_id", "item_id", "timestamp")  # columns in which few rows of a log are equal
 MOSTLY = 0.5  # share of events longer than their item from which on a unit is in doubt
 MUCH = 0.05  # share of rows set aside or repeated from which on a log is in a bad state
 
@@ -138,7 +139,7 @@ def quality_report(tables: Tables) -> QualityReport:
     columns = []
     duplicates = []
     for table, frame in tables.present().items():
-        n_duplicates = int(frame.duplicated().sum())
+        n_duplicates = int(repeats_earlier(frame).sum())
         duplicates.append((table, len(frame), n_duplicates))
         for column, values in frame.items():
             columns.append((table, column, *_column_quality(values)))
@@ -152,6 +153,25 @@ def quality_report(tables: Tables) -> QualityReport:
     n_unwatched = int((events["watch_time"].isna() & records_other).sum())
     replay_share = float(is_replay.mean())
     return QualityReport(column_table, duplicate_table, replay_share, n_zero, n_unwatched)
+
+
+def repeats_earlier(frame: pd.DataFrame) -> pd.Series:
+    """Mark the rows that equal an earlier row in every column, bool (n_rows,).
+
+    It is ``frame.duplicated()``. Only rows that are equal in `TELL_APART` are compared in all of
+    their columns.
+
+    >>> frame = pd.DataFrame({"user_id": list("uuu"), "rating": [5, 4, 5]})
+    >>> repeats_earlier(frame).tolist()
+    [False, False, True]
+    """
+    keys = [name for name in TELL_APART if name in frame]
+    if not keys:
+        return frame.duplicated()
+    is_alike = frame.duplicated(keys, keep=False)
+    repeated = pd.Series(False, frame.index)
+    repeated[is_alike] = frame[is_alike].duplicated()
+    return repeated
 
 
 def _column_quality(values: pd.Series) -> tuple[int, float, float, float, Any]:
@@ -188,8 +208,11 @@ def deduplicate(tables: Tables) -> Tables:
     """Keep the first of exactly equal rows in what was logged; users and items have keys."""
     distinct = {}
     for name, frame in tables.present().items():
-        if name not in PRIMARY_KEYS:
-            distinct[name] = frame.drop_duplicates(ignore_index=True)
+        if name in PRIMARY_KEYS:
+            continue
+        is_repeated = repeats_earlier(frame)
+        if is_repeated.any():
+            distinct[name] = frame[~is_repeated].reset_index(drop=True)
     return replace(tables, **distinct)
 
 
@@ -275,9 +298,16 @@ def preview_repairs(tables: Tables) -> pd.DataFrame:
 
 def _count_changes(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, int]:
     """Count the changed cells of each column, or the removed rows as column ''."""
+    if after is before:
+        return {}
     n_removed = len(before) - len(after)
     if n_removed:
         return {"": n_removed}
+    changed = {str(name): _n_changed(cells, after[name]) for name, cells in before.items()}
+    return {name: n_changed for name, n_changed in changed.items() if n_changed}
+
+
+def _n_changed(before: pd.Series, after: pd.Series) -> int:
     both_missing = before.isna() & after.isna()
-    differs = before.ne(after).fillna(True).astype(bool) & ~both_missing
-    return {str(column): int(n) for column, n in differs.sum().items() if n}
+    differs = before.ne(after).fillna(True).astype(bool)
+    return int((differs & ~both_missing).sum())

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from kpay_lab.data.checking import Checked, KnownIds, check_rows
+from kpay_lab.data.databases import Database, DatabaseTable, in_stable_order, opened
 from kpay_lab.data.event_types import TABLE_OF, Parted, has_types, part_by_type
 from kpay_lab.data.follows import with_hosts
 from kpay_lab.data.headers import IGNORE, columns_of, fold, name_columns, without_brackets
@@ -24,8 +25,8 @@ from kpay_lab.data.orders import (
 )
 from kpay_lab.data.rows import TEXT, RawRows, printable
 from kpay_lab.data.sources import Source, find_partitions
-from kpay_lab.data.splitting import Partition, read_header, split_file, split_frame
-from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables
+from kpay_lab.data.splitting import Piece, read_header, split_file, split_frame
+from kpay_lab.data.tables import PRIMARY_KEYS, SCHEMAS, Tables, in_order_of_time
 
 ROW_COLUMNS = ["table", "file", "line", "column", "value", "reason"]
 COUNT_COLUMNS = ["table", "read", "good", "rejected", "cells"]
@@ -88,8 +89,9 @@ def read_tables(
 
     Parameters
     ----------
-    source : str, Path, DataFrame, or mapping of str to DataFrame
-        A single file or frame is the events; a mapping names the table of each frame.
+    source : str, Path, Database, DataFrame, or mapping of str to DataFrame
+        A single file or frame is the events; a mapping names the table of each frame; a text may
+        be the address of a database, whose rows come in order of time, then id.
     events : DataFrame, optional
         Used in place of the source's events, whose files are then not read.
     mapping : LogMapping, optional
@@ -107,14 +109,20 @@ def read_tables(
     ValueError
         If the source or the events are missing, or a table cannot be understood as a whole.
     """
-    mapping = mapping or LogMapping()
+    with opened(source) as place:  # one state of a database for all tables
+        return _read_tables(place, events, mapping or LogMapping())
+
+
+def _read_tables(
+    source: Source, events: pd.DataFrame | None, mapping: LogMapping
+) -> tuple[Tables, Rejected]:
     frames = {} if events is None else {"events": events}
     rejected = [_no_rows()]
     missing_cells = [_no_rows()]
     counts = []
     known_ids: dict[str, KnownIds] = {}
     types = mapping.event_types
-    found = find_partitions(source, mapping.files, types, mapping.columns)
+    found = find_partitions(source, mapping.fed_by, types, mapping.columns)
     partitions = found.partitions
     notes = [*found.notes]
     _refuse_unused(mapping, partitions)
@@ -142,6 +150,8 @@ def read_tables(
             raise RuntimeError(f"{table}: a row was lost in reading; please report this fault")
         counts.append((table, n_read, len(checked.good), n_rejected, len(checked.cells)))
         frames[table] = checked.good
+        if isinstance(source, Database):
+            frames[table] = in_order_of_time(checked.good)
         rejected.append(_located(table, raw, checked.problems, with_broken=True))
         missing_cells.append(_located(table, raw, checked.cells))
         notes += notes_of_table
@@ -163,11 +173,13 @@ def read_tables(
     )
 
 
-def _read_rows(table: str, partition: Partition | pd.DataFrame, mapping: LogMapping) -> RawRows:
+def _read_rows(table: str, partition: Piece | pd.DataFrame, mapping: LogMapping) -> RawRows:
     """Split a file or a frame into rows, and add the columns that are the same in all of them."""
     names = mapping.names_said()
     if isinstance(partition, pd.DataFrame):
         rows = split_frame(partition, table, names)
+    elif isinstance(partition, DatabaseTable) and table in PRIMARY_KEYS:
+        rows = in_stable_order(partition.rows(names))  # of rows with one id the first counts
     else:
         rows = split_file(_with_header(partition, mapping), names)
     constants = _constants(table, rows.file, mapping)
@@ -187,8 +199,10 @@ def _constants(table: str, file: str, mapping: LogMapping) -> dict[str, str]:
     return {column: value for column, value in values.items() if column not in of_item}
 
 
-def _with_header(partition: Partition, mapping: LogMapping) -> Partition:
+def _with_header(partition: Piece, mapping: LogMapping) -> Piece:
     """Give a file the names of its columns, where a mapping has them because it has no header."""
+    if isinstance(partition, DatabaseTable):
+        return partition
     return replace(partition, names=mapping.header_of(partition.name))
 
 
@@ -299,13 +313,19 @@ def read_headers(
     faults : list of str
         What `read_tables` would refuse as a whole: no events, or one line a file.
     """
-    mapping = mapping or LogMapping()
+    with opened(folder) as place:
+        return _read_headers(place, mapping or LogMapping())
+
+
+def _read_headers(
+    folder: str | Path | Database, mapping: LogMapping
+) -> tuple[dict[str, set[str]], list[str]]:
     columns: dict[str, set[str]] = {}
     headers: dict[str, list[str]] = {}
     faults = []
     try:
         types = mapping.event_types
-        found = find_partitions(folder, mapping.files, types, mapping.columns)
+        found = find_partitions(folder, mapping.fed_by, types, mapping.columns)
         partitions = found.partitions
         _refuse_unused(mapping, partitions)
     except ValueError as error:
@@ -338,10 +358,15 @@ def tables_by_type(folder: str | Path, mapping: LogMapping) -> set[str]:
     Only a log that tells types of behaviour apart is read for this, and none of its cells is
     checked. One that cannot be read has none; reading it will say why.
     """
+    with opened(folder) as place:
+        return _tables_by_type(place, mapping)
+
+
+def _tables_by_type(folder: str | Path | Database, mapping: LogMapping) -> set[str]:
     renames = mapping.renames("events")
     types = mapping.event_types
     try:
-        found = find_partitions(folder, mapping.files, types, mapping.columns)
+        found = find_partitions(folder, mapping.fed_by, types, mapping.columns)
         partitions = found.partitions["events"]
         given = [_with_header(one, mapping) for one in partitions]
         headers = [read_header(one, mapping.names_said()) for one in given]
@@ -356,7 +381,7 @@ def tables_by_type(folder: str | Path, mapping: LogMapping) -> set[str]:
 
 
 def _refuse_unused(
-    mapping: LogMapping, partitions: Mapping[str, Sequence[Partition | pd.DataFrame]]
+    mapping: LogMapping, partitions: Mapping[str, Sequence[Piece | pd.DataFrame]]
 ) -> None:
     """Refuse what is said of files that are not there.
 

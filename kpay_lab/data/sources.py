@@ -1,9 +1,10 @@
-"""Find the tables of a source, and the files, sheets or frames that hold them.
+"""Find the tables of a source, and the files, sheets, frames or tables of a database with them.
 
 A table is a file or a sheet named after it (``events.csv``, ``订单``), several such files that
 differ only in numbers (``events_2023-01.csv``), a folder of files (``events/``,
-``events.parquet/``, ``events/dt=2023-01-05/``), or a frame. Files that no table is named after hold
-the events if there is nothing else that does, and no doubt which.
+``events.parquet/``, ``events/dt=2023-01-05/``), a table or view of a database, or a frame. Files
+that no table is named after hold the events if there is nothing else that does, and no doubt
+which.
 """
 
 import re
@@ -17,14 +18,16 @@ from typing import TypeAlias
 import pandas as pd
 
 from kpay_lab.data import public
+from kpay_lab.data.addresses import is_address
+from kpay_lab.data.databases import Database, DatabaseTable, TableState, is_query
 from kpay_lab.data.event_types import MEANINGS, EventTypes, meaning_of_word
-from kpay_lab.data.headers import name_columns
+from kpay_lab.data.headers import columns_of, name_columns
 from kpay_lab.data.rows import NotUnderstoodError, listed, printable
-from kpay_lab.data.splitting import JSON, Partition, read_header, suffix_of
+from kpay_lab.data.splitting import JSON, Partition, Piece, read_header, suffix_of
 from kpay_lab.data.spreadsheets import WORKBOOKS, sheet_names
 from kpay_lab.data.tables import SCHEMAS
 
-Source: TypeAlias = str | Path | pd.DataFrame | Mapping[str, pd.DataFrame]
+Source: TypeAlias = str | Path | Database | pd.DataFrame | Mapping[str, pd.DataFrame]
 Files: TypeAlias = Mapping[str, Sequence[str]]
 Columns: TypeAlias = Mapping[str, Mapping[str, str]]
 
@@ -57,19 +60,19 @@ class Found:
 
     Parameters
     ----------
-    partitions : dict of table to list of Partition or DataFrame
+    partitions : dict of table to list of Partition, DatabaseTable or DataFrame
         The files of one table are in order of their names.
     notes : tuple of str
         Which files were taken together, and which are not used.
     """
 
-    partitions: dict[str, list[Partition | pd.DataFrame]]
+    partitions: dict[str, list[Piece | pd.DataFrame]]
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file, a sheet, or a folder of files, that is one candidate for a table.
+    """A file, a sheet, a folder of files or a table of a database: one candidate for a table.
 
     ``title`` is its name in messages, ``stem`` the name that may be a table's, and ``table``
     the table that it is named after, or ''; ``is_of_one_type`` where all its rows are one type of
@@ -79,7 +82,7 @@ class _Entry:
     title: str
     stem: str
     table: str
-    partitions: list[Partition] = field(default_factory=list)
+    partitions: Sequence[Piece] = field(default_factory=list)
     is_of_one_type: bool = False
 
 
@@ -93,11 +96,13 @@ def find_partitions(
 
     Parameters
     ----------
-    source : str, Path, DataFrame, or mapping of str to DataFrame
-        A frame is the events; a mapping names the table of each frame.
+    source : str, Path, Database, DataFrame, or mapping of str to DataFrame
+        A text may be the address of a database. A frame is the events; a mapping names the table
+        of each frame.
     files : mapping of table to names, optional
         The files of each table, as paths inside the folder or patterns (``2023-*.csv``); a sheet
-        is ``book.xlsx/sheet``. Other files are then not used.
+        is ``book.xlsx/sheet``. Of a database the names or patterns of its tables, or queries.
+        Other files and tables are then not used.
     types : EventTypes, optional
         Files that hold one type of behaviour each are events.
     columns : mapping of table to (their name → ours), optional
@@ -109,8 +114,8 @@ def find_partitions(
         If the source is none of these, names an unknown table, or has no events; if ``files``
         names what is not there, or one file for two tables.
     """
-    if isinstance(source, str | Path):
-        return _find(Path(source), files, types or EventTypes(), columns or {})
+    if isinstance(source, str | Path | Database):
+        return _find_at(source, files, types or EventTypes(), columns or {})
     if files:
         raise ValueError("mapping.files names files, but the source is frames; leave it out")
     if isinstance(source, pd.DataFrame):
@@ -119,8 +124,8 @@ def find_partitions(
         frames = _checked_frames(source)
         return Found({name: [frame] for name, frame in frames.items()})
     raise ValueError(
-        f"the source is of type {type(source).__name__}; give a file, a folder, a DataFrame of "
-        "events, or a mapping of tables' names to DataFrames"
+        f"the source is of type {type(source).__name__}; give a file, a folder, the address of a "
+        "database, a DataFrame of events, or a mapping of tables' names to DataFrames"
     )
 
 
@@ -136,13 +141,23 @@ def _checked_frames(frames: Mapping[str, pd.DataFrame]) -> Mapping[str, pd.DataF
     return frames
 
 
+def _find_at(
+    place: str | Path | Database, files: Files | None, types: EventTypes, columns: Columns
+) -> Found:
+    if isinstance(place, str) and is_address(place):
+        place = Database(place)
+    if isinstance(place, Database):
+        return _find_tables(place, files, types, columns)
+    return _find(Path(place), files, types, columns)
+
+
 def find_files(
-    folder: str | Path,
+    folder: str | Path | Database,
     files: Files | None = None,
     types: EventTypes | None = None,
     columns: Columns | None = None,
 ) -> dict[str, list[Path]]:
-    """Find the files of each table, as `find_partitions` does.
+    """Find the files of each table, as `find_partitions` does; a database has none.
 
     Raises
     ------
@@ -150,7 +165,7 @@ def find_files(
         If there is no such file or folder, no events, or a table in two places.
     """
     paths_by_table = {}
-    found = _find(Path(folder), files, types or EventTypes(), columns or {})
+    found = _find_at(folder, files, types or EventTypes(), columns or {})
     for table, partitions in found.partitions.items():
         paths = [partition.path for partition in partitions if isinstance(partition, Partition)]
         paths_by_table[table] = list(dict.fromkeys(paths))
@@ -168,12 +183,35 @@ def _find(place: Path, files: Files | None, types: EventTypes, columns: Columns)
             ".parquet"
         )
     if files:
-        return _find_named(place, files)
+        return _find_named(place, files, list_partitions(place))
     is_folder = place.is_dir()
     entries = _folder_entries(place, columns) if is_folder else _file_entries(place, columns)
     if len(entries) == 1 and not is_folder:  # whatever its name: it was asked for
         return Found({"events": [*entries[0].partitions]})
     return _assign(place, [_typed(entry, types) for entry in entries], columns)
+
+
+def _find_tables(
+    database: Database, tables: Files | None, types: EventTypes, columns: Columns
+) -> Found:
+    """Find the tables and views of a database by their names, as the files of a folder."""
+    available = database.tables()
+    if tables:
+        return _find_named(database, tables, available)
+    if not available:
+        raise ValueError(
+            f"{database} holds no table that you may see; name another schema ({database}?schema="
+            "NAME), or a query: mapping: {tables: {events: SELECT …}}"
+        )
+    entries = [_Entry(one.name, one.name, table_of_name(one.name), [one]) for one in available]
+    if len(entries) == 1:  # whatever its name: it was asked for
+        return Found({"events": [*entries[0].partitions]})
+    return _assign(database, [_typed(entry, types) for entry in entries], columns)
+
+
+def _said_of(place: Path | Database) -> str:
+    """Return where a mapping says what feeds which table."""
+    return "mapping.tables" if isinstance(place, Database) else "mapping.files"
 
 
 def _typed(entry: _Entry, types: EventTypes) -> _Entry:
@@ -284,10 +322,10 @@ def _sheets(path: Path) -> list[str]:
         return []
 
 
-def _assign(place: Path, entries: Sequence[_Entry], columns: Columns) -> Found:
+def _assign(place: Path | Database, entries: Sequence[_Entry], columns: Columns) -> Found:
     """Give each table its candidates; those without a table's name may be the events."""
     notes: list[str] = []
-    partitions: dict[str, list[Partition | pd.DataFrame]] = {}
+    partitions: dict[str, list[Piece | pd.DataFrame]] = {}
     entries = _with_files_of_types(entries, columns)
     for table in SCHEMAS:
         named = [entry for entry in entries if entry.table == table]
@@ -304,7 +342,8 @@ def _assign(place: Path, entries: Sequence[_Entry], columns: Columns) -> Found:
     if unnamed:
         unused = listed(entry.title for entry in unnamed)
         notes.append(
-            f"not used: {unused}; no table has such a name (mapping.files says which file is which)"
+            f"not used: {unused}; no table has such a name ({_said_of(place)} says which "
+            f"{'table' if isinstance(place, Database) else 'file'} is which)"
         )
     in_order = {table: partitions[table] for table in SCHEMAS if table in partitions}
     return Found(in_order, tuple(notes))
@@ -330,15 +369,19 @@ def _with_files_of_types(entries: Sequence[_Entry], columns: Columns) -> list[_E
 
 
 def _parts(
-    place: Path, table: str, entries: Sequence[_Entry], columns: Columns, notes: list[str]
-) -> list[Partition | pd.DataFrame]:
+    place: Path | Database,
+    table: str,
+    entries: Sequence[_Entry],
+    columns: Columns,
+    notes: list[str],
+) -> list[Piece | pd.DataFrame]:
     """Take the candidates of a table together where they are its parts, and note that."""
     titles = [entry.title for entry in entries]
     if len(entries) > 1 and not all(entry.is_of_one_type for entry in entries):
         if not _are_numbered(entries):
             raise ValueError(
                 f"{place}: {table} is there twice, as {listed(titles)}; keep one, or say which to "
-                f"read with mapping.files, such as {{{table}: [{titles[0]}]}}"
+                f"read with {_said_of(place)}, such as {{{table}: [{titles[0]}]}}"
             )
         _refuse_other_headers(place, table, entries, columns)
         notes.append(f"{table}: {listed(titles)} are read as parts of one table")
@@ -353,7 +396,7 @@ def _are_numbered(entries: Sequence[_Entry]) -> bool:
 
 
 def _refuse_other_headers(
-    place: Path, table: str, entries: Sequence[_Entry], columns: Columns
+    place: Path | Database, table: str, entries: Sequence[_Entry], columns: Columns
 ) -> None:
     """Refuse parts of unlike columns; in JSON a name that no row has is not written at all."""
     names = columns.get(table, {})
@@ -362,14 +405,18 @@ def _refuse_other_headers(
     for entry in entries[1:]:
         partition = entry.partitions[0]
         header = read_header(partition, names)
-        are_json = suffix_of(first.path) in JSON and suffix_of(partition.path) in JSON
+        are_json = _is_json(first) and _is_json(partition)
         differing = {*header} ^ {*header_of_first}
         if any(differing) and not are_json:  # a column without a name is none
             raise ValueError(
                 f"{place}: {entries[0].title} and {entry.title} look like parts of {table}, but "
                 f"their columns differ ({listed(header_of_first)}; {listed(header)}); say which to "
-                f"read with mapping.files, such as {{{table}: [{entries[0].title}]}}"
+                f"read with {_said_of(place)}, such as {{{table}: [{entries[0].title}]}}"
             )
+
+
+def _is_json(partition: Piece) -> bool:
+    return isinstance(partition, Partition) and suffix_of(partition.path) in JSON
 
 
 def _fits(entry: _Entry, table: str, columns: Columns) -> bool:
@@ -384,7 +431,7 @@ def _fits(entry: _Entry, table: str, columns: Columns) -> bool:
 
 
 def _events_among(
-    place: Path, entries: Sequence[_Entry], columns: Columns, *, is_alone: bool
+    place: Path | Database, entries: Sequence[_Entry], columns: Columns, *, is_alone: bool
 ) -> list[_Entry]:
     """Choose the events among candidates that are named after no table.
 
@@ -402,7 +449,7 @@ def _events_among(
 
 
 def _without_events(
-    place: Path, entries: Sequence[_Entry], fitting: Sequence[_Entry]
+    place: Path | Database, entries: Sequence[_Entry], fitting: Sequence[_Entry]
 ) -> ValueError:
     """Say what was found where the events are not clear, and what to do."""
     if not entries:
@@ -411,6 +458,12 @@ def _without_events(
             "events.jsonl (a single file may have any name)"
         )
     titles = [entry.title for entry in entries]
+    if len(fitting) < 2 and isinstance(place, Database):
+        return NotUnderstoodError(
+            f"{place} holds no events; found {listed(titles)}",
+            "name the table of the behaviour log, or a query, with mapping.tables, such as "
+            f"{{events: {titles[0]}}}",
+        )
     if len(fitting) < 2:
         largest = max(entries, key=_size).title
         file = Path(largest)
@@ -423,49 +476,69 @@ def _without_events(
     names = [entry.title for entry in fitting]
     types = ", ".join(f"{name}: view" for name in names)
     meanings = ", ".join(MEANINGS)
+    said = _said_of(place)
     return NotUnderstoodError(
         f"{place} holds no events, but {listed(names)} could be",
-        f"to read several as one log set mapping.files to {{events: [{listed(names)}]}}, or where "
+        f"to read several as one log set {said} to {{events: [{listed(names)}]}}, or where "
         f"each holds one type of behaviour mapping.event_types to {{files: "
         f"{{{printable(types, 200)}}}}}, each with what it means: {meanings}",
     )
 
 
 def _size(entry: _Entry) -> int:
-    return sum(partition.path.stat().st_size for partition in entry.partitions)
+    files = [one for one in entry.partitions if isinstance(one, Partition)]
+    return sum(file.path.stat().st_size for file in files)
 
 
-def _find_named(place: Path, files: Files) -> Found:
-    """Give each table the files and sheets that ``files`` names; note the others."""
+def _find_named(place: Path | Database, files: Files, available: Sequence[Piece]) -> Found:
+    """Give each table the files, sheets, tables and queries that ``files`` names; note others."""
+    said = _said_of(place)
     unknown = [table for table in files if table not in SCHEMAS]
     if unknown:
         raise ValueError(
-            f"mapping.files: table {unknown[0]!r} is unknown; choose among {', '.join(SCHEMAS)}"
+            f"{said}: table {unknown[0]!r} is unknown; choose among {', '.join(SCHEMAS)}"
         )
     if "events" not in files:
-        raise ValueError("mapping.files names no events; add {events: [your behaviour log]}")
-    available = list_partitions(place)
+        raise ValueError(f"{said} names no events; add {{events: [your behaviour log]}}")
     table_of: dict[str, str] = {}
-    partitions: dict[str, list[Partition | pd.DataFrame]] = {}
+    partitions: dict[str, list[Piece | pd.DataFrame]] = {}
     for table in SCHEMAS:
         for pattern in files.get(table, ()):
-            for partition in _matching(pattern, available, place):
+            for partition in _meant(table, pattern, available, place):
                 earlier = table_of.setdefault(partition.name, table)
                 if earlier != table:
                     raise ValueError(
-                        f"mapping.files: {partition.name} is named for {earlier} and for {table}; "
-                        "keep one"
+                        f"{said}: {partition.name} is named for {earlier} and for {table}; keep one"
                     )
                 so_far = partitions.setdefault(table, [])
                 if partition not in so_far:
                     so_far.append(partition)
     unused = [partition.name for partition in available if partition.name not in table_of]
-    notes = (f"not used: {listed(unused)}; mapping.files does not name them",) if unused else ()
+    notes = (f"not used: {listed(unused)}; {said} does not name them",) if unused else ()
     return Found(partitions, notes)
 
 
-def list_partitions(place: Path) -> list[Partition]:
-    """List every file below a place, and every sheet of a workbook with several."""
+def _meant(
+    table: str, pattern: str, available: Sequence[Piece], place: Path | Database
+) -> Sequence[Piece]:
+    """Return what a name or a pattern means; of a database also a query, or another schema's."""
+    if not isinstance(place, Database):
+        return _matching(pattern, available, place)
+    names = [one.name for one in available]
+    if pattern in names:
+        return [place.table(pattern)]
+    if is_query(pattern):
+        return [place.asked(table, pattern)]
+    is_elsewhere = "." in pattern and "*" not in pattern
+    return (
+        [place.table_elsewhere(pattern)] if is_elsewhere else _matching(pattern, available, place)
+    )
+
+
+def list_partitions(place: Path | Database) -> Sequence[Piece]:
+    """List every file below a place, every sheet of a workbook with several, or every table."""
+    if isinstance(place, Database):
+        return place.tables()
     files: Iterable[Partition] = [Partition(place, place.name)]
     if place.is_dir():
         files = _files_below(place)
@@ -480,8 +553,9 @@ def list_partitions(place: Path) -> list[Partition]:
     return partitions
 
 
-def _matching(pattern: str, available: Sequence[Partition], place: Path) -> list[Partition]:
+def _matching(pattern: str, available: Sequence[Piece], place: Path | Database) -> list[Piece]:
     """Return the files and sheets that a name, a folder or a pattern means; none is an error."""
+    said = _said_of(place)
     wanted = pattern.strip("/")
     below = f"{wanted}/"
     matches = []
@@ -492,11 +566,13 @@ def _matching(pattern: str, available: Sequence[Partition], place: Path) -> list
     names = [partition.name for partition in available]
     if not matches:
         near = get_close_matches(wanted, names, 3) or names
-        remedy = f"it holds {listed(near)}" if near else "it holds no file that can be read"
-        raise ValueError(f"mapping.files: {printable(pattern)} is not in {place}; {remedy}")
-    if len(matches) > 1 and all(match.name == f"{wanted}/{match.sheet}" for match in matches):
+        remedy = f"it holds {listed(near)}" if near else "it holds nothing that can be read"
+        raise ValueError(f"{said}: {printable(pattern)} is not in {place}; {remedy}")
+    sheets = [one for one in matches if isinstance(one, Partition) and one.sheet]
+    are_all_sheets = [f"{wanted}/{one.sheet}" for one in sheets] == [one.name for one in matches]
+    if len(matches) > 1 and are_all_sheets:
         raise ValueError(
-            f"mapping.files: {wanted} has several sheets; name one, such as {matches[0].name}"
+            f"{said}: {wanted} has several sheets; name one, such as {matches[0].name}"
         )
     return matches
 
@@ -513,8 +589,30 @@ def tables_of(
     A data set that is not among the public ones of this package may have every table.
     """
     if dataset == "tables" and folder is not None:
-        return set(find_files(folder, files, types, columns))
+        return set(find_partitions(folder, files, types, columns).partitions)
     return public.TABLES.get(dataset, set(SCHEMAS))
+
+
+def states_of(
+    dataset: str,
+    source: str | Path | None,
+    files: Files | None = None,
+    types: EventTypes | None = None,
+    columns: Columns | None = None,
+) -> dict[str, TableState]:
+    """Return what each table of a database holds, by address and name; nothing of files."""
+    states: dict[str, TableState] = {}
+    if dataset != "tables" or not is_address(source):
+        return states
+    with Database(str(source)) as database:
+        found = find_partitions(database, files, types, columns)
+        for table, pieces in found.partitions.items():
+            renames = (columns or {}).get(table, {})
+            for piece in pieces:
+                if isinstance(piece, DatabaseTable):
+                    times = columns_of(table, piece.header(), renames).get("timestamp", [""])
+                    states[f"{database} {piece.name}"] = piece.state(times[0])
+    return states
 
 
 def files_of(
@@ -525,7 +623,8 @@ def files_of(
     columns: Columns | None = None,
 ) -> list[Path]:
     """Return the files of the user's own tables; none of a public data set or an absent folder."""
-    if dataset != "tables" or not folder or not Path(folder).exists():
+    is_there = folder and not is_address(folder) and Path(folder).exists()
+    if dataset != "tables" or not folder or not is_there:
         return []
     found = find_files(folder, files, types, columns)
     return list(dict.fromkeys(path for paths in found.values() for path in paths))

@@ -1,4 +1,4 @@
-"""Split a file, a sheet or a frame into rows, whatever its format.
+"""Split a file, a sheet, a table of a database or a frame into rows, whatever its format.
 
 All formats pass the same checks afterwards. Text formats give text, '' where nothing is written;
 formats with types keep them.
@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from kpay_lab.data.arrow_rows import (
     split_frame,
     split_parquet,
 )
+from kpay_lab.data.databases import DatabaseTable
 from kpay_lab.data.decoding import decode
 from kpay_lab.data.delimited import split_text, text_layout
 from kpay_lab.data.headers import known_names, may_mean_the_same
@@ -29,6 +31,7 @@ from kpay_lab.data.spreadsheets import WORKBOOKS, sheet_header, split_sheet
 
 __all__ = [
     "Partition",
+    "Piece",
     "RawRows",
     "as_text",
     "printable",
@@ -70,6 +73,9 @@ class Partition:
     names: tuple[str, ...] = ()
 
 
+Piece: TypeAlias = Partition | DatabaseTable
+
+
 def suffix_of(path: Path) -> str:
     """Return the suffix that tells the format of a data file; '' where it is none.
 
@@ -85,13 +91,13 @@ def suffix_of(path: Path) -> str:
 
 
 def split_file(
-    partition: Partition | Path, renames: Collection[str] = (), *, with_nested: bool = False
+    partition: Piece | Path, renames: Collection[str] = (), *, with_nested: bool = False
 ) -> RawRows:
     """Split a file or a sheet into rows; every row knows its line, and none is lost.
 
     Parameters
     ----------
-    partition : Partition or Path
+    partition : Partition, DatabaseTable or Path
     renames : collection of str
         Names of columns that a mapping renames; they count as known where the header, the
         separator and the encoding are looked for.
@@ -101,8 +107,11 @@ def split_file(
     Raises
     ------
     ValueError
-        If the file has no header, is not text, or is not what its suffix says.
+        If the file has no header, is not text, or is not what its suffix says; if the database
+        refuses.
     """
+    if isinstance(partition, DatabaseTable):
+        return partition.rows(renames)
     if isinstance(partition, Path):
         partition = Partition(partition, partition.name)
     rows = _split(partition, renames, with_nested=with_nested)
@@ -129,7 +138,7 @@ def _split(partition: Partition, renames: Collection[str], *, with_nested: bool 
     return replace(rows, notes=(*notes, *rows.notes))
 
 
-def read_header(partition: Partition | Path, renames: Collection[str] = ()) -> list[str]:
+def read_header(partition: Piece | Path, renames: Collection[str] = ()) -> list[str]:
     """Read the names of a file's columns from its beginning.
 
     In JSON the names are those in the rows there.
@@ -137,8 +146,11 @@ def read_header(partition: Partition | Path, renames: Collection[str] = ()) -> l
     Raises
     ------
     ValueError
-        If the file has no header, is not text, or is not what its suffix says.
+        If the file has no header, is not text, or is not what its suffix says; if the database
+        refuses.
     """
+    if isinstance(partition, DatabaseTable):
+        return partition.header()
     if isinstance(partition, Path):
         partition = Partition(partition, partition.name)
     header = _header(partition, renames)
@@ -147,7 +159,7 @@ def read_header(partition: Partition | Path, renames: Collection[str] = ()) -> l
 
 
 def read_beginning(
-    partition: Partition, renames: Collection[str] = (), *, with_nested: bool = False
+    partition: Piece, renames: Collection[str] = (), *, with_nested: bool = False
 ) -> RawRows:
     """Read the first rows of a file, to see what they look like; of a workbook all rows.
 
@@ -158,6 +170,8 @@ def read_beginning(
     ValueError
         As `split_file` does.
     """
+    if isinstance(partition, DatabaseTable):
+        return partition.beginning(renames)
     path = partition.path
     file = partition.name
     kind = _kind(path)

@@ -6,19 +6,30 @@ Dtypes once a table is read and checked: ids and other text are pandas ``str``; 
 is absent, never filled.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 
 from kpay_lab import columns as c
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 
 class TooLittleError(ValueError):
     """A sound log holds too little for the question asked of it; the message says what."""
+
+
+class Rule(NamedTuple):
+    """A rule for values: a check of `pandera.Check`, by its name, and its settings."""
+
+    check: str
+    settings: Mapping[str, Any]
 
 
 class Kind(NamedTuple):
@@ -29,35 +40,45 @@ class Kind(NamedTuple):
     """
 
     dtype: Any
-    rule: pa.Check | None
+    rule: Rule | None
     words: str
     columns: str
 
 
+def _one_of(*values: Any) -> Rule:
+    return Rule("isin", {"allowed_values": values})
+
+
+PARTS = ("train", "test")
+AT_LEAST_0 = Rule("ge", {"min_value": 0})
+AT_LEAST_1 = Rule("ge", {"min_value": 1})
+BETWEEN_0_AND_1 = Rule("in_range", {"min_value": 0, "max_value": 1})
 # A column has one kind, the same in every table.
 COLUMN_KINDS = (
     Kind(str, None, "it must not be empty", "user_id item_id source_item_id session_id promotes"),
     Kind(str, None, "it must be text", "title description category brand host policy"),
     Kind(str, None, "it must be text", "gender occupation status comment_text"),
-    Kind(str, pa.Check.isin(c.ITEM_KINDS), f"it must be one of {', '.join(c.ITEM_KINDS)}", "kind"),
-    Kind(str, pa.Check.isin(("train", "test")), "it must be one of train, test", "part"),
+    Kind(
+        str, _one_of(*c.ITEM_KINDS), f"it must be one of {', '.join(c.ITEM_KINDS)}", "kind"
+    ),
+    Kind(str, _one_of(*PARTS), f"it must be one of {', '.join(PARTS)}", "part"),
     Kind(
         "datetime64[us, UTC]", None, "it must be an ISO time, unix seconds or milliseconds",
         "timestamp published_at started_at ended_at refunded_at",
     ),
-    Kind(float, pa.Check.ge(0), "it must be 0 or more seconds", "watch_time duration"),
+    Kind(float, AT_LEAST_0, "it must be 0 or more seconds", "watch_time duration"),
     Kind(
-        float, pa.Check.ge(0), "it must be 0 or more",
+        float, AT_LEAST_0, "it must be 0 or more",
         "rating price age amount refund_amount gift_amount",
     ),
-    Kind(float, pa.Check.in_range(0, 1), "it must be between 0 and 1", "progress propensity"),
+    Kind(float, BETWEEN_0_AND_1, "it must be between 0 and 1", "progress propensity"),
     Kind(
-        pd.Int64Dtype(), pa.Check.ge(0), "it must be a whole number, 0 or more",
+        pd.Int64Dtype(), AT_LEAST_0, "it must be a whole number, 0 or more",
         "like_count comment_count share_count question_count",
     ),
-    Kind(pd.Int64Dtype(), pa.Check.ge(1), "it must be a whole number, 1 or more", "position"),
+    Kind(pd.Int64Dtype(), AT_LEAST_1, "it must be a whole number, 1 or more", "position"),
     Kind(
-        pd.Int64Dtype(), pa.Check.isin([0, 1]), "it must be one of 0, 1",
+        pd.Int64Dtype(), _one_of(0, 1), "it must be one of 0, 1",
         "treatment clicked purchased",
     ),
     Kind(pd.BooleanDtype(), None, "it must be yes or no", "reviewed author_verified consent"),
@@ -66,22 +87,59 @@ KIND_OF = {column: kind for kind in COLUMN_KINDS for column in kind.columns.spli
 PRIMARY_KEYS = {"users": "user_id", "items": "item_id"}
 
 
-def _column(table: str, name: str) -> pa.Column:
-    kind = KIND_OF[name]
-    rule = kind.rule
-    required = name in c.REQUIRED[table].split()
-    if required and kind.dtype is str:
-        rule = pa.Check.str_length(min_value=1)  # required text is an id: empty names nobody
-    unique = PRIMARY_KEYS.get(table) == name
-    return pa.Column(kind.dtype, rule, nullable=not required, required=required, unique=unique)
+@dataclass(frozen=True)
+class Schema:
+    """The columns that a table may have, and the check of a frame against them.
+
+    Parameters
+    ----------
+    table : str
+    columns : mapping of column to Kind
+        Required ones first.
+    """
+
+    table: str
+    columns: Mapping[str, Kind]
+
+    def validate(self, frame: pd.DataFrame, *, lazy: bool = False) -> pd.DataFrame:
+        """Return a frame that keeps the schema, or raise pandera's SchemaError.
+
+        With ``lazy`` all problems are raised at once (SchemaErrors).
+        """
+        return _checks_of(self.table).validate(frame, lazy=lazy)
 
 
-def _schema(table: str) -> pa.DataFrameSchema:
+def _schema(table: str) -> Schema:
     names = [*c.REQUIRED[table].split(), *c.OPTIONAL[table].split()]
-    return pa.DataFrameSchema({name: _column(table, name) for name in names})
+    return Schema(table, {name: KIND_OF[name] for name in names})
 
 
 SCHEMAS = {table: _schema(table) for table in c.REQUIRED}
+
+
+@cache
+def _checks_of(table: str) -> "pa.DataFrameSchema":
+    """Return a table's schema in pandera's form."""
+    import pandera.pandas as pa  # here, for it is slow to import and a log is checked once a run
+
+    columns = {name: _checks_of_column(table, name) for name in SCHEMAS[table].columns}
+    return pa.DataFrameSchema(columns)
+
+
+def _checks_of_column(table: str, name: str) -> "pa.Column":
+    import pandera.pandas as pa
+
+    kind = KIND_OF[name]
+    required = name in c.REQUIRED[table].split()
+    rule = kind.rule
+    if required and kind.dtype is str:
+        rule = Rule("str_length", {"min_value": 1})  # required text is an id: empty names nobody
+    check = None
+    if rule is not None:
+        make = getattr(pa.Check, rule.check)
+        check = make(**rule.settings)
+    unique = PRIMARY_KEYS.get(table) == name
+    return pa.Column(kind.dtype, check, nullable=not required, required=required, unique=unique)
 
 
 @dataclass(frozen=True)
@@ -244,6 +302,29 @@ def _without_later_ends(items: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
     if "ended_at" not in items:
         return items
     return items.assign(ended_at=items["ended_at"].mask(items["ended_at"] >= cut))
+
+
+def in_order_of_time(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put the rows of a table that knows no order by time, then by ids, numbered from 0.
+
+    Rows of equal time and ids stand in the order of their other values, so that equal rows give
+    equal tables whatever order they come in. Rows without a time come last.
+
+    >>> moments = pd.to_datetime(["2026-01-05", "2026-01-01", "2026-01-05"], utc=True)
+    >>> log = pd.DataFrame({"user_id": list("bca"), "item_id": "i", "timestamp": moments})
+    >>> in_order_of_time(log)["user_id"].tolist()
+    ['c', 'a', 'b']
+    """
+    keys = [name for name in ("timestamp", "user_id", "item_id") if name in frame]
+    ordered = frame.sort_values(keys, kind="stable", ignore_index=True)
+    is_tied = ordered.duplicated(keys, keep=False)
+    if is_tied.any():
+        rest = [name for name in frame if name not in keys]
+        tied = ordered[is_tied].sort_values([*keys, *rest], kind="stable")
+        order = np.arange(len(ordered))
+        order[is_tied] = tied.index
+        ordered = ordered.take(order).reset_index(drop=True)
+    return ordered
 
 
 def window(tables: Tables, since: str | None = None, until: str | None = None) -> Tables:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from kpay_lab.data.addresses import is_address
 from kpay_lab.data.door import BrokenLogError, Gate
 from kpay_lab.data.event_types import CONTENT, MEASURES, types_column
 from kpay_lab.data.headers import columns_of, fold, units_of_columns
@@ -20,7 +21,7 @@ from kpay_lab.data.proposal import propose
 from kpay_lab.data.reading import Rejected, read_tables
 from kpay_lab.data.rows import NotUnderstoodError, printable
 from kpay_lab.data.sources import find_partitions
-from kpay_lab.data.splitting import Partition, read_beginning
+from kpay_lab.data.splitting import Partition, Piece, read_beginning
 from kpay_lab.data.tables import KIND_OF, SCHEMAS, Tables
 from kpay_lab.data.understood import Understanding, UnderstoodTable
 
@@ -43,7 +44,7 @@ def understand(
     Parameters
     ----------
     source : str or Path
-        A file or a folder.
+        A file, a folder, or the address of a database.
     mapping : LogMapping, optional
         What was said of its files.
     max_rejected : float
@@ -55,7 +56,7 @@ def understand(
         If the source does not exist.
     """
     mapping = mapping or LogMapping()
-    if not Path(source).exists():
+    if not is_address(source) and not Path(source).exists():
         raise ValueError(f"{source} is no folder and no file; name a file or a folder")
     understood = _as_said(source, mapping, max_rejected)
     proposal = propose(source, mapping)
@@ -119,12 +120,13 @@ def _refusal(tables: Tables, rejected: Rejected, max_rejected: float) -> str:
 def _understood_tables(
     source: str | Path, mapping: LogMapping, tables: Tables, rejected: Rejected
 ) -> Iterator[UnderstoodTable]:
-    found = find_partitions(source, mapping.files, mapping.event_types, mapping.columns).partitions
+    types = mapping.event_types
+    found = find_partitions(source, mapping.fed_by, types, mapping.columns).partitions
     frames = tables.present()
     for count in rejected.counts.to_dict("records"):
         table = str(count["table"])
         counts = {name: int(count[name]) for name in COUNTED}
-        partitions = [one for one in found.get(table, ()) if isinstance(one, Partition)]
+        partitions = [one for one in found.get(table, ()) if isinstance(one, Piece)]
         yield _understood_table(table, counts, frames[table], partitions, mapping)
 
 
@@ -132,7 +134,7 @@ def _understood_table(
     table: str,
     counts: Mapping[str, int],
     frame: pd.DataFrame,
-    partitions: Sequence[Partition],
+    partitions: Sequence[Piece],
     mapping: LogMapping,
 ) -> UnderstoodTable:
     times = frame["timestamp"].dropna() if "timestamp" in frame else pd.Series()
@@ -163,14 +165,16 @@ def _n_different(frame: pd.DataFrame, column: str) -> int:
 
 
 def _columns(
-    table: str, partitions: Sequence[Partition], mapping: LogMapping, frame: pd.DataFrame
+    table: str, partitions: Sequence[Piece], mapping: LogMapping, frame: pd.DataFrame
 ) -> pd.DataFrame:
     """Return what each column of a table's files means, with its first values as written."""
     rows: dict[str, tuple[str, str, str, str]] = {}
     headers = set()
     renames = mapping.renames(table)
     for partition in partitions:
-        named = replace(partition, names=mapping.header_of(partition.name))
+        named = partition
+        if isinstance(partition, Partition):
+            named = replace(partition, names=mapping.header_of(partition.name))
         beginning = read_beginning(named, mapping.names_said())
         header = tuple(beginning.header)
         if header in headers:

@@ -39,7 +39,9 @@ def beyond_accuracy(
     The obvious lists of serendipity are those of ``popularity``, which must have been
     compared. Diversity needs ``features`` of the items (see `mean_diversity`). Coverage and
     Gini are over the split's `catalogue`: what could be shown to somebody. Where candidates
-    depend on the user, an item that few users may be shown stays rare whatever the model.
+    depend on the user, an item that few users may be shown stays rare whatever the model. All are
+    of the lists of the evaluated users: fewer lists show fewer items, so coverage in a sample
+    of the users is below that of everybody's lists.
     """
     interest = split.train.interest.values
     n_users, n_items = interest.shape
@@ -71,7 +73,12 @@ def beyond_accuracy(
 
 
 def concentration_findings(
-    counts: Mapping[str, np.ndarray], candidates: np.ndarray, *, model: str, other: str
+    counts: Mapping[str, np.ndarray],
+    candidates: np.ndarray,
+    *,
+    n_lists: int,
+    model: str,
+    other: str,
 ) -> list[Finding]:
     """Return how many of the candidates the lists of a model show, beside those of another.
 
@@ -80,10 +87,12 @@ def concentration_findings(
     counts : mapping of model to int array of shape (n_items,)
         Lists that show each item, as from `times_shown`.
     candidates : bool array of shape (n_items,)
+    n_lists : int
+        Lists of a model: of fewer people they show fewer items.
     """
     of_model = counts[model][candidates]
     of_other = counts[other][candidates]
-    values = {"model": model, "other": other, "n_items": len(of_model)}
+    values = {"model": model, "other": other, "n_items": len(of_model), "n_lists": n_lists}
     is_shown = of_model > 0
     is_shown_by_other = of_other > 0
     values["coverage"] = is_shown.mean()

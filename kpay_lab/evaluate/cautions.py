@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from scipy.stats import norm
 
 from kpay_lab.findings import Finding
-from kpay_lab.recommend.base import BATCH
+from kpay_lab.recommend.base import users_at_once
 from kpay_lab.stats import t_interval
 
 # A mean of values between 0 and 1 has a standard error of at most 0.5 / √n. Beyond this half
@@ -76,8 +76,9 @@ def drawn_by_lot(
     expected = np.zeros(n_items)
     variance = np.zeros(n_items)
     shares = []
-    for start in range(0, test.shape[0], BATCH):
-        batch = slice(start, start + BATCH)
+    batch_size = users_at_once(n_items)
+    for start in range(0, test.shape[0], batch_size):
+        batch = slice(start, start + batch_size)
         available = candidates & (seen[batch].toarray() == 0)
         relevant = available & (test[batch].toarray() > 0)
         shares.append(popularity_auc(relevant, available, popularity))

@@ -5,7 +5,8 @@ user. `summarise` and `verdict` compute means, intervals and tests from this tab
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -16,9 +17,10 @@ from scipy.sparse import csr_array
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.queries import needs_a_cut
 from kpay_lab.evaluate.ranking import per_user
+from kpay_lab.evaluate.sample import sample_users
 from kpay_lab.evaluate.split import InterestOf, Split, make_split
 from kpay_lab.evaluate.value import revenue
-from kpay_lab.findings import Finding
+from kpay_lab.findings import Finding, level_of_interval
 from kpay_lab.recommend import SIMPLEST_FIRST
 from kpay_lab.recommend.base import Recommender, TopK, top_k
 from kpay_lab.stats import bootstrap_means, holm, sign_flip_test
@@ -46,12 +48,15 @@ class Comparison:
     unranked : mapping of model to str
         Each model that gives all candidates of a user one score, with this reason: it cannot
         order anything, and is left out of the rest.
+    fitted : mapping of model to Recommender
+        Those that were ranked, as they learned the training part.
     """
 
     values: pd.DataFrame
     lists: Mapping[str, TopK]
     seconds: pd.Series
     unranked: Mapping[str, str]
+    fitted: Mapping[str, Recommender]
 
     def table(self, *, k: int | None = None) -> pd.DataFrame:
         """Return one row a model, the best mean NDCG first.
@@ -232,7 +237,7 @@ def compare(
     Parameters
     ----------
     models : mapping of name to Recommender
-        They are fitted here, to the training part of the split.
+        Copies of them learn the training part of the split; those given stay as they were.
     split : Split
     ks : sequence of int
         Lengths of the lists.
@@ -249,6 +254,7 @@ def compare(
         metrics are then those of chance.
     """
     lists: dict[str, TopK] = {}
+    learned: dict[str, Recommender] = {}
     seconds = {}
     measured = []
     unranked = {}
@@ -258,7 +264,7 @@ def compare(
         if on_progress is not None:
             on_progress(f"learning and ranking, {number:2d} of {len(models)}: {name:<{width}}")
         start = perf_counter()
-        fitted = model.fit(split.train)
+        fitted = copy(model).fit(split.train)
         top = top_k(
             fitted,
             split.users,
@@ -272,10 +278,11 @@ def compare(
             continue
         seconds[name] = perf_counter() - start
         lists[name] = top
+        learned[name] = fitted
         values_of_model = measure_lists(top, split, ks, paid=paid, model=name)
         measured.append(values_of_model)
     values = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame(columns=VALUES)
-    return Comparison(values, lists, pd.Series(seconds, name="seconds"), unranked)
+    return Comparison(values, lists, pd.Series(seconds, name="seconds"), unranked, learned)
 
 
 def measure_lists(
@@ -440,18 +447,27 @@ def protocol_gap(
     tables: Tables,
     interest_of: InterestOf,
     *,
+    rng: np.random.Generator,
     hows: Sequence[str] = ("random_per_user", "leave_last_out", "time"),
     k: int = 10,
+    most_users: int | None = None,
+    known: Mapping[str, Comparison] | None = None,
     **question: Any,
 ) -> pd.DataFrame:
     """Measure the mean NDCG of models under several kinds of split.
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+        Draws the users of each split where there are more than ``most_users``.
     hows : sequence of str
         The kinds of split, see `make_split`.
     k : int
         Length of the lists.
+    most_users : int, optional
+        Most users to evaluate under each split, see `sample.sample_users`; by default all.
+    known : mapping of a kind of split to Comparison, optional
+        What was compared already, of these models and this question: they do not learn again.
     question
         What is ranked and what is relevant, see `make_split`: ``candidate_kinds, candidates,
         relevant, threshold``.
@@ -459,33 +475,50 @@ def protocol_gap(
     Returns
     -------
     DataFrame
-        ``split, model, users`` (their number), ``value`` (mean NDCG) and ``rank`` of the model
-        under this split, 1 the best. A split that leaves no user a relevant item has no rows,
-        nor has one without a moment in time where the question needs that.
+        ``split, model, users`` (the number evaluated), ``value`` (mean NDCG) and ``rank`` of the
+        model under this split, 1 the best. A split that leaves no user a relevant item has no
+        rows, nor has one without a moment in time where the question needs that.
     """
     relevant = question.get("relevant", "any")
     only_in_time = needs_a_cut(relevant, question.get("candidates", "all"))
     columns = ["split", "model", "users", "value", "rank"]
+    known = known or {}
+    asks_for_exposures = question.get("candidates") == "exposed"
+    # Each split holds a copy of what it is given; no model learns from exposures.
+    needed = tables if asks_for_exposures else replace(tables, exposures=None)
     parts = []
     for how in hows:
         if only_in_time and how != "time":
             continue
-        try:
-            split = make_split(tables, interest_of, how=how, **question)
-        except TooLittleError:
-            continue
-        compared = compare(models, split, [k])
-        ndcg = compared.values.query("metric == 'ndcg'")
-        by_model = ndcg.groupby("model", sort=False)
-        part = by_model["value"].mean().reset_index()
-        rank = part["value"].rank(ascending=False, method="min")
-        part["rank"] = rank.astype(int)
+        if how in known:
+            values = known[how].values
+        else:
+            try:
+                split = make_split(needed, interest_of, how=how, **question)
+            except TooLittleError:
+                continue
+            if most_users is not None:
+                split = sample_users(split, most_users, rng=rng)
+            values = compare(models, split, [k]).values
+            del split  # before the next one is made: each is as large as the log
+        part = _ranks_by_ndcg(values, models, k)
         part["split"] = how
-        part["users"] = len(split.users)
         parts.append(part)
     if not parts:
         return pd.DataFrame(columns=columns)
     return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _ranks_by_ndcg(values: pd.DataFrame, models: Mapping[str, Recommender], k: int) -> pd.DataFrame:
+    """Return ``model, value, rank, users`` of some models by their mean NDCG@k."""
+    is_asked = values["model"].isin([*models]) & (values["metric"] == "ndcg") & (values["k"] == k)
+    ndcg = values[is_asked]
+    by_model = ndcg.groupby("model", sort=False)
+    ranks = by_model["value"].mean().reset_index()
+    rank = ranks["value"].rank(ascending=False, method="min")
+    ranks["rank"] = rank.astype(int)
+    ranks["users"] = ndcg["user_id"].nunique()
+    return ranks
 
 
 def protocol_findings(gap: pd.DataFrame, *, k: int) -> list[Finding]:
@@ -535,6 +568,29 @@ def new_item_findings(found: pd.DataFrame, *, model: str, k: int, n_items: int) 
     is_better = is_shown and row["difference"] > 0
     level = "good" if is_better else "watch"
     return [Finding("items/new", level, values, place="cold_items")]
+
+
+def live_findings(summary: pd.DataFrame, *, model: str, n_users: int) -> list[Finding]:
+    """Return whether a model tells which of the sessions that run together a person enters.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As from `summarise` of lists of one place, ranked among what is live.
+    n_users : int
+        People who had a choice.
+    """
+    is_first = (summary["metric"] == "hit") & (summary["k"] == 1)
+    rows = summary[is_first].set_index("model")
+    reference = rows[rows["difference"].isna()]
+    if model not in rows.index or reference.empty:
+        return []
+    row = rows.loc[model]
+    ends = {"low": row["difference_low"], "high": row["difference_high"]}
+    values: dict[str, Any] = {"model": model, "n_users": n_users, "share": row["mean"]}
+    values |= {"chance": reference["mean"].iloc[0], "difference": row["difference"], **ends}
+    level = level_of_interval(**ends)
+    return [Finding("live/candidates", level, values, place="live_first")]
 
 
 def wide_by_model(values: pd.DataFrame) -> pd.DataFrame:

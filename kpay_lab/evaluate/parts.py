@@ -141,20 +141,26 @@ def _all_but_the_last(events: pd.DataFrame) -> np.ndarray:
 
 def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
     """Drop orders and exposures of the (user, item) pairs held back, which would leak them."""
-    pairs_held_back = _user_item_pairs(test_events)
+    users = pd.Index(test_events["user_id"].unique())
+    items = pd.Index(test_events["item_id"].unique())
+    pairs_held_back = _pair_numbers(test_events, users, items)
     reduced = {}
     for name in ("orders", "exposures"):
         frame = getattr(tables, name)
         if frame is not None:
             of_items = orders_of_items(frame)
-            is_held_back = _user_item_pairs(of_items).isin(pairs_held_back)
+            is_held_back = np.isin(_pair_numbers(of_items, users, items), pairs_held_back)
             leaking = of_items.index[is_held_back]
             reduced[name] = frame[~frame.index.isin(leaking)]
     return replace(tables, **reduced)
 
 
-def _user_item_pairs(frame: pd.DataFrame) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(frame[["user_id", "item_id"]])
+def _pair_numbers(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> np.ndarray:
+    """Number each row's pair of a user and an item; -1 where one of them is not listed."""
+    user = users.get_indexer(frame["user_id"])
+    item = items.get_indexer(frame["item_id"])
+    is_listed = (user >= 0) & (item >= 0)
+    return np.where(is_listed, user * len(items) + item, -1)
 
 
 def leakage_gate(train: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None) -> None:
@@ -193,12 +199,15 @@ def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> flo
     trained on the future of what it must predict scores better than it ever will in use
     (Ji et al. 2023).
     """
-    train_events = Tables(train_events).timed().events
-    test_events = Tables(test_events).timed().events
-    if "timestamp" not in train_events or train_events.empty or test_events.empty:
+    if "timestamp" not in train_events:
         return None
-    train_times = np.sort(event_times(train_events))
-    test_times = event_times(test_events)
+    train = Tables(train_events).timed()
+    test = Tables(test_events).timed()
+    if train.events.empty or test.events.empty:
+        return None
+    in_file_order = event_times(train.events)
+    train_times = np.sort(in_file_order)
+    test_times = event_times(test.events)
     n_not_later = np.searchsorted(train_times, test_times, side="right")
     share_not_later = n_not_later / len(train_times)
     return float(1 - share_not_later.mean())

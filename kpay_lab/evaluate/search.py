@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from kpay_lab.evaluate.compare import OnProgress, compare
 from kpay_lab.evaluate.parts import default_split
 from kpay_lab.evaluate.queries import needs_a_cut
 from kpay_lab.evaluate.split import InterestOf, Split, make_split, with_users
-from kpay_lab.recommend.base import Recommender, Training, lack_of
+from kpay_lab.recommend.base import Learned, Recommender, Training, lack_of
 from kpay_lab.recommend.mix import Mix
 from kpay_lab.settings import Space
 from kpay_lab.stats import random_state, sample_rows
@@ -140,24 +140,11 @@ def _maker_of_trials(
         return partial(_with_settings, model)
     equal_weights = (1.0,) * len(model.parts)
     mix = replace(model, weights=equal_weights).fit(validation.train)
-    return partial(_reweighted, mix)
+    return partial(_reweighted, mix, validation.train)
 
 
-def _reweighted(mix: Mix, *, weights: Sequence[float]) -> "_Learned":
-    return _Learned(mix.reweighted(weights))
-
-
-@dataclass(frozen=True)
-class _Learned:
-    """A model that has learned the training part already, so that `fit` has nothing to do."""
-
-    model: Recommender
-
-    def fit(self, train: Training) -> Self:
-        return self
-
-    def score(self, users: np.ndarray) -> np.ndarray:
-        return self.model.score(users)
+def _reweighted(mix: Mix, train: Training, *, weights: Sequence[float]) -> Learned:
+    return Learned(mix.reweighted(weights), train)
 
 
 def validation_slice(

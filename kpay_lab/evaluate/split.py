@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from kpay_lab.evaluate.queries import (
     CANDIDATES,
     WITHOUT_CHOICE,
     check_question,
+    kinds_of_sessions,
     offered_pairs,
     without_choice,
 )
@@ -64,8 +66,8 @@ class Split:
     test_events : DataFrame
         The events held back.
     how, relevant, threshold, candidate_kinds
-        As they were given to `make_split`.
-    pool : {"all", "exposed", "rated"}
+        As they were given to `make_split`; for ``live`` by default the kinds of the sessions.
+    pool : {"all", "exposed", "rated", "live"}
         What was given to `make_split` as ``candidates``.
     cut : Timestamp or None
         The moment between the two parts, where there is one.
@@ -75,6 +77,9 @@ class Split:
     left_out : Series
         Number of users whose candidates leave nothing to order, by reason (``WITHOUT_CHOICE``);
         empty where all users have the same candidates.
+    drawn_from : Split, optional
+        The split with all users who have something to find, where those evaluated are a sample
+        of them (`sample.sample_users`).
     """
 
     train: Training
@@ -91,12 +96,22 @@ class Split:
     already_seen: int
     unreachable: int
     left_out: pd.Series
+    drawn_from: "Split | None" = None
 
     @property
     def users(self) -> np.ndarray:
         """Positions of the users with something to find: those who are evaluated."""
         n_relevant = np.diff(self.test.indptr)
         return np.flatnonzero(n_relevant)
+
+    @property
+    def of_whom(self) -> str:
+        """Who is evaluated: ``133 users``, or ``5,000 of 17,672 users, drawn by chance``."""
+        n_users = len(self.users)
+        if self.drawn_from is None:
+            return f"{n_users:,} users"
+        n_all = len(self.drawn_from.users)
+        return f"{n_users:,} of {n_all:,} users, drawn by chance"
 
     @property
     def question(self) -> dict[str, Any]:
@@ -113,9 +128,10 @@ class Split:
         """Mark the items that some evaluated user may be recommended: bool (n_items,)."""
         if isinstance(self.candidates, np.ndarray):
             return self.candidates
-        return trained_items(self.candidates[self.users])
+        of_evaluated = self.candidates[self.users]
+        return trained_items(of_evaluated)
 
-    @property
+    @cached_property
     def met(self) -> csr_array:
         """1 where the user had the item in a training event: (n_users, n_items)."""
         interest = self.train.interest
@@ -166,11 +182,12 @@ class Split:
         """
         train = self.train_events
         test = self.test_events
+        with_all_users = self.drawn_from or self
         counts = {
             "train_events": _n_events(train),
             "test_events": _n_events(test),
-            "users": len(self.users),
-            "pairs": self.test.nnz,
+            "users": len(with_all_users.users),
+            "pairs": with_all_users.test.nnz,
             "already_seen": self.already_seen,
             "unreachable": self.unreachable,
         }
@@ -220,11 +237,13 @@ class Split:
     def findings(self) -> list[Finding]:
         """Return what a reader must be warned of.
 
-        Few users carry the comparison, its test part looks drawn by lot, or its models know more
-        of the future than they would in use.
+        A sample of the users or few of them carry the comparison, its test part looks drawn by
+        lot, or its models know more of the future than they would in use.
         """
         users = self.users
         found = few_users(len(users), len(self.train.interest.users))
+        if self.drawn_from is not None:
+            found.append(self._sample_finding(self.drawn_from))
         if self.relevant == "any" and isinstance(self.candidates, np.ndarray):
             popularity = np.bincount(self.met.indices, minlength=len(self.candidates))
             test = self.test[users]
@@ -234,6 +253,14 @@ class Split:
             values = {"share": leakage}
             found.append(Finding("split/future", "watch", values))
         return found
+
+    def _sample_finding(self, with_all_users: "Split") -> Finding:
+        values = {
+            "n_users": len(self.users),
+            "n_all": len(with_all_users.users),
+            "n_pairs": self.test.nnz,
+        }
+        return Finding("split/sample", "plain", values)
 
     @property
     def days(self) -> float | None:
@@ -247,12 +274,17 @@ class Split:
         """Say from what users choose, and who has no choice; nothing where all have the same."""
         if isinstance(self.candidates, np.ndarray):
             return []
-        users = self.users
+        with_all_users = self.drawn_from or self
+        users = with_all_users.users
         offered = self.candidates[users]
         sizes = np.diff(offered.indptr)
         n_met = offered.multiply(self.met[users]).nnz
         n_with_candidates = len(users) + self.left_out.sum()
-        of_user = {"exposed": "was shown to them after the cut", "rated": "they met in this part"}
+        of_user = {
+            "exposed": "was shown to them after the cut",
+            "rated": "they met in this part",
+            "live": "was live when they first entered a live session after the cut",
+        }
         kind = (
             f"Candidates (`{self.pool}`): for each user what {of_user[self.pool]}, "
             f"{np.median(sizes):g} items at the median ({sizes.min()} to {sizes.max()}). A list "
@@ -263,10 +295,91 @@ class Split:
             "question is how a user orders what lies on the table, new or not."
         )
         judged = (
-            f"Of {n_with_candidates:,} users with candidates {len(users):,} are evaluated: "
+            f"Of {n_with_candidates:,} users with candidates {len(users):,} can be evaluated: "
             f"{_words_of(self.left_out)}."
         )
         return [kind, met, judged]
+
+
+@dataclass(frozen=True)
+class PartedLog:
+    """A log parted in two, before anything is asked of it; several questions can share it.
+
+    Parameters
+    ----------
+    tables : Tables
+        The whole log.
+    interest_of : callable, Tables -> InterestMatrix
+    train_tables : Tables
+        The tables to learn from.
+    test_events : DataFrame
+        The events held back.
+    how, cut
+        As in `Split`.
+    """
+
+    tables: Tables
+    interest_of: InterestOf
+    train_tables: Tables
+    test_events: pd.DataFrame
+    how: str
+    cut: pd.Timestamp | None
+
+    @cached_property
+    def users(self) -> pd.Index:
+        """Every user of the whole log."""
+        return self.tables.ids("user_id")
+
+    @cached_property
+    def items(self) -> pd.Index:
+        """Every item of the whole log."""
+        return self.tables.ids("item_id")
+
+    @cached_property
+    def train(self) -> Training:
+        """What models learn from, the same for each question."""
+        degrees = self.interest_of(self.train_tables)
+        return Training(_aligned(degrees, self.users, self.items), self.train_tables)
+
+    @cached_property
+    def train_pairs(self) -> csr_array:
+        """1 for each pair of a user and an item in the events to learn from."""
+        return _pairs(self.train_tables.events, self.users, self.items)
+
+    @cached_property
+    def test_pairs(self) -> csr_array:
+        """1 for each pair of a user and an item in the events held back."""
+        return _pairs(self.test_events, self.users, self.items)
+
+
+def part_log(
+    tables: Tables,
+    interest_of: InterestOf,
+    *,
+    how: str = "time",
+    train_share: float | None = None,
+    cut: pd.Timestamp | None = None,
+) -> PartedLog:
+    """Part the tables in two and check them for leakage.
+
+    Parameters
+    ----------
+    interest_of : callable, Tables -> InterestMatrix
+        Weighs the training part, and the test part where ``relevant="interest"``.
+    how, train_share, cut
+        See `parts.rows_to_train`.
+
+    Raises
+    ------
+    TooLittleError
+        If a part is empty, or the log names a single item.
+    ValueError
+        On an unknown way, a missing column, or a leak.
+    """
+    if len(tables.ids("item_id")) == 1:
+        raise TooLittleError("the log names a single item, so every list would be the same")
+    train_tables, test_events, cut = split_tables(tables, how, train_share, cut)
+    return PartedLog(tables, interest_of, train_tables, test_events, how, cut)
 
 
 def make_split(
@@ -276,6 +389,32 @@ def make_split(
     how: str = "time",
     train_share: float | None = None,
     cut: pd.Timestamp | None = None,
+    **question: Any,
+) -> Split:
+    """Part the tables, check them for leakage, and decide what is relevant.
+
+    Parameters
+    ----------
+    interest_of, how, train_share, cut
+        See `part_log`.
+    question
+        What is ranked and what is relevant: the keywords of `ask`.
+
+    Raises
+    ------
+    TooLittleError
+        If a part is empty, or nobody has anything to find.
+    ValueError
+        On an unknown choice, a missing column, a leak, or candidates that are all relevant.
+    """
+    _check_question(**question)
+    parted = part_log(tables, interest_of, how=how, train_share=train_share, cut=cut)
+    return ask(parted, **question)
+
+
+def ask(
+    parted: PartedLog,
+    *,
     relevant: str = "any",
     threshold: float = 0.5,
     candidate_kinds: Sequence[str] = (),
@@ -283,23 +422,20 @@ def make_split(
     cold_users: bool = False,
     cold_items: str = "drop",
 ) -> Split:
-    """Split the tables, check them for leakage, and decide what is relevant.
+    """Decide what a model must find in the test part of a parted log, and among what.
 
     Parameters
     ----------
-    interest_of : callable, Tables -> InterestMatrix
-        Weighs the training part, and the test part where ``relevant="interest"``.
-    how, train_share, cut
-        See `parts.rows_to_train`.
     relevant : {"any", "interest", "purchase"}
         Any test event; test-part interest above ``threshold``; an order after the cut.
     candidate_kinds : sequence of str
         Kinds that may be recommended; where none is named, those with a price, else all.
-    candidates : {"all", "exposed", "rated"}
+    candidates : {"all", "exposed", "rated", "live"}
         What is ranked for a user, of these kinds: every item that the user had not met; what
-        was shown to the user after the cut; or what the user met in the test part. In the last
-        two cases items stay that were met in training, and users whose candidates leave
-        nothing to order are left out; `queries` says why.
+        was shown to the user after the cut; what the user met in the test part; or what was live
+        when the user first entered a live session there. In the last three cases items stay that
+        were met in training, and users whose candidates leave nothing to order are left out;
+        `queries` says why. What is live may be cold, and by default is of the sessions' kinds.
     cold_users : bool
         Keep the relevant pairs of users without a training event.
     cold_items : {"drop", "count", "recommend"}
@@ -309,19 +445,22 @@ def make_split(
     Raises
     ------
     TooLittleError
-        If a part is empty, or nobody has anything to find.
+        If nobody has anything to find.
     ValueError
-        On an unknown choice, a missing column, a leak, or candidates that are all relevant.
+        On an unknown choice, a missing column, or candidates that are all relevant.
     """
-    _check(relevant=relevant, cold_items=cold_items, candidates=candidates)
-    check_question(relevant, candidates)
-    users = tables.ids("user_id")
-    items = tables.ids("item_id")
-    if len(items) == 1:
-        raise TooLittleError("the log names a single item, so every list would be the same")
-    train_tables, test_events, cut = split_tables(tables, how, train_share, cut)
-    train_pairs = _pairs(train_tables.events, users, items)
-    relevant_pairs = _pairs(test_events, users, items)
+    _check_question(relevant=relevant, cold_items=cold_items, candidates=candidates)
+    tables = parted.tables
+    if candidates == "live":
+        candidate_kinds = candidate_kinds or kinds_of_sessions(tables)
+        cold_items = "recommend"  # a session of the test part began after training
+    users = parted.users
+    items = parted.items
+    train_tables = parted.train_tables
+    test_events = parted.test_events
+    cut = parted.cut
+    train_pairs = parted.train_pairs
+    relevant_pairs = parted.test_pairs
     seen = train_pairs
     if relevant == "purchase":
         if tables.orders is None or train_tables.orders is None or cut is None:
@@ -334,9 +473,9 @@ def make_split(
         relevant_pairs = _pairs(of_items[is_later], users, items)
         seen = _pairs(known_of_items, users, items)
     elif relevant == "interest":
-        test_interest = interest_of(tables.with_events(test_events))
-        degrees = _aligned(test_interest, users, items).values
-        relevant_pairs = (degrees > threshold).astype(np.float64)
+        test_interest = parted.interest_of(tables.with_events(test_events))
+        aligned = _aligned(test_interest, users, items)
+        relevant_pairs = (aligned.values > threshold).astype(np.float64)
     allowed = candidate_items(train_tables, items, kinds=candidate_kinds)
     reachable = allowed
     if cold_items != "recommend":
@@ -372,14 +511,13 @@ def make_split(
             f"nobody has anything to find: {already_seen} relevant pairs were seen in training, "
             f"{unreachable} are of cold users or of no candidates; {remedy}"
         )
-    train_interest = _aligned(interest_of(train_tables), users, items)
     return Split(
-        train=Training(train_interest, train_tables),
+        train=parted.train,
         test=test,
         candidates=ranked,
         seen=seen,
         test_events=test_events,
-        how=how,
+        how=parted.how,
         relevant=relevant,
         threshold=threshold,
         candidate_kinds=candidate_kinds,
@@ -512,11 +650,13 @@ def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
     return replace(tables, **visible)
 
 
-def _check(**given: str) -> None:
-    """Refuse a choice that `CHOICES` does not name."""
-    for name, value in given.items():
-        if value not in CHOICES[name]:
-            raise ValueError(f"{name} is {value!r}; choose one of {', '.join(CHOICES[name])}")
+def _check_question(**question: Any) -> None:
+    """Refuse a choice that `CHOICES` does not name, and what does not go together."""
+    for name, choices in CHOICES.items():
+        value = question.get(name, choices[0])
+        if value not in choices:
+            raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+    check_question(question.get("relevant", "any"), question.get("candidates", "all"))
 
 
 def _masked(matrix: csr_array, *, items: np.ndarray, users: np.ndarray | None = None) -> csr_array:
@@ -544,7 +684,8 @@ def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     user = positions_of(frame["user_id"], users, "user_id")
     item = positions_of(frame["item_id"], items, "item_id")
     shape = (len(users), len(items))
-    events = coo_array((np.ones(len(frame)), (user, item)), shape=shape)
+    ones = np.ones(len(frame))
+    events = coo_array((ones, (user, item)), shape=shape)
     pairs = events.tocsr()
     pairs.data[:] = 1.0
     return pairs
@@ -564,8 +705,9 @@ def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> Intere
 
 def _count_cold(test_ids: pd.Series, train_ids: pd.Series) -> int:
     """Count the ids that occur in the test part only."""
-    is_cold = ~test_ids.isin(train_ids)
-    return test_ids[is_cold].nunique()
+    in_test = pd.Index(test_ids.unique())
+    in_train = pd.Index(train_ids.unique())
+    return len(in_test.difference(in_train))
 
 
 def _n_events(events: pd.DataFrame) -> int:

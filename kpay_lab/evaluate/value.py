@@ -13,7 +13,7 @@ from kpay_lab.evaluate.split import Split
 from kpay_lab.evaluate.ties import inclusion
 from kpay_lab.findings import Finding
 from kpay_lab.interest.matrix import InterestMatrix
-from kpay_lab.recommend.base import Ties, largest
+from kpay_lab.recommend.base import Ties, TopK, largest, users_at_once
 from kpay_lab.stats import t_interval
 
 
@@ -119,6 +119,45 @@ def true_regret(
     interest_shown = np.asarray(shown.multiply(available).sum(axis=1)).ravel()
     lost = best.sum(axis=1) - interest_shown
     return lost / k
+
+
+def true_regrets(
+    lists: Mapping[str, TopK],
+    split: Split,
+    interest: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Return the `true_regret` of each model's lists, a batch of users at a time.
+
+    Parameters
+    ----------
+    lists : mapping of model to TopK
+        One list for each evaluated user of the split, in their order.
+    interest : float array
+        True degrees of interest.
+    rows : int array of shape (n_evaluated,)
+        The row of ``interest`` of each evaluated user.
+    columns : int array of shape (n_items,)
+        The column of ``interest`` of each item of the split.
+
+    Returns
+    -------
+    dict of model to float array of shape (n_evaluated,)
+    """
+    users = split.users
+    batch_size = users_at_once(len(columns))
+    of_batches: dict[str, list[np.ndarray]] = {name: [] for name in lists}
+    for start in range(0, len(users), batch_size):
+        batch = slice(start, start + batch_size)
+        wanted = interest[np.ix_(rows[batch], columns)]
+        met = split.seen[users[batch]]
+        offered = split.is_candidate(users[batch])
+        for name, top in lists.items():
+            part = top.part(batch)
+            regret = true_regret(part.items, wanted, met, offered, ties=part.ties)
+            of_batches[name].append(regret)
+    return {name: np.concatenate(regrets) for name, regrets in of_batches.items()}
 
 
 def truth_findings(ndcg: pd.Series, regrets: Mapping[str, np.ndarray]) -> list[Finding]:

@@ -1,23 +1,19 @@
-"""The schemas of a log's Parquet files: checked together, and brought to one form."""
+"""A log's Parquet files: their schemas, checked together, and their events read into memory."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import polars as pl
-import polars.exceptions
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from kpay_lab import columns as c
+from kpay_lab.data.cells import is_number_type
 from kpay_lab.data.event_types import EventTypes, has_types
 from kpay_lab.data.headers import columns_of, units_of_columns
-from kpay_lab.data.parsing import parse_ids
 
-BATCH = 4_000_000  # events added up at once: under a gigabyte
 WANTED = {
     "user_id": ("text", "number"),
     "item_id": ("text", "number"),
@@ -88,7 +84,7 @@ def read_events(paths: str | Path | Sequence[str | Path]) -> pd.DataFrame:
     chosen = [name for name in schema.names if name in WANTED]
     table = pq.read_table(paths, columns=chosen, read_dictionary=ids)
     columns = {
-        name: _categories(table[name]) if name in ids else table[name].to_pandas()
+        name: joined_categories(table[name]) if name in ids else table[name].to_pandas()
         for name in chosen
     }
     del table
@@ -96,7 +92,7 @@ def read_events(paths: str | Path | Sequence[str | Path]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-def _categories(column: pa.ChunkedArray) -> pd.Categorical:
+def joined_categories(column: pa.ChunkedArray) -> pd.Categorical:
     """Number ids over chunks that carry dictionaries, many of them the same one."""
     chunks = [
         (chunk.dictionary.buffers()[1].address, chunk) for chunk in column.chunks if len(chunk)
@@ -112,87 +108,38 @@ def _categories(column: pa.ChunkedArray) -> pd.Categorical:
     return pd.Categorical.from_codes(numbers, pd.Index(known, dtype="str"))
 
 
-def batches(paths: Sequence[Path]) -> list[pl.LazyFrame]:
-    """Scan Parquet files in the form of `streaming.EventLog`, a bounded number of events each.
-
-    A column that only some files have is null in the others.
+def schemas_of(paths: Sequence[Path]) -> list[pa.Schema]:
+    """Read the schema of each Parquet file of a log; no row is read.
 
     Raises
     ------
     ValueError
         Naming every file that is no Parquet or has faults in its schema.
     """
-    schemas, faults = [], []
+    schemas = []
+    faults = []
     for path in paths:
         try:
-            schemas.append(pl.read_parquet_schema(path))
-        except (pl.exceptions.ComputeError, OSError) as error:
+            schema = pq.read_schema(path)
+        except (pa.ArrowException, OSError) as error:
             faults.append(f"{path.name} cannot be read as Parquet ({error})")
             continue
-        kinds = {name: _kind(dtype) for name, dtype in schemas[-1].items()}
+        kinds = {field.name: _kind(field.type) for field in schema}
         faults += schema_faults(path.name, kinds)
+        schemas.append(schema)
     if faults or not paths:
         raise ValueError("; ".join(faults) or "there is no Parquet file of events")
-    held = {name for schema in schemas for name in known_columns(list(schema))}
-    pieces = []
-    for path, schema in zip(paths, schemas, strict=True):
-        n, scan = pq.read_metadata(path).num_rows, pl.scan_parquet(path)
-        for start in range(0, max(n, 1), BATCH):
-            piece = scan.slice(start, BATCH).select(_columns(schema, held))
-            pieces.append((piece, min(BATCH, n - start)))
-    return _together(pieces)
+    return schemas
 
 
-def _together(pieces: Sequence[tuple[pl.LazyFrame, int]]) -> list[pl.LazyFrame]:
-    """Put pieces below each other while a batch has room, and number their rows throughout."""
-    found: list[tuple[list[pl.LazyFrame], int]] = []
-    for piece, n in pieces:
-        if found and found[-1][1] + n <= BATCH:
-            found[-1] = ([*found[-1][0], piece], found[-1][1] + n)
-        else:
-            found.append(([piece], n))
-    starts = accumulate((n for _, n in found), initial=0)
-    return [
-        pl.concat(parts).with_row_index("place", offset=start)
-        for (parts, _), start in zip(found, starts, strict=False)
-    ]
-
-
-def _kind(dtype: pl.DataType) -> str:
-    if dtype.is_numeric() or dtype == pl.Boolean:
+def _kind(dtype: pa.DataType) -> str:
+    """Return what `schema_faults` calls a type of Arrow."""
+    if pa.types.is_dictionary(dtype):
+        dtype = dtype.value_type
+    if is_number_type(dtype) or pa.types.is_boolean(dtype):
         return "number"
-    if dtype.is_temporal() and dtype not in (pl.Time, pl.Duration):
+    if pa.types.is_timestamp(dtype) or pa.types.is_date(dtype):
         return "time"
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
+    if pa.types.is_string(dtype) or pa.types.is_large_string(dtype):
         return "text"
-    return "nothing" if dtype == pl.Null else str(dtype)
-
-
-def _columns(schema: Mapping[str, pl.DataType], held: set[str]) -> list[pl.Expr]:
-    """Write each column held by any file in its one type, null where this file lacks it."""
-    names = {name: given[0] for name, given in known_columns(list(schema)).items()}
-    given = {name: pl.col(theirs) for name, theirs in names.items()}
-    forms = []
-    for name in (name for name in WANTED if name in held):
-        column = given.get(name, pl.lit(None))
-        if name == "timestamp":
-            moments = column if name in given else column.cast(pl.Datetime("us"))
-            forms.append(moments.dt.epoch("us").alias("time"))
-        elif name in ("user_id", "item_id"):
-            forms.append(_ids(column, schema[names[name]]).alias(name))
-        else:
-            forms.append(column.cast(pl.Float64).fill_nan(None).alias(name))
-    return forms
-
-
-def _ids(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Write ids as memory writes them; one that can no longer be told apart is null."""
-    if dtype.is_integer():
-        return column.cast(pl.String)
-    plain = column if dtype.is_numeric() else column.cast(pl.String)
-    return plain.map_batches(_parsed_ids, return_dtype=pl.String, is_elementwise=True)
-
-
-def _parsed_ids(ids: pl.Series) -> pl.Series:
-    texts = pa.array(parse_ids(ids.to_arrow()).values, pa.large_string(), from_pandas=True)
-    return pl.Series(ids.name, texts)
+    return "nothing" if pa.types.is_null(dtype) else str(dtype)

@@ -11,6 +11,7 @@ from kpay_lab.findings import Finding
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.totals import PairTotals, pair_totals
 from kpay_lab.interest.weighting import (
+    SIGN_COLUMNS,
     InterestWeights,
     fixed_scales,
     interest_degree,
@@ -84,20 +85,29 @@ def split_half_reliability(
     weights : InterestWeights
         A scale that is None is taken from all events, for both halves alike.
     """
-    whole = pair_totals(events)
+    measured = _measured(events)
+    whole = pair_totals(measured)
     scaled = fixed_scales(whole, weights)
-    in_first = _deal_out(events, rng)
-    first = _degrees(events[in_first], scaled, whole)
-    other = _degrees(events[~in_first], scaled, whole)
+    in_first = _deal_out(measured, rng)
+    first = _degrees(measured[in_first], scaled, whole)
+    other = _degrees(measured[~in_first], scaled, whole)
     both = pd.concat({"first": first, "other": other}, axis=1, join="inner")
     rows = {}
     for name in first:
         known = both.xs(name, axis=1, level=1).dropna()
-        rows[name] = _agreement(known, rng, n_resamples)
+        users = known.index // len(whole.items)
+        rows[name] = _agreement(known, users, rng, n_resamples)
     columns = ["n_pairs", "correlation", "low", "high"]
     table = pd.DataFrame.from_dict(rows, orient="index")[columns].astype({"n_pairs": int})
     table.index.name = "sign"
     return Reliability(table, len(both), len(whole.pairs))
+
+
+def _measured(events: pd.DataFrame) -> pd.DataFrame:
+    """Return what interest is measured by, with ids as categories: each half is a copy of it."""
+    columns = ["user_id", "item_id", "duration", *SIGN_COLUMNS]
+    measured = events[[name for name in columns if name in events]]
+    return measured.astype({"user_id": "category", "item_id": "category"})
 
 
 def _deal_out(events: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
@@ -111,23 +121,28 @@ def _deal_out(events: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
 
 
 def _degrees(half: pd.DataFrame, weights: InterestWeights, whole: PairTotals) -> pd.DataFrame:
-    """Return degree and signs of each pair of a half, by the positions of user and item."""
+    """Return degree and signs of each pair of a half, by its number.
+
+    The number is that of the user's position times the number of items, plus the item's position.
+    """
     totals = pair_totals(half, users=whole.users, items=whole.items)
     signs = interest_signs(totals, weights)
     signs.insert(0, "interest", interest_degree(totals, weights))
-    signs.index = pd.MultiIndex.from_frame(totals.pairs[["user", "item"]])
+    number = totals.pairs["user"] * len(whole.items) + totals.pairs["item"]
+    signs.index = pd.Index(number, name="pair")
     return signs
 
 
-def _agreement(known: pd.DataFrame, rng: np.random.Generator, n_resamples: int) -> dict[str, float]:
-    """Return the row of `Reliability.table` of two columns, one a half."""
+def _agreement(
+    known: pd.DataFrame, users: pd.Index, rng: np.random.Generator, n_resamples: int
+) -> dict[str, float]:
+    """Return the row of `Reliability.table` of two columns, one a half; ``users`` are the rows'."""
     found: dict[str, float] = dict.fromkeys(("correlation", "low", "high"), np.nan)
     found["n_pairs"] = len(known)
     if len(known) < FEWEST_PAIRS:
         return found
     first = known.iloc[:, 0]
     other = known.iloc[:, 1]
-    users = known.index.get_level_values("user")
     interval = bootstrap_correlation(first, other, users, rng=rng, n_resamples=n_resamples)
     found["correlation"] = interval.estimate
     found["low"] = interval.low

@@ -9,9 +9,43 @@ import pandas as pd
 from kpay_lab.findings import Finding
 from kpay_lab.interest.totals import PairTotals
 from kpay_lab.interest.weighting import InterestWeights, interest_degree, interest_signs
-from kpay_lab.stats import correlation
+from kpay_lab.stats import correlation, sample_rows
 
 STEADY = 0.9  # rank correlation from which on an order counts as the same
+
+
+def totals_of_some_users(
+    totals: PairTotals, most_users: int, *, rng: np.random.Generator
+) -> PairTotals:
+    """Draw at most ``most_users`` of the users with pairs by chance, and keep all pairs of theirs.
+
+    The totals come back as they are where no more users have pairs; nothing is drawn then.
+    """
+    users = totals.pairs["user"].unique()
+    if len(users) <= most_users:
+        return totals
+    drawn = users[sample_rows(len(users), most_users, rng=rng)]
+    of_drawn = totals.pairs["user"].isin(drawn)
+    pairs = totals.pairs[of_drawn].reset_index(drop=True)
+    return replace(totals, pairs=pairs)
+
+
+def sample_findings(some: PairTotals, totals: PairTotals) -> list[Finding]:
+    """Return how many people were asked how much the order depends on the weights; none for all.
+
+    Parameters
+    ----------
+    some : PairTotals
+        Of `totals_of_some_users`.
+    totals : PairTotals
+        Those they were drawn from.
+    """
+    n_asked = some.pairs["user"].nunique()
+    n_users = totals.pairs["user"].nunique()
+    if n_asked == n_users:
+        return []
+    values = {"n_asked": n_asked, "n_users": n_users, "n_pairs": len(some.pairs)}
+    return [Finding("interest/sample", "plain", values, place="sensitivity")]
 
 
 def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int = 5) -> pd.DataFrame:
@@ -21,7 +55,8 @@ def weight_sensitivity(totals: PairTotals, weights: InterestWeights, *, k: int =
     ----------
     totals : PairTotals
     weights : InterestWeights
-        The choice under test.
+        The choice under test. Where the totals are those of some users, its scales are fixed
+        (`weighting.fixed_scales`) by the totals of all.
     k : int
         Length of the lists compared.
 

@@ -6,9 +6,10 @@ A function ``plot_<shape>_panels`` makes a figure of several panels and returns 
 
 =============  =====================================================================
 bars           `plot_bars`, `plot_funnel`
-intervals      `plot_intervals`, `plot_interval_panels`, `plot_sensitivity`
+intervals      `plot_intervals`, `plot_interval_panels`, `plot_points`, `plot_sensitivity`
 curves         `plot_curves`, `plot_curve_panels`, `plot_days`, `plot_calibration`,
-               `plot_power`, `plot_qini`, `plot_search`
+               `plot_power`, `plot_qini`, `plot_search`, `plot_survival`,
+               `plot_timeline_panels`
 distributions  `plot_histogram`, `plot_densities`, `plot_ecdf`, `plot_counts`,
                `plot_lorenz`
 heat           `plot_heat`
@@ -28,6 +29,8 @@ from kpay_lab.plots.curves import (
     plot_power,
     plot_qini,
     plot_search,
+    plot_survival,
+    plot_timeline_panels,
 )
 from kpay_lab.plots.diagrams import plot_flow, plot_tree
 from kpay_lab.plots.distributions import (
@@ -38,7 +41,12 @@ from kpay_lab.plots.distributions import (
     plot_lorenz,
 )
 from kpay_lab.plots.heat import plot_heat
-from kpay_lab.plots.intervals import plot_interval_panels, plot_intervals, plot_sensitivity
+from kpay_lab.plots.intervals import (
+    plot_interval_panels,
+    plot_intervals,
+    plot_points,
+    plot_sensitivity,
+)
 from kpay_lab.plots.points import (
     plot_ledger_panels,
     plot_pairs,
@@ -89,12 +97,15 @@ __all__ = [
     "plot_ledger_panels",
     "plot_lorenz",
     "plot_pairs",
+    "plot_points",
     "plot_power",
     "plot_qini",
     "plot_ranks",
     "plot_scatter",
     "plot_search",
     "plot_sensitivity",
+    "plot_survival",
+    "plot_timeline_panels",
     "plot_trade_off",
     "plot_tree",
     "relabel",

@@ -1,14 +1,24 @@
 """Curves: one quantity along another, with bands where it is uncertain."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from kpay_lab.plots.style import BLUE, GUIDE, NEUTRAL, ORANGE, add_legend, axes_or_new, new_figure
+from kpay_lab.plots.style import (
+    BLUE,
+    GUIDE,
+    NEUTRAL,
+    ORANGE,
+    add_legend,
+    axes_or_new,
+    new_figure,
+    shorten,
+)
 
 
 def plot_curves(
@@ -131,6 +141,84 @@ def plot_days(by_day: pd.Series, *, ax: Axes | None = None, **settings: Any) -> 
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     ax.set(**settings)
     return ax
+
+
+def plot_survival(
+    curves: Mapping[str, pd.DataFrame], *, ax: Axes | None = None, **settings: Any
+) -> Axes:
+    """Draw the share that stays longer than a time, one curve of steps a group.
+
+    Parameters
+    ----------
+    curves : mapping
+        Group → its ``time`` in seconds, ``stays``, and the ends ``low, high`` of its interval.
+    """
+    ax = axes_or_new(ax)
+    for name, curve in curves.items():
+        label = shorten(name).replace("_", " ")
+        (line,) = ax.step(curve["time"], curve["stays"], where="post", label=label)
+        shade = {"color": line.get_color(), "alpha": 0.15, "linewidth": 0}
+        ax.fill_between(curve["time"], curve["low"], curve["high"], step="post", **shade)
+    ax.set_xscale("log")
+    last = max(curve["time"].max() for curve in curves.values())
+    ticks = [1, 10, 60, 300, 1800, 7200]
+    ticks = [tick for tick in ticks if tick <= max(last, 60)]
+    ax.set_xticks(ticks, [_span(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.set(xlim=(1, None), ylim=(0, 1.02), xlabel="time since entry", ylabel="share still there")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.set(**settings)
+    if len(curves) > 1:
+        ax.legend()
+    return ax
+
+
+def _span(seconds: int) -> str:
+    """Write a whole number of seconds, minutes or hours.
+
+    >>> _span(10), _span(300), _span(7200)
+    ('10 s', '5 min', '2 h')
+    """
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h"
+
+
+def plot_timeline_panels(
+    panels: Mapping[str, pd.DataFrame],
+    *,
+    marks: Iterable[float] = (),
+    mark: str = "",
+    height: float = 1.7,
+    xlabel: str = "",
+) -> Figure:
+    """Draw tables below each other along one time, one curve a column; gaps stay gaps.
+
+    Parameters
+    ----------
+    panels : mapping
+        Title → its table, whose index is the time. A column without any value is left out.
+    marks : iterable of float
+        Times at which something happened: a line in every panel, called ``mark`` in a legend.
+    """
+    fig, axes = new_figure(len(panels), height=height, sharex=True)
+    for ax, (title, table) in zip(axes, panels.items(), strict=True):
+        for number, moment in enumerate(marks):
+            ax.axvline(moment, label=mark if number == 0 else None, **GUIDE)
+        drawn = table.dropna(axis=1, how="all")
+        for column in drawn:
+            ax.step(drawn.index, drawn[column], where="post", label=str(column))
+        ax.set_title(title, fontsize=10)
+        ax.set_ylim(0, None)
+        ax.margins(x=0.01)
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        handles, labels = ax.get_legend_handles_labels()
+        if len(labels) > 1:
+            place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "frameon": False}
+            ax.legend(handles, labels, fontsize=9, **place)
+    axes[-1].set_xlabel(xlabel)
+    return fig
 
 
 def plot_power(

@@ -77,6 +77,24 @@ def _draw_intervals(
     ax.scatter(rows[value], y, color=colours, label=label, zorder=3)
 
 
+def plot_points(
+    table: pd.DataFrame, value: str = "value", *, ax: Axes | None = None, **settings: Any
+) -> Axes:
+    """Draw one dot with an upright interval a row, along the numbers of the index.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The estimate, in the column named by ``value``, and the ends ``low, high``.
+    """
+    ax = axes_or_new(ax)
+    ax.vlines(table.index, table["low"], table["high"], color=BLUE, linewidth=2, alpha=0.5)
+    ax.scatter(table.index, table[value], color=BLUE, zorder=3)
+    ax.set_ylim(0, None)
+    ax.set(**settings)
+    return ax
+
+
 def plot_interval_panels(
     tables: Mapping[str, pd.DataFrame],
     value: str = "value",

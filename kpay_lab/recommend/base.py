@@ -5,7 +5,7 @@ Models score; `top_k` and `rank` alone rank. Users and items are positions in an
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -119,9 +119,59 @@ class ScoresNewcomers(Recommender, Protocol):
         """
 
 
+@runtime_checkable
+class ScoresCandidates(Recommender, Protocol):
+    """A model whose scores cost so much that it makes only those of candidates."""
+
+    def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+        """Return a score for each candidate: (len(users), n_items).
+
+        ``is_candidate`` is a bool array of that shape; where it is false any score may stand.
+        """
+
+
 def lack_of(model: Recommender, train: Training) -> str:
     """Return why a training part cannot feed a model; the empty text if it can."""
     return model.lacks(train) if isinstance(model, NeedsData) else ""
+
+
+def candidate_scores(model: Recommender, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+    """Return scores of which those of candidates matter: (len(users), n_items).
+
+    Most models score every item as fast; one that `ScoresCandidates` is asked for these alone.
+    """
+    if isinstance(model, ScoresCandidates):
+        return model.score_candidates(users, is_candidate)
+    return model.score(users)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A model that has learned a training part already, so that `fit` has nothing to do.
+
+    Parameters
+    ----------
+    model : Recommender, fitted
+    train : Training
+        What it has learned.
+    """
+
+    model: Recommender
+    train: Training
+
+    def fit(self, train: Training) -> Self:
+        """Do nothing; a ValueError if it is another training part than the model has learned."""
+        if train is not self.train:
+            raise ValueError("the model has learned another training part; fit a new one to this")
+        return self
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Return the model's scores: (len(users), n_items)."""
+        return self.model.score(users)
+
+    def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+        """Return the model's scores of what is asked for: (len(users), n_items)."""
+        return candidate_scores(self.model, users, is_candidate)
 
 
 def scoring_newcomers(model: Recommender) -> ScoresNewcomers:
@@ -162,6 +212,15 @@ class Ties:
     is_constant: np.ndarray
     is_choice: np.ndarray
 
+    def part(self, rows: slice) -> Self:
+        """Return the ties of some of the lists."""
+        return type(self)(
+            self.first_place[rows],
+            self.beyond[rows],
+            self.is_constant[rows],
+            self.is_choice[rows],
+        )
+
     @property
     def orders_nothing(self) -> bool:
         """Whether every list that had a choice was one tie."""
@@ -189,6 +248,11 @@ class TopK:
     items: np.ndarray
     scores: np.ndarray
     ties: Ties | None = None
+
+    def part(self, rows: slice) -> Self:
+        """Return some of the lists."""
+        ties = None if self.ties is None else self.ties.part(rows)
+        return type(self)(self.users[rows], self.items[rows], self.scores[rows], ties)
 
 
 def trained_items(values: csr_array) -> np.ndarray:
@@ -347,7 +411,8 @@ def top_k(
         batch = users[start : start + batch_size]
         seen = None if exclude is None else exclude[batch]
         allowed = candidates[batch] if isinstance(candidates, csr_array) else candidates
-        lists = rank(model.score(batch), k, exclude=seen, candidates=allowed, ties=ties)
+        scores_of_batch = _scores(model, batch, seen, allowed)
+        lists = rank(scores_of_batch, k, exclude=seen, candidates=allowed, ties=ties)
         batches.append(lists)
     items = np.concatenate([lists.items for lists in batches])
     scores = np.concatenate([lists.scores for lists in batches])
@@ -356,12 +421,30 @@ def top_k(
     return TopK(users, items, scores, joined)
 
 
+def _scores(
+    model: Recommender,
+    users: np.ndarray,
+    exclude: csr_array | None,
+    candidates: np.ndarray | csr_array | None,
+) -> np.ndarray:
+    """Score some users' items; ``exclude``, and ``candidates`` of a user, have a row for each."""
+    if candidates is None or not isinstance(model, ScoresCandidates):
+        return model.score(users)
+    shape = (len(users), candidates.shape[-1])
+    is_asked = np.array(_candidate_cells(candidates, shape))
+    if exclude is not None:
+        is_asked[exclude.tocoo().coords] = False
+    return model.score_candidates(users, is_asked)
+
+
 def _batch_size(exclude: csr_array | None, candidates: np.ndarray | csr_array | None) -> int:
     """Return how many users are scored at once; what is left out or allowed tells the items."""
     marks = candidates if exclude is None else exclude
-    if marks is None:
-        return BATCH
-    n_items = marks.shape[-1]
+    return BATCH if marks is None else users_at_once(marks.shape[-1])
+
+
+def users_at_once(n_items: int) -> int:
+    """Return for how many users a number for each item may be in memory at once."""
     return int(np.clip(BATCH_CELLS // max(n_items, 1), 1, BATCH))
 
 
@@ -400,19 +483,14 @@ def rank(
         raise ValueError(f"k is {k}; a list needs at least 1 place")
     if ties not in TIES:
         raise ValueError(f"ties is {ties!r}; choose one of {', '.join(TIES)}")
-    scores = np.array(scores)  # a copy, in which items are struck out
+    _check_scores(scores)
     n_rows, n_items = scores.shape
-    largest_score = scores.max(initial=-np.inf)  # a maximum with NaN is NaN
-    if np.isnan(largest_score) or np.isposinf(largest_score):
-        is_wrong = np.isnan(scores) | np.isposinf(scores)
-        row, item = np.argwhere(is_wrong)[0]
-        given = "NaN" if np.isnan(scores[row, item]) else "infinity"
-        raise ValueError(
-            f"the model scored {given} for item {item} in row {row}; "
-            "a score must be a number for every item"
-        )
-    if candidates is not None:
-        scores[~_candidate_cells(candidates, scores.shape)] = -np.inf
+    is_candidate = None if candidates is None else _candidate_cells(candidates, scores.shape)
+    if isinstance(candidates, np.ndarray) and candidates.any():
+        return _rank_among(scores, k, np.flatnonzero(candidates), exclude, ties)
+    scores = np.array(scores)  # a copy, in which items are struck out
+    if is_candidate is not None:
+        scores[~is_candidate] = -np.inf
     if exclude is not None:
         rows = np.repeat(np.arange(n_rows), np.diff(exclude.indptr))
         scores[rows, exclude.indices] = -np.inf
@@ -425,6 +503,35 @@ def rank(
     padded_scores = np.pad(best, padding, constant_values=-np.inf)
     found = find_ties(scores, padded_items, padded_scores) if ties == "mean" else None
     return TopK(np.arange(n_rows), padded_items, padded_scores, found)
+
+
+def _rank_among(
+    scores: np.ndarray, k: int, columns: np.ndarray, exclude: csr_array | None, ties: str
+) -> TopK:
+    """Rank the items of some columns, where they alone may be recommended, to everybody."""
+    scores_of_columns = np.take(scores, columns, axis=1)
+    excluded = None if exclude is None else exclude[:, columns]
+    lists = rank(scores_of_columns, k, exclude=excluded, ties=ties)
+    items = np.where(lists.items >= 0, columns[lists.items], -1)
+    found = lists.ties
+    if found is not None:
+        beyond = found.beyond
+        cells = (beyond.data, columns[beyond.indices], beyond.indptr)
+        found = replace(found, beyond=csr_array(cells, shape=scores.shape))
+    return replace(lists, items=items, ties=found)
+
+
+def _check_scores(scores: np.ndarray) -> None:
+    """Refuse NaN and infinity: neither has a place in an order."""
+    largest_score = scores.max(initial=-np.inf)  # a maximum with NaN is NaN
+    if np.isnan(largest_score) or np.isposinf(largest_score):
+        is_wrong = np.isnan(scores) | np.isposinf(scores)
+        row, item = np.argwhere(is_wrong)[0]
+        given = "NaN" if np.isnan(scores[row, item]) else "infinity"
+        raise ValueError(
+            f"the model scored {given} for item {item} in row {row}; "
+            "a score must be a number for every item"
+        )
 
 
 def _candidate_cells(candidates: np.ndarray | csr_array, shape: tuple[int, int]) -> np.ndarray:

@@ -16,6 +16,7 @@ def candidate_items(
     reviewed_only: bool = False,
     verified_only: bool = False,
     min_rating: float | None = None,
+    live_at: pd.Timestamp | None = None,
 ) -> np.ndarray:
     """Mark the items that may appear in a list: bool of shape (n_items,).
 
@@ -24,18 +25,32 @@ def candidate_items(
     items : pandas.Index
         The item ids, in order of position.
     kinds : sequence of str
-        Where none is named, those that `recommended_kinds` gives.
+        Where none is named, those that `recommended_kinds` gives; with ``live_at`` all.
     reviewed_only, verified_only : bool
         Leave out what is not ``reviewed``, or whose author is not ``author_verified``; a
         missing mark counts as no.
     min_rating : float, optional
         Leave out items with a lower mean rating; an item without ratings stays.
+    live_at : Timestamp, optional
+        Leave out what is not live at this moment: ``started_at`` is later, or ``ended_at`` is not.
+
+    Examples
+    --------
+    >>> def at(*hours):
+    ...     return pd.to_datetime([f"2026-01-05 {hour}" for hour in hours], utc=True)
+    >>> items = pd.DataFrame({"item_id": ["early", "late"], "started_at": at("19:00", "20:00")})
+    >>> items["ended_at"] = at("20:00", "22:00")
+    >>> tables = Tables(pd.DataFrame({"user_id": ["u"], "item_id": ["late"]}), items)
+    >>> moment = pd.Timestamp("2026-01-05 20:00", tz="UTC")
+    >>> candidate_items(tables, pd.Index(["early", "late"]), live_at=moment)
+    array([False,  True])
     """
     allowed = np.ones(len(items), dtype=bool)
     catalogue = pd.DataFrame(index=items)
     if tables.items is not None:
         catalogue = tables.items.set_index("item_id").reindex(items)
-    kinds = recommended_kinds(tables, kinds)
+    if live_at is None:
+        kinds = recommended_kinds(tables, kinds)
     if kinds:
         allowed &= _column(catalogue, "items", "kind").isin(kinds).to_numpy()
     if reviewed_only:
@@ -47,6 +62,10 @@ def candidate_items(
         means = ratings.groupby(tables.events["item_id"]).mean()
         too_low = means.reindex(items) < min_rating
         allowed &= ~too_low.to_numpy()
+    if live_at is not None:
+        has_started = _column(catalogue, "items", "started_at") <= live_at
+        goes_on = _column(catalogue, "items", "ended_at") > live_at
+        allowed &= (has_started & goes_on).to_numpy()
     return allowed
 
 

@@ -1,6 +1,7 @@
 """Content: what is described alike is recommended together, no other user needed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Self
 
 import numpy as np
@@ -12,7 +13,8 @@ from sklearn.preprocessing import normalize
 from kpay_lab.recommend.base import TopK, Training, rank
 from kpay_lab.settings import Ranges, Space, check_settings
 
-DESCRIPTION = ("category", "brand", "price", "title", "description")
+LABELS = ("category", "brand", "host")
+DESCRIPTION = (*LABELS, "price", "title", "description")
 USERS_AT_ONCE = 32  # their features should stay in the CPU's cache while items are compared
 PAIRS_AT_ONCE = 256  # the features of a user that are held for each pair that is explained
 
@@ -28,7 +30,7 @@ class ContentBased:
 
     The documents' R = C·D read by meaning: with C (n_items, n_features) of unit rows, the
     user's features are D = A C scaled to length 1 and R = D Cᵀ. No two items are compared.
-    Features are category, brand, price band (fifths) and the TF-IDF of title and description
+    Features are category, brand, host, price band (fifths) and the TF-IDF of title and description
     by character n-grams, which suit Chinese; each counts alike. A cold item is scored as any
     other; a cold user, or an item that nothing describes, scores 0. ``ngrams`` are the
     shortest and longest run, ``max_ngrams`` the most frequent kept.
@@ -76,11 +78,22 @@ class ContentBased:
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Return the cosine for newcomers: (n_newcomers, n_items)."""
-        scores = np.empty(histories.shape)
+        return self._cosines(histories, self.features_)
+
+    def _cosines(self, histories: csr_array, features_of_items: csr_array) -> np.ndarray:
+        """Return the cosine of each history with some items: (n_histories, n_of_them)."""
+        scores = np.empty((histories.shape[0], features_of_items.shape[0]))
         for start in range(0, len(scores), USERS_AT_ONCE):
             users = slice(start, start + USERS_AT_ONCE)
             features_of_users = normalize(histories[users] @ self.features_)
-            scores[users] = (self.features_ @ features_of_users.T.toarray()).T
+            scores[users] = (features_of_items @ features_of_users.T.toarray()).T
+        return scores
+
+    def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+        """Return the cosine with what is a candidate of any of the users, else −inf."""
+        columns = np.flatnonzero(is_candidate.any(axis=0))
+        scores = np.full(is_candidate.shape, -np.inf)
+        scores[:, columns] = self._cosines(self.history_[users], self.features_[columns])
         return scores
 
     def explain(self, users: np.ndarray, items: np.ndarray) -> csr_array:
@@ -108,21 +121,33 @@ class ContentBased:
         shortest_ngram, _ = self.ngrams
         if not any(length >= shortest_ngram for length in longest):
             return {}
-        vectorizer = TfidfVectorizer(
-            analyzer="char_wb",
-            sublinear_tf=True,
-            ngram_range=tuple(self.ngrams),
-            max_features=self.max_ngrams,
-        )
         lines = [" ".join(parts) for parts in zip(*texts, strict=True)]
-        block = csr_array(vectorizer.fit_transform(lines))
-        names = tuple(f"text: {ngram}" for ngram in vectorizer.get_feature_names_out())
+        ngrams, block = _tf_idf(tuple(lines), tuple(self.ngrams), self.max_ngrams)
+        names = tuple(f"text: {ngram}" for ngram in ngrams)
         return {names: block}
 
 
+@lru_cache(maxsize=2)
+def _tf_idf(
+    lines: tuple[str, ...], ngrams: tuple[int, int], max_ngrams: int
+) -> tuple[tuple[str, ...], csr_array]:
+    """Return the n-grams of some texts and their TF-IDF: (n_texts, n_ngrams), not to be changed.
+
+    The texts of a catalogue are the same in every part of a log, so the last are remembered.
+    """
+    vectorizer = TfidfVectorizer(
+        analyzer="char_wb",
+        sublinear_tf=True,
+        ngram_range=ngrams,
+        max_features=max_ngrams,
+    )
+    block = csr_array(vectorizer.fit_transform(lines))
+    return tuple(vectorizer.get_feature_names_out()), block
+
+
 def _label_blocks(table: pd.DataFrame) -> dict[tuple[str, ...], csr_array]:
-    """Return one-hot columns for category, brand and price band, under the names of the columns."""
-    labels = {name: table[name] for name in ("category", "brand") if name in table}
+    """Return one-hot columns for the labels and the price band, under the names of the columns."""
+    labels = {name: table[name] for name in LABELS if name in table}
     if "price" in table:
         labels["price"] = pd.qcut(table["price"], 5, duplicates="drop").astype("str")
     blocks = {}

@@ -76,18 +76,21 @@ class RandomForest:
         return self
 
     def score(self, users: np.ndarray) -> np.ndarray:
-        """Return the probabilities, batch by batch: (len(users), n_items)."""
-        n_items = self.values_.shape[1]
-        scores = np.empty((len(users), n_items))
-        step = max(1, PAIRS_AT_ONCE // n_items)
-        for start in range(0, len(users), step):
-            stop = start + step
-            batch = np.asarray(users)[start:stop]
-            every_user = np.repeat(batch, n_items)
-            every_item = np.tile(np.arange(n_items), len(batch))
-            features = self._features(every_user, every_item, pair_interest=0.0)
-            probability = self.forest_.predict_proba(features)[:, 1]
-            scores[start:stop] = probability.reshape(len(batch), n_items)
+        """Return the probability of every pair: (len(users), n_items)."""
+        shape = (len(users), self.values_.shape[1])
+        return self.score_candidates(users, np.ones(shape, dtype=bool))
+
+    def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+        """Return the probabilities of candidates, and −inf elsewhere: (len(users), n_items)."""
+        row, item = np.nonzero(is_candidate)
+        user = np.asarray(users)[row]
+        probability = np.empty(len(row))
+        for start in range(0, len(row), PAIRS_AT_ONCE):
+            pairs = slice(start, start + PAIRS_AT_ONCE)
+            features = self._features(user[pairs], item[pairs], pair_interest=0.0)
+            probability[pairs] = self.forest_.predict_proba(features)[:, 1]
+        scores = np.full(is_candidate.shape, -np.inf)
+        scores[row, item] = probability
         return scores
 
     def _describe(self, train: Training) -> None:
@@ -159,8 +162,10 @@ def _group_codes(labels: pd.Series) -> np.ndarray:
 
 def _sums_by_group(values: csr_array, codes: np.ndarray) -> np.ndarray:
     """Add up each user's interest by the items' groups: (n_users, n_groups)."""
-    membership = np.eye(codes.max() + 1)[codes]
-    return values @ membership
+    n_items = len(codes)
+    cells = (np.ones(n_items), (np.arange(n_items), codes))
+    membership = csr_array(cells, shape=(n_items, codes.max() + 1))
+    return (values @ membership).toarray()
 
 
 def _rows_of(table: pd.DataFrame | None, ids: pd.Index) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Two forms of score that several models share: sums over a history, and products of factors."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -28,16 +30,40 @@ class ItemToItemModel:
 
     def explain(self, users: np.ndarray, items: np.ndarray) -> csr_array:
         """Take scores apart: each row adds up to the score of ``users[p]`` for ``items[p]``."""
-        return self.explain_new(self.history_[users], items)
+        return self._taken_apart(self.history_[users], items, users)
 
     def explain_new(self, histories: csr_array, items: np.ndarray) -> csr_array:
         """Take scores apart: item j of history p adds h_pj · w_ji to the score of ``items[p]``."""
-        n_met = np.diff(histories.indptr)
-        met = histories.indices
-        explained = np.repeat(items, n_met)
-        weights = np.asarray(self.item_weights_[met, explained]).ravel()
+        return self._taken_apart(histories, items, np.arange(len(items)))
+
+    def _taken_apart(self, histories: csr_array, items: np.ndarray, owner: np.ndarray) -> csr_array:
+        """Return what each item of a history adds; pairs of one owner have the same history."""
+        if isinstance(self.item_weights_, np.ndarray):
+            weights = _weights_by_owner(self.item_weights_, histories, items, owner)
+        else:
+            explained = np.repeat(items, np.diff(histories.indptr))
+            weights = np.asarray(self.item_weights_[histories.indices, explained]).ravel()
         added = histories.data * weights
-        return csr_array((added, met, histories.indptr), shape=histories.shape, copy=True)
+        cells = (added, histories.indices, histories.indptr)
+        return csr_array(cells, shape=histories.shape, copy=True)
+
+
+def _weights_by_owner(
+    item_weights: np.ndarray, histories: csr_array, items: np.ndarray, owner: np.ndarray
+) -> np.ndarray:
+    """Return the weight of each stored item of a history for the item of its pair: (nnz,).
+
+    The pairs of one owner that stand together are looked up at once.
+    """
+    first_pairs = np.flatnonzero(np.diff(owner, prepend=-1))
+    bounds = np.append(first_pairs, len(items))
+    weights = np.empty(len(histories.indices), dtype=item_weights.dtype)
+    for first, stop in pairwise(bounds):
+        start, end_of_first = histories.indptr[first : first + 2]
+        met = histories.indices[start:end_of_first]
+        block = item_weights[np.ix_(met, items[first:stop])]
+        weights[start : histories.indptr[stop]] = block.T.ravel()
+    return weights
 
 
 class FactorModel:

@@ -8,7 +8,13 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from kpay_lab.interest.matrix import positions_of
-from kpay_lab.recommend.base import LARGEST_SEED, Recommender, Training, scoring_newcomers
+from kpay_lab.recommend.base import (
+    LARGEST_SEED,
+    Recommender,
+    Training,
+    candidate_scores,
+    scoring_newcomers,
+)
 from kpay_lab.settings import Ranges, Space, check_settings
 
 
@@ -144,9 +150,18 @@ class WithFallback:
 
     def score(self, users: np.ndarray) -> np.ndarray:
         """Score by the model, and by popularity where the user is cold."""
-        scores = np.array(self.model.score(users))
-        scores[self.cold_[users]] = self.popular_.popularity_
-        return scores
+        return self._with_popularity(self.model.score(users), users)
+
+    def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+        """Score likewise, of the model what is asked for alone: (len(users), n_items)."""
+        scores = candidate_scores(self.model, users, is_candidate)
+        return self._with_popularity(scores, users)
+
+    def _with_popularity(self, scores: np.ndarray, users: np.ndarray) -> np.ndarray:
+        """Return the scores with popularity in the rows of cold users."""
+        filled = np.array(scores)
+        filled[self.cold_[users]] = self.popular_.popularity_
+        return filled
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Score newcomers likewise; a ValueError if the model cannot, see `scoring_newcomers`."""

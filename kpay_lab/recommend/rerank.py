@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from kpay_lab.recommend.base import TopK, largest, unit_range_by_row
+from kpay_lab.recommend.base import TopK, gram, largest, unit_range_by_row
 
 PAIRS_AT_ONCE = 2**14  # of items whose features are compared
+MOST_COMPARED = 2**12  # items of which every two are compared at once: 128 MB
 
 
 def diversify(top: TopK, k: int, *, features: csr_array, trade_off: float = 0.7) -> TopK:
@@ -38,6 +39,12 @@ def diversify(top: TopK, k: int, *, features: csr_array, trade_off: float = 0.7)
     worth[~usable] = np.finfo(float).min  # last, yet before what is already taken
     n_users, length = top.items.shape
     rows = np.arange(n_users)
+    listed, number = np.unique(top.items, return_inverse=True)
+    number_at_place = number.reshape(top.items.shape)
+    features_of_listed = features[listed]
+    # Where few items fill the lists, every two of them are compared once, before.
+    is_few = len(listed) <= MOST_COMPARED
+    every_two = gram(features_of_listed) if is_few else None
     largest_similarity = np.zeros(top.items.shape)
     order = np.empty((n_users, min(k, length)), dtype=np.intp)
     for place in range(order.shape[1]):
@@ -45,9 +52,13 @@ def diversify(top: TopK, k: int, *, features: csr_array, trade_off: float = 0.7)
         best = np.argmax(worth - repetition, axis=1)
         order[:, place] = best
         worth[rows, best] = -np.inf
-        taken = top.items[rows, best]
-        to_taken = _products(features, np.repeat(taken, length), top.items.ravel())
-        largest_similarity = np.maximum(largest_similarity, to_taken.reshape(n_users, length))
+        taken = number_at_place[rows, best]
+        if every_two is not None:
+            to_taken = every_two[taken[:, None], number_at_place]
+        else:
+            pairs = (np.repeat(taken, length), number_at_place.ravel())
+            to_taken = _products(features_of_listed, *pairs).reshape(n_users, length)
+        largest_similarity = np.maximum(largest_similarity, to_taken)
     return _reordered(top, order, top.scores)
 
 

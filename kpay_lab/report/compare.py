@@ -38,7 +38,8 @@ def compare(first: Path, second: Path) -> str:
         tables[name] = metrics_side_by_side(first_metrics, second_metrics)
         pictures[name] = _pictures(name, {first: first_run, second: second_run})
     every_metric = pd.concat(tables)
-    same_data = sorted(first_run.data.values()) == sorted(second_run.data.values())
+    same_files = sorted(first_run.data.values()) == sorted(second_run.data.values())
+    same_data = same_files and first_run.databases == second_run.databases
     return render(
         "compare.html.j2",
         folders=(first, second),

@@ -33,7 +33,7 @@ SHOP = "00_business"  # the notebook whose metrics are the shop's figures
 SIMULATOR = {"field", "n_users", "n_items", "n_days", "noise"}  # parameters of a simulated log
 N_PICTURES = 4
 CONTENTS = (2, 3)  # levels of headings in a page's contents
-PACKAGES = "kpay-lab numpy pandas scipy scikit-learn polars implicit matplotlib papermill"
+PACKAGES = "kpay-lab numpy pandas scipy scikit-learn duckdb implicit matplotlib papermill"
 
 
 def page(
@@ -223,7 +223,8 @@ def _log_name(manifest: Manifest) -> str:
     """Return the name of the folder or file that was read, or of the simulated shop."""
     for parameters in manifest.parameters.values():
         if parameters.get("data_dir"):
-            return Path(parameters["data_dir"]).name
+            place, _, _ = parameters["data_dir"].partition("?")  # of a database
+            return Path(place).name
         if parameters.get("dataset") == "simulated":
             return f"Simulated shop: {parameters['field']}"
     return manifest.profile

@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import os
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -19,13 +20,14 @@ from kpay_lab.report.files import read_json, sha256, to_json, write_text
 # One thread a library: some sums depend on how many threads share them.
 THREADS = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-} | {"POLARS_MAX_THREADS": "1"}
+}
 
 DONE = ("ok", "not applicable")
 SHORT = 300  # letters of a reason on the console and the index page
 WORDS = {dict: "mapping", list: "list"}
 REMEDY = "the file is damaged: restore it, or run the notebooks again"
 PATIENCE = 2.0  # seconds to wait for the lock of a process that is ending
+ADMITTED = ".admitted"  # a run's private folder, with its data as they may be used
 
 
 @dataclass(kw_only=True)
@@ -71,9 +73,11 @@ class Manifest:
     started: str = ""
     finished: str | None = None
     data: dict[str, str] = field(default_factory=dict)
+    databases: dict[str, dict[str, Any]] = field(default_factory=dict)  # what each table held
     environment: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     key_fingerprint: str = ""  # of the key of pseudonyms, where there are any
+    admitted: dict[str, str] = field(default_factory=dict)  # what was read once -> its SHA-256
     metrics: list[str] = field(default_factory=list)  # patterns of those a sweep shows
 
     def write(self, folder: Path) -> None:
@@ -222,6 +226,25 @@ def changes(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> l
     return lines
 
 
+def table_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Say how the tables of a database differ from what they were, one line a table.
+
+    >>> table_changes({"events": {"rows": 5, "last": ""}}, {"events": {"rows": 6, "last": ""}})
+    ['events: rows 5 → 6']
+    """
+    lines = []
+    for name in sorted({*before, *after}):
+        old = before.get(name)
+        new = after.get(name)
+        if old is None or new is None:
+            lines.append(f"{name} is {'new' if old is None else 'gone'}")
+        elif old != new:
+            keys = [key for key in new if old.get(key) != new[key]]
+            changed = [f"{key} {_brief(old.get(key))} → {_brief(new[key])}" for key in keys]
+            lines.append(f"{name}: {', '.join(changed)}")
+    return lines
+
+
 def _brief(value: Any) -> Any:
     """Shorten a hash to its beginning, by which people know it."""
     text = str(value)
@@ -261,6 +284,7 @@ def abandon(folder: Path) -> None:
     while time.monotonic() < deadline:
         try:
             with alone(folder):
+                shutil.rmtree(folder / ADMITTED, ignore_errors=True)
                 manifest = Manifest.read(folder)
                 if manifest.finished is None:
                     manifest.status = "interrupted"

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nbformat
 import psutil
@@ -43,11 +43,12 @@ def execute(
     cell_timeout: float,
     stop: threading.Event,
     on_cell: Callable[[int, int], None],
+    admitted: Path | None = None,
 ) -> Outcome:
     """Run a notebook in its own process; when this returns, none that it started is alive.
 
     ``run`` is the run's folder; ``timeout`` is for the whole notebook, ``cell_timeout`` for
-    each cell, in seconds.
+    each cell, in seconds. ``admitted`` is where the run keeps its data as they may be used.
     """
     started = time.monotonic()
     scratch = temporary_folder()
@@ -61,8 +62,8 @@ def execute(
             "parameters": parameters,
             "cell_timeout": cell_timeout,
         }
-        _write_task(scratch, task)
-        cut_off, code = _watch(scratch, timeout, stop, on_cell)
+        write_task(scratch, task)
+        cut_off, code = _watch(scratch, admitted, timeout, stop, on_cell)
         seconds = time.monotonic() - started
         events = _events(scratch)
         notebook = _read(scratch / "out.ipynb")
@@ -80,7 +81,8 @@ def execute(
         shutil.rmtree(sockets, ignore_errors=True)
 
 
-def _write_task(scratch: Path, task: dict[str, Any]) -> None:
+def write_task(scratch: Path, task: Mapping[str, Any]) -> None:
+    """Write what a child process is to do into its private folder."""
     text = json.dumps(task, allow_nan=False)
     try:
         (scratch / "task.json").write_text(text, encoding="utf-8")
@@ -88,24 +90,39 @@ def _write_task(scratch: Path, task: dict[str, Any]) -> None:
         raise ValueError(f"{scratch.parent}: {error.strerror}; {MEND_TEMPORARY}") from None
 
 
+def start_child(
+    module: str, scratch: Path, log: IO[bytes], admitted: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a module of the package on the task in its private folder, in a session of its own.
+
+    ``admitted`` is where the run keeps its data as they may be used.
+    """
+    command = [sys.executable, "-m", module, str(scratch / "task.json")]
+    environment = child_environment(scratch, admitted)
+    return subprocess.Popen(
+        command,
+        cwd=scratch,
+        env=environment,
+        stdin=subprocess.PIPE,  # closes with the runner, even when that is killed
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
 def _watch(
-    scratch: Path, timeout: float, stop: threading.Event, on_cell: Callable[[int, int], None]
+    scratch: Path,
+    admitted: Path | None,
+    timeout: float,
+    stop: threading.Event,
+    on_cell: Callable[[int, int], None],
 ) -> tuple[str, int]:
     """Return why the child was cut off (nothing if it was not) and its exit code."""
     deadline = time.monotonic() + timeout
-    command = [sys.executable, "-m", "kpay_lab.report.execute", str(scratch / "task.json")]
     n_announced = 0
     cut_off = ""
     with (scratch / "log").open("wb") as log:
-        child = subprocess.Popen(
-            command,
-            cwd=scratch,
-            env=child_environment(scratch),
-            stdin=subprocess.PIPE,  # closes with the runner, even when that is killed
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        child = start_child("kpay_lab.report.execute", scratch, log, admitted)
         while child.poll() is None and not cut_off:
             cells = [event for event in _events(scratch) if "cell" in event]
             if len(cells) > n_announced:
@@ -117,13 +134,13 @@ def _watch(
                 cut_off = "the run was interrupted"
         if cut_off:
             child.terminate()
-        code = _exit_code(child)
+        code = exit_code(child)
     if child.stdin:
         child.stdin.close()
     return cut_off, code
 
 
-def _exit_code(child: subprocess.Popen[bytes]) -> int:
+def exit_code(child: subprocess.Popen[bytes]) -> int:
     """Wait for a process that should end soon; end it where it does not."""
     try:
         return child.wait(GRACE)

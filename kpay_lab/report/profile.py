@@ -23,12 +23,22 @@ from kpay_lab.report.params import (
 MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 TEXT = "tag:yaml.org,2002:str"
 
+Parameters = Mapping[str, Mapping[str, Any]]  # of each notebook of a run
 # What is wrong with a notebook's values in the eyes of the domain, which this room does not know.
+States = Mapping[str, dict[str, Any]]  # of the tables of a database, by address and name
 FaultsOf = Callable[[Mapping[str, Any]], Iterable[str]]
 
 
 def _nothing(parameters: Mapping[str, Any]) -> tuple[()]:
     return ()
+
+
+def _never(parameters: Parameters) -> bool:
+    return False
+
+
+def _no_database(parameters: Mapping[str, Any]) -> States:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -44,14 +54,26 @@ class Domain:
         Returns the data files that such a notebook will read, where that is known beforehand.
     faults_of : function
         Says what the parameters cannot mean, a line each.
+    are_read_once : function
+        Says of the parameters of a run's notebooks whether they read something that is better
+        read once, before all of them.
+    reader : str
+        The module that does so in a process of its own; see `report.once`.
+    databases_of : function
+        Returns what each table of a database holds that such a notebook will read.
     """
 
     tables_of: Callable[[Mapping[str, Any]], set[str]]
     files_of: Callable[[Mapping[str, Any]], Iterable[Path]] = _nothing
     faults_of: FaultsOf = _nothing
+    are_read_once: Callable[[Parameters], bool] = _never
+    reader: str = ""
+    databases_of: Callable[[Mapping[str, Any]], States] = _no_database
 
 
 FOLDERS = ("data_dir", "catalogue_dir")
+ADDRESS = re.compile(r"[A-Za-z][\w+.-]+://")  # of a database, which is no path
+ADDRESS_OF_FILE = re.compile(r"(\w+:///)([^/].*)")  # such as sqlite:///shop.db
 NAMED = 7  # notebooks or sets that a problem of many of them names
 
 
@@ -64,8 +86,8 @@ class Profile:
     shared: dict[str, Any]
     blocks: dict[str, dict[str, Any]]
 
-    def reading(self, data: Path | None, root: Path) -> "Profile":
-        """Return the profile with ``data`` (of ``--data``) as its data folder.
+    def reading(self, data: Path | str | None, root: Path) -> "Profile":
+        """Return the profile with ``data`` (of ``--data``) as its data folder or database.
 
         A profile that names no data set, or the simulated one, then reads ``tables``. A
         relative folder written in the profile lies in the project, ``root``.
@@ -73,7 +95,7 @@ class Profile:
         shared = _located(self.shared, root)
         blocks = {name: _located(block, root) for name, block in self.blocks.items()}
         if data is not None:
-            shared["data_dir"] = str(data.resolve())
+            shared["data_dir"] = located("data_dir", str(data), Path.cwd())
             if shared.get("dataset", "simulated") == "simulated":
                 shared["dataset"] = "tables"
         return replace(self, shared=shared, blocks=blocks)
@@ -85,9 +107,20 @@ def _located(block: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
 
 def located(key: str, value: Any, base: Path) -> Any:
-    """Return where a folder lies, seen from ``base``: a notebook runs elsewhere; else the value."""
+    """Return where a folder lies, seen from ``base``: a notebook runs elsewhere; else the value.
+
+    The address of a database is no path, but the file it may name is.
+
+    >>> located("data_dir", "sqlite:///shop.db", Path("/srv"))
+    'sqlite:////srv/shop.db'
+    """
     is_folder = key in FOLDERS and isinstance(value, str) and value
-    return str((base / value).resolve()) if is_folder else value
+    if not is_folder:
+        return value
+    if not ADDRESS.match(value):
+        return str((base / value).resolve())
+    of_file = ADDRESS_OF_FILE.fullmatch(value)
+    return f"{of_file.group(1)}{(base / of_file.group(2)).resolve()}" if of_file else value
 
 
 class _Loader(yaml.SafeLoader):
@@ -150,7 +183,7 @@ def _one_line(error: yaml.MarkedYAMLError, text: str, place: str) -> str:
 
 
 def read_project(
-    profile: str | None = None, data: Path | None = None
+    profile: str | None = None, data: Path | str | None = None
 ) -> tuple[dict[str, Notebook], Profile, Path]:
     """Return the project's notebooks, one of its profiles reading ``data``, and its folder."""
     root = project_root()

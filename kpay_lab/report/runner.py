@@ -19,11 +19,12 @@ import nbformat
 import yaml
 
 from kpay_lab.findings import SPOKEN, lacking, languages
-from kpay_lab.report.console import say
+from kpay_lab.report.console import say, told_if_slow
 from kpay_lab.report.files import project_root, read_json, sha256, to_json, write_bytes, write_text
 from kpay_lab.report.html import Metrics, glossary, index, page
 from kpay_lab.report.in_short import FILE, in_short, of_run
 from kpay_lab.report.manifest import (
+    ADMITTED,
     DONE,
     Entry,
     Manifest,
@@ -32,6 +33,15 @@ from kpay_lab.report.manifest import (
     environment_changes,
     now,
     output_hashes,
+    table_changes,
+)
+from kpay_lab.report.once import (
+    Admission,
+    RefusedError,
+    discard,
+    discard_leftovers,
+    discarded,
+    read_once,
 )
 from kpay_lab.report.params import Notebook, refuse_faulty
 from kpay_lab.report.process import Outcome, execute
@@ -96,13 +106,16 @@ class Run:
 
     A name is a notebook's own, or ``<set>/<notebook>`` where one notebook runs several
     times; its files lie under that path. ``summary`` makes the files that tell of the run as
-    a whole once it has ended; who starts the run hands it in.
+    a whole once it has ended; who starts the run hands it in, and what reads its data. A log
+    that is refused ends the run where ``refuses`` says so; else its notebooks tell of it.
     """
 
     folder: Path
     notebooks: Mapping[str, Notebook]
     manifest: Manifest
     summary: Summary = summary
+    domain: Domain | None = None
+    refuses: bool = False
     progress: Progress = field(default_factory=Progress)
     stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -116,19 +129,59 @@ class Run:
         Raises
         ------
         ValueError
-            If another process is at work on this run.
+            If another process is at work on this run, its data have changed since it began, or
+            they are refused (`report.once.RefusedError`); then nothing of the run is left.
         """
+        discard_leftovers(self.folder.parent)
         with alone(self.folder):
             self._tell_what_is_done()
-            self._tidy_up_last_try()
-            self.manifest.begin()
-            self.manifest.write(self.folder)
-            self._reserve_room()
-            try:
-                self._execute_pending(limits)
-            finally:
-                self._finish()
+            with discarded(self.folder):
+                self._read_once()
+                self._tidy_up_last_try()
+                self.manifest.begin()
+                self.manifest.write(self.folder)
+                self._reserve_room()
+                try:
+                    self._execute_pending(limits)
+                finally:
+                    discard(self.folder)
+                    self._finish()
         return self.manifest.status == "ok"
+
+    def _read_once(self) -> None:
+        """Read the data of the pending notebooks; they map what may be used of them."""
+        pending = {name: self.manifest.parameters[name] for name in self._pending()}
+        if self.domain is None or not self.domain.are_read_once(pending):
+            return
+        with told_if_slow("reading the data"):
+            admission = read_once(self.domain.reader, pending, self.folder, self.stop)
+        if self.refuses and admission.refusal is not None:
+            shutil.rmtree(self.folder)
+            raise RefusedError(admission.refusal)
+        if self.refuses:
+            said = "".join(f"{line}\n" for line in admission.lines)
+            say(said, self.progress.stream)
+        for problem in admission.problems:
+            self.progress.line("note", problem)
+        self._compare_with_first(admission)
+
+    def _compare_with_first(self, admission: Admission) -> None:
+        """Refuse data that have changed since the run began, and note what was read now."""
+        known = self.manifest.admitted
+        changed = []
+        for name, kept in admission.kept.items():
+            if known.setdefault(name, kept.sha256) != kept.sha256:
+                changed.append(kept.source)
+        if changed:
+            listed = ", ".join(dict.fromkeys(changed))
+            raise ValueError(
+                f"{self.folder}: the data changed since this run began: {listed} is no longer read "
+                f"as it was then. {_remedy_for_changed_data(self.folder)}"
+            )
+
+    def _pending(self) -> list[str]:
+        entries = self.manifest.notebooks
+        return [name for name, entry in entries.items() if entry.status not in DONE]
 
     def _tell_what_is_done(self) -> None:
         for name, entry in self.manifest.notebooks.items():
@@ -149,9 +202,8 @@ class Run:
 
     def _execute_pending(self, limits: Limits) -> None:
         """Run the pending notebooks, so many at once; on any exception stop those that run."""
-        pending = [name for name, e in self.manifest.notebooks.items() if e.status not in DONE]
         with ThreadPoolExecutor(limits.jobs) as pool:
-            futures = {pool.submit(self._execute_one, name, limits) for name in pending}
+            futures = {pool.submit(self._execute_one, name, limits) for name in self._pending()}
             try:
                 self._wait_for(futures)
             except BaseException:
@@ -193,6 +245,7 @@ class Run:
                 cell_timeout=limits.cell_timeout,
                 stop=self.stop,
                 on_cell=lambda number, of: self.progress.cell(name, number, of),
+                admitted=self.folder / ADMITTED,
             )
         except Exception as error:  # the other notebooks go on
             self._fail(entry, "it cannot be started", error)
@@ -390,13 +443,14 @@ def start(
     manifest = Manifest(profile=profile, parameters=recorded, notebooks=entries, started=now())
     manifest.environment = environment(project_root())
     manifest.data = _hashes(recorded, domain)
+    manifest.databases = _states(recorded, domain)
     manifest.key_fingerprint = key_fingerprint() if _has_pseudonyms(recorded) else ""
     folder = _new_folder(output, profile)
     as_profile = {"notebooks": list(recorded), **recorded}
     written = yaml.safe_dump(as_profile, sort_keys=False, allow_unicode=True)
     write_text(folder / "params.yaml", written)
     manifest.write(folder)
-    return Run(folder, chosen, manifest, summary)
+    return Run(folder, chosen, manifest, summary, domain)
 
 
 def _hashes(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[str, str]:
@@ -405,6 +459,18 @@ def _hashes(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[st
     for values in parameters.values():
         files |= {path.resolve() for path in domain.files_of(values)}
     return {str(path): sha256(path) for path in sorted(files)}
+
+
+def _states(parameters: Mapping[str, dict[str, Any]], domain: Domain) -> dict[str, dict[str, Any]]:
+    """Return what the tables of databases hold that these notebooks will read, each asked once."""
+    states: dict[str, dict[str, Any]] = {}
+    asked = []
+    for values in parameters.values():
+        question = (values.get("dataset"), values.get("data_dir"), values.get("mapping"))
+        if question not in asked:
+            asked.append(question)
+            states |= domain.databases_of(values)
+    return states
 
 
 def resume(
@@ -429,7 +495,7 @@ def resume(
         if entry.status != "not applicable" and not _is_whole(folder, name, entry):
             refuse_faulty([chosen[name]])
             manifest.notebooks[name] = _fresh(chosen[name], manifest.parameters[name])
-    return Run(folder, chosen, manifest, summary)
+    return Run(folder, chosen, manifest, summary, domain)
 
 
 def _is_whole(folder: Path, name: str, entry: Entry) -> bool:
@@ -448,12 +514,19 @@ def _refuse_changed_data(folder: Path, manifest: Manifest, domain: Domain) -> No
     if known and not problems:
         expected = _hashes(manifest.parameters, domain)
         problems = [f"{path} is new" for path in expected if path not in known]
+    if manifest.databases:
+        states = _states(manifest.parameters, domain)
+        problems += table_changes(manifest.databases, states)
     if problems:
         listed = "; ".join(problems)
         raise ValueError(
-            f"{folder}: the data changed since this run began: {listed}. Put the files back, or "
-            f"run everything anew: kpay run --resume {folder} --from-scratch"
+            f"{folder}: the data changed since this run began: {listed}. "
+            f"{_remedy_for_changed_data(folder)}"
         )
+
+
+def _remedy_for_changed_data(folder: Path) -> str:
+    return f"Put the files back, or run everything anew: kpay run --resume {folder} --from-scratch"
 
 
 def _has_pseudonyms(parameters: Mapping[str, dict[str, Any]]) -> bool:
@@ -461,12 +534,16 @@ def _has_pseudonyms(parameters: Mapping[str, dict[str, Any]]) -> bool:
 
 
 def _refuse_other_key(folder: Path, manifest: Manifest) -> None:
-    is_other = manifest.key_fingerprint not in ("", key_fingerprint())
-    if is_other and any(entry.status == "ok" for entry in manifest.notebooks.values()):
+    """Refuse another key once a notebook has used the first; until then take up the new one."""
+    if manifest.key_fingerprint in ("", key_fingerprint()):
+        return
+    if any(entry.status == "ok" for entry in manifest.notebooks.values()):
         raise ValueError(
             f"{folder}: its pseudonyms were made with another key. Set KPAY_PRIVACY_KEY to that "
             f"key, or run everything anew: kpay run --resume {folder} --from-scratch"
         )
+    manifest.key_fingerprint = key_fingerprint()
+    manifest.admitted = {}  # under other pseudonyms
 
 
 def from_scratch(
@@ -485,8 +562,10 @@ def from_scratch(
     manifest.started = now()
     manifest.environment = environment(project_root())
     manifest.data = _hashes(manifest.parameters, domain)
+    manifest.databases = _states(manifest.parameters, domain)
     manifest.key_fingerprint = key_fingerprint() if manifest.key_fingerprint else ""
-    run = Run(folder, chosen, manifest, summary)
+    manifest.admitted = {}
+    run = Run(folder, chosen, manifest, summary, domain)
     with alone(folder):
         run.clear()
         manifest.write(folder)

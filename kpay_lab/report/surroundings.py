@@ -68,10 +68,11 @@ def _fits_a_socket(folder: Path) -> bool:
     return len(os.fsencode(longest_name)) <= SOCKET_PATH
 
 
-def child_environment(scratch: Path) -> dict[str, str]:
+def child_environment(scratch: Path, admitted: Path | None = None) -> dict[str, str]:
     """Return an environment in which equal notebooks give equal results.
 
-    It holds what is known to be needed and nothing else of the user's.
+    It holds what is known to be needed and nothing else of the user's. ``admitted`` is where a
+    run keeps its data as they may be used; by default they are read from their source.
     """
     inherited = {key: value for key, value in os.environ.items() if _is_needed(key)}
     folders = {
@@ -84,6 +85,7 @@ def child_environment(scratch: Path) -> dict[str, str]:
     }
     private = {name: str(folder) for name, folder in folders.items()}
     private["KPAY_PRIVACY_KEY"] = _privacy_key()
+    private["KPAY_ADMITTED"] = "" if admitted is None else str(admitted)
     fixed = {
         "JUPYTER_NO_CONFIG": "1",
         "LC_ALL": "C.UTF-8",
@@ -126,7 +128,7 @@ def _privacy_key() -> str:
 
 
 # Where programs and libraries lie, who calls, and which kernels OpenBLAS picks on a processor
-# that it knows wrongly. Clusters and Java have settings of their own.
+# that it knows wrongly. Clusters, Java and PostgreSQL have settings of their own.
 _NEEDED = {
     "PATH",
     "USER",
@@ -137,4 +139,4 @@ _NEEDED = {
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
 }
-_NEEDED_PREFIXES = ("KPAY_", "SPARK_", "PYSPARK_", "HADOOP_", "YARN_")
+_NEEDED_PREFIXES = ("KPAY_", "PG", "SPARK_", "PYSPARK_", "HADOOP_", "YARN_")

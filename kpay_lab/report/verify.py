@@ -12,7 +12,13 @@ from typing import Any
 from kpay_lab.findings import Finding
 from kpay_lab.report.files import read_json
 from kpay_lab.report.in_short import FILE, read_findings
-from kpay_lab.report.manifest import Manifest, changes, check_mappings, environment_changes
+from kpay_lab.report.manifest import (
+    Manifest,
+    changes,
+    check_mappings,
+    environment_changes,
+    table_changes,
+)
 from kpay_lab.report.params import Notebook
 from kpay_lab.report.profile import Domain
 from kpay_lab.report.runner import Limits, start
@@ -133,9 +139,16 @@ def verify(folder: Path, again: Path, rtol: float | None = None) -> Verdict:
         rerun=again,
         rule=rule,
         metrics=differences,
-        inputs=changes("input file", first.data, second.data),
+        inputs=_input_changes(first, second),
         surroundings=surroundings(first, second),
     )
+
+
+def _input_changes(first: Manifest, second: Manifest) -> list[str]:
+    """Say which files and tables of databases differ, one line each."""
+    of_tables = table_changes(first.databases, second.databases)
+    lines = [f"changed input table {line}" for line in of_tables]
+    return [*changes("input file", first.data, second.data), *lines]
 
 
 def parts_apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ All draws of a function come from one generator, one after the other: a draw tha
 or left out gives another world for the same seed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -42,7 +42,9 @@ class Catalogue:
 
     ``offer`` is the position of what is bought (the promoted item, else the item itself),
     ``price`` its price, ``persuasion`` the log-odds that host and kind add, ``appeal``
-    log-popularity; ``published`` (from the start) and ``lesson_length`` are seconds.
+    log-popularity; ``subjects`` has the positions topic, theme (0 or 1) and host of each item,
+    ``host_charm`` what each host adds to the log-odds of buying; ``published`` (from the start)
+    and ``lesson_length`` are seconds.
     """
 
     table: pd.DataFrame
@@ -56,6 +58,8 @@ class Catalogue:
     published: np.ndarray
     lessons: np.ndarray
     lesson_length: np.ndarray
+    subjects: pd.DataFrame
+    host_charm: np.ndarray
 
 
 def draw_people(spec: p.WorldSpec, rng: np.random.Generator) -> People:
@@ -140,7 +144,7 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
     lesson_length = np.ceil(seconds / lessons)
     price = _draw_prices(field, kind, rng)
     published = _draw_publication(spec, rng)
-    table = _draw_texts(field, subjects, kind, rng)
+    table = draw_texts(field, subjects, kind, rng)
     table["price"] = price
     table["duration"] = lesson_length * lessons
     table["published_at"] = moments(published)
@@ -162,6 +166,8 @@ def draw_catalogue(spec: p.WorldSpec, rng: np.random.Generator) -> Catalogue:
         published=published,
         lessons=lessons,
         lesson_length=lesson_length,
+        subjects=subjects,
+        host_charm=host_charm,
     )
 
 
@@ -236,12 +242,21 @@ def _subject_traits(subjects: pd.DataFrame) -> np.ndarray:
     return np.hstack([topics, themes])
 
 
-def _draw_texts(
-    field: p.Field, subjects: pd.DataFrame, kind: np.ndarray, rng: np.random.Generator
+def draw_texts(
+    field: p.Field,
+    subjects: pd.DataFrame,
+    kind: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    titles_used: Collection[str] = (),
+    first: int = 0,
 ) -> pd.DataFrame:
-    """Write title and description with words drawn from each item's topic and theme."""
+    """Write title and description with words drawn from each item's topic and theme.
+
+    Titles of ``titles_used`` are not written again, and ids count from ``first``.
+    """
     topics = list(field.topics.items())
-    titles_used: set[str] = set()
+    titles_used = set(titles_used)
     rows = []
     for item, subject in enumerate(subjects.itertuples()):
         category, words = topics[subject.topic]
@@ -254,7 +269,7 @@ def _draw_texts(
         title = next(one for one in _titles(name, kind[item], host) if one not in titles_used)
         titles_used.add(title)
         row = {
-            "item_id": f"i{item:04d}",
+            "item_id": f"i{first + item:04d}",
             "kind": kind[item],
             "title": title,
             "description": f"{host} on {about[0]}, {about[1]}, {about[2]} and some {aside[0]}.",

@@ -8,7 +8,7 @@ probabilities of all users and items would not fit into memory.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -155,7 +155,9 @@ def _rows_and_columns(slots: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.DataFrame]:
     """Return what a policy may learn from, and the slots shown after it, to judge it by.
 
-    The cut lies at ``share`` of the time from the first exposure to the last.
+    The cut lies at ``share`` of the time from the first exposure to the last. What the feed never
+    shows, such as a live session that people come to by themselves, no policy for it can show:
+    those items are left out.
 
     Raises
     ------
@@ -171,6 +173,7 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
     cut = times.min() + time_spanned * share
     users = tables.ids("user_id")
     items = tables.ids("item_id")
+    items = items[items.isin(exposures["item_id"])]
     slots = slot_log(exposures[times >= cut], users, items)
     n_before = 0
     if "timestamp" in tables.events:
@@ -181,9 +184,20 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
             f"{n_before:,} events lie before {cut:%Y-%m-%d %H:%M} UTC and {len(slots):,} "
             f"slots with a propensity after it; both must be more than {TOO_FEW}"
         )
-    past = tables.known_at(cut)
+    past = _among(tables.known_at(cut), items)
     interest = interest_matrix(past, users=users, items=items)
     return Training(interest, past), slots
+
+
+def _among(tables: Tables, items: pd.Index) -> Tables:
+    """Return tables with the events and orders of some items alone."""
+    is_among = tables.events["item_id"].isin(items)
+    among = tables.with_events(tables.events[is_among])
+    orders = tables.orders
+    if orders is None or "item_id" not in orders:
+        return among
+    is_sold = orders["item_id"].isin(items)
+    return replace(among, orders=orders[is_sold])
 
 
 def stochastic(

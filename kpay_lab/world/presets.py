@@ -39,6 +39,7 @@ def _field(topics: dict[str, str], **values: Any) -> Field:
 
 FIELDS = {name: _field(**values) for name, values in _read("fields.yaml").items()}
 N_TOPICS = 8
+LANGUAGES = ("en", "zh")
 
 _PRESETS = _read("presets.yaml")
 # One row a group of users with like tastes and habits, and one row a kind of item; presets.yaml
@@ -46,6 +47,8 @@ _PRESETS = _read("presets.yaml")
 SEGMENTS = pd.DataFrame(_PRESETS["segments"])
 ITEM_KINDS = pd.DataFrame.from_dict(_PRESETS["item_kinds"], orient="index")
 HOSTS = tuple(_PRESETS["hosts"])
+# When live sessions are held, by slot of the day.
+LIVE_SLOTS = pd.DataFrame.from_dict(_PRESETS["live_slots"], orient="index")
 BRANDS = tuple(_PRESETS["brands"])
 OCCUPATIONS = tuple(_PRESETS["occupations"])
 # What tells items of one name apart, by kind: words, and what their numbers are called.
@@ -63,7 +66,8 @@ class WorldSpec:
     """What to simulate; the same spec gives the same tables to the byte.
 
     ``noise`` (1 as designed) multiplies what sets users apart from their segment, and
-    divides how much interest decides. ``field`` is one of `FIELDS`.
+    divides how much interest decides. ``field`` is one of `FIELDS`, ``language`` that of the
+    comments in live sessions, one of `LANGUAGES`.
     """
 
     n_users: int = 2000
@@ -72,6 +76,7 @@ class WorldSpec:
     seed: int = 0
     field: str = "online-education"
     noise: float = 1.0
+    language: str = "en"
 
     def __post_init__(self) -> None:
         for name, smallest in _SMALLEST.items():
@@ -80,12 +85,15 @@ class WorldSpec:
                 raise ValueError(f"{name} is {value}; a world needs {name} of {smallest} or more")
         if self.field not in FIELDS:
             raise ValueError(f"field is {self.field!r}; choose one of {', '.join(FIELDS)}")
+        if self.language not in LANGUAGES:
+            raise ValueError(f"language is {self.language!r}; choose one of {', '.join(LANGUAGES)}")
         if not 0 < self.noise < np.inf:
             raise ValueError(f"noise is {self.noise}; it must be above 0 and finite")
 
     def streams(self) -> list[np.random.Generator]:
         """Spawn one generator a stage, so that a change in one stage leaves the others alone.
 
-        In order: users, items, sessions, feed, reactions, and what follows a reaction.
+        In order: users, items, sessions, feed, reactions, what follows a reaction, the live
+        programme, and what happens in its sessions.
         """
-        return np.random.default_rng(self.seed).spawn(6)
+        return np.random.default_rng(self.seed).spawn(8)

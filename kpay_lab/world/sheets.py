@@ -116,8 +116,9 @@ def _chosen_columns(table: str, frame: pd.DataFrame, rng: np.random.Generator) -
     left_out = choose(rng, ("comment_count", "comment_text"))
     chosen = list(always)
     for column in c.OPTIONAL[table].split():
-        is_there = column in frame and column not in (*always, left_out)
-        if is_there and happens(rng, 0.6):
+        is_wanted = column not in (*always, left_out)
+        has_values = column in frame and frame[column].notna().any()
+        if is_wanted and has_values and happens(rng, 0.6):
             chosen.append(column)
     return chosen
 

@@ -18,8 +18,10 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
+from kpay_lab import columns as c
 from kpay_lab.world.catalogue import DAY, Catalogue, People, draw_catalogue, draw_people, moments
 from kpay_lab.world.presets import EXAMINATION, FIELDS, WorldSpec
+from kpay_lab.world.programme import Programme, draw_programme
 
 EXPLORATION = 0.2  # share of the feed that the log's own policy fills at random
 # How often someone of full interest who stays interacts.
@@ -35,13 +37,16 @@ INTERACTION_RATES = {
 class World:
     """Everything that is true of a simulated shop.
 
-    ``interest`` is float32 (n_users, n_items), and ``intercept`` the *b* of this file's formula.
+    ``interest`` is float32 (n_users, n_items), ``interest_in_sessions`` the same of the new live
+    sessions of ``programme``, and ``intercept`` the *b* of this file's formula.
     """
 
     spec: WorldSpec
     users: People
     items: Catalogue
     interest: np.ndarray
+    programme: Programme
+    interest_in_sessions: np.ndarray
     intercept: float = 0.0
 
     @property
@@ -53,6 +58,24 @@ class World:
     def item_ids(self) -> pd.Index:
         """Id of each item, in the order of the columns of ``interest``."""
         return pd.Index(self.items.table["item_id"])
+
+    @property
+    def logged_ids(self) -> pd.Index:
+        """Id of each item of `logged_items`."""
+        return self.item_ids.append(pd.Index(self.programme.new_items["item_id"]))
+
+    @property
+    def logged_items(self) -> pd.DataFrame:
+        """The items table: the catalogue, and then the live sessions that no feed shows."""
+        table = self.items.table.join(self.programme.recorded)
+        sessions = self.programme.new_items
+        return pd.concat([table[[*sessions]], sessions], ignore_index=True)
+
+    @property
+    def logged_lengths(self) -> np.ndarray:
+        """Seconds of one lesson of each item of `logged_items`; of a session all of it."""
+        of_sessions = self.programme.new_items["duration"].to_numpy()
+        return np.concatenate([self.items.lesson_length, of_sessions])
 
     @property
     def end(self) -> float:
@@ -82,12 +105,12 @@ class World:
     def log_rows(self, users: pd.Series, items: pd.Series, seconds: pd.Series) -> pd.DataFrame:
         """Return who met what and when, as a log writes it: user_id, item_id, timestamp.
 
-        ``users`` and ``items`` are positions and ``seconds`` count from the start of the log,
-        (n,) each; rows are numbered from 0.
+        ``users`` and ``items`` (of `logged_items`) are positions and ``seconds`` count from the
+        start of the log, (n,) each; rows are numbered from 0.
         """
         keys = {
             "user_id": self.user_ids.take(users),
-            "item_id": self.item_ids.take(items),
+            "item_id": self.logged_ids.take(items),
             "timestamp": moments(seconds),
         }
         return pd.DataFrame(keys)
@@ -99,9 +122,10 @@ def build_world(spec: WorldSpec, user_ids: pd.Index | None = None) -> World:
     ``user_ids`` (n_users,) are the names of the users, such as the pseudonyms of a log
     (`truth.GroundTruth.users`); by default the world's own.
     """
-    user_rng, item_rng = spec.streams()[:2]
-    users = draw_people(spec, user_rng)
-    items = draw_catalogue(spec, item_rng)
+    streams = spec.streams()
+    users = draw_people(spec, streams[0])
+    items = draw_catalogue(spec, streams[1])
+    programme = draw_programme(spec, items, streams[6])
     if user_ids is not None:
         users = replace(users, table=users.table.assign(user_id=user_ids))
     liking_of_traits = users.tastes @ items.traits.T
@@ -110,7 +134,17 @@ def build_world(spec: WorldSpec, user_ids: pd.Index | None = None) -> World:
     standardised = centred / liking.std()
     log_odds = 0.75 * (standardised + items.quality) / spec.noise  # 0.75: how far they spread
     interest = expit(log_odds).astype(np.float32)
-    without_intercept = World(spec, users, items, interest)
+    is_new = programme.sessions["item"] >= spec.n_items
+    new = programme.sessions[is_new].sort_values("item")
+    live = c.ITEM_KINDS.index("live")
+    hero = new["hero"].to_numpy()
+    liking_of_sessions = liking_of_traits[:, hero] + users.kind_liking[:, [live]]
+    centred_sessions = liking_of_sessions - liking.mean()
+    standardised_sessions = centred_sessions / liking.std()
+    quality = new["quality"].to_numpy()
+    log_odds_of_sessions = 0.75 * (standardised_sessions + quality) / spec.noise
+    interest_in_sessions = expit(log_odds_of_sessions).astype(np.float32)
+    without_intercept = World(spec, users, items, interest, programme, interest_in_sessions)
     return replace(without_intercept, intercept=_intercept(without_intercept))
 
 
@@ -200,9 +234,19 @@ def _purchase_log_odds(world: World, users: np.ndarray, items: np.ndarray) -> np
     The price counts in relation to the median one, which only shifts the intercept.
     """
     offers = world.items.offer[items]
+    return log_odds_of_buying(world, users, offers, world.items.persuasion[items])
+
+
+def log_odds_of_buying(
+    world: World, users: np.ndarray, offers: np.ndarray, persuasion: np.ndarray | float
+) -> np.ndarray:
+    """Return the log-odds of buying offers where persuasion is so much, without the intercept.
+
+    Arrays are of shapes that fit; ``persuasion`` is what host and kind add to the log-odds.
+    """
     interest_in_offer = world.interest_of(users, offers)
-    attraction = 0.5 * logit(interest_in_offer) + world.items.persuasion[items]
-    relative_price = world.items.price[items] / np.median(world.items.price)
+    attraction = 0.5 * logit(interest_in_offer) + persuasion
+    relative_price = world.items.price[offers] / np.median(world.items.price)
     resistance = world.users.price_sensitivity[users] * np.log(relative_price)
     return attraction - resistance
 

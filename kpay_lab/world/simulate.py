@@ -1,5 +1,8 @@
 """Play a log in the simulated world: sessions → feed and own search → purchases → learning.
 
+Beside them live sessions are played (`live`), each from streams of its own: what they change of
+the rest is that nobody buys twice.
+
 - **Feed.** Each slot of a session's feed draws its item independently from the logging
   policy over what is published by then, so ``propensity`` is exactly the probability of
   that item in that slot, given the user and the time: inverse weights are unbiased.
@@ -7,23 +10,29 @@
   the log on. ``treatment`` is missing before, 0 or 1 by user after: analyse by user.
 - **Purchase.** Exposing a live or clip may sell what it promotes. Nobody buys twice: once
   the offer is owned, the true probability is 0.
+- **Live.** A session that is on is visited, and sells what it offers. Its recording, if the
+  catalogue has one, is shown in the feed later like any item.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.admitted import keep_frames, kept_folder, kept_frames
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
 from kpay_lab.data.money import price_with_coupon
 from kpay_lab.data.tables import Tables
 from kpay_lab.world.catalogue import DAY, moments
-from kpay_lab.world.presets import SEGMENTS, WorldSpec
+from kpay_lab.world.live import ABOUT_COMMENTS, LiveLog, play_live
+from kpay_lab.world.presets import HOSTS, SEGMENTS, WorldSpec
 from kpay_lab.world.shop import (
     INTERACTION_RATES,
     World,
     build_world,
+    learn,
     logging_policy,
     purchase_probability,
     react,
@@ -67,16 +76,36 @@ def open_shop(spec: WorldSpec, **gate: Any) -> tuple[Log, GroundTruth]:
 
 
 def simulate(spec: WorldSpec) -> Simulation:
-    """Simulate one log and the truth behind it.
+    """Simulate one log and the truth behind it, or map those that the run has simulated.
 
     >>> tables, truth = simulate(WorldSpec(n_users=50, n_items=30, n_days=14))
     >>> list(tables.present())
-    ['events', 'items', 'users', 'orders', 'exposures']
+    ['events', 'items', 'users', 'orders', 'exposures', 'follows', 'offers']
     >>> bool(truth.treatment_effect.max() > 0)
     True
     """
-    world = build_world(spec)
-    session_rng, feed_rng, reaction_rng, after_rng = spec.streams()[2:]
+    folder = kept_folder(spec)
+    if folder is not None:
+        return kept_simulation(folder)
+    return _played(build_world(spec))
+
+
+def keep_simulation(simulation: Simulation, folder: Path) -> None:
+    """Write a log and its truth to a new folder, so that `kept_simulation` gives equal ones."""
+    keep_frames(simulation.tables.present(), folder / "tables")
+    simulation.truth.keep(folder / "truth")
+
+
+def kept_simulation(folder: Path) -> Simulation:
+    """Map a log and its truth that `keep_simulation` wrote."""
+    tables = Tables(**kept_frames(folder / "tables"))
+    return Simulation(tables, GroundTruth.kept(folder / "truth"))
+
+
+def _played(world: World) -> Simulation:
+    """Play a world from its first day to its last."""
+    spec = world.spec
+    session_rng, feed_rng, reaction_rng, after_rng, _, live_rng = spec.streams()[2:]
     sessions = _draw_sessions(world, session_rng)
     feed = _draw_feed(world, sessions, feed_rng)
     feed = react(world, feed, reaction_rng)
@@ -86,16 +115,64 @@ def simulate(spec: WorldSpec) -> Simulation:
     opened = _opened(world, feed, after_rng)
     searched = _searched(world, sessions, after_rng)
     lessons = _lessons(world, orders, len(sessions), after_rng)
-    events = pd.concat([opened, searched, lessons])
+    came_first = sessions.groupby("user")["time"].min()
+    n_sessions = len(sessions) + len(lessons)
+    live = play_live(world, came_first, orders, n_sessions, live_rng)
+    sold_live = _live_orders(world, live.purchases, live_rng)
+    lessons_of_live = _lessons(world, sold_live, n_sessions + len(live.events), live_rng)
+    sold_before = _owned_from(world, orders, live.purchases) < orders["time"]
+    pair_of_order = _pairs(world, orders)
+    bought_again = pair_of_order[sold_before]
+    orders = _by_time(pd.concat([orders[~sold_before], sold_live]))
+    pair_of_lesson = _pairs(world, lessons.assign(offer=lessons["item"]))
+    lessons = lessons[~pair_of_lesson.isin(bought_again)]
+    feed, is_free_to_buy = _without_owned(world, feed, is_free_to_buy, live.purchases)
+    events = pd.concat([opened, searched, lessons, live.events, lessons_of_live])
+    order_table = _order_table(world, orders)
+    follow_table = _follow_table(world, live.follows)
+    offer_table = _offer_table(world, live.offers)
     tables = Tables.validated(
         events=_event_table(world, events),
-        items=world.items.table,
+        items=world.logged_items,
         users=world.users.table,
-        orders=_order_table(world, orders),
+        orders=order_table,
         exposures=_exposure_table(world, feed),
+        follows=follow_table,
+        offers=offer_table,
     )
-    truth = _truth(world, tables, feed, is_free_to_buy, orders)
+    truth = _truth(world, tables, feed, is_free_to_buy, orders, live)
     return Simulation(tables, truth)
+
+
+def _pairs(world: World, rows: pd.DataFrame) -> pd.Series:
+    """Number the pairs of ``user`` and ``offer``."""
+    return rows["user"] * world.spec.n_items + rows["offer"]
+
+
+def _live_orders(world: World, purchases: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Write an order for each purchase in a live session, at the full price."""
+    learned = learn(world, purchases["user"], purchases["offer"], rng)
+    sold = purchases.assign(treated=0, **learned)
+    return _settled(world, sold, rng)
+
+
+def _owned_from(world: World, rows: pd.DataFrame, purchases: pd.DataFrame) -> pd.Series:
+    """Return since when the offer of each row is owned from a live session, NaN for never."""
+    pair_of_purchase = _pairs(world, purchases)
+    time_of_pair = purchases.set_index(pair_of_purchase)["time"]
+    pair = _pairs(world, rows)
+    return pair.map(time_of_pair)
+
+
+def _without_owned(
+    world: World, feed: pd.DataFrame, is_free_to_buy: np.ndarray, purchases: pd.DataFrame
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Take the purchases out of slots whose offer was bought in a live session before."""
+    offer = world.items.offer[feed["item"]]
+    owned_from = _owned_from(world, feed.assign(offer=offer), purchases)
+    is_owned = (owned_from < feed["time"]).to_numpy()
+    purchased = feed["purchased"] & ~is_owned
+    return feed.assign(purchased=purchased), is_free_to_buy & ~is_owned
 
 
 def _draw_sessions(world: World, rng: np.random.Generator) -> pd.DataFrame:
@@ -200,8 +277,12 @@ def _truth(
     feed: pd.DataFrame,
     is_free_to_buy: np.ndarray,
     orders: pd.DataFrame,
+    live: LiveLog,
 ) -> GroundTruth:
-    """Return the truth of each slot of the feed, and of each order; rows are those of tables."""
+    """Return the truth of each slot of the feed, of each order and of what happened live.
+
+    Rows of exposures and orders are those of the tables.
+    """
     user = feed["user"].to_numpy()
     item = feed["item"].to_numpy()
     position = feed["position"].to_numpy()
@@ -212,12 +293,23 @@ def _truth(
     effect = with_coupon - without_coupon
     logged = tables.present()
     sold_by = _ids(world, orders["item"])
+    led_by = _ids(world, _video_of_order(world, orders))
+    caused = logged["orders"][ORDER_KEYS]
+    caused = caused.assign(source_item_id=sold_by, video_item_id=led_by)
+    said = live.comments
+    comments = world.log_rows(said["user"], said["item"], said["time"])
+    comments = comments.join(said[ABOUT_COMMENTS])
+    offers = logged["offers"].assign(added_orders=live.offers["added_orders"])
+    interest = np.hstack([world.interest, world.interest_in_sessions])
     return GroundTruth(
-        exposures=logged["exposures"][EXPOSURE_KEYS],
-        orders=logged["orders"][ORDER_KEYS].assign(source_item_id=sold_by),
+        logged["exposures"][EXPOSURE_KEYS],
+        caused,
+        comments,
+        offers,
+        live.hosts,
         users=world.user_ids,
-        items=world.item_ids,
-        interest=world.interest,
+        items=world.logged_ids,
+        interest=interest,
         segment=world.users.segment,
         purchase_probability=probability * is_free_to_buy,
         treatment_effect=effect * is_free_to_buy,
@@ -225,13 +317,30 @@ def _truth(
     )
 
 
+def _video_of_order(world: World, orders: pd.DataFrame) -> pd.Series:
+    """Return the short video that sold an order, or led to the live session that did."""
+    kinds = world.logged_items["kind"]
+    is_video = orders["item"].map(kinds) == "short_video"
+    sold_itself = orders["item"].where(is_video)
+    return orders["video"].fillna(sold_itself)
+
+
 def _orders(world: World, sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Write an order for each purchase, and its refund if that falls into the log."""
-    n_orders = len(sold)
+    """Write an order for each purchase in the feed; it is paid within half an hour."""
     orders = sold.assign(offer=world.items.offer[sold["item"]])
-    paid_at = sold["time"] + rng.integers(60, 1800, n_orders)
+    paid_at = sold["time"] + rng.integers(60, 1800, len(sold))
     orders["time"] = np.minimum(paid_at, world.end - 1)
-    price = world.items.price[sold["item"]]
+    return _settled(world, orders, rng)
+
+
+def _settled(world: World, sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Write what is paid for each purchase, and its refund if that falls into the log.
+
+    ``sold`` has ``offer``, ``time`` and ``treated``, and the columns of `shop.learn`.
+    """
+    n_orders = len(sold)
+    orders = sold.copy()
+    price = world.items.price[sold["offer"]]
     has_coupon = sold["treated"].to_numpy()
     paid = price_with_coupon(price, has_coupon, coupon_price=COUPON_PRICE)
     orders["amount"] = np.round(paid, 2)
@@ -307,10 +416,12 @@ def _event_table(world: World, events: pd.DataFrame) -> pd.DataFrame:
     events = _by_time(events)
     table = world.log_rows(events["user"], events["item"], events["time"])
     table["watch_time"] = events["watch_time"]
-    table["duration"] = world.items.lesson_length[events["item"]]
+    table["duration"] = world.logged_lengths[events["item"]]
     interactions = list(INTERACTION_RATES)
     table[interactions] = events[interactions].fillna(0).astype("Int64")
     table[["progress", "rating"]] = events[["progress", "rating"]]
+    table["gift_amount"] = events["gift_amount"]
+    table["comment_text"] = events["comment_text"].astype("str")
     table["source_item_id"] = _ids(world, events["source"])
     session_id = "s" + events["session"].astype(str)
     table["session_id"] = session_id.astype("str")
@@ -344,6 +455,24 @@ def _order_table(world: World, orders: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def _follow_table(world: World, follows: pd.DataFrame) -> pd.DataFrame:
+    """Write follows as a platform exports them, those from before the log first."""
+    follows = _by_time(follows)
+    hosts = pd.Index(HOSTS).take(follows["host"])
+    table = pd.DataFrame({"user_id": world.user_ids.take(follows["user"]), "host": hosts})
+    return table.assign(timestamp=moments(follows["time"]))
+
+
+def _offer_table(world: World, offers: pd.DataFrame) -> pd.DataFrame:
+    """Write when each session began to show which item."""
+    table = {
+        "source_item_id": world.logged_ids.take(offers["item"]),
+        "item_id": world.logged_ids.take(offers["offer"]),
+        "timestamp": moments(offers["time"]),
+    }
+    return pd.DataFrame(table)
+
+
 def _ids(world: World, positions: pd.Series) -> pd.Series:
     """Return the ids of items given by their positions; missing stays missing."""
-    return positions.map(world.items.table["item_id"]).astype("str")
+    return positions.map(pd.Series(world.logged_ids)).astype("str")

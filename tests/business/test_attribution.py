@@ -97,6 +97,42 @@ def test_what_the_log_says_goes_before_a_touch(by_hand):
     assert agreement["share_of_gmv"].tolist() == [0, 100 / 110]
 
 
+def test_the_path_goes_from_the_video_over_the_session_to_the_course():
+    """The clip promotes the live session, which promotes the course; each visit says its source."""
+    items = ITEMS.assign(promotes=[None, None, "course", "live"])
+    events = [
+        ("u", "clip", "2026-01-03 09:00", None),
+        ("u", "live", "2026-01-03 10:00", "clip"),
+        ("v", "live", "2026-01-02 10:00", "clip"),
+        ("v", "live", "2026-01-03 10:00", "book"),  # came again from elsewhere
+        ("w", "clip", "2026-01-03 09:00", None),
+        ("w", "live", "2026-01-03 10:00", None),  # its source is not said: the clip came before
+        ("x", "course", "2026-01-03 10:00", None),
+        ("z", "live", "2026-01-03 10:00", None),
+    ]
+    orders = [
+        (user, "course", "2026-01-03 11:00", 10.0 * n, None) for n, user in enumerate("uvwxyz", 1)
+    ]
+    attribution = attribute_orders(log(events, orders, items))
+    money = attribution.table("path")
+    by_hand = {
+        "short video → live → course": (10 + 30, 10 + 20 + 30),
+        "book → live → course": (20, 0),
+        "live → course": (60, 60),
+        "course": (40, 40),
+        NO_TOUCH: (50, 50),
+    }
+    assert money["gmv_last"].to_dict() == {path: last for path, (last, _) in by_hand.items()}
+    assert money["gmv_first"].to_dict() == {path: first for path, (_, first) in by_hand.items()}
+    assert money["difference"].sum() == 0
+
+
+def test_a_path_needs_kinds(by_hand):
+    bare = Tables(by_hand.events, ITEMS[["item_id"]], orders=by_hand.orders)
+    with pytest.raises(ValueError, match="by is 'path'"):
+        attribute_orders(bare).table("path")
+
+
 def test_orders_of_a_day_follow_the_events_of_that_day():
     events = [("u", "live", "2026-01-03 10:00", None)]
     orders = [
@@ -225,7 +261,7 @@ def test_touches_are_those_of_the_slow_way_and_no_money_is_lost(seed, days):
     expected = [len(orders), amounts.sum(), refunds.sum(), (amounts - refunds).sum()]
     if not orders["amount"].notna().any():
         return
-    for by in ("source", "kind"):
+    for by in ("source", "kind", "path"):
         table = attribution.table(by)
         for rule in ("last", "first"):
             sums = [table[f"{name}_{rule}"].sum() for name in SUMS]

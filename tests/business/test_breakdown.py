@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.business.breakdown import BY, breakdown, by_days, concentration, groups_of_orders
+from kpay_lab.business.attribution import attribute_orders
+from kpay_lab.business.breakdown import (
+    BY,
+    breakdown,
+    by_days,
+    concentration,
+    groups_of_orders,
+    live_figures,
+)
 from kpay_lab.business.periods import Period, choose_period, whole_log
 from kpay_lab.business.roads import ROADS, funnel_of_people, money_kept, roads_to_orders
 from kpay_lab.data.tables import Tables
@@ -166,3 +174,43 @@ def test_money_that_is_not_known_is_left_out_of_tables(shop, period):
     tables += [roads_to_orders(log, period), funnel_of_people(log, period)]
     for table in tables:
         assert not {"gmv", "net_revenue", "refunded", "share", "gmv_before"} & set(table)
+
+
+@pytest.fixture
+def evenings():
+    """Two sessions of Li that share a title, one of Wu; a recording, a course page, a refund."""
+    items = pd.DataFrame({"item_id": ["a", "b", "c", "course"], "host": ["Li", "Li", "Wu", "Wu"]})
+    items["title"] = ["Evening", "Evening", "Morning", "Course"]
+    items["kind"] = ["live", "live", "live", "course"]
+    events = pd.DataFrame({"user_id": [*"uvuwu"], "item_id": ["a", "a", "b", "c", "course"]})
+    events["timestamp"] = utc(*["2026-01-05 20:00"] * 5)
+    orders = pd.DataFrame({"user_id": [*"uvwx"], "item_id": "course"})
+    orders["source_item_id"] = ["a", "b", "c", None]
+    orders["amount"] = [10.0, 20, 30, 40]
+    orders["refund_amount"] = [0, 5.0, 0, 0]
+    orders["timestamp"] = utc(*["2026-01-05 21:00"] * 4)
+    return Tables(events, items, orders=orders)
+
+
+def test_sessions_and_hosts_have_the_figures_of_what_they_are_credited_with(evenings):
+    period = whole_log(evenings)
+    credited = attribute_orders(evenings).credited("last")
+    by_session = live_figures(evenings, "session", period, credited)
+    assert by_session["gmv"].to_dict() == {"Morning": 30, "Evening (b)": 20, "Evening (a)": 10}
+    assert by_session["viewers"].tolist() == [1, 1, 2]
+    assert by_session["gpm"].tolist() == [30_000, 20_000, 5_000]
+    by_host = live_figures(evenings, "host", period, credited)
+    assert by_host.loc["Li", ["views", "viewers", "orders"]].tolist() == [3, 2, 2]
+    assert by_host.loc["Li", ["gmv", "net_revenue", "value_per_order"]].tolist() == [30, 25, 15]
+    assert by_host.loc["Li", "uv_value"] == 15 and by_host.loc["Li", "refund_rate"] == 5 / 30
+
+
+def test_figures_of_sessions_leave_out_what_the_log_cannot_tell(evenings):
+    period = whole_log(evenings)
+    bare = evenings.orders.drop(columns=["amount", "refund_amount"])
+    tables = Tables(evenings.events, evenings.items, orders=bare)
+    credited = attribute_orders(tables).credited("last")
+    table = live_figures(tables, "session", period, credited)
+    assert [*table] == ["views", "viewers", "orders", "paying_users"]
+    no_live = Tables(evenings.events, evenings.items.drop(columns="kind"), orders=bare)
+    assert live_figures(no_live, "session", period, credited).empty

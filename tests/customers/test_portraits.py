@@ -33,6 +33,7 @@ from kpay_lab.data.public import oulad
 from kpay_lab.data.tables import TooLittleError
 from kpay_lab.findings import sentence
 from kpay_lab.plots import plot_scatter, plot_tree
+from kpay_lab.stats import sample_rows
 from kpay_lab.world.simulate import WorldSpec, simulate
 
 
@@ -61,6 +62,38 @@ def test_separate_clouds_are_found_and_named(method):
     assert tuple(table["name"]) == found.names
 
 
+def test_segments_of_many_people_are_settled_on_a_sample_and_hold_for_everybody():
+    features, truth = three_clouds(400)
+    settings = {"ks": (2, 3), "n_resamples": 6}
+    found = find_segments(features, rng=rng(), most_users=300, **settings)
+    assert (found.k, found.n_judged, len(found.labels)) == (3, 300, 1200)
+    drawn = rng()
+    sample = features.iloc[sample_rows(len(features), 300, rng=drawn)]
+    alone = find_segments(sample, rng=drawn, **settings)
+    assert found.candidates.equals(alone.candidates)
+    assert adjusted_rand_score(alone.labels, found.labels[sample.index]) == 1
+    assert adjusted_rand_score(truth, found.labels) > 0.95
+    in_group = features[found.labels == 0]
+    everybody = features.std(ddof=0)
+    differs = (in_group.mean() - features.mean()) / everybody
+    assert found.profile.loc[0].to_numpy() == pytest.approx(differs.to_numpy())
+    ones = pd.Series(7, found.labels.index)
+    words = said(found.findings(found, ones))["segments/sample"][1]
+    assert words.startswith("How many segments there are was tested on 300 of 1,200 people")
+
+
+def test_as_many_people_as_may_be_judged_are_no_sample():
+    features, _ = three_clouds()
+    settings = {"ks": (2, 3), "n_resamples": 6}
+    n_users = len(features)
+    found = find_segments(features, rng=rng(), most_users=n_users, **settings)
+    more = find_segments(features, rng=rng(), most_users=10 * n_users, **settings)
+    assert found.n_judged == n_users
+    assert found.candidates.equals(more.candidates) and found.labels.equals(more.labels)
+    ones = pd.Series(7, found.labels.index)
+    assert "segments/sample" not in said(found.findings(found, ones))
+
+
 def test_pure_noise_has_no_structure():
     noise = pd.DataFrame(rng().normal(size=(600, 8)))
     found = find_segments(noise, rng=rng())
@@ -76,6 +109,8 @@ def test_segments_refuse_what_they_cannot_group():
         find_segments(three_clouds()[0].assign(b=np.nan), rng=rng())
     with pytest.raises(ValueError, match="method is 'dbscan'"):
         find_segments(three_clouds()[0], rng=rng(), method="dbscan")
+    with pytest.raises(ValueError, match="most_users is 6; it takes more"):
+        find_segments(three_clouds()[0], rng=rng(), most_users=6)
 
 
 def test_features_do_not_see_the_future(small_world):

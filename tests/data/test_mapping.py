@@ -160,9 +160,9 @@ def test_a_mapping_is_for_ones_own_files_and_for_memory(shop, tmp_path):
     with pytest.raises(ValueError, match="mapping says what your own files mean"):
         open_log(shop, dataset="movielens", mapping=MEANT)
     with pytest.raises(
-        ValueError, match=r"engine polars .* follows no mapping; leave mapping empty"
+        ValueError, match=r"engine duckdb .* follows no mapping; leave mapping empty"
     ):
-        open_log(shop, mapping=MEANT, engine="polars")
+        open_log(shop, mapping=MEANT, engine="duckdb")
 
 
 def hub_with(tmp_path, **said) -> tuple[Path, dict[str, Any]]:

@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.quality import REPAIRS, apply_repairs, fences, preview_repairs, quality_report
+from kpay_lab.data.quality import (
+    REPAIRS,
+    apply_repairs,
+    fences,
+    preview_repairs,
+    quality_report,
+    repeats_earlier,
+)
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import sentence
 
@@ -37,6 +44,30 @@ def test_report_counts_by_hand(dirty):
     assert pd.isna(columns.loc[("events", "user_id"), "outliers"])  # a text has none
     assert report.duplicates.values.tolist() == [["events", 7, 1], ["items", 3, 0]]
     assert report.replay_share == 1 / 3  # of the rows 10/15, 20/15, 10/15
+
+
+def test_a_row_is_repeated_only_where_all_of_its_columns_are():
+    rng = np.random.default_rng(0)
+    drawn = {name: rng.integers(0, 3, 400) for name in ("user_id", "item_id", "position", "other")}
+    frame = pd.DataFrame(drawn).astype({"user_id": "str", "item_id": "str"})
+    frame.loc[::7, "other"] = np.nan
+    for columns in (
+        ["user_id", "item_id"],
+        ["user_id", "position"],
+        ["position", "other"],
+        [*frame],
+    ):
+        chosen = frame[columns]
+        expected = chosen.duplicated()
+        assert expected.any() and not expected.all()
+        pd.testing.assert_series_equal(repeats_earlier(chosen), expected)
+
+
+def test_a_rule_copies_no_table_that_it_leaves_as_it_is(dirty):
+    moments = pd.to_datetime(["2026-01-01", "2026-01-02"], utc=True).astype("datetime64[us, UTC]")
+    shown = pd.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "timestamp": moments})
+    tables = Tables.validated(events=dirty.events, exposures=shown)
+    assert apply_repairs(tables, list(REPAIRS)).exposures is tables.exposures
 
 
 def test_fences_are_undefined_without_spread():

@@ -357,7 +357,7 @@ def test_recall_by_popularity_adds_up_to_the_hits(world_split, compared):
 
 
 def test_protocol_gap_ranks_within_each_split(small_world):
-    found = protocol_gap(models(), small_world[0], binary)
+    found = protocol_gap(models(), small_world[0], binary, rng=rng())
     assert len(found) == 9
     for _, part in found.groupby("split"):
         by_rank = part.sort_values("rank")["value"].to_numpy()

@@ -193,9 +193,10 @@ def test_who_finds_new_items(mean, p, words):
 def test_how_few_items_fill_half_of_the_places():
     counts = {"als": np.array([4, 3, 2, 1, 9]), "popularity": np.array([10, 0, 0, 0, 9])}
     is_candidate = np.array([True, True, True, True, False])
-    assert said(concentration_findings(counts, is_candidate, model="als", other="popularity")) == [
-        "The lists of als show 100 % of 4 items, and half of their places go to the first 2; with "
-        "popularity it is 25 % and 1."
+    of_lists = {"n_lists": 10, "model": "als", "other": "popularity"}
+    assert said(concentration_findings(counts, is_candidate, **of_lists)) == [
+        "The 10 lists of als show 100 % of 4 items, and half of their places go to the first 2; "
+        "with popularity it is 25 % and 1."
     ]
 
 

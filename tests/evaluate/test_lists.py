@@ -8,10 +8,13 @@ from scipy.sparse import csr_array
 from kpay_lab.evaluate.beyond import beyond_accuracy, overlap
 from kpay_lab.evaluate.compare import compare, measure_lists
 from kpay_lab.evaluate.split import draw_items, hide_items, make_split
-from kpay_lab.evaluate.value import true_regret
+from kpay_lab.evaluate.value import true_regret, true_regrets
 from kpay_lab.interest.weighting import interest_matrix
+from kpay_lab.recommend import base
 from kpay_lab.recommend.base import top_k
 from kpay_lab.recommend.choose import build_model, choose_models
+from kpay_lab.recommend.ease import EASE
+from kpay_lab.recommend.popularity import Popularity
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,21 @@ def test_a_model_that_knows_the_truth_has_no_regret(split, small_world):
     top = top_k(Oracle(), split.users, 5, exclude=split.seen, candidates=split.candidates)
     regret = true_regret(top.items, interest, split.seen[split.users], split.candidates)
     np.testing.assert_allclose(regret, 0, atol=1e-12)
+
+
+def test_regrets_are_the_same_in_batches(small_world, split, monkeypatch):
+    _, truth = small_world
+    rows = truth.users.get_indexer(split.train.interest.users[split.users])
+    columns = truth.items.get_indexer(split.train.interest.items)
+    models = {"popularity": Popularity(), "ease": EASE(reg=20.0)}
+    lists = compare(models, split, [5]).lists
+    wanted = truth.interest[np.ix_(rows, columns)]
+    monkeypatch.setattr(base, "BATCH", 7)
+    found = true_regrets(lists, split, truth.interest, rows, columns)
+    seen = split.seen[split.users]
+    for name, top in lists.items():
+        at_once = true_regret(top.items, wanted, seen, split.candidates, ties=top.ties)
+        np.testing.assert_array_equal(found[name], at_once)
 
 
 def test_hidden_items_leave_every_trace_of_training(split):

@@ -1,4 +1,4 @@
-"""Candidates that depend on the user: what was shown to them, and what they rated."""
+"""Candidates that depend on the user: what was shown, what they rated, what was live."""
 
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from kpay_lab.evaluate.split import hide_items, make_split, with_users
 from kpay_lab.evaluate.value import true_regret
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import top_k
+from kpay_lab.recommend.content import ContentBased
 from kpay_lab.recommend.popularity import Baseline, Popularity, Random
 
 by_rating = partial(interest_matrix, weighting="interest")
@@ -95,7 +96,7 @@ def test_who_has_nothing_to_order_is_counted_and_said(ratings):
     assert counts[["one_candidate", "none_relevant", "all_relevant"]].tolist() == [1, 1, 1]
     assert counts[["users", "pairs"]].tolist() == [2, 2]
     said = " ".join(split.describe())
-    assert "Of 5 users with candidates 2 are evaluated" in said
+    assert "Of 5 users with candidates 2 can be evaluated" in said
     assert "1 has a single candidate, 1 none that is relevant, 1 none that is irrelevant" in said
     assert "3 of 5 candidates had been met in training" in said  # a and b of u, a of v
 
@@ -196,12 +197,13 @@ def test_settings_and_protocols_are_judged_by_the_same_question(small_world):
     validation = validation_slice(split, interest_matrix, rng=np.random.default_rng(0))
     assert (validation.pool, validation.relevant) == ("rated", "interest")
     hows = ("random_per_user", "time")
-    gap = protocol_gap({"popularity": Popularity()}, tables, interest_matrix, hows=hows, **rated)
+    asked = {"hows": hows, "rng": np.random.default_rng(0)}
+    gap = protocol_gap({"popularity": Popularity()}, tables, interest_matrix, **asked, **rated)
     expected = compare({"popularity": Popularity()}, split).values.query("metric == 'ndcg'")
     by_split = gap.set_index("split")["value"]
     assert by_split["time"] == pytest.approx(expected["value"].mean())
     shown = protocol_gap(
-        {"popularity": Popularity()}, tables, interest_matrix, hows=hows, candidates="exposed"
+        {"popularity": Popularity()}, tables, interest_matrix, **asked, candidates="exposed"
     )
     assert set(shown["split"]) == {"time"}  # only a cut in time tells what was shown after it
 
@@ -234,3 +236,59 @@ def test_lists_over_candidates_of_their_own_as_a_slow_program_makes_them(seed):
             "all_relevant": len(marks) > 1 and all(marks),
         }
         assert {name: bool(mask[user]) for name, mask in why.items()} == slow
+
+
+@pytest.fixture
+def evenings():
+    """Sessions of three hosts, two at a time after the cut; u and v prefer one host each."""
+    hours = {  # item -> host, hour of the start and of the end, counted from the first day
+        "ann 1": ("ann", 19, 21),
+        "bob 1": ("bob", 19, 21),
+        "ann 2": ("ann", 24 * 20 + 19, 24 * 20 + 21),
+        "bob 2": ("bob", 24 * 20 + 19, 24 * 20 + 21),
+        "cat 2": ("cat", 24 * 20 + 22, 24 * 20 + 23),
+    }
+    start = pd.Timestamp("2026-01-01", tz="UTC")
+
+    def at(hour):
+        return (start + pd.Timedelta(hours=hour)).as_unit("us")
+
+    rows = [(item, host, at(begin), at(end)) for item, (host, begin, end) in hours.items()]
+    items = pd.DataFrame(rows, columns=["item_id", "host", "started_at", "ended_at"])
+    items["kind"] = "live"
+    course = pd.DataFrame({"item_id": ["course"], "kind": ["course"], "price": [99.0]})
+    visits = [("u", "ann 1", 20), ("v", "bob 1", 20), ("w", "bob 1", 20), ("w", "course", 23)]
+    visits += [("u", "course", 24 * 20 + 18)]  # after the cut, and before any session
+    visits += [("u", "ann 2", 24 * 20 + 20), ("v", "bob 2", 24 * 20 + 20)]
+    visits += [("u", "cat 2", 24 * 20 + 22)]  # later than the moment that u asks at
+    visits += [("w", "bob 2", 24 * 20 + 21)]  # as it ends: a recording
+    events = pd.DataFrame(visits, columns=["user_id", "item_id", "hour"])
+    events["timestamp"] = [at(hour) for hour in events.pop("hour")]
+    return Tables(events, pd.concat([items, course], ignore_index=True))
+
+
+def test_what_is_live_when_the_user_comes_is_ranked_and_nothing_else(evenings):
+    split = make_split(evenings, binary, cut=CUT, candidates="live")
+    assert rows_of(split) == {"u": {"ann 2", "bob 2"}, "v": {"ann 2", "bob 2"}, "w": set()}
+    assert split.candidate_kinds == ["live"]
+    assert split.test.nnz == 2  # ann 2 of u, bob 2 of v: cold both, and to be found
+    models = {"popularity": Popularity(), "content": ContentBased()}
+    found = compare(models, split, [2])
+    ndcg = found.values.query("metric == 'ndcg' and model == 'content'")
+    assert ndcg["value"].tolist() == [1.0, 1.0]  # the host that they know comes first
+    said = " ".join(split.describe())
+    assert "was live when they first entered a live session after the cut" in said
+
+
+def test_moments_are_held_against_all_sessions_in_batches(evenings, monkeypatch):
+    whole = make_split(evenings, binary, cut=CUT, candidates="live")
+    monkeypatch.setattr("kpay_lab.evaluate.queries.USERS_AT_ONCE", 1)
+    assert make_split(evenings, binary, cut=CUT, candidates="live").fingerprint == whole.fingerprint
+
+
+def test_live_candidates_need_times_of_sessions_and_a_cut(evenings):
+    without_ends = evenings.items.drop(columns="ended_at")
+    with pytest.raises(ValueError, match="candidates='live' needs items with started_at and ended"):
+        make_split(replace(evenings, items=without_ends), binary, cut=CUT, candidates="live")
+    with pytest.raises(ValueError, match=r"candidates='live' needs .*how='time'"):
+        make_split(evenings, binary, how="random_rows", candidates="live")

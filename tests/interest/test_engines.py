@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kpay_lab.evaluate.split import make_split
-from kpay_lab.interest.engines import Polars, Spark, open_engine
+from kpay_lab.interest.engines import DuckDB, Spark, open_engine
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.workbench import open_log
 from kpay_lab.world import WorldSpec
@@ -41,7 +41,7 @@ def folder(small_world, tmp_path_factory):
 @pytest.mark.parametrize("window", [{}, WINDOW])
 @pytest.mark.parametrize("relevant", ["any", "purchase", "interest"])
 def test_the_split_is_the_same(folder, window, relevant):
-    streamed = open_log(folder, engine="polars", **window)
+    streamed = open_log(folder, engine="duckdb", **window)
     whole = open_log(folder, **window)
     assert whole.cut is None
     asked = {"how": "time", "relevant": relevant, "cold_items": "recommend"}
@@ -60,19 +60,19 @@ def test_the_split_is_the_same(folder, window, relevant):
 
 
 def test_rows_left_out_are_counted_alike(folder):
-    for engine in ("memory", "polars"):
+    for engine in ("memory", "duckdb"):
         counts = open_log(folder, engine=engine).rejected.counts.set_index("table")
         assert counts.loc["events", "rejected"] == 1
         assert counts.loc["events", "read"] == counts.loc["events", "good"] + 1
 
 
 def test_the_page_is_told_what_a_row_is(folder):
-    notes = " ".join(open_log(folder, engine="polars").notes)
+    notes = " ".join(open_log(folder, engine="duckdb").notes)
     assert "a row of the events is the total of a user and an item" in notes
 
 
 def test_pseudonyms_reach_totals(folder):
-    log = open_log(folder, engine="polars", ids="pseudonymise")
+    log = open_log(folder, engine="duckdb", ids="pseudonymise")
     users = log.tables.ids("user_id")
     assert users.str.fullmatch("p[0-9a-f]{32}").all()
 
@@ -80,7 +80,8 @@ def test_pseudonyms_reach_totals(folder):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"engine": "duck"}, "it must be one of memory, polars, spark"),
+        ({"engine": "duck"}, "it must be one of memory, duckdb, spark"),
+        ({"engine": "polars"}, "engine polars is gone; set engine to duckdb"),
         ({"dataset": "movielens"}, "set dataset to tables"),
         ({"source": WorldSpec()}, "set dataset to tables"),
         ({"source": pd.DataFrame()}, "set dataset to tables"),
@@ -88,7 +89,7 @@ def test_pseudonyms_reach_totals(folder):
     ],
 )
 def test_what_totals_cannot_give_is_refused(folder, asked, words):
-    chosen = {"source": folder, "engine": "polars"} | asked
+    chosen = {"source": folder, "engine": "duckdb"} | asked
     with pytest.raises(ValueError, match=words):
         open_log(**chosen)
 
@@ -96,7 +97,7 @@ def test_what_totals_cannot_give_is_refused(folder, asked, words):
 def test_only_parquet_is_streamed(tmp_path):
     (tmp_path / "events.csv").write_text("user_id,item_id\nu,a\n")
     with pytest.raises(ValueError, match=r"convert events\.csv"):
-        open_log(tmp_path, engine="polars")
+        open_log(tmp_path, engine="duckdb")
 
 
 @pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
@@ -107,10 +108,10 @@ def test_a_missing_pyspark_is_named_with_its_remedy(folder):
 
 @pytest.mark.slow
 def test_notebooks_say_the_same_of_totals(folder, tmp_path):
-    """All but what needs single steps: sequences, the next step, and what follows from it."""
+    """All but what needs single events: halves, sequences, the next step, and what follows."""
     names = ["02_interest_matrix", "04_model_comparison"]
     found = {}
-    for engine in ("memory", "polars"):
+    for engine in ("memory", "duckdb"):
         command = [sys.executable, "-m", "kpay_lab", "run", *names, "--profile", "smoke"]
         command += ["--data", str(folder), "--set", f"engine={engine}"]
         command += ["--set", 'models={"popularity": {}, "ease": {"reg": 50.0}}']
@@ -119,9 +120,9 @@ def test_notebooks_say_the_same_of_totals(folder, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         found[engine] = json.loads((tmp_path / engine / "latest" / "metrics.json").read_text())
     for name in names:
-        whole, streamed = found["memory"][name], found["polars"][name]
+        whole, streamed = found["memory"][name], found["duckdb"][name]
         missing = {key.split("/")[0] for key in set(whole) - set(streamed)}
-        assert missing <= {"sessions", "events_per_session", "gap"}
+        assert missing <= {"reliability", "sessions", "events_per_session", "gap"}
         for key, value in streamed.items():
             # Search cuts the training totals again, and blend asks what came next.
             if not key.startswith(("search/", "blend/")):
@@ -136,17 +137,17 @@ def test_a_cut_in_time_leaves_something_before_it(tmp_path):
     days = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta([0] * 9 + [1], unit="D")
     events = pd.DataFrame({"user_id": "u", "item_id": list("abcdefghij"), "timestamp": days})
     events.to_parquet(tmp_path / "events.parquet", index=False)
-    assert open_log(tmp_path, engine="polars").cut == days[-1]
+    assert open_log(tmp_path, engine="duckdb").cut == days[-1]
 
 
 def test_an_engine_carries_its_settings(folder):
     assert open_engine("memory", half_life_days=3.0) is None
-    assert open_engine("polars", half_life_days=3.0) == Polars(half_life_days=3.0)
+    assert open_engine("duckdb", half_life_days=3.0) == DuckDB(half_life_days=3.0)
     master, exchange = "sc://host:15002", "/shared"
     opened = open_engine("spark", spark_master=master, spark_exchange=exchange)
     assert opened == Spark(master=master, exchange=exchange)
-    faded = open_log(folder, engine=Polars(half_life_days=3.0))
-    whole = open_log(folder, engine="polars")
+    faded = open_log(folder, engine=DuckDB(half_life_days=3.0))
+    whole = open_log(folder, engine="duckdb")
     assert "faded" in " ".join(faded.notes)
     ours = faded.tables.events["watch_time"].sum()
     assert 0 < ours < whole.tables.events["watch_time"].sum()
@@ -174,7 +175,7 @@ def test_engines_agree_on_ids_and_missing_values(tmp_path, kind):
     folder = parquet_of_ids(tmp_path, written)
     whole = open_log(folder).tables.events
     assert whole["user_id"].tolist() == expected
-    streamed = open_log(folder, engine="polars").tables.events
+    streamed = open_log(folder, engine="duckdb").tables.events
     totals = whole.groupby("user_id", sort=False)["watch_time"].sum(min_count=1)
     assert streamed["user_id"].tolist() == totals.index.tolist()
     np.testing.assert_array_equal(streamed["watch_time"], totals)
@@ -185,7 +186,7 @@ def test_ids_that_were_rounded_are_refused_by_every_engine(tmp_path):
     with pytest.raises(ValueError, match="1 of 6 rows were rejected"):
         open_log(folder)
     with pytest.raises(ValueError, match="1 have no user_id"):
-        open_log(folder, engine="polars")
+        open_log(folder, engine="duckdb")
 
 
 @pytest.mark.parametrize(
@@ -199,4 +200,4 @@ def test_what_only_memory_understands_is_refused(tmp_path, column, words):
     table = pa.table({"user_id": ["u"], "item_id": ["i"], column: [1.0]})
     pq.write_table(table, tmp_path / "events.parquet")
     with pytest.raises(ValueError, match=words):
-        open_log(tmp_path, engine="polars")
+        open_log(tmp_path, engine="duckdb")

@@ -1,5 +1,7 @@
 """Whether interest comes out the same again, and what it says beyond counting."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,6 +64,21 @@ def test_both_halves_are_measured_by_the_scale_of_the_whole_log():
     found = split_half_reliability(events, InterestWeights(), rng=np.random.default_rng(0))
     assert found.table["n_pairs"].to_dict() == {"interest": 2, "rating": 2}
     assert found.table["correlation"].isna().all()  # too few for an interval
+
+
+def test_columns_that_say_nothing_of_interest_take_no_memory_here():
+    rng = np.random.default_rng(0)
+    events = visits(2000, rng.random)
+    wide = events.assign(**{f"note {number}": rng.random(len(events)) for number in range(40)})
+    assert peak_of_reliability(wide) < 1.1 * peak_of_reliability(events)
+
+
+def peak_of_reliability(events):
+    tracemalloc.start()
+    split_half_reliability(events, InterestWeights(), rng=np.random.default_rng(0), n_resamples=5)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 def test_the_interval_of_a_correlation_draws_whole_units():

@@ -6,7 +6,12 @@ import pytest
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import sentence
-from kpay_lab.interest.sensitivity import sensitivity_findings, weight_sensitivity
+from kpay_lab.interest.sensitivity import (
+    sample_findings,
+    sensitivity_findings,
+    totals_of_some_users,
+    weight_sensitivity,
+)
 from kpay_lab.interest.totals import pair_totals
 from kpay_lab.interest.weighting import (
     InterestWeights,
@@ -195,6 +200,26 @@ def test_sensitivity_counts_the_favourites_that_stay():
     alone = weight_sensitivity(only, weights, k=3)
     assert alone["change"].tolist() == ["watch doubled"]
     assert np.isnan(alone["overlap@3"].item())
+
+
+def test_some_users_keep_all_of_their_pairs_and_the_finding_says_how_many():
+    users = np.repeat([f"u{number}" for number in range(30)], 4)
+    items = np.tile(list("abcd"), 30)
+    events = pd.DataFrame({"user_id": users, "item_id": items, "watch_time": np.arange(120.0)})
+    totals = pair_totals(events)
+    some = totals_of_some_users(totals, 10, rng=np.random.default_rng(0))
+    drawn = some.pairs["user"].unique()
+    assert len(drawn) == 10
+    theirs = totals.pairs[totals.pairs["user"].isin(drawn)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some.pairs, theirs)
+    assert some.users is totals.users and some.items is totals.items
+    (finding,) = sample_findings(some, totals)
+    words = (
+        "How much the order depends on the weights was asked of 10 of 30 people, drawn by chance"
+    )
+    assert sentence(finding).startswith(words)
+    whole = totals_of_some_users(totals, 30, rng=np.random.default_rng(0))
+    assert whole is totals and sample_findings(whole, totals) == []
 
 
 def test_findings_say_how_much_the_weights_decide():

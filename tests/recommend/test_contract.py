@@ -14,6 +14,7 @@ from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend import MODELS, Blend, UserNeighbours
 from kpay_lab.recommend.base import (
     Explains,
+    ScoresCandidates,
     ScoresNewcomers,
     Training,
     scoring_newcomers,
@@ -304,12 +305,26 @@ def test_reasons_may_be_changed_without_changing_the_history(name, fitted, world
     np.testing.assert_array_equal(histories.toarray(), kept)
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in MODELS if issubclass(MODELS[name], ScoresCandidates)]
+)
+def test_candidates_have_the_scores_that_they_have_among_all_items(name, fitted):
+    is_candidate = np.random.default_rng(0).random((N_USERS, N_ITEMS)) < 0.3
+    found = fitted[name].score_candidates(EVERYBODY, is_candidate)
+    expected = fitted[name].score(EVERYBODY)
+    np.testing.assert_array_equal(found[is_candidate], expected[is_candidate])
+    nothing_asked = np.zeros((N_USERS, N_ITEMS), dtype=bool)
+    assert fitted[name].score_candidates(EVERYBODY, nothing_asked).shape == expected.shape
+
+
 def test_optional_methods_are_declared():
     explaining = {name for name, kind in MODELS.items() if issubclass(kind, Explains)}
     assert explaining == {"ease", "item_neighbours", "content", "markov"}
     for_newcomers = {name for name, kind in MODELS.items() if issubclass(kind, ScoresNewcomers)}
     assert for_newcomers == {*LINEAR, *OTHERS_FOR_NEWCOMERS, "blend"}
     assert for_newcomers == set(MODELS) - set(NOT_FOR_NEWCOMERS)
+    of_candidates = {name for name, kind in MODELS.items() if issubclass(kind, ScoresCandidates)}
+    assert of_candidates == {"content", "forest"}
 
 
 def test_exemptions_name_models():

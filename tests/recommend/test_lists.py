@@ -10,7 +10,7 @@ from worlds import COLD_USER, N_USERS, random_world
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.weighting import interest_matrix
-from kpay_lab.recommend import ALS, EASE, MODELS, ContentBased, ItemNeighbours
+from kpay_lab.recommend import ALS, EASE, MODELS, ContentBased, ItemNeighbours, rerank
 from kpay_lab.recommend.base import TopK, Training, top_k
 from kpay_lab.recommend.candidates import candidate_items
 from kpay_lab.recommend.choose import choose_models
@@ -90,6 +90,15 @@ def test_diversified_equals_a_literal_loop(trade_off, world):
     if trade_off == 1:
         np.testing.assert_array_equal(chosen.items, pool.items[:, :4])
         np.testing.assert_array_equal(chosen.scores, pool.scores[:, :4])
+
+
+def test_lists_of_many_items_are_diversified_as_those_of_few(world, monkeypatch):
+    pool = top_k(ItemNeighbours().fit(world), np.arange(COLD_USER), 10)
+    features = ContentBased().fit(world).features_
+    at_once = diversify(pool, 4, features=features)
+    monkeypatch.setattr(rerank, "MOST_COMPARED", 1)
+    pair_by_pair = diversify(pool, 4, features=features)
+    np.testing.assert_array_equal(at_once.items, pair_by_pair.items)
 
 
 def test_expected_revenue_is_price_times_chance():

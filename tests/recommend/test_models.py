@@ -12,14 +12,14 @@ from worlds import COLD_ITEM, COLD_USER, N_ITEMS, N_USERS, checkerboard, random_
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend import MODELS
-from kpay_lab.recommend.base import Training, top_k
+from kpay_lab.recommend.base import Learned, Training, rank, top_k
 from kpay_lab.recommend.content import ContentBased, recommend_by_cosine
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.forest import RandomForest
 from kpay_lab.recommend.markov import Markov
 from kpay_lab.recommend.mix import Blend
 from kpay_lab.recommend.neighbours import ItemNeighbours, UserNeighbours
-from kpay_lab.recommend.popularity import Baseline, Popularity
+from kpay_lab.recommend.popularity import Baseline, Popularity, WithFallback
 
 EVERYBODY = np.arange(N_USERS)
 
@@ -304,3 +304,49 @@ def test_forest_draws_no_pair_that_happened_however_many_users_there_are():
 def test_forest_works_from_a_bare_matrix(world):
     model = RandomForest().fit(Training.from_matrix(world.interest))
     assert model.score(EVERYBODY).std() > 0
+
+
+class CountsPairs(RandomForest):
+    """A forest that counts the pairs that it describes."""
+
+    def _features(self, users, items, pair_interest):
+        self.n_described = getattr(self, "n_described", 0) + len(users)
+        return super()._features(users, items, pair_interest)
+
+
+@pytest.mark.parametrize("of_each_user", [False, True])
+def test_forest_scores_candidates_alone_and_ranks_as_if_it_had_scored_all(world, of_each_user):
+    few = np.arange(N_ITEMS) % 3 == 0
+    users = np.arange(N_USERS)
+    seen = world.interest.values
+    candidates = few
+    if of_each_user:
+        mask = np.random.default_rng(0).random((N_USERS, N_ITEMS)) < 0.3
+        candidates = csr_array(mask.astype(float))
+    model = CountsPairs(n_trees=5).fit(world)
+    model.n_described = 0
+    lists = top_k(model, users, 4, exclude=seen, candidates=candidates, ties="mean")
+    is_candidate = mask if of_each_user else np.broadcast_to(few, (N_USERS, N_ITEMS))
+    is_open = is_candidate & (seen.toarray() == 0)
+    assert model.n_described == is_open.sum()
+    all_scores = model.score(users)
+    expected = rank(all_scores, 4, exclude=seen, candidates=candidates, ties="mean")
+    np.testing.assert_array_equal(lists.items, expected.items)
+    np.testing.assert_array_equal(lists.scores, expected.scores)
+    np.testing.assert_array_equal(lists.ties.first_place, expected.ties.first_place)
+    with_fallback = WithFallback(model=CountsPairs(n_trees=5)).fit(world)
+    with_fallback.model.n_described = 0
+    top_k(with_fallback, users, 4, exclude=seen, candidates=candidates)
+    assert with_fallback.model.n_described == is_open.sum()
+
+
+def test_what_has_learned_a_part_does_not_learn_again_and_refuses_another(world):
+    model = CountsPairs(n_trees=5).fit(world)
+    n_described = model.n_described
+    learned = Learned(model, world)
+    assert learned.fit(world) is learned
+    assert model.n_described == n_described
+    users = np.arange(3)
+    np.testing.assert_array_equal(learned.score(users), model.score(users))
+    with pytest.raises(ValueError, match="has learned another training part"):
+        learned.fit(random_world())

@@ -13,7 +13,7 @@ import pytest
 
 from kpay_lab.evaluate.compare import compare
 from kpay_lab.evaluate.split import make_split
-from kpay_lab.interest import streaming, totals
+from kpay_lab.interest import pushdown, totals
 from kpay_lab.interest.engines import Spark
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.als import ALS
@@ -27,12 +27,12 @@ pytestmark = pytest.mark.spark
 OVER_CONNECT = """
 import sys
 import numpy as np
-from kpay_lab.interest import streaming
+from kpay_lab.interest import pushdown
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.recommend.base import Training, top_k
 from kpay_lab.spark import SparkALS, SparkLog, connect
 address, folder = sys.argv[1:]
-found = streaming.pair_totals(SparkLog.open(connect(address), [folder]))
+found = pushdown.pair_totals(SparkLog.open(connect(address), [folder]))
 found.pairs.to_pickle(folder + "/../connect.pkl")
 blocks = np.kron(np.eye(2), np.ones((6, 6)))
 blocks[0, 0] = 0
@@ -84,15 +84,15 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize("half_life_days", [None, 3.0])
 def test_totals_equal_those_in_memory(log, events, half_life_days):
-    found = streaming.pair_totals(log, half_life_days=half_life_days)
+    found = pushdown.pair_totals(log, half_life_days=half_life_days)
     assert_same(found, totals.pair_totals(events[1], half_life_days=half_life_days))
 
 
-def test_the_log_of_a_notebook_equals_the_one_of_polars(cluster, log, events):
+def test_the_log_of_a_notebook_equals_the_one_of_duckdb(cluster, log, events):
     master = cluster[1]
     folder = events[0].parent
     ours = open_log(folder, engine=Spark(master=master))
-    theirs = open_log(folder, engine="polars")
+    theirs = open_log(folder, engine="duckdb")
     assert ours.cut == theirs.cut
     pd.testing.assert_frame_equal(ours.tables.events, theirs.tables.events, rtol=1e-12, atol=0)
 
@@ -164,7 +164,7 @@ def test_a_lost_worker_changes_nothing(cluster, session, log, events):
     """The last test here: from now on the cluster has one worker."""
     worker = int((cluster[0] / "worker-2.pid").read_text())
     tracker, found = session.sparkContext.statusTracker(), []
-    job = threading.Thread(target=lambda: found.append(streaming.pair_totals(log)))
+    job = threading.Thread(target=lambda: found.append(pushdown.pair_totals(log)))
     job.start()
     stage = None
     while stage is None and job.is_alive():

@@ -15,6 +15,7 @@ from kpay_lab.recommend.ease import EASE
 from kpay_lab.world import policies as p
 from kpay_lab.world.presets import WorldSpec
 from kpay_lab.world.shop import build_world, click_probability, logging_policy
+from kpay_lab.world.simulate import simulate
 
 SPEC = WorldSpec(n_users=60, n_items=24, n_days=14, seed=0)
 
@@ -316,7 +317,9 @@ def test_three_ways_stand_side_by_side(world, log):
 
 def test_slots_are_read_from_a_simulated_log(small_world):
     tables, truth = small_world
-    interest = interest_matrix(tables)
+    shown = pd.Index(tables.exposures["item_id"].unique())
+    of_feed = tables.with_events(tables.events[tables.events["item_id"].isin(shown)])
+    interest = interest_matrix(of_feed, items=shown)
     log = p.slot_log(tables.exposures, interest.users, interest.items)
     assert log["item"].tolist() == tables.exposures["item_id"].tolist()
     assert (log["item"].cat.categories == interest.items).all()
@@ -359,7 +362,7 @@ def test_wrong_propensities_are_noticed(world, log):
     ("change", "message"),
     [
         ({"user_id": "stranger"}, "user_id holds 'stranger', which is not among the 200 users"),
-        ({"item_id": "new"}, "item_id holds 'new', which is not among the 60 items"),
+        ({"item_id": "new"}, "item_id holds 'new', which is not among the 72 items"),
         ({"position": 0}, "position holds 0 in row 8; it must be a whole number from 1"),
         ({"clicked": 3}, "clicked holds 3 in row 8; it must be 0 or 1"),
         ({"propensity": 1.5}, "propensity holds 1.5 in row 8; it must be above 0 and at most 1"),
@@ -440,3 +443,13 @@ def test_lost_coverage_is_named_where_an_interval_lies_wholly_below():
     assert chance.level == "good" and "which may be chance among 12" in sentence(chance)
     (held,) = p.coverage_findings(covered.iloc[:1], n_logs=100, n_slots=500)
     assert held.level == "good" and "the lowest of 1 is DR of a, 94 %" in sentence(held)
+
+
+def test_what_the_feed_never_shows_is_no_candidate():
+    tables = simulate(WorldSpec(n_users=200, n_items=30, n_days=30)).tables
+    sessions = tables.items["item_id"].iloc[30:]  # in no feed, and visited all the same
+    assert tables.events["item_id"].isin(sessions).any()
+    train, slots = p.split_in_time(tables)
+    shown = set(tables.exposures["item_id"])
+    assert set(train.interest.items) == set(slots["item"].cat.categories) == shown
+    assert not train.tables.events["item_id"].isin(sessions).any()

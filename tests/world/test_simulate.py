@@ -1,6 +1,7 @@
 """The simulated world: its realism is fixed here, before any model is judged in it."""
 
 import hashlib
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,9 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from kpay_lab.data.admitted import FOLDER_VARIABLE, name_of
 from kpay_lab.data.reading import read_tables
-from kpay_lab.data.tables import Tables
+from kpay_lab.data.tables import SCHEMAS, Tables
 from kpay_lab.data.writing import write_tables
 from kpay_lab.world.presets import EDITIONS, FIELDS, N_TOPICS, SEGMENTS
 from kpay_lab.world.shop import (
@@ -24,7 +26,7 @@ from kpay_lab.world.shop import (
     react,
     watch,
 )
-from kpay_lab.world.simulate import WorldSpec, open_shop, simulate
+from kpay_lab.world.simulate import Simulation, WorldSpec, keep_simulation, open_shop, simulate
 
 SMOKE = WorldSpec(n_users=200, n_items=60, n_days=30)
 
@@ -74,7 +76,9 @@ def digest(folder):
 
 def test_events_are_spread_over_items_and_users_as_in_the_real_logs(default):
     tables, _ = default
-    per_item = tables.events["item_id"].value_counts().reindex(tables.items["item_id"]).fillna(0)
+    has_no_session = tables.items["kind"] != "live"  # as all items of the real logs
+    items = tables.items.loc[has_no_session, "item_id"]
+    per_item = tables.events["item_id"].value_counts().reindex(items).fillna(0)
     per_user = tables.events["user_id"].value_counts()
     assert REAL_ITEM_GINI[0] <= gini(per_item.to_numpy()) <= REAL_ITEM_GINI[1]
     assert REAL_MEAN_EVENTS[0] <= per_user.mean() <= REAL_MEAN_EVENTS[1]
@@ -131,7 +135,8 @@ def test_purchases_follow_their_true_probability(default):
 def test_inverse_propensities_are_unbiased(default):
     tables, truth = default
     shown = tables.exposures
-    out = tables.items.set_index("item_id")["published_at"]
+    catalogue = tables.items.head(WorldSpec().n_items)  # what the feed can show
+    out = catalogue.set_index("item_id")["published_at"]
     available = np.searchsorted(out.to_numpy(), shown["timestamp"].to_numpy(), side="right")
     weight = 1 / truth.propensity / available  # the uniform policy over what is published
     assert abs(weight.mean() - 1) <= 3.5 * weight.std() / np.sqrt(len(weight))
@@ -158,7 +163,8 @@ def test_coupons_are_drawn_by_user_and_lift_purchases_by_the_true_effect(default
 def test_nobody_buys_an_offer_twice_and_owners_have_no_chance(default):
     tables, truth = default
     assert not tables.orders.duplicated(["user_id", "item_id"]).any()
-    assert len(tables.orders) == tables.exposures["purchased"].sum()
+    n_live = len(tables.orders) - tables.exposures["purchased"].sum()
+    assert 100 < n_live < 0.1 * len(tables.orders)
     owned = truth.purchase_probability == 0
     assert owned.any()
     assert not tables.exposures["purchased"][owned].astype(bool).any()
@@ -198,7 +204,11 @@ def test_promotions_lead_to_what_they_promote(default):
     assert (sold["category"].to_numpy() == promotions["category"].to_numpy()).all()
     assert (sold["published_at"].to_numpy() <= promotions["published_at"].to_numpy()).all()
     led = tables.events[tables.events["source_item_id"].notna()]
-    assert (led["source_item_id"].map(items["promotes"]) == led["item_id"]).all()
+    is_promoted = led["source_item_id"].map(items["promotes"]) == led["item_id"]
+    offered = pd.MultiIndex.from_frame(tables.offers[["source_item_id", "item_id"]])
+    is_offered = pd.MultiIndex.from_frame(led[["source_item_id", "item_id"]]).isin(offered)
+    is_session = led["item_id"].map(items["kind"]) == "live"
+    assert (is_promoted | is_offered | is_session).all()
 
 
 def test_attention_falls_with_position_and_replays_exist(default):
@@ -211,7 +221,7 @@ def test_attention_falls_with_position_and_replays_exist(default):
 
 def test_the_smoke_size_still_has_every_kind_of_row(smoke):
     tables, _ = smoke
-    assert set(tables.present()) == {"events", "items", "users", "orders", "exposures"}
+    assert set(tables.present()) == set(SCHEMAS)
     assert (tables.orders["refund_amount"] > 0).any()
     assert set(tables.exposures["treatment"].dropna()) == {0, 1}
     assert set(tables.users["consent"].dropna()) == {True, False}
@@ -370,7 +380,9 @@ def test_an_order_names_the_session_or_video_that_sold_it(default):
     is_said = orders["source_item_id"].notna()
     sellers = items.loc[orders.loc[is_said, "source_item_id"]]
     assert set(sellers["kind"]) == {"live", "short_video"}
-    assert (sellers["promotes"].to_numpy() == orders.loc[is_said, "item_id"].to_numpy()).all()
+    is_promoted = sellers["promotes"].to_numpy() == orders.loc[is_said, "item_id"].to_numpy()
+    of_sessions = orders.loc[is_said, "source_item_id"].isin(tables.offers["source_item_id"])
+    assert (is_promoted | of_sessions).all()
     assert 0.2 < is_said.mean() < 0.8
     sold_by = truth.orders["source_item_id"]
     assert sold_by.notna().all()  # the truth knows the pages too, which sell themselves
@@ -379,7 +391,7 @@ def test_an_order_names_the_session_or_video_that_sold_it(default):
     bought = tables.exposures[tables.exposures["purchased"] == 1]
     shown = pd.MultiIndex.from_frame(bought[["user_id", "item_id"]])
     sold = pd.MultiIndex.from_arrays([orders["user_id"], sold_by])
-    assert sold.isin(shown).all()
+    assert (sold.isin(shown) | sold_by.isin(tables.offers["source_item_id"])).all()
 
 
 def test_the_truth_of_a_log_has_its_orders():
@@ -390,3 +402,24 @@ def test_the_truth_of_a_log_has_its_orders():
     pd.testing.assert_frame_equal(
         truth.orders[keys].reset_index(drop=True), log.tables.orders[keys].reset_index(drop=True)
     )
+
+
+def test_what_a_run_keeps_of_a_shop_is_the_shop(tmp_path, monkeypatch):
+    spec = WorldSpec(n_users=40, n_items=20, n_days=14, seed=5)
+    tables, truth = simulate(spec)
+    keep_simulation(Simulation(tables, truth), tmp_path / name_of(spec))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    kept_tables, kept_truth = simulate(spec)
+    assert not kept_truth.interest.flags.writeable  # it is mapped, not simulated again
+    for name, frame in tables.present().items():
+        pd.testing.assert_frame_equal(getattr(kept_tables, name), frame, check_exact=True)
+    for field in fields(truth):
+        before = getattr(truth, field.name)
+        kept = getattr(kept_truth, field.name)
+        if isinstance(before, pd.DataFrame):
+            pd.testing.assert_frame_equal(kept, before, check_exact=True)
+        elif isinstance(before, pd.Index):
+            pd.testing.assert_index_equal(kept, before)
+        else:
+            assert kept.dtype == before.dtype
+            np.testing.assert_array_equal(kept, before)

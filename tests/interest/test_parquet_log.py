@@ -1,4 +1,7 @@
-"""The streamed totals are the totals in memory, for any log and any way to part its files."""
+"""Totals of Parquet files are the totals in memory, for any log and any way to part its files."""
+
+import gc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,21 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpay_lab.interest import parquet, totals
-from kpay_lab.interest.streaming import (
-    ParquetLog,
-    check_values,
-    compact_log,
-    moment_at,
-    pair_totals,
-)
+from kpay_lab.interest.parquet_log import parquet_log
+from kpay_lab.interest.pushdown import check_values, compact_log, moment_at, pair_totals
 
 START = pd.Timestamp("2024-03-01", tz="UTC")
-
-
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch):
-    """So that every log here is added up in several batches, files cut in two among them."""
-    monkeypatch.setattr(parquet, "BATCH", 50)
 
 
 def write(folder, events, n_parts=3):
@@ -29,7 +21,7 @@ def write(folder, events, n_parts=3):
     for number, rows in enumerate(np.array_split(np.arange(len(events)), n_parts)):
         paths.append(folder / f"part-{number}.parquet")
         events.iloc[rows].to_parquet(paths[-1], index=False)
-    return ParquetLog.open(paths)
+    return parquet_log(paths)
 
 
 def random_log(seed, n=200):
@@ -58,7 +50,7 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize("half_life_days", [None, 3.0])
 @pytest.mark.parametrize("seed", range(5))
-def test_streamed_totals_equal_those_in_memory(tmp_path, seed, half_life_days):
+def test_totals_of_files_equal_those_in_memory(tmp_path, seed, half_life_days):
     events = random_log(seed)
     log = write(tmp_path, events)
     found = pair_totals(log, half_life_days=half_life_days)
@@ -109,7 +101,7 @@ def test_files_may_differ_in_columns_types_and_names(tmp_path):
     paths = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
     one.to_parquet(paths[0])
     two.to_parquet(paths[1])
-    found = compact_log(ParquetLog.open(paths))
+    found = compact_log(parquet_log(paths))
     assert found["user_id"].tolist() == ["7", "8"]
     assert found["watch_time"].tolist() == [3.0, 4.0]
     assert found["like_count"].tolist()[0] == 1.0 and np.isnan(found["like_count"].tolist()[1])
@@ -124,7 +116,7 @@ def test_all_faults_of_all_schemas_are_told_at_once(tmp_path):
     good.assign(watch_time="long", timestamp="2024-03-01").to_parquet(paths[2])
     paths[3].write_text("user_id,item_id\nu,a\n")
     with pytest.raises(ValueError) as caught:
-        ParquetLog.open(paths)
+        parquet_log(paths)
     faults = str(caught.value)
     assert faults.startswith("short.parquet has no column item_id; text.parquet: ")
     for column, wanted in {"watch_time": "number", "timestamp": "time"}.items():
@@ -185,3 +177,47 @@ def test_ids_must_be_text_to_be_read_as_categories(tmp_path):
     empty = pd.DataFrame({"user_id": ["u"], "item_id": ["a"]})[:0]
     empty.to_parquet(tmp_path / "log.parquet")
     assert parquet.read_events(tmp_path).empty
+
+
+def test_sums_do_not_depend_on_threads_or_memory(tmp_path):
+    """Hundredths and thirds, whose sums as floats depend on the order of adding."""
+    rng = np.random.default_rng(0)
+    n = 400_000
+    users = rng.integers(0, 40_000, n).astype("str")
+    events = pd.DataFrame({"user_id": users, "item_id": "a"})
+    events["watch_time"] = rng.integers(1, 10**6, n) / 300
+    log = write(tmp_path, events, 8)
+    compact = compact_log(log)
+    log.backend.con.execute("SET threads = 1")
+    one_thread = compact_log(log)
+    log.backend.con.execute("SET threads = 4")
+    log.backend.con.execute("SET memory_limit = '60MB'")
+    little_memory = compact_log(log)
+    pd.testing.assert_frame_equal(one_thread, compact, check_exact=True)
+    pd.testing.assert_frame_equal(little_memory, compact, check_exact=True)
+
+
+def test_a_limit_that_ends_it_is_one_line(tmp_path):
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 10**9, (300_000, 2)).astype("str")
+    events = pd.DataFrame(ids, columns=["user_id", "item_id"])
+    events.to_parquet(tmp_path / "events.parquet")
+    log = parquet_log([tmp_path / "events.parquet"])
+    log.backend.con.execute("SET memory_limit = '20MB'")
+    log.backend.con.execute("SET max_temp_directory_size = '1MB'")
+    with pytest.raises(ValueError) as caught:
+        compact_log(log)
+    message = str(caught.value)
+    assert "\n" not in message
+    (scratch,) = log.backend.con.execute("SELECT current_setting('temp_directory')").fetchone()
+    for words in ("19.0 MiB of memory", scratch, "GB are free", "TMPDIR"):
+        assert words in message
+
+
+def test_the_scratch_folder_goes_with_the_log(tmp_path):
+    log = write(tmp_path, random_log(0))
+    (scratch,) = log.backend.con.execute("SELECT current_setting('temp_directory')").fetchone()
+    assert Path(scratch).is_dir()
+    del log
+    gc.collect()
+    assert not Path(scratch).exists()

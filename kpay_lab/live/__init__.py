@@ -1,0 +1,1 @@
+"""Inside a live session: its minutes, how long people stay, what an offer does, fair hosts."""
