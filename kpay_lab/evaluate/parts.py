@@ -7,6 +7,7 @@ import pandas as pd
 
 from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.interest.matrix import find_positions
 
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
 NEED_TIMES = ("time", "leave_last_out")
@@ -134,9 +135,11 @@ def _before_the_cut(
 def _all_but_the_last(events: pd.DataFrame) -> np.ndarray:
     """Mark all events but the last of each user; of equal times the later row is the last."""
     order = np.argsort(event_times(events), kind="stable")
-    users_by_time = events["user_id"].iloc[order]
-    is_not_last = users_by_time.duplicated(keep="last")
-    return is_not_last.sort_index().to_numpy()
+    user, _ = pd.factorize(events["user_id"])
+    users_by_time = pd.Series(user[order])
+    is_not_last = np.empty(len(order), dtype=bool)
+    is_not_last[order] = users_by_time.duplicated(keep="last")
+    return is_not_last
 
 
 def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
@@ -157,8 +160,8 @@ def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
 
 def _pair_numbers(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> np.ndarray:
     """Number each row's pair of a user and an item; -1 where one of them is not listed."""
-    user = users.get_indexer(frame["user_id"])
-    item = items.get_indexer(frame["item_id"])
+    user = find_positions(frame["user_id"], users)
+    item = find_positions(frame["item_id"], items)
     is_listed = (user >= 0) & (item >= 0)
     return np.where(is_listed, user * len(items) + item, -1)
 

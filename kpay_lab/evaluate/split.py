@@ -359,6 +359,7 @@ def part_log(
     how: str = "time",
     train_share: float | None = None,
     cut: pd.Timestamp | None = None,
+    candidates: str = "all",
 ) -> PartedLog:
     """Part the tables in two and check them for leakage.
 
@@ -368,6 +369,10 @@ def part_log(
         Weighs the training part, and the test part where ``relevant="interest"``.
     how, train_share, cut
         See `parts.rows_to_train`.
+    candidates : {"all", "exposed", "rated", "live"}
+        What is to be asked, see `ask`. No model learns from exposures, which may be the largest
+        table: the training part holds them only where they are the candidates, for a validation
+        slice of it is asked the same.
 
     Raises
     ------
@@ -378,7 +383,8 @@ def part_log(
     """
     if len(tables.ids("item_id")) == 1:
         raise TooLittleError("the log names a single item, so every list would be the same")
-    train_tables, test_events, cut = split_tables(tables, how, train_share, cut)
+    parted = tables if candidates == "exposed" else replace(tables, exposures=None)
+    train_tables, test_events, cut = split_tables(parted, how, train_share, cut)
     return PartedLog(tables, interest_of, train_tables, test_events, how, cut)
 
 
@@ -408,7 +414,10 @@ def make_split(
         On an unknown choice, a missing column, a leak, or candidates that are all relevant.
     """
     _check_question(**question)
-    parted = part_log(tables, interest_of, how=how, train_share=train_share, cut=cut)
+    candidates = question.get("candidates", "all")
+    parted = part_log(
+        tables, interest_of, how=how, train_share=train_share, cut=cut, candidates=candidates
+    )
     return ask(parted, **question)
 
 
