@@ -133,7 +133,7 @@ def check_rows(
         problems_by_rule += _foreign_amounts(columns, foreign, mapping.currency)
     if table == "events":
         _keep_comments(columns, cells)
-    data = pd.DataFrame(columns)
+    data = pd.DataFrame(columns, copy=False)
     problems_by_rule += _schema_problems(table, data)
     problems_by_rule += _unknown_sources(data, known_ids)
     problems_by_rule += _ends_before_starts(data)
@@ -211,7 +211,7 @@ def _stack(parts: Sequence[_Part]) -> dict[str, pa.Array]:
         for part in parts:
             array = part.cells.get(name, pa.nulls(part.size, dtype))
             arrays.append(array if array.type == dtype else _as_text(array))
-        stacked[name] = pa.concat_arrays(arrays)
+        stacked[name] = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
     return stacked
 
 

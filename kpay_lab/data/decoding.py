@@ -31,6 +31,7 @@ ALONE_SHARE = 0.7
 ZERO_SHARE = 0.05
 WESTERN_SIGNS = frozenset("€‚„…‘’“”•–—™°§«»·´¿¡£©®²³½ \xa0")
 LARGEST_DAMAGE = 0.05  # share of letters that may be broken where an encoding is named as such
+BYTES_A_BLOCK = 2**24
 
 
 def decode(
@@ -69,8 +70,8 @@ def decode(
     ('用户,内容', 'events.csv: it is not UTF-8 and was read as GB18030, for example 用户;
     if that is wrong, save it as UTF-8')
     """
-    marked = [name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)]
-    encoding = marked[0] if marked else _unmarked_encoding(raw)
+    marked = _marked_encoding(raw)
+    encoding = marked or _unmarked_encoding(raw)
     try:
         return _decoded(raw, encoding, whole).removeprefix("\ufeff"), ()
     except UnicodeDecodeError as error:
@@ -84,6 +85,47 @@ def decode(
         "if that is wrong, save it as UTF-8"
     )
     return text, (note,)
+
+
+def as_utf8(
+    raw: bytes, file: str, *, renames: Collection[str] = ()
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return the bytes of a whole file in UTF-8, without a byte-order mark; see `decode`.
+
+    Bytes that are so already are returned themselves, because a log may be as large as memory.
+
+    Examples
+    --------
+    >>> utf8, notes = as_utf8("用户".encode("utf-16"), "events.csv")
+    >>> utf8.decode(), notes
+    ('用户', ())
+    """
+    encoding = _marked_encoding(raw) or _unmarked_encoding(raw)
+    if encoding == "utf-8" and _is_utf8(raw):
+        return raw.removeprefix(codecs.BOM_UTF8), ()
+    text, notes = decode(raw, file, renames=renames)
+    return text.encode(), notes
+
+
+def _is_utf8(raw: bytes) -> bool:
+    """Decode block by block, so that the text need not exist as a whole."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(raw)
+    try:
+        for start in range(0, len(view), BYTES_A_BLOCK):
+            decoder.decode(view[start : start + BYTES_A_BLOCK])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _marked_encoding(raw: bytes) -> str | None:
+    """Return the encoding that a byte-order mark names, if there is one."""
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if raw.startswith(mark):
+            return encoding
+    return None
 
 
 def _unmarked_encoding(raw: bytes) -> str:

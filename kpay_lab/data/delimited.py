@@ -23,6 +23,7 @@ SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a TAB", "|": "|", "\x01
 LINES_LOOKED_AT = 100
 RECORDS_LOOKED_AT = 30
 LETTERS_LOOKED_AT = 2**20
+BYTES_LOOKED_AT = 4 * LETTERS_LOOKED_AT  # no letter of UTF-8 has more bytes
 ROWS_A_BLOCK = 50_000
 LINES_A_BLOCK = 100_000
 BYTES_A_BLOCK = 2**26
@@ -62,10 +63,18 @@ def split_text(
     log.csv: the first line is not part of the table; the header is in line 2
     log.csv: its columns are separated by a semicolon
     """
-    layout = text_layout(text, file, renames, names)
-    rows = split_quickly(text, file, layout)
+    return split_utf8(text.encode(), file, renames, names)
+
+
+def split_utf8(
+    utf8: bytes, file: str, renames: Collection[str] = (), names: Sequence[str] = ()
+) -> RawRows:
+    """Split the bytes of a text as `split_text` does; it need not exist as a text beside them."""
+    beginning = utf8[:BYTES_LOOKED_AT].decode(errors="ignore")
+    layout = text_layout(beginning, file, renames, names)
+    rows = split_quickly(utf8, file, layout)
     if rows is None:
-        rows = split_exactly(text, file, layout)
+        rows = split_exactly(utf8.decode(), file, layout)
     return without_misplaced(rows, layout.written)
 
 
@@ -96,25 +105,26 @@ def text_layout(
     return replace(layout, notes=(*layout.notes, note))
 
 
-def split_quickly(text: str, file: str, layout: Layout) -> RawRows | None:
+def split_quickly(utf8: bytes, file: str, layout: Layout) -> RawRows | None:
     """Split with Arrow all lines that it reads as `csv` does, and the others with `csv`.
 
     None where lines end in a lone carriage return, which Arrow and `csv` may count differently.
     """
-    if "\r" in text and text.count("\r") != text.count("\r\n"):
+    if b"\r" in utf8 and utf8.count(b"\r") != utf8.count(b"\r\n"):
         return None
-    raw = text.encode()
-    lines = _Lines(raw, _end_of_lines(raw, layout.n_lines))
-    odd = _odd_lines(lines, layout.separator) if '"' in text else []
+    lines = _Lines(utf8, _end_of_lines(utf8, layout.n_lines))
+    odd = _odd_lines(lines, layout.separator) if b'"' in utf8 else []
     records = _records_at(lines, odd, layout.separator)
     is_plain = lines.lengths() > 0
     for record in records:
         is_plain[record.line - 1 : record.end - 1] = False
     numbers = np.flatnonzero(is_plain) + layout.n_lines + 1
-    by_arrow = _split_by_arrow(lines.without(records), file, layout, numbers)
+    by_csv = _gathered(records, lines, file, layout)
+    plain = lines.without(records)
+    del lines  # two numbers a line, of millions
+    by_arrow = _split_by_arrow(plain, file, layout, numbers)
     if by_arrow is None or not records:
         return by_arrow
-    by_csv = _gathered(records, lines, file, layout)
     broken = [(line + layout.n_lines, text, reason) for line, text, reason in by_csv.broken]
     by_csv = replace(by_csv, lines=by_csv.lines + layout.n_lines, broken=tuple(broken))
     return _merged(by_arrow, by_csv)
@@ -140,7 +150,7 @@ class _Lines(Sequence[str]):
     def __init__(self, raw: bytes, position: int) -> None:
         self.body = memoryview(raw)[position:]
         self.codes = np.frombuffer(self.body, np.uint8)
-        self.ends = np.append(np.flatnonzero(self.codes == NEW_LINE), len(self.codes))
+        self.ends = np.append(_positions_of(NEW_LINE, self.codes), len(self.codes))
         self.starts = np.concatenate([[0], self.ends[:-1] + 1])
 
     def __len__(self) -> int:
@@ -171,6 +181,15 @@ class _Lines(Sequence[str]):
             position = self.ends[record.end - 2] + 1
         kept.append(self.body[position:])
         return memoryview(b"".join(kept))
+
+
+def _positions_of(code: int, codes: np.ndarray) -> np.ndarray:
+    """Find where a code stands, block by block: a mask of all codes is as large as they are."""
+    positions = [np.array([], dtype=np.int64)]
+    for start in range(0, len(codes), BYTES_A_BLOCK):
+        block = codes[start : start + BYTES_A_BLOCK]
+        positions.append(np.flatnonzero(block == code) + start)
+    return np.concatenate(positions)
 
 
 def _odd_lines(lines: _Lines, separator: str) -> list[int]:
@@ -235,7 +254,11 @@ def _split_by_arrow(
     is_row[[position for position, _, _ in wrong]] = False
     if is_row.sum() != table.num_rows:
         raise RuntimeError(f"{file}: a row was lost in reading; please report this fault")
-    cells = [pa.concat_arrays(_chunks(column)) for column in table.columns]
+    cells = []
+    while table.num_columns:  # the blocks of a column go as soon as they are one array
+        cells.append(pa.concat_arrays(_chunks(table.column(0))))
+        table = table.remove_column(0)
+        pa.default_memory_pool().release_unused()
     broken = []
     for position, line, n_fields in wrong:
         reason = _wrong_length(n_fields, layout)

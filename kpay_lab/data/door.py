@@ -240,7 +240,7 @@ def _with_duplicates(log: Log, duplicates: str) -> Log:
     are_totals = "n_events" in events
     if are_totals:  # at most one row a pair and side of the cut: no two are equal
         return log
-    repeated = events.duplicated()
+    repeated = _repeated(events)
     if not repeated.any():
         return log
     count = f"{repeated.sum():,} exact duplicate events (equal in every column used) were"
@@ -248,6 +248,15 @@ def _with_duplicates(log: Log, duplicates: str) -> Log:
         return _with_note(log, log.tables, f"{count} kept")
     distinct = events[~repeated].reset_index(drop=True)
     return _with_note(log, log.tables.with_events(distinct), f"{count} dropped")
+
+
+def _repeated(events: pd.DataFrame) -> np.ndarray:
+    """Mark the events that equal an earlier one; all columns are compared of few rows only."""
+    keys = [name for name in ("user_id", "item_id", "timestamp") if name in events]
+    is_alike = events.duplicated(keys, keep=False).to_numpy()
+    repeated = is_alike.copy()
+    repeated[is_alike] = events[is_alike].duplicated()
+    return repeated
 
 
 def _with_pseudonyms(log: Log) -> Log:
@@ -294,13 +303,14 @@ def _with_durations(log: Log) -> Log:
     if items is None or "duration" not in items:
         return log
     duration_of = items.set_index("item_id")["duration"]
-    of_item = events["item_id"].map(duration_of).astype(np.float64)
-    of_event = events.get("duration", pd.Series(np.nan, events.index))
-    is_filled = of_event.isna() & of_item.notna()
-    n_filled = int(is_filled.sum())
+    duration = events.get("duration", pd.Series(np.nan, events.index)).copy()
+    is_missing = duration.isna()
+    of_item = events.loc[is_missing, "item_id"].map(duration_of).astype(np.float64)
+    n_filled = int(of_item.notna().sum())
     if not n_filled:
         return log
-    filled = events.assign(duration=of_event.fillna(of_item))
+    duration[is_missing] = of_item.to_numpy()
+    filled = events.assign(duration=duration)
     note = f"{n_filled:,} events without a duration have that of their item"
     return _with_note(log, log.tables.with_events(filled), note)
 

@@ -151,10 +151,13 @@ def _parse_text(cells: pa.Array) -> Parsed:
         except pa.ArrowException:
             texts = [None if cell is None else str(cell) for cell in cells.to_pylist()]
             cells = pa.array(texts, TEXT)
-    tidied = tidy(cells)
+    encoded = cells.dictionary_encode()
+    written = encoded.dictionary
+    tidied = tidy(written)
     is_missing = is_any_of(tidied, WORDS_OF_DUMPS)
     kept = pc.if_else(pa.array(is_missing), pa.scalar(None, TEXT), tidied)
-    return Parsed(pd.Series(pd.array(kept, dtype="str")), first_problems([]))
+    texts = cells if kept.equals(written) else kept.take(encoded.indices)
+    return Parsed(pd.Series(pd.array(texts, dtype="str")), first_problems([]))
 
 
 def _with_known_kinds(texts: Parsed) -> Parsed:

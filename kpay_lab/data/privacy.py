@@ -160,6 +160,7 @@ def with_consent(tables: Tables) -> tuple[Tables, int]:
     for name, frame in tables.present().items():
         if "user_id" in frame:
             is_consenting = frame["user_id"].isin(consenting)
-            frames[name] = frame[is_consenting].reset_index(drop=True)
+            kept = frame if is_consenting.all() else frame[is_consenting]
+            frames[name] = kept.reset_index(drop=True)
     n_left_out = len(tables.ids("user_id")) - len(consenting)
     return replace(tables, **frames), n_left_out

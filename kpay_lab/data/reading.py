@@ -139,6 +139,7 @@ def _read_tables(
         if table == "events":
             parted = part_by_type(raw, types, mapping.renames(table))
             raw = list(parted.events)
+            parted = replace(parted, events=())  # `raw` alone has them, and is deleted below
             notes += parted.notes
         raw += moved
         renames = _renames(table, mapping, [rows.header for rows in moved])
@@ -155,6 +156,8 @@ def _read_tables(
         rejected.append(_located(table, raw, checked.problems, with_broken=True))
         missing_cells.append(_located(table, raw, checked.cells))
         notes += notes_of_table
+        del raw  # one table at a time stands in memory as it was written
+        pa.default_memory_pool().release_unused()
         if table in PRIMARY_KEYS:
             key = PRIMARY_KEYS[table]
             if table == "items":

@@ -22,8 +22,8 @@ from kpay_lab.data.arrow_rows import (
     split_parquet,
 )
 from kpay_lab.data.databases import DatabaseTable
-from kpay_lab.data.decoding import decode
-from kpay_lab.data.delimited import split_text, text_layout
+from kpay_lab.data.decoding import as_utf8, decode
+from kpay_lab.data.delimited import split_text, split_utf8, text_layout
 from kpay_lab.data.headers import known_names, may_mean_the_same
 from kpay_lab.data.json_rows import split_json
 from kpay_lab.data.rows import TEXT, RawRows, printable
@@ -45,6 +45,7 @@ JSON = (".json", ".jsonl", ".ndjson")
 SUFFIXES = (*DELIMITED, *JSON, ".parquet", *WORKBOOKS)
 UNPACKED = (".parquet", *WORKBOOKS)  # never inside .gz
 HEADER_BYTES = 2**20  # the beginning of a file, which must hold its header
+PAGE_BYTES = 1000  # a web page says in them that it is one
 WORKBOOK_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -126,15 +127,15 @@ def _split(partition: Partition, renames: Collection[str], *, with_nested: bool 
         return split_parquet(path, file, renames)
     if kind == "workbook":
         return split_sheet(path, partition.sheet, file, renames)
-    raw = _read_bytes(path, file)
-    text, notes = decode(raw, file, renames=renames)
-    _refuse_pages(text, file)
+    utf8, notes = _read_utf8(path, file, renames)
+    _refuse_pages(utf8[:PAGE_BYTES].decode(errors="ignore"), file)
+    if kind == "text":
+        rows = split_utf8(utf8, file, renames, partition.names)
+        return replace(rows, notes=(*notes, *rows.notes))
+    text = utf8.decode()
     if not text or text.isspace():
         raise ValueError(f"{file} is empty; its first line must name the columns")
-    if kind == "json":
-        rows = split_json(text, file, renames, with_nested=with_nested)
-    else:
-        rows = split_text(text, file, renames, partition.names)
+    rows = split_json(text, file, renames, with_nested=with_nested)
     return replace(rows, notes=(*notes, *rows.notes))
 
 
@@ -241,6 +242,11 @@ def _read_bytes(path: Path, file: str, most: int = -1) -> bytes:
             return unpacked.read(most)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{file} cannot be unpacked: {error}") from None
+
+
+def _read_utf8(path: Path, file: str, renames: Collection[str]) -> tuple[bytes, tuple[str, ...]]:
+    raw = _read_bytes(path, file)
+    return as_utf8(raw, file, renames=renames)
 
 
 def _refuse_pages(text: str, file: str) -> None:

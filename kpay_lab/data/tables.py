@@ -106,7 +106,8 @@ class Schema:
 
         With ``lazy`` all problems are raised at once (SchemaErrors).
         """
-        return _checks_of(self.table).validate(frame, lazy=lazy)
+        shared = frame.copy(deep=False)
+        return _checks_of(self.table).validate(shared, lazy=lazy, inplace=True)
 
 
 def _schema(table: str) -> Schema:

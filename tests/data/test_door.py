@@ -326,3 +326,21 @@ def test_a_log_bears_the_currency_that_its_mapping_says():
     assert log.currency == "EUR" and Gate().admit(log).currency == "EUR"
     assert read_log(events).currency == ""
     assert open_log(WorldSpec(n_users=20, n_items=20, n_days=7)).currency == "CNY"
+
+
+def test_events_are_equal_only_if_all_their_values_are():
+    """Few rows are compared whole, and they are the ones that whole rows would give."""
+    rng = np.random.default_rng(7)
+    n = 300
+    events = pd.DataFrame(
+        {
+            "user_id": rng.choice(["u1", "u2"], n),
+            "item_id": rng.choice(["i1", "i2", "i3"], n),
+            "timestamp": pd.to_datetime(rng.choice([None, "2026-01-05"], n), utc=True),
+            "rating": rng.choice([np.nan, 1.0, 2.0], n),
+        }
+    )
+    expected = events.duplicated()
+    kept = Gate(duplicates="drop").admit(Log(Tables(events))).tables.events
+    assert 0 < len(kept) < n
+    pd.testing.assert_frame_equal(kept, events[~expected].reset_index(drop=True))

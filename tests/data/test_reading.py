@@ -271,7 +271,7 @@ def test_the_quick_way_splits_as_the_exact_way_or_declines(tmp_path_factory, row
     path = log_of(tmp_path_factory.mktemp("log"), rows, ending)
     text = path.read_bytes().decode()
     layout = text_layout(text, path.name)
-    quick = split_quickly(text, path.name, layout)
+    quick = split_quickly(text.encode(), path.name, layout)
     exact = split_exactly(text, path.name, layout)
     if quick is None:
         assert text.count("\r") > text.count("\r\n")
@@ -333,7 +333,7 @@ def test_a_value_is_judged_alike_in_any_company(value, column):
 
 def test_a_clean_file_with_simple_quotes_goes_the_quick_way(tmp_path):
     text = 'user_id,item_id\n"a,b","c"\n'
-    quick = split_quickly(text, "events.csv", text_layout(text, "events.csv"))
+    quick = split_quickly(text.encode(), "events.csv", text_layout(text, "events.csv"))
     assert quick is not None and quick.lines.tolist() == [2]
     assert [cell.to_pylist() for cell in quick.cells] == [["a,b"], ["c"]]
 

@@ -9,7 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from kpay_lab.data.decoding import BYTE_ORDER_MARKS, as_utf8, decode
 from kpay_lab.data.reading import read_tables
 from kpay_lab.data.splitting import read_header, split_file, split_frame
 from tests.workbooks import (
@@ -401,3 +404,33 @@ def test_a_value_in_an_object_is_a_column_where_its_dotted_name_is_known_or_said
     assert found.notes == ("log.jsonl: the lists and objects in properties are left out",)
     assert read_header(path, said) == found.header
     assert found.broken == ()
+
+
+MARKS = st.sampled_from([b"", *BYTE_ORDER_MARKS])
+ENCODED = st.builds(
+    str.encode,
+    st.text("user_id,用户é\ufeff\n1\0", max_size=40),
+    st.sampled_from(["utf-8", "gb18030", "utf-16-le"]),
+)
+
+
+@settings(max_examples=300)
+@given(mark=MARKS, body=ENCODED | st.binary(max_size=20))
+def test_the_bytes_of_a_file_in_utf8_are_those_of_its_text(mark, body):
+    """The text of a large file is never made, so nothing else compares the two."""
+    raw = mark + body
+    try:
+        text, notes = decode(raw, "log.csv")
+    except ValueError as error:
+        with pytest.raises(ValueError) as raised:
+            as_utf8(raw, "log.csv")
+        assert str(raised.value) == str(error)
+    else:
+        assert as_utf8(raw, "log.csv") == (text.encode(), notes)
+
+
+def test_a_letter_across_two_blocks_is_read(monkeypatch):
+    monkeypatch.setattr("kpay_lab.data.decoding.BYTES_A_BLOCK", 4)
+    raw = "用户,内容".encode()
+    utf8, notes = as_utf8(raw, "log.csv")
+    assert utf8 is raw and not notes
