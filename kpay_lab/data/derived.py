@@ -160,9 +160,9 @@ def _cells(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
 def _numbers(cells: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return where each cell stands among the known ones, in rising order; -1 where it does not."""
     place = np.searchsorted(known, cells)
-    last = max(len(known) - 1, 0)
-    is_known = np.isin(cells, known)
-    return np.where(is_known, np.minimum(place, last), -1)
+    known_and_none = np.append(known, -2)  # which is no cell
+    is_known = known_and_none[place] == cells
+    return np.where(is_known, place, -1)
 
 
 def orders_of_items(orders: pd.DataFrame) -> pd.DataFrame:

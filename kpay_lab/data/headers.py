@@ -247,7 +247,7 @@ def name_columns(
     faults = [f"it has no column {column}" for column in missing]
     faults += _repeated(table, header, meanings)
     if table == "users":
-        faults += _repeated_extra(names, meanings)
+        faults += _repeated_extra(header, names, meanings)
     if guessed and not known_names([name for name in header if not name.isascii()], renames):
         unknown = ", ".join(name for name in header if not name.isascii())
         if unknown:
@@ -409,8 +409,20 @@ def _repeated(table: str, header: Sequence[str], meanings: Sequence[Meaning | No
     return faults
 
 
-def _repeated_extra(names: Sequence[str], meanings: Sequence[Meaning | None]) -> list[str]:
-    """Refuse two further columns of one name; the users table keeps every column."""
-    extra = [name for name, one in zip(names, meanings, strict=True) if one is None and name]
-    repeated = sorted({name for name in extra if extra.count(name) > 1})
-    return [f"it names {printable(name)} more than once" for name in repeated]
+def _repeated_extra(
+    header: Sequence[str], names: Sequence[str], meanings: Sequence[Meaning | None]
+) -> list[str]:
+    """Refuse a further column of a name that there is already; the users table keeps them all.
+
+    Where a mapping gives two columns one name, `_repeated` says so.
+    """
+    faults = []
+    extra = {name for name, one in zip(names, meanings, strict=True) if one is None and name}
+    for name in sorted(extra):
+        spelled = [written for written, own in zip(header, names, strict=True) if own == name]
+        if len(set(spelled)) > 1:
+            both = " and ".join(map(printable, spelled))
+            faults.append(f"{both} both mean {printable(name)}; rename one")
+        elif len(spelled) > 1:
+            faults.append(f"it names {printable(name)} more than once")
+    return faults

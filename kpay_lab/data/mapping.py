@@ -39,7 +39,8 @@ class LogMapping:
     headers : mapping of file to tuple of str
         The names of all columns of a file that has no header line.
     columns : mapping of table to (their name → ours)
-        ``ignore`` in place of our name leaves a column out.
+        ``ignore`` in place of our name leaves a column out. A column of the users may be given a
+        name of its own: ``{"users": {"age": "age_range"}}``, where the ages are no numbers.
     event_types : EventTypes
         What the types of behaviour mean.
     source_time_zone : str
@@ -271,12 +272,20 @@ def _columns_faults(value: Any) -> Iterator[str]:
             continue
         ours = [*SCHEMAS[table].columns, *READ_ALONG.get(table, ())]
         for theirs, column in renames.items():
-            if column not in (*ours, IGNORE):
+            if column not in (*ours, IGNORE) and not _is_own_name(table, column, ours):
                 remedy = did_you_mean(str(column), [*ours, IGNORE])
                 yield (
                     f"{place}.{table}: {str(theirs)!r} → {str(column)!r}; "
                     f"there is no column {column}; {remedy}"
                 )
+
+
+def _is_own_name(table: str, column: Any, ours: Sequence[str]) -> bool:
+    """Return whether a column is a further one of the users, which keep every column by its name.
+
+    A name that is nearly one of ours is more likely misspelt.
+    """
+    return table == "users" and _is_text(column) and not get_close_matches(column, ours, 1)
 
 
 def _event_types_faults(value: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ user. `summarise` and `verdict` compute means, intervals and tests from this tab
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -483,9 +483,6 @@ def protocol_gap(
     only_in_time = needs_a_cut(relevant, question.get("candidates", "all"))
     columns = ["split", "model", "users", "value", "rank"]
     known = known or {}
-    asks_for_exposures = question.get("candidates") == "exposed"
-    # Each split holds a copy of what it is given; no model learns from exposures.
-    needed = tables if asks_for_exposures else replace(tables, exposures=None)
     parts = []
     for how in hows:
         if only_in_time and how != "time":
@@ -494,7 +491,7 @@ def protocol_gap(
             values = known[how].values
         else:
             try:
-                split = make_split(needed, interest_of, how=how, **question)
+                split = make_split(tables, interest_of, how=how, **question)
             except TooLittleError:
                 continue
             if most_users is not None:

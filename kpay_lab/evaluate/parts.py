@@ -7,6 +7,7 @@ import pandas as pd
 
 from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
+from kpay_lab.interest.matrix import find_positions
 
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
 NEED_TIMES = ("time", "leave_last_out")
@@ -134,9 +135,11 @@ def _before_the_cut(
 def _all_but_the_last(events: pd.DataFrame) -> np.ndarray:
     """Mark all events but the last of each user; of equal times the later row is the last."""
     order = np.argsort(event_times(events), kind="stable")
-    users_by_time = events["user_id"].iloc[order]
-    is_not_last = users_by_time.duplicated(keep="last")
-    return is_not_last.sort_index().to_numpy()
+    user, _ = pd.factorize(events["user_id"])
+    users_by_time = pd.Series(user[order])
+    is_not_last = np.empty(len(order), dtype=bool)
+    is_not_last[order] = users_by_time.duplicated(keep="last")
+    return is_not_last
 
 
 def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
@@ -157,8 +160,8 @@ def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
 
 def _pair_numbers(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> np.ndarray:
     """Number each row's pair of a user and an item; -1 where one of them is not listed."""
-    user = users.get_indexer(frame["user_id"])
-    item = items.get_indexer(frame["item_id"])
+    user = find_positions(frame["user_id"], users)
+    item = find_positions(frame["item_id"], items)
     is_listed = (user >= 0) & (item >= 0)
     return np.where(is_listed, user * len(items) + item, -1)
 
@@ -199,12 +202,15 @@ def global_leakage(train_events: pd.DataFrame, test_events: pd.DataFrame) -> flo
     trained on the future of what it must predict scores better than it ever will in use
     (Ji et al. 2023).
     """
-    train_events = Tables(train_events).timed().events
-    test_events = Tables(test_events).timed().events
-    if "timestamp" not in train_events or train_events.empty or test_events.empty:
+    if "timestamp" not in train_events:
         return None
-    train_times = np.sort(event_times(train_events))
-    test_times = event_times(test_events)
+    train = Tables(train_events).timed()
+    test = Tables(test_events).timed()
+    if train.events.empty or test.events.empty:
+        return None
+    in_file_order = event_times(train.events)
+    train_times = np.sort(in_file_order)
+    test_times = event_times(test.events)
     n_not_later = np.searchsorted(train_times, test_times, side="right")
     share_not_later = n_not_later / len(train_times)
     return float(1 - share_not_later.mean())

@@ -120,8 +120,9 @@ def live_pairs(tables: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | No
     >>> pairs.to_numpy().tolist()
     [['u', 'early'], ['u', 'late'], ['v', 'late']]
     """
-    items = tables.items
-    if items is None or not {"started_at", "ended_at"} <= set(items) or cut is None:
+    items = pd.DataFrame() if tables.items is None else tables.items
+    has_times = {"started_at", "ended_at"} <= set(items)
+    if cut is None or not has_times:
         raise ValueError(
             "candidates='live' needs items with started_at and ended_at, and how='time': what "
             "can be chosen in the test part is what was live when the user came"
@@ -131,8 +132,9 @@ def live_pairs(tables: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | No
     visits = test_events.join(times, on="item_id", how="inner")
     has_begun = visits["timestamp"] >= visits["started_at"]
     goes_on = visits["timestamp"] < visits["ended_at"]
-    live_visits = visits[has_begun & goes_on].groupby("user_id", sort=False)
-    moment_of_user = live_visits["timestamp"].min()
+    live_visits = visits[has_begun & goes_on]
+    by_user = live_visits.groupby("user_id", sort=False)
+    moment_of_user = by_user["timestamp"].min()
     start = times["started_at"].to_numpy()
     end = times["ended_at"].to_numpy()
     parts = [pd.DataFrame({"user_id": [], "item_id": []}, dtype="str")]
@@ -148,10 +150,12 @@ def live_pairs(tables: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | No
 
 def kinds_of_sessions(tables: Tables) -> list[str]:
     """Return the kinds of the items that are live at some time; none where kinds are not known."""
-    items = tables.items
-    if items is None or not {"kind", "started_at"} <= set(items):
+    items = pd.DataFrame() if tables.items is None else tables.items
+    has_kinds = {"kind", "started_at"} <= set(items)
+    if not has_kinds:
         return []
-    sessions = items[items["started_at"].notna()]
+    is_session = items["started_at"].notna()
+    sessions = items[is_session]
     return list(sessions["kind"].dropna().unique())
 
 

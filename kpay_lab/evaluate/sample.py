@@ -39,7 +39,8 @@ def sample_users(split: Split, most: int, *, rng: np.random.Generator) -> Split:
     users = split.users
     if len(users) <= most:
         return split
-    alike_together = users[_order_of_behaviour(split, users)]
+    order = _order_of_behaviour(split, users)
+    alike_together = users[order]
     rows = sample_rows(len(users), most, rng=rng)
     drawn = with_users(split, alike_together[rows])
     return replace(drawn, drawn_from=split)
@@ -60,5 +61,7 @@ def _order_of_behaviour(split: Split, users: np.ndarray) -> np.ndarray:
 def _sum_of_numbers(pairs: csr_array, number_of_item: np.ndarray) -> np.ndarray:
     """Add up the numbers of the items stored in each row, modulo 2^64: uint64 (n_rows,)."""
     numbers = number_of_item[pairs.indices]
-    sum_so_far = np.append(np.uint64(0), np.cumsum(numbers, dtype=np.uint64))
-    return sum_so_far[pairs.indptr[1:]] - sum_so_far[pairs.indptr[:-1]]
+    sums = np.cumsum(numbers, dtype=np.uint64)
+    sum_so_far = np.append(np.uint64(0), sums)
+    sum_at_ends = sum_so_far[pairs.indptr]
+    return np.diff(sum_at_ends)

@@ -128,7 +128,8 @@ class Split:
         """Mark the items that some evaluated user may be recommended: bool (n_items,)."""
         if isinstance(self.candidates, np.ndarray):
             return self.candidates
-        return trained_items(self.candidates[self.users])
+        of_evaluated = self.candidates[self.users]
+        return trained_items(of_evaluated)
 
     @cached_property
     def met(self) -> csr_array:
@@ -358,6 +359,7 @@ def part_log(
     how: str = "time",
     train_share: float | None = None,
     cut: pd.Timestamp | None = None,
+    candidates: str = "all",
 ) -> PartedLog:
     """Part the tables in two and check them for leakage.
 
@@ -367,6 +369,10 @@ def part_log(
         Weighs the training part, and the test part where ``relevant="interest"``.
     how, train_share, cut
         See `parts.rows_to_train`.
+    candidates : {"all", "exposed", "rated", "live"}
+        What is to be asked, see `ask`. No model learns from exposures, which may be the largest
+        table: the training part holds them only where they are the candidates, for a validation
+        slice of it is asked the same.
 
     Raises
     ------
@@ -377,7 +383,8 @@ def part_log(
     """
     if len(tables.ids("item_id")) == 1:
         raise TooLittleError("the log names a single item, so every list would be the same")
-    train_tables, test_events, cut = split_tables(tables, how, train_share, cut)
+    parted = tables if candidates == "exposed" else replace(tables, exposures=None)
+    train_tables, test_events, cut = split_tables(parted, how, train_share, cut)
     return PartedLog(tables, interest_of, train_tables, test_events, how, cut)
 
 
@@ -407,7 +414,10 @@ def make_split(
         On an unknown choice, a missing column, a leak, or candidates that are all relevant.
     """
     _check_question(**question)
-    parted = part_log(tables, interest_of, how=how, train_share=train_share, cut=cut)
+    candidates = question.get("candidates", "all")
+    parted = part_log(
+        tables, interest_of, how=how, train_share=train_share, cut=cut, candidates=candidates
+    )
     return ask(parted, **question)
 
 
@@ -473,8 +483,8 @@ def ask(
         seen = _pairs(known_of_items, users, items)
     elif relevant == "interest":
         test_interest = parted.interest_of(tables.with_events(test_events))
-        degrees = _aligned(test_interest, users, items).values
-        relevant_pairs = (degrees > threshold).astype(np.float64)
+        aligned = _aligned(test_interest, users, items)
+        relevant_pairs = (aligned.values > threshold).astype(np.float64)
     allowed = candidate_items(train_tables, items, kinds=candidate_kinds)
     reachable = allowed
     if cold_items != "recommend":
@@ -683,7 +693,8 @@ def _pairs(frame: pd.DataFrame, users: pd.Index, items: pd.Index) -> csr_array:
     user = positions_of(frame["user_id"], users, "user_id")
     item = positions_of(frame["item_id"], items, "item_id")
     shape = (len(users), len(items))
-    events = coo_array((np.ones(len(frame)), (user, item)), shape=shape)
+    ones = np.ones(len(frame))
+    events = coo_array((ones, (user, item)), shape=shape)
     pairs = events.tocsr()
     pairs.data[:] = 1.0
     return pairs

@@ -175,6 +175,18 @@ class InterestMatrix:
         )
 
 
+def find_positions(ids: pd.Series | pd.Index | list[str], index: pd.Index) -> np.ndarray:
+    """Return the position of each id in an index, and -1 of an id that is not there.
+
+    Only the distinct ids are looked up: a log has far fewer of them than rows.
+
+    >>> find_positions(["b", None, "a", "b"], pd.Index(["a", "b"])).tolist()
+    [1, -1, 0, 1]
+    """
+    numbers, distinct = pd.factorize(pd.Index(ids), use_na_sentinel=False)
+    return index.get_indexer(distinct)[numbers]
+
+
 def positions_of(ids: pd.Series | pd.Index | list[str], index: pd.Index, column: str) -> np.ndarray:
     """Return the position of each id in an index: int array of the length of ``ids``.
 
@@ -198,7 +210,7 @@ def positions_of(ids: pd.Series | pd.Index | list[str], index: pd.Index, column:
     >>> positions_of(["b", "a"], pd.Index(["a", "b"]), "item_id")
     array([1, 0])
     """
-    positions = index.get_indexer(ids)
+    positions = find_positions(ids, index)
     is_unknown = positions < 0
     if is_unknown.any():
         first_unknown = np.argmax(is_unknown)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
+from kpay_lab.interest.matrix import find_positions
 from kpay_lab.stats import ratio
 
 
@@ -92,8 +93,8 @@ def behaviour_sequences(
     if "timestamp" not in events:
         raise ValueError("behaviour sequences need a timestamp column in events; this log has none")
     timed = events[events["timestamp"].notna()]
-    user = users.get_indexer(timed["user_id"])
-    item = items.get_indexer(timed["item_id"])
+    user = find_positions(timed["user_id"], users)
+    item = find_positions(timed["item_id"], items)
     in_utc = timed["timestamp"].dt.tz_convert(None)
     times = in_utc.to_numpy(dtype="datetime64[us]")
     order = np.lexsort((times, user))

@@ -82,8 +82,8 @@ def mixed_effects(
 
     For each pair of spreads the effects are those that are likeliest, with the curvature there as
     their precision (Laplace); the pairs are weighted by the likelihood that is left when the
-    effects are integrated out, and by a half-normal prior of scale `PRIOR_SPREAD`: hosts who differ
-    by more than two and a half times in what they sell to the same people are not expected.
+    effects are integrated out, and by a half-normal prior of scale `PRIOR_SPREAD`: that they differ
+    by more than 1 in log-odds, 2.7 times as many buyers, is not expected.
 
     Parameters
     ----------

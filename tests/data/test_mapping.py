@@ -55,6 +55,11 @@ WRONG = [
         "mapping.columns.events: 'visitor' → 'user'; there is no column user; did you mean user_id",
     ),
     ({"columns": {"event": {"a": "user_id"}}}, "there is no table 'event'; did you mean events?"),
+    (
+        {"columns": {"users": {"born": "agee"}}},
+        "mapping.columns.users: 'born' → 'agee'; there is no column agee; did you mean age?",
+    ),
+    ({"columns": {"users": {"born": 7}}}, "'born' → '7'; there is no column 7; there are user_id"),
     ({"columns": {"events": ["a"]}}, "mapping.columns.events is ['a']; write {\"visitor\""),
     ({"files": {"events": [1]}}, "mapping.files.events is [1]; write names of files"),
     ({"event_types": {"types": {"pv": "viev"}}}, "'pv' → 'viev'; did you mean view?"),
@@ -79,6 +84,20 @@ def test_what_cannot_be_meant_is_refused_with_a_near_name(said, words):
         LogMapping.of(said)
     assert words in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_people_may_have_columns_of_any_name_and_a_mapping_may_give_it(tmp_path):
+    (tmp_path / "events.csv").write_text("user_id,item_id\nu1,c1\nu2,c1\n")
+    (tmp_path / "users.csv").write_text("user_id,age,city\nu1,18-23,Xi'an\nu2,50+,Wuhan\n")
+    log = open_log(tmp_path, mapping={"columns": {"users": {"age": "age_range"}}})
+    users = log.tables.users
+    assert users["age_range"].tolist() == ["18-23", "50+"] and "age" not in users
+    assert log.rejected.cells.empty
+    with pytest.raises(ValueError, match=r"users.csv: age and city both mean city; rename one"):
+        open_log(tmp_path, mapping={"columns": {"users": {"age": "city"}}})
+    with pytest.raises(ValueError, match="age and city both mean place; rename one") as refused:
+        open_log(tmp_path, mapping={"columns": {"users": {"age": "place", "city": "place"}}})
+    assert str(refused.value).count("both mean") == 1
 
 
 def test_all_faults_are_said_at_once():

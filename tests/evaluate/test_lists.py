@@ -1,5 +1,7 @@
 """True regret, hidden items, what lists show, and lists for a whole log."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from kpay_lab.evaluate.split import draw_items, hide_items, make_split
 from kpay_lab.evaluate.value import true_regret, true_regrets
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend import base
-from kpay_lab.recommend.base import top_k
+from kpay_lab.recommend.base import Training, top_k
 from kpay_lab.recommend.choose import build_model, choose_models
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.popularity import Popularity
@@ -73,15 +75,17 @@ def test_regrets_are_the_same_in_batches(small_world, split, monkeypatch):
         np.testing.assert_array_equal(found[name], at_once)
 
 
-def test_hidden_items_leave_every_trace_of_training(split):
+def test_hidden_items_leave_every_trace_of_training(split, small_world):
     hidden = draw_items(split, 0.3, rng=np.random.default_rng(0))
-    cold = hide_items(split, hidden)
+    tables = replace(split.train.tables, exposures=small_world[0].exposures)
+    shown = replace(split, train=Training(split.train.interest, tables))
+    cold = hide_items(shown, hidden)
     assert not (hidden & ~split.candidates).any()
     assert cold.train.interest.values[:, hidden].nnz == 0
     names = set(split.train.interest.items[hidden])
     for name in ("events", "orders", "exposures"):
         assert not names & set(getattr(cold.train.tables, name)["item_id"])
-        assert names & set(getattr(split.train.tables, name)["item_id"])
+        assert names & set(getattr(tables, name)["item_id"])
     assert set(np.flatnonzero(cold.candidates)) == set(np.flatnonzero(hidden))
     assert set(cold.test.indices) <= set(np.flatnonzero(hidden))
     assert (split.test[:, hidden] - cold.test[:, hidden]).nnz == 0

@@ -15,7 +15,7 @@ from kpay_lab.evaluate.parts import (
     rows_to_train,
     split_tables,
 )
-from kpay_lab.evaluate.split import make_split
+from kpay_lab.evaluate.split import make_split, part_log
 from kpay_lab.interest.weighting import interest_matrix
 
 binary = partial(interest_matrix, weighting="binary")
@@ -210,7 +210,7 @@ def test_relevant_purchase_is_an_order_after_the_cut_of_a_thing_not_bought_befor
 def test_training_tables_know_no_later_order_exposure_or_refund(sold):
     at_the_cut = sold.orders.iloc[[0]].assign(timestamp=pd.Timestamp("2026-01-09", tz="UTC"))
     orders = pd.concat([sold.orders, at_the_cut], ignore_index=True)
-    train = make_split(replace(sold, orders=orders), binary).train.tables
+    train = split_tables(replace(sold, orders=orders), "time")[0]
     assert train.orders["item_id"].tolist() == ["b", "a"]
     assert train.orders["refund_amount"].tolist() == [0.0, 30.0]  # the first came back later
     assert train.orders["refunded_at"].isna().tolist() == [True, False]
@@ -226,6 +226,14 @@ def test_without_a_cut_orders_of_held_back_pairs_are_withheld(sold):
     assert len(train.exposures) == 2
 
 
+def test_exposures_are_parted_only_where_they_are_the_candidates(sold):
+    for_everything = part_log(sold, binary)
+    assert for_everything.train_tables.exposures is None
+    assert for_everything.tables.exposures is sold.exposures  # whose ids keep their columns
+    for_exposed = part_log(sold, binary, candidates="exposed")
+    assert len(for_exposed.train_tables.exposures) == 2
+
+
 def test_the_gate_finds_an_event_in_both_parts(timed):
     train = timed.with_events(timed.events.iloc[:8])
     leakage_gate(train, timed.events.iloc[8:], None)
@@ -237,7 +245,7 @@ def test_the_gate_finds_an_event_in_both_parts(timed):
 def test_the_gate_finds_a_row_after_the_cut(sold, table):
     cut = pd.Timestamp("2026-01-09", tz="UTC")
     held_back = sold.events.iloc[8:]
-    clean = make_split(sold, binary).train.tables
+    clean = split_tables(sold, "time")[0]
     leakage_gate(clean, held_back, cut)
     frames = clean.present()
     planted = frames[table].copy()
