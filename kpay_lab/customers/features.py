@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.customers.visits import before_visits
 from kpay_lab.data.derived import are_whole_days, main_label, watched_share
 from kpay_lab.data.money import has_amounts, refunded_amount
 from kpay_lab.data.tables import Tables
-from kpay_lab.stats import sample_rows
+from kpay_lab.stats import ratio, sample_rows
 
 HABITS = ("category ", "kind ", "hour ")  # columns of taste and habit; the others are amounts
 INTERACTIONS = ["like_count", "comment_count", "share_count", "question_count"]
@@ -24,7 +25,8 @@ def user_features(
 
     with b the share in the whole log and C the number of levels. Amounts are logarithms
     of 1 + count. Demographics are kept as they are, text included. Where the times are whole
-    days there are no habits of hours.
+    days there are no habits of hours. What somebody did in a live session is
+    known when the visit is over (`visits.known_from`).
 
     Parameters
     ----------
@@ -47,8 +49,16 @@ def user_features(
         If the events have no time or the cut is outside the log.
     """
     past = tables if cut is None else _known_at_inner_cut(tables, cut)
+    return described(past, cut, leave_out=leave_out)
+
+
+def described(
+    past: Tables, cut: pd.Timestamp | None = None, *, leave_out: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Describe users as `user_features` does, by tables as they were known at the cut."""
     users = pd.Index(past.events["user_id"].unique(), name="user_id")
-    blocks = [_behaviour(past, users), _habits(past, users)]
+    seen = past if cut is None else before_visits(past, cut)
+    blocks = [_behaviour(seen, users), _habits(seen, users), _giving(past, seen, users)]
     if past.orders is not None:
         blocks.append(_orders(past.orders, users))
     if past.exposures is not None and "clicked" in past.exposures:
@@ -102,19 +112,20 @@ def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
     """Describe how much each user watches and interacts, one row a user."""
     events = past.events
     user = users.get_indexer(events["user_id"])
-    n_events = np.bincount(user)
+    n_events = np.bincount(user, minlength=len(users))
     columns = {"log events": np.log1p(n_events)}
     if "watch_time" in events and "duration" in events:
         share = watched_share(events).clip(upper=1.0)  # a replay does not make up for leaving
-        columns["watched share"] = share.groupby(user).mean()
+        columns["watched share"] = share.groupby(user).mean().reindex(range(len(users)))
     interactions = [name for name in INTERACTIONS if name in events]
     if interactions:
         per_event = events[interactions].sum(axis=1).to_numpy(dtype=np.float64)
-        per_user = np.bincount(user, weights=per_event)
-        columns["interactions per event"] = per_user / n_events
+        per_user = np.bincount(user, weights=per_event, minlength=len(users))
+        columns["interactions per event"] = ratio(per_user, n_events, undefined=np.nan)
     if "timestamp" in events:
         day = events["timestamp"].dt.floor("D")
-        columns["log active days"] = np.log1p(day.groupby(user).nunique())
+        n_days = day.groupby(user).nunique().reindex(range(len(users)), fill_value=0)
+        columns["log active days"] = np.log1p(n_days)
     return pd.DataFrame(columns).set_axis(users)
 
 
@@ -131,6 +142,28 @@ def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
         hour = past.events["timestamp"].dt.hour // 3 * 3
         blocks.append(log_lift(user_ids, hour, users).add_prefix("hour "))
     return pd.concat(blocks, axis=1) if blocks else pd.DataFrame(index=users)
+
+
+def _giving(past: Tables, seen: Tables, users: pd.Index) -> pd.DataFrame:
+    """Describe what each user gave, and how many hosts they follow; no column where nobody does.
+
+    Whether there is a column is told by all that is past, what it holds by what was seen of it.
+    """
+    columns = {}
+    if gives(past.events):
+        gifts = seen.events.groupby("user_id")["gift_amount"]
+        n_gifts = gifts.agg(lambda amounts: amounts.gt(0).sum())
+        columns["log gifts"] = np.log1p(n_gifts.reindex(users, fill_value=0))
+        columns["log gift amount"] = np.log1p(gifts.sum().reindex(users, fill_value=0.0))
+    if past.follows is not None and seen.follows is not None and len(past.follows):
+        n_hosts = seen.follows.groupby("user_id")["host"].nunique()
+        columns["log follows"] = np.log1p(n_hosts.reindex(users, fill_value=0))
+    return pd.DataFrame(columns, index=users)
+
+
+def gives(events: pd.DataFrame) -> bool:
+    """Return whether any event is a gift."""
+    return "gift_amount" in events and bool(events["gift_amount"].gt(0).any())
 
 
 def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.DataFrame:

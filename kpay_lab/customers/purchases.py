@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.customers.features import user_features
+from kpay_lab.customers.features import described, gives
+from kpay_lab.customers.visits import before_visits, known_from
 from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items, watched_share
 from kpay_lab.data.money import has_amounts
 from kpay_lab.data.tables import Tables, TooLittleError
@@ -32,7 +33,8 @@ class PurchaseData:
     ----------
     X : DataFrame (n, n_features)
         Known strictly before the row's moment; for exposures also what showing itself
-        fixes: item, position, hour, coupon.
+        fixes: item, position, hour, coupon. What a person did in a live session is known when
+        the visit is over (`visits.known_from`).
     y : int array (n,)
         1 where the purchase followed within the horizon.
     rows : DataFrame (n, 2 to 4)
@@ -263,16 +265,17 @@ def _features_of_people(rows: pd.DataFrame, past: Tables) -> pd.DataFrame:
     users = past.users
     if users is not None:
         users = users[["user_id", *[name for name in DEMOGRAPHICS if name in users]]]
-    portraits = user_features(replace(past, users=users, orders=None))
-    features = portraits.loc[rows["user_id"]].reset_index(drop=True)
-    by_user = past.events.groupby("user_id")
     moment = rows["moment"].iloc[0]
+    about = replace(past, users=users, orders=None)
+    portraits = described(about, moment)
+    features = portraits.loc[rows["user_id"]].reset_index(drop=True)
+    by_user = before_visits(past, moment).events.groupby("user_id")
     times = {"first": by_user["timestamp"].min(), "last": by_user["timestamp"].max()}
     for name, time_of_user in times.items():
         days = (moment - rows["user_id"].map(time_of_user)) / pd.Timedelta(days=1)
         features[f"log days since {name}"] = np.log1p(days)
     if "watch_time" in past.events:
-        seconds = by_user["watch_time"].sum()
+        seconds = by_user["watch_time"].sum().reindex(rows["user_id"].unique(), fill_value=0.0)
         features["log watch time"] = np.log1p(rows["user_id"].map(seconds))
     text = features.select_dtypes(exclude="number").columns
     return features.astype(dict.fromkeys(text, "category"))
@@ -281,8 +284,7 @@ def _features_of_people(rows: pd.DataFrame, past: Tables) -> pd.DataFrame:
 def _with_item_columns(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Add the item's columns, the user as a number, the moment in microseconds, and n = 1."""
     frame = frame.rename(columns={"timestamp": "moment"}).reset_index(drop=True)
-    moment = frame["moment"].dt.tz_convert(None).astype("datetime64[us]")
-    frame["moment"] = moment.astype("int64")
+    frame["moment"] = _microseconds(frame["moment"])
     frame["offer"] = item_sold(frame["item_id"], tables.items)
     if tables.items is not None:
         items = tables.items.set_index("item_id")
@@ -296,10 +298,16 @@ def _with_item_columns(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     return frame.assign(n=1.0)
 
 
+def _microseconds(moments: pd.Series) -> pd.Series:
+    return moments.dt.tz_convert(None).astype("datetime64[us]").astype("int64")
+
+
 def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Describe each row by what its tables, as far as there are any, knew before its moment."""
     rows = _with_item_columns(rows, tables)
     events = _with_item_columns(tables.events, tables)
+    events["happened"] = events["moment"]
+    events["moment"] = _microseconds(known_from(tables.events, tables)).to_numpy()
     features: Columns = {name: rows[name] for name in TEXT if name in rows}
     features["item"] = rows["item_id"].astype("category")
     if "price" in rows:
@@ -311,6 +319,10 @@ def _features(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
             features[name] = rows[name].astype(float)
     features |= _viewing(rows, events)
     features |= _profile(rows, events)
+    if gives(tables.events):
+        features |= _giving(rows, events)
+    if tables.follows is not None and len(tables.follows):
+        features |= _following(rows, tables, tables.follows)
     if tables.orders is not None:
         features |= _buying(rows, _with_item_columns(_naming_items(tables.orders), tables))
     if tables.exposures is not None and {"clicked", "purchased"} <= set(tables.exposures):
@@ -386,13 +398,39 @@ def _viewing(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
     return columns
 
 
+def _giving(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
+    """How many gifts this user gave and what they were worth, to anybody and to this host."""
+    gifts = events[events["gift_amount"] > 0]
+    n_gifts, amount = history(rows, gifts, ["user"], ["n", "gift_amount"]).T
+    columns: Columns = {"gifts": np.log1p(n_gifts), "log gift amount": np.log1p(amount)}
+    if "host" in rows:
+        n_to_host = history(rows, gifts, ["user", "host"], ["n"])[:, 0]
+        columns["gifts to host"] = np.log1p(n_to_host)
+    return columns
+
+
+def _following(rows: pd.DataFrame, tables: Tables, follows: pd.DataFrame) -> Columns:
+    """How many hosts this user follows, and whether this host is one of them."""
+    known = follows.assign(timestamp=known_from(follows, tables))
+    in_order = known.sort_values("timestamp", kind="stable")
+    first = in_order.drop_duplicates(["user_id", "host"])
+    user = tables.ids("user_id").get_indexer(first["user_id"])
+    log = pd.DataFrame({"user": user, "host": first["host"].to_numpy(), "n": 1.0})
+    log["moment"] = _microseconds(first["timestamp"]).to_numpy()
+    n_hosts = history(rows, log, ["user"], ["n"])[:, 0]
+    columns: Columns = {"follows": np.log1p(n_hosts)}
+    if "host" in rows:
+        columns["follows host"] = history(rows, log, ["user", "host"], ["n"])[:, 0]
+    return columns
+
+
 def _profile(rows: pd.DataFrame, events: pd.DataFrame) -> Columns:
     """Log-lifts of the user's views by topic, kind and three-hour band, over an equal share.
 
     Each level counts as viewed once more than it was. Whole days have no bands.
     """
     levels_by_name = {name: events[name] for name in ("category", "kind") if name in events}
-    times = pd.to_datetime(events["moment"], unit="us")
+    times = pd.to_datetime(events["happened"], unit="us")
     if not are_whole_days(times):
         levels_by_name["hour"] = times.dt.hour // 3 * 3
     columns: Columns = {}

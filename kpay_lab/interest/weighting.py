@@ -242,10 +242,13 @@ def interest_degree(
             f"the events hold no weighted sign of interest ({', '.join(SIGN_COLUMNS)}); "
             "use weighting='binary'"
         )
-    known_weights = signs.notna().to_numpy() * weight_of_sign
-    weighted_signs = signs.fillna(0.0).to_numpy() * weight_of_sign
-    sum_of_weights = known_weights.sum(axis=1)
-    weighted_sum = weighted_signs.sum(axis=1)
+    sum_of_weights = np.zeros(len(signs))
+    weighted_sum = np.zeros(len(signs))
+    for sign, weight in zip(signs, weight_of_sign, strict=True):
+        degree = signs[sign].to_numpy()
+        is_known = ~np.isnan(degree)
+        sum_of_weights += weight * is_known
+        weighted_sum += weight * np.where(is_known, degree, 0.0)
     return ratio(weighted_sum, sum_of_weights)
 
 
