@@ -122,10 +122,7 @@ IDS = pd.DataFrame({"user_id": ["u"], "item_id": ["i"]})
         ({"users": IDS}, "the frames hold no events; name the behaviour log 'events'"),
         ({"events": IDS, "clicks": IDS}, "table 'clicks' is unknown; choose among events, items"),
         ({"events": [1, 2]}, "table events is of type list; it must be a DataFrame"),
-        (
-            [1, 2],
-            "the source is of type list; give a file, a folder, the address of a database, a DataFrame",
-        ),
+        ([1, 2], "the source is of type list; give a file, a folder, the address of a database"),
         ("", "dataset tables needs a file or a folder"),
         ("movielens", "'movielens' is the name of a data set and no file"),
         ("nowhere/at/all", "nowhere/at/all is no folder"),
