@@ -94,6 +94,8 @@ def export(
     ending = choose(rng, ("\n", "\r\n"))
     text = "".join(line + ending for line in lines.texts)
     encoding = choose(rng, ENCODINGS)
+    if encoding == "gb18030" and _passes_for_utf8(text):
+        encoding = "utf-8"
     raw = text.encode(encoding)
     name = stem + choose(rng, (kind, kind, f"{kind}.gz"))
     if name.endswith(".gz"):
@@ -106,6 +108,19 @@ def export(
     if preamble:
         notes.append(f"{name}: the first")
     return Exported(name, raw, numbers, lines.broken, notes)
+
+
+def _passes_for_utf8(text: str) -> bool:
+    """Whether the GB18030 of a text is another, valid text in UTF-8, so that nobody can tell.
+
+    >>> _passes_for_utf8("amount(元)"), _passes_for_utf8("课程")
+    (True, False)
+    """
+    try:
+        text.encode("gb18030").decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return not text.isascii()
 
 
 class Form(NamedTuple):
