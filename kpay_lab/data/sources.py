@@ -453,7 +453,8 @@ def _fits(entry: _Entry, table: str, columns: Columns) -> bool:
     partition = entry.partitions[0]
     renames = columns.get(table, {})
     try:
-        name_columns(table, partition.name, read_header(partition, renames), renames=renames)
+        header = read_header(partition, renames)
+        name_columns(table, partition.name, header, renames=renames, cells_unknown=True)
     except ValueError:
         return False
     return True
