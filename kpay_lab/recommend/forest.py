@@ -6,7 +6,6 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
-from sklearn.ensemble import RandomForestClassifier
 
 from kpay_lab.recommend.base import LARGEST_SEED, Training, trained_items
 from kpay_lab.settings import Ranges, Space, check_settings
@@ -59,6 +58,8 @@ class RandomForest:
 
     def fit(self, train: Training) -> Self:
         """Sample pairs, describe them, grow the trees."""
+        from sklearn.ensemble import RandomForestClassifier  # here, for it is slow to import
+
         rng = np.random.default_rng(self.seed)
         self.values_ = train.interest.values
         self._describe(train)
