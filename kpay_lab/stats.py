@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri, stdtrit  # scipy.stats is slow to import
+from scipy.special import stdtrit  # scipy.stats is slow to import
 
 _NUMBERS_A_BLOCK = 4_000_000  # random numbers held at once: 32 MB, whatever the sample size
 
@@ -263,8 +263,9 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     if ranks:
-        both = np.column_stack([_ranks(x), _ranks(y)])
-        return float(np.corrcoef(both, rowvar=False)[0, 1])
+        from scipy.stats import spearmanr  # here, for it is slow to import
+
+        return float(spearmanr(x, y).statistic)
     return float(np.corrcoef(x, y)[0, 1])
 
 
@@ -296,13 +297,15 @@ def bootstrap_correlation(
     >>> bootstrap_correlation([1, 2, 3], [1, 4, 9], ["u", "v", "w"], rng=rng).estimate
     1.0
     """
+    from scipy.stats import rankdata  # here, for it is slow to import
+
     first = np.asarray(x, dtype=np.float64)
     second = np.asarray(y, dtype=np.float64)
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return Interval(np.nan, np.nan, np.nan)
     middle = (len(first) + 1) / 2
-    first = _ranks(first) - middle
-    second = _ranks(second) - middle
+    first = rankdata(first) - middle
+    second = rankdata(second) - middle
     ones = np.ones(len(first))
     moments = np.column_stack([ones, first, second, first**2, second**2, first * second])
     _, unit_of_row = np.unique(np.asarray(units), return_inverse=True)
@@ -381,32 +384,10 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     >>> round(wilson(0, 10).high, 4), round(1.96**2 / (10 + 1.96**2), 4)
     (0.2775, 0.2775)
     """
-    if not 0 <= successes <= n or n == 0:
-        raise ValueError(
-            f"successes are {successes} of {n}; they must lie between 0 and an n above 0"
-        )
-    share = successes / n
-    z = ndtri(0.5 + 0.5 * level)
-    width = 2 * (n + z**2)
-    centre = (2 * n * share + z**2) / width
-    half_width = z / width * np.sqrt(4 * n * share * (1 - share) + z**2)
-    low = 0.0 if successes == 0 else centre - half_width
-    high = 1.0 if successes == n else centre + half_width
-    return Interval(share, float(low), float(high))
+    from scipy.stats import binomtest  # here, for it is slow to import
 
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Rank numbers (n,) from 1; equal ones share the mean of their ranks, and NaN spoils all.
-
-    >>> _ranks(np.array([5.0, 1.0, 5.0]))
-    array([2.5, 1. , 2.5])
-    """
-    if np.isnan(values).any():
-        return np.full(len(values), np.nan)
-    _, place, n_equal = np.unique(values, return_inverse=True, return_counts=True)
-    last_rank = np.cumsum(n_equal)
-    mean_rank = last_rank - (n_equal - 1) / 2
-    return mean_rank[place]
+    low, high = binomtest(successes, n).proportion_ci(level, "wilson")
+    return Interval(successes / n, float(low), float(high))
 
 
 def _columns(values: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ class Segments:
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw each group's mean of the 20 features that differ most, and return the Axes."""
-        from kpay_lab.plots import DIVERGING, plot_heat  # here, for matplotlib is slow to import
+        from kpay_lab.plots import plot_heat  # here, for matplotlib is slow to import
 
         largest = self.profile.abs().max().nlargest(20).index
         features = self.profile.columns[self.profile.columns.isin(largest)]
@@ -148,7 +148,7 @@ class Segments:
             ax=ax,
             fmt=".1f",
             limits=(-reach, reach),
-            colours=DIVERGING,
+            colours="vlag",
             title="Segments, in standard deviations from everybody",
             xlabel="segment",
             ylabel="",

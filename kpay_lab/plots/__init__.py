@@ -56,14 +56,12 @@ from kpay_lab.plots.points import (
 )
 from kpay_lab.plots.style import (
     BLUE,
-    DIVERGING,
     GREEN,
     GUIDE,
     NEUTRAL,
     ORANGE,
     PALETTE,
     RED,
-    SEQUENTIAL,
     TRUTH,
     add_legend,
     new_figure,
@@ -73,14 +71,12 @@ from kpay_lab.plots.style import (
 
 __all__ = [
     "BLUE",
-    "DIVERGING",
     "GREEN",
     "GUIDE",
     "NEUTRAL",
     "ORANGE",
     "PALETTE",
     "RED",
-    "SEQUENTIAL",
     "TRUTH",
     "add_legend",
     "new_figure",

@@ -1,17 +1,14 @@
 """Heat maps: a table as colours."""
 
-from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.colors import Colormap
 from matplotlib.ticker import PercentFormatter
 
-from kpay_lab.plots.style import GRID, SEQUENTIAL, WIDTH, axes_or_new, shorten
+from kpay_lab.plots.style import GRID, WIDTH, axes_or_new, shorten
 
 EVEN = 0.179  # luminance from which black and white text stand out alike
 
@@ -23,7 +20,7 @@ def plot_heat(
     fmt: str = "",
     bar_label: str = "",
     limits: tuple[float, float] | None = None,
-    colours: Colormap = SEQUENTIAL,
+    colours: str = "crest",
     slant: bool = False,
     width: float = WIDTH,
     height: float | None = None,
@@ -48,62 +45,49 @@ def plot_heat(
     **settings
         Go to `Axes.set`: title, xlabel, ...
     """
+    import seaborn as sns  # here, for it is slow to import
+
     height_of_rows = 1.4 + 0.36 * len(table)
     ax = axes_or_new(ax, height=height or height_of_rows, width=width)
     if limits is None and not table.notna().any(axis=None):  # no cell to take a scale from
         limits = (0.0, 1.0)
     lowest, highest = limits or (None, None)
-    values = np.ma.masked_invalid(table.to_numpy(dtype=float))
-    cells = ax.pcolormesh(values, cmap=colours, vmin=lowest, vmax=highest)
     in_percent = PercentFormatter(1) if fmt.endswith("%") else None
-    colour_bar = ax.figure.colorbar(cells, ax=ax, label=bar_label, format=in_percent)
-    colour_bar.outline.set_linewidth(0)
-    _name_rows_and_columns(ax, table)
-    if fmt:
-        _write_numbers(ax, cells, fmt)
-    ax.spines[:].set_visible(False)
+    colour_bar = {"label": bar_label, "format": in_percent}
+    rows = [shorten(name) for name in table.index]
+    columns = [shorten(name, 18) for name in table.columns]
+    sns.heatmap(
+        table,
+        ax=ax,
+        annot=bool(fmt),
+        fmt=fmt,
+        annot_kws={"fontsize": 8},
+        cmap=colours,
+        vmin=lowest,
+        vmax=highest,
+        cbar_kws=colour_bar,
+        xticklabels=columns,
+        yticklabels=rows,
+    )
+    _write_readably(ax)
     ax.set_facecolor(GRID)
     ax.grid(visible=False)
+    ax.tick_params(axis="y", rotation=0)
     if slant:
         plt.setp(ax.get_xticklabels(), rotation=40, ha="right")
     ax.set(**settings)
     return ax
 
 
-def _name_rows_and_columns(ax: Axes, table: pd.DataFrame) -> None:
-    """Name the rows, the first on top, and the columns; columns' names that collide stand up."""
-    n_rows, n_columns = table.shape
-    rows = [shorten(name) for name in table.index]
-    columns = [shorten(name, 18) for name in table.columns]
-    ax.set_xticks(np.arange(n_columns) + 0.5, columns)
-    ax.set_yticks(np.arange(n_rows) + 0.5, rows, va="center")
-    ax.set_ylim(n_rows, 0)
-    ax.set_xlabel(table.columns.name or "")
-    ax.set_ylabel(table.index.name or "")
-    ax.figure.draw_without_rendering()  # where a name ends is known only then
-    names = ax.get_xticklabels()
-    ends = [name.get_window_extent() for name in names]
-    if any(left.overlaps(right) for left, right in pairwise(ends)):
-        plt.setp(names, rotation="vertical")
-
-
-def _write_numbers(ax: Axes, cells: QuadMesh, fmt: str) -> None:
-    """Write the number of each cell, black or white, whichever stands out from its colour."""
+def _write_readably(ax: Axes) -> None:
+    """Write each number of a heat map black or white, whichever stands out from its cell."""
+    cells = ax.collections[0]
     cells.update_scalarmappable()
-    values = cells.get_array()
-    colours = cells.get_facecolors().reshape(*values.shape, 4)
-    style = {"ha": "center", "va": "center", "fontsize": 8}
-    for row, column in np.argwhere(~np.ma.getmaskarray(values)):
-        number = format(values[row, column], fmt)
-        ink = _ink_on(colours[row, column, :3])
-        ax.text(column + 0.5, row + 0.5, number, color=ink, **style)
-
-
-def _ink_on(colour: np.ndarray) -> str:
-    """Return the colour of the letters that stand out more from a colour, red, green and blue."""
-    linear = np.where(colour <= 0.03928, colour / 12.92, _linear(colour))
-    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
-    return "white" if luminance < EVEN else "black"
+    shown = ~np.ma.getmaskarray(cells.get_array()).ravel()
+    for text, colour in zip(ax.texts, cells.get_facecolors()[shown], strict=False):
+        linear = np.where(colour[:3] <= 0.03928, colour[:3] / 12.92, _linear(colour[:3]))
+        luminance = float(linear @ (0.2126, 0.7152, 0.0722))
+        text.set_color("white" if luminance < EVEN else "black")
 
 
 def _linear(colour: np.ndarray) -> np.ndarray:

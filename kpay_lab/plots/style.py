@@ -8,7 +8,6 @@ from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from noto_cjk_sans_otc import FONT_PATH
@@ -22,60 +21,22 @@ NEUTRAL = "#9aa3ad"
 GUIDE = {"color": NEUTRAL, "linestyle": "--", "linewidth": 1}  # what to compare with
 TRUTH = {"color": "black", "linestyle": "--", "linewidth": 1}
 GRID = "#e5e7eb"
-INK = ".15"  # a grey that is nearly black
 WIDTH = 8.0  # inches, the text width of a page
 CHINESE_FONT = "Noto Sans CJK JP"  # the collection's first face; it holds all CJK letters
-LETTERS = {
+RC_PARAMS = {
     "font.family": ["DejaVu Sans", CHINESE_FONT],
     "font.size": 10,
-    "axes.labelsize": 12,
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-    "legend.fontsize": 11,
-    "legend.title_fontsize": 12,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
-LINES = {
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "axes.edgecolor": ".8",
-    "axes.linewidth": 1.25,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=PALETTE),
     "grid.color": GRID,
-    "grid.linewidth": 1,
-    "xtick.bottom": False,
-    "ytick.left": False,
-    "xtick.major.size": 6,  # not drawn, but names keep this distance
-    "ytick.major.size": 6,
-    "xtick.minor.size": 4,
-    "ytick.minor.size": 4,
-    "lines.solid_capstyle": "round",
-    "patch.edgecolor": "white",
-    "patch.force_edgecolor": True,
-}
-PAPER = {
-    "figure.facecolor": "white",
     "figure.dpi": 110,
     "savefig.dpi": 110,
     "figure.constrained_layout.use": True,
     "svg.hashsalt": "kpay_lab",
 }
-RC_PARAMS = LETTERS | LINES | PAPER
-GREEN_TO_BLUE = (
-    "#a5cd90 #88bf91 #6db290 #57a490 #44948f #33858d #24768b #1c6689 #215584 #28437b #2c3172"
-)
-BLUE_TO_RED = (
-    "#2369bd #5c85bd #87a0c4 #afbcd1 #d9dce5 #faf5f4 #ecd3d2 #dcacaa #cc8582 #bb5e5d #a9373b"
-)
-SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", GREEN_TO_BLUE.split())
-DIVERGING = LinearSegmentedColormap.from_list("diverging", BLUE_TO_RED.split())
 
 
 def new_figure(
@@ -85,10 +46,12 @@ def new_figure(
 
     ``height`` is that of one row, ``width`` of the whole, in inches.
     """
+    import seaborn as sns  # here, for it is slow to import
+
     fonts = {entry.name for entry in font_manager.fontManager.ttflist}
     if CHINESE_FONT not in fonts:
         font_manager.fontManager.addfont(str(FONT_PATH))
-    plt.rcParams.update(RC_PARAMS)
+    sns.set_theme(style="whitegrid", palette=list(PALETTE), rc=RC_PARAMS)
     size = (width, height * n_rows)
     fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, **options)
     return fig, list(axes.ravel())
