@@ -59,6 +59,29 @@ def dates_written(times: pd.Series) -> pd.Series:
     return (times + half_a_day).dt.floor("D")
 
 
+def of_ids(ids: pd.Series, values: pd.Series) -> pd.Series:
+    """Return the value of each id; missing where the id is, or has none.
+
+    It is ``ids.map(values)``, but looks up each distinct id once: a log has few of them.
+
+    Parameters
+    ----------
+    ids : Series of str
+    values : Series
+        By id; each id once.
+
+    Examples
+    --------
+    >>> kind_of_item = pd.Series({"a": "course", "b": "live"})
+    >>> of_ids(pd.Series(["b", "x", "b"]), kind_of_item).tolist()
+    ['live', nan, 'live']
+    """
+    number, distinct = pd.factorize(ids)
+    found = values.reindex(distinct).array
+    taken = pd.api.extensions.take(found, number, allow_fill=True)
+    return pd.Series(taken, ids.index, name=ids.name)
+
+
 def watched_share(log: pd.DataFrame) -> pd.Series:
     """Return the share of the duration that was watched in each row, above 1 for a replay.
 

@@ -11,6 +11,7 @@ from kpay_lab.data.derived import (
     are_whole_days,
     dates_written,
     main_label,
+    of_ids,
     watched_share,
 )
 from kpay_lab.data.privacy import suppress_small_groups
@@ -254,7 +255,7 @@ def watched_share_by_kind(events: pd.DataFrame, items: pd.DataFrame | None = Non
     kind = pd.Series("all", events.index)
     if items is not None and "kind" in items:
         kind_of_item = items.set_index("item_id")["kind"]
-        kind = events["item_id"].map(kind_of_item).fillna("other")
+        kind = of_ids(events["item_id"], kind_of_item).fillna("other")
     return pd.DataFrame({"share": watched_share(events), "kind": kind}).dropna()
 
 
@@ -306,23 +307,39 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
     DataFrame
         ``<user_column>, <item_column>, n_users, n_events``, one row a pair of groups.
     """
-    by_pair = grouped_events(tables, user_column, item_column).groupby(
-        [user_column, item_column], observed=True
-    )
-    return by_pair["user_id"].agg(n_users="nunique", n_events="size").reset_index()
+    counts = events_of_users(tables, user_column, item_column)
+    by_group = counts.groupby(level=user_column, observed=True)
+    n_events = by_group.sum().stack()
+    n_users = (counts > 0).groupby(level=user_column, observed=True).sum().stack()
+    table = pd.DataFrame({"n_users": n_users, "n_events": n_events})
+    return table[table["n_events"] > 0].reset_index()
 
 
-def grouped_events(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
-    """Return user, group of users and group of items of each event that has both groups."""
+def events_of_users(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
+    """Count the events of each user in each group of items.
+
+    Returns
+    -------
+    DataFrame of int
+        Index: ``user_id`` and the group ``user_column``, in order of the ids, of users that have
+        a group and an event with an item that has one; columns: the groups ``item_column``.
+    """
     group_of_user = _group_of_each(tables.users, "users", "user_id", user_column)
     group_of_item = _group_of_each(tables.items, "items", "item_id", item_column)
-    events = tables.events
-    columns = {
-        "user_id": events["user_id"],
-        user_column: events["user_id"].map(group_of_user),
-        item_column: events["item_id"].map(group_of_item),
-    }
-    return pd.DataFrame(columns).dropna()
+    user, users = pd.factorize(tables.events["user_id"], sort=True)
+    item, items = pd.factorize(tables.events["item_id"])
+    group, groups = pd.factorize(group_of_item.reindex(items), sort=True)
+    group_of_event = group[item]
+    is_known = group_of_event >= 0
+    cell = user[is_known] * len(groups) + group_of_event[is_known]
+    counts = np.bincount(cell, minlength=len(users) * len(groups))
+    columns = pd.Index(groups, name=item_column)
+    table = pd.DataFrame(counts.reshape(len(users), len(groups)), columns=columns)
+    ids = pd.Index(users, name="user_id")
+    table.index = pd.MultiIndex.from_arrays([ids, group_of_user.reindex(ids)])
+    has_group = table.index.get_level_values(1).notna()
+    has_event = table.any(axis=1)
+    return table[has_group & has_event]
 
 
 def _group_of_each(frame: pd.DataFrame | None, table: str, key: str, column: str) -> pd.Series:
