@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import look_up
 from kpay_lab.data.derived import are_whole_days, main_label
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.privacy import suppress_small_groups
@@ -334,7 +335,7 @@ def _touches(tables: Tables) -> pd.DataFrame:
     touches = [of_itself]
     if tables.items is not None and "promotes" in tables.items:
         promotes = tables.items.set_index("item_id")["promotes"]
-        promoted = events["item_id"].map(promotes)
+        promoted = look_up(events["item_id"], promotes)
         of_promotion = touch.assign(item_id=promoted, credited=events["item_id"])
         is_promotion = promoted.notna() & (promoted != events["item_id"])
         touches.append(of_promotion[is_promotion])

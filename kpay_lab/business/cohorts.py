@@ -8,6 +8,7 @@ import pandas as pd
 
 from kpay_lab.business.figures import order_money, unknown_sums
 from kpay_lab.business.periods import DAY, Period, whole_log, with_times
+from kpay_lab.data.codes import look_up
 from kpay_lab.data.tables import Tables
 
 if TYPE_CHECKING:
@@ -135,11 +136,11 @@ def weekly_cohorts(tables: Tables, until: Period | None = None) -> Cohorts:
 
 def _cells(rows: pd.DataFrame, first: pd.Series, cohort_of_user: pd.Series) -> pd.DataFrame:
     """Return the user, the cohort and the week since the user's first visit of each row."""
-    since_first = rows["timestamp"] - rows["user_id"].map(first)
+    since_first = rows["timestamp"] - look_up(rows["user_id"], first)
     return pd.DataFrame(
         {
             "user_id": rows["user_id"],
-            "cohort": rows["user_id"].map(cohort_of_user),
+            "cohort": look_up(rows["user_id"], cohort_of_user),
             "week": since_first // WEEK,
         }
     )
