@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import look_up
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
@@ -122,7 +123,7 @@ def _favourite_kinds(tables: Tables, start: pd.Timestamp) -> pd.Series:
         return pd.Series(dtype="str")
     events = tables.events[tables.events["timestamp"] < start]
     kind_of_item = tables.items.set_index("item_id")["kind"]
-    kinds = events["item_id"].map(kind_of_item).rename("kind")
+    kinds = look_up(events["item_id"], kind_of_item).rename("kind")
     counts = kinds.groupby(events["user_id"]).value_counts().reset_index()
     most_opened = counts.drop_duplicates("user_id")  # counts fall within a user
     return most_opened.set_index("user_id")["kind"]
