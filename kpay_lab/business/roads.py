@@ -5,6 +5,7 @@ import pandas as pd
 
 from kpay_lab.business.figures import MONEY, known_money, order_money, unknown_sums
 from kpay_lab.business.periods import DAY, Period, with_times
+from kpay_lab.data.codes import factorize
 from kpay_lab.data.derived import are_whole_days, pairs_of_orders
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
@@ -38,7 +39,7 @@ def funnel_of_people(tables: Tables, period: Period) -> pd.DataFrame:
     """
     within = period.select(tables, *INTERACTIONS)
     events = within.events
-    viewers = pd.Index(events["user_id"].unique())
+    viewers = factorize(events["user_id"]).ids
     by_buyer = order_money(within).groupby("user_id").sum()
     bought = by_buyer.index.intersection(viewers)
     unseen = by_buyer.index.difference(viewers)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import factorize, look_up
 from kpay_lab.data.derived import (
     age_band,
     are_whole_days,
     dates_written,
     main_label,
-    of_ids,
     watched_share,
 )
 from kpay_lab.data.privacy import suppress_small_groups
@@ -255,7 +255,7 @@ def watched_share_by_kind(events: pd.DataFrame, items: pd.DataFrame | None = Non
     kind = pd.Series("all", events.index)
     if items is not None and "kind" in items:
         kind_of_item = items.set_index("item_id")["kind"]
-        kind = of_ids(events["item_id"], kind_of_item).fillna("other")
+        kind = look_up(events["item_id"], kind_of_item).fillna("other")
     return pd.DataFrame({"share": watched_share(events), "kind": kind}).dropna()
 
 
@@ -326,20 +326,20 @@ def events_of_users(tables: Tables, user_column: str, item_column: str) -> pd.Da
     """
     group_of_user = _group_of_each(tables.users, "users", "user_id", user_column)
     group_of_item = _group_of_each(tables.items, "items", "item_id", item_column)
-    user, users = pd.factorize(tables.events["user_id"], sort=True)
-    item, items = pd.factorize(tables.events["item_id"])
+    user, users = factorize(tables.events["user_id"])
+    item, items = factorize(tables.events["item_id"])
     group, groups = pd.factorize(group_of_item.reindex(items), sort=True)
     group_of_event = group[item]
     is_known = group_of_event >= 0
-    cell = user[is_known] * len(groups) + group_of_event[is_known]
+    cell = user[is_known].astype(np.int64) * len(groups) + group_of_event[is_known]
     counts = np.bincount(cell, minlength=len(users) * len(groups))
     columns = pd.Index(groups, name=item_column)
     table = pd.DataFrame(counts.reshape(len(users), len(groups)), columns=columns)
-    ids = pd.Index(users, name="user_id")
-    table.index = pd.MultiIndex.from_arrays([ids, group_of_user.reindex(ids)])
+    names = ["user_id", user_column]
+    table.index = pd.MultiIndex.from_arrays([users, group_of_user.reindex(users)], names=names)
     has_group = table.index.get_level_values(1).notna()
     has_event = table.any(axis=1)
-    return table[has_group & has_event]
+    return table[has_group & has_event].sort_index(level="user_id")
 
 
 def _group_of_each(frame: pd.DataFrame | None, table: str, key: str, column: str) -> pd.Series:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.derived import of_ids, watched_share
+from kpay_lab.data.codes import factorize, look_up, take_rows
+from kpay_lab.data.derived import watched_share
 from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 from kpay_lab.findings import Finding
 
@@ -186,8 +187,8 @@ def _numbers(values: pd.Series) -> np.ndarray:
     """Return a number for each value, uint64 (n_rows,); equal values have equal ones."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return values.array.view("uint64")
-    number, _ = pd.factorize(values)
-    return number.astype(np.uint64)
+    codes, _ = factorize(values)
+    return codes.astype(np.uint64)
 
 
 def _column_quality(values: pd.Series) -> tuple[int, float, float, float, Any]:
@@ -228,7 +229,7 @@ def deduplicate(tables: Tables) -> Tables:
             continue
         is_repeated = repeats_earlier(frame)
         if is_repeated.any():
-            distinct[name] = frame[~is_repeated].reset_index(drop=True)
+            distinct[name] = take_rows(frame, ~is_repeated).reset_index(drop=True)
     return replace(tables, **distinct)
 
 
@@ -257,7 +258,7 @@ def fill(tables: Tables) -> Tables:
         if tables.items is not None and "duration" in tables.items:
             listed = tables.items.set_index("item_id")["duration"]
             duration_of_item = listed.combine_first(duration_of_item)
-        filling = of_ids(events["item_id"], duration_of_item)
+        filling = look_up(events["item_id"], duration_of_item)
         filled["duration"] = events["duration"].fillna(filling)
     for name in events:
         if name.endswith("_count") and events[name].isna().any():

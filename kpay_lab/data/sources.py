@@ -184,18 +184,21 @@ def _find(place: Path, files: Files | None, types: EventTypes, columns: Columns)
     entries = _folder_entries(place, columns) if is_folder else _file_entries(place, columns)
     if len(entries) == 1 and not is_folder:  # whatever its name: it was asked for
         return Found({"events": [*entries[0].partitions]})
-    unread = _unread_tables(place) if is_folder else []
+    unread = _unread_tables(place, is_all=not entries) if is_folder else []
     return _assign(place, [_typed(entry, types) for entry in entries], columns, unread)
 
 
-def _unread_tables(folder: Path) -> list[Path]:
-    """List the files of a folder that seem to hold tables, in a form that is not read."""
+def _unread_tables(folder: Path, *, is_all: bool) -> list[Path]:
+    """List the files of a folder that seem to hold tables, in a form that is not read.
+
+    With ``is_all`` the names of files do not matter: nothing in the folder can be read.
+    """
     unread = []
     for path in sorted(folder.iterdir()):
         if not path.is_file() or not _is_visible(path) or suffix_of(path):
             continue
         holds_tables = path.suffix.lower() in (*PACKED, *DATABASE_FILES)
-        if holds_tables or table_of_name(path.stem):
+        if holds_tables or is_all or table_of_name(path.stem):
             unread.append(path)
     return unread
 

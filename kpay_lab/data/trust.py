@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
+from kpay_lab.data.codes import factorize, find_positions
 from kpay_lab.data.derived import are_whole_days
 from kpay_lab.data.describe import events_of_users
 from kpay_lab.data.tables import Tables
@@ -133,9 +134,8 @@ def compare_halves(
     n_halvings : int
         Further halvings, by chance.
     """
-    number, distinct = pd.factorize(events["user_id"])
-    user = users.get_indexer(distinct)[number]
-    item, items = pd.factorize(events["item_id"])
+    user = find_positions(events["user_id"], users)
+    item, items = factorize(events["item_id"])
     ones = np.ones(len(events))
     shape = (len(users), len(items))
     counts = coo_array((ones, (user, item)), shape=shape).tocsr()
@@ -211,7 +211,7 @@ def time_findings(events: pd.DataFrame, halves: Halves) -> list[Finding]:
 
 def _share_at_one_moment(events: pd.DataFrame) -> float:
     """Share of the events whose user has another event at the very same moment."""
-    timed = events[["timestamp"]].assign(user_id=pd.factorize(events["user_id"])[0])
+    timed = events[["timestamp"]].assign(user_id=factorize(events["user_id"]).codes)
     timed = timed.dropna()
     return float(timed.duplicated(["user_id", "timestamp"], keep=False).mean())
 

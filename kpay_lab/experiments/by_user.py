@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import factorize, look_up, take_rows
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
@@ -71,9 +72,10 @@ def running_exposures(tables: Tables) -> pd.DataFrame:
     if exposures is None or not _has_treatment(exposures):
         raise TooLittleError("exposures hold no treatment; a test by user needs who was given what")
     columns = [name for name in ASKED if name in exposures]
-    in_test = exposures.loc[exposures["treatment"].notna(), columns]
+    in_test = take_rows(exposures[columns], exposures["treatment"].notna())
     check_marks("exposures.treatment", in_test["treatment"])
-    treatments = in_test.groupby("user_id", sort=False)["treatment"].agg(["min", "max"])
+    user, _ = factorize(in_test["user_id"])
+    treatments = in_test["treatment"].groupby(user).agg(["min", "max"])
     crossed = int((treatments["min"] != treatments["max"]).sum())
     if crossed:
         raise TooLittleError(f"{crossed} users were given both arms, so no arm is a user's own")
@@ -122,7 +124,7 @@ def _favourite_kinds(tables: Tables, start: pd.Timestamp) -> pd.Series:
         return pd.Series(dtype="str")
     events = tables.events[tables.events["timestamp"] < start]
     kind_of_item = tables.items.set_index("item_id")["kind"]
-    kinds = events["item_id"].map(kind_of_item).rename("kind")
+    kinds = look_up(events["item_id"], kind_of_item).rename("kind")
     counts = kinds.groupby(events["user_id"]).value_counts().reset_index()
     most_opened = counts.drop_duplicates("user_id")  # counts fall within a user
     return most_opened.set_index("user_id")["kind"]

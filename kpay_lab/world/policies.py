@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import bdtr
 
+from kpay_lab.data.codes import take_rows
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.checking import (
     check_finite,
@@ -192,12 +193,12 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
 def _among(tables: Tables, items: pd.Index) -> Tables:
     """Return tables with the events and orders of some items alone."""
     is_among = tables.events["item_id"].isin(items)
-    among = tables.with_events(tables.events[is_among])
+    among = tables.with_events(take_rows(tables.events, is_among))
     orders = tables.orders
     if orders is None or "item_id" not in orders:
         return among
     is_sold = orders["item_id"].isin(items)
-    return replace(among, orders=orders[is_sold])
+    return replace(among, orders=take_rows(orders, is_sold))
 
 
 def stochastic(

@@ -10,7 +10,6 @@ from kpay_lab.data.derived import (
     are_whole_days,
     item_sold,
     main_label,
-    of_ids,
     watched_share,
 )
 
@@ -78,17 +77,6 @@ def test_one_hour_at_the_end_of_many_dates_makes_them_no_days():
     assert not are_whole_days(last_with_an_hour)
     first_with_hours = dates.mask(dates < dates.iloc[3], dates + pd.Timedelta(hours=10))
     assert not are_whole_days(first_with_hours)
-
-
-def test_values_are_looked_up_as_by_a_map():
-    ids = pd.Series(["b", None, "a", "b", "x"], index=[9, 8, 7, 6, 5], dtype="str", name="item_id")
-    for values in (
-        pd.Series({"a": 1.5, "b": 2.5}),
-        pd.Series({"b": "live", "a": "course"}, dtype="str"),
-        pd.Series({"b": "live", "a": "course"}, dtype="category"),
-    ):
-        pd.testing.assert_series_equal(of_ids(ids, values), ids.map(values), check_dtype=False)
-    assert of_ids(ids[:0], values).empty
 
 
 def test_labels_that_are_all_missing_stay_so():

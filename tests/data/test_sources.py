@@ -205,12 +205,19 @@ def test_where_nothing_fits_one_message_names_what_was_found_and_what_to_do(tmp_
     ],
 )
 def test_a_file_that_seems_to_hold_a_table_is_never_passed_over_in_silence(tmp_path, name, remedy):
-    written(tmp_path, {name: "", "notes.docx": "", ".hidden.zip": ""})
+    written(tmp_path, {name: "", ".hidden.zip": ""})
     with pytest.raises(ValueError, match=f"holds no events that can be read: {remedy}"):
         find_partitions(tmp_path)
+    written(tmp_path, {"notes.docx": ""})
     found = find_partitions(written(tmp_path, {"events.csv": EVENTS}))
     (note,) = found.notes
     assert re.match(f"not read: {remedy}", note)
+
+
+def test_where_nothing_can_be_read_any_file_is_named(tmp_path):
+    written(tmp_path, {"ratings.dat": "1::2::5"})
+    with pytest.raises(ValueError, match=r"can be read: ratings.dat is of a kind that cannot be"):
+        find_partitions(tmp_path)
 
 
 def test_a_file_a_type_is_not_taken_as_one_log_without_a_word(tmp_path):
