@@ -6,13 +6,12 @@ import pandas as pd
 from kpay_lab.business.figures import MONEY, known_money, order_money, unknown_sums
 from kpay_lab.business.periods import DAY, Period, with_times
 from kpay_lab.data.codes import factorize, take_rows
-from kpay_lab.data.derived import are_whole_days, pairs_of_orders
+from kpay_lab.data.derived import INTERACTIONS, are_whole_days, n_interactions, pairs_of_orders
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
 from kpay_lab.stats import wilson
 
-INTERACTIONS = ("like_count", "comment_count", "share_count", "question_count")
 # Each step, and the step that its rate is a share of.
 STEPS = {
     "watched": None,
@@ -151,12 +150,8 @@ def _contacts(rows: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
 
 def _interacted(events: pd.DataFrame) -> pd.DataFrame | None:
     """Return the events with a like, comment, share or question; None where nobody logged any."""
-    columns = [name for name in INTERACTIONS if name in events]
-    if not columns:
-        return None
-    counts = events[columns].fillna(0)
-    has_interacted = counts.sum(axis=1) > 0
-    return take_rows(events, has_interacted)
+    is_logged = any(name in events for name in INTERACTIONS)
+    return take_rows(events, n_interactions(events) > 0) if is_logged else None
 
 
 def _came_before(
