@@ -131,6 +131,18 @@ def look_up(ids: pd.Series, by_id: pd.Series) -> pd.Series:
     return values.set_axis(ids.index).rename(ids.name)
 
 
+def coded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with codes in the place of its text: rows are equal where they were.
+
+    >>> log = pd.DataFrame({"user_id": ["v", "u", "v"], "n": [1, 1, 1]})
+    >>> coded(log).to_numpy().tolist()
+    [[0, 1], [1, 1], [0, 1]]
+    """
+    text = frame.select_dtypes("str")
+    codes = {name: factorize(text[name]).codes for name in text}
+    return frame.assign(**codes)
+
+
 def _arrow(ids: pd.Series) -> pa.ChunkedArray | None:
     """Return the Arrow column in which text lies; None where it lies elsewhere."""
     dtype = ids.dtype

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.codes import look_up, take_rows
+from kpay_lab.data.codes import coded, look_up, take_rows
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 from kpay_lab.findings import Finding
@@ -169,7 +169,7 @@ def repeats_earlier(frame: pd.DataFrame) -> pd.Series:
     keys = [name for name in TELL_APART if name in frame]
     if not keys:
         return frame.duplicated()
-    is_alike = frame.duplicated(keys, keep=False)
+    is_alike = coded(frame[keys]).duplicated(keep=False)
     repeated = pd.Series(False, frame.index)
     repeated[is_alike] = frame[is_alike].duplicated()
     return repeated
