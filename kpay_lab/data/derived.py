@@ -5,6 +5,7 @@ import pandas as pd
 
 from kpay_lab.data.codes import factorize, find_positions, look_up, take_rows
 
+A_FEW = 1000  # of the times of a log, which seldom are dates where these are none
 AGE_STARTS = (0, 18, 25, 35, 45, 55)  # the first year of each band
 AGE_BANDS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55 and over")
 
@@ -32,14 +33,21 @@ def are_whole_days(times: pd.Series) -> bool:
     known = times.dropna()
     if known.empty:
         return False
+    if len(_times_of_day(known.head(A_FEW))) > 2:
+        return False  # whatever the others are
     days = known.dt.floor("D")
-    times_of_day = (known - days).drop_duplicates()
+    times_of_day = _times_of_day(known)
     if not times_of_day.any():
         return True
     spread = times_of_day.max() - times_of_day.min()
     summer_time = pd.to_timedelta([0, 1, 23], unit="h")
     is_one_midnight = len(times_of_day) <= 2 and spread in summer_time
     return is_one_midnight and days.nunique() > 1
+
+
+def _times_of_day(moments: pd.Series) -> pd.Series:
+    """Return how far each moment lies from midnight in UTC; equal ones once."""
+    return (moments - moments.dt.floor("D")).drop_duplicates()
 
 
 def dates_written(times: pd.Series) -> pd.Series:
