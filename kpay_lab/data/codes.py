@@ -73,16 +73,24 @@ def keep_codes(ids: pd.Series, codes: np.ndarray, distinct: pd.Index) -> None:
 def take_rows(frame: pd.DataFrame, is_taken: np.ndarray | pd.Series) -> pd.DataFrame:
     """Return the rows that a mask marks, and let the known codes of their ids go with them.
 
-    It is ``frame[is_taken]``; a frame that is taken whole shares its memory.
+    A frame that is taken whole shares its memory.
 
+    Parameters
+    ----------
+    frame : DataFrame
+    is_taken : bool array or Series of shape (n_rows,)
+        In the order of the rows, whatever their labels.
+
+    Examples
+    --------
     >>> log = pd.DataFrame({"user_id": ["u", "v", "w"]})
     >>> take_rows(log, np.array([False, True, True]))["user_id"].tolist()
     ['v', 'w']
     """
     if is_taken.all():
         return frame.copy(deep=False)
-    part = frame[is_taken]
     mask = np.asarray(is_taken, dtype=bool)
+    part = frame[mask]
     for name in frame.select_dtypes("str"):
         known = _KEPT.get(id(_arrow(frame[name])))
         column = _arrow(part[name])
