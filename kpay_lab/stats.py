@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest, rankdata, spearmanr
-from scipy.stats import t as student_t
+from scipy.special import stdtrit  # scipy.stats is slow to import
 
 _NUMBERS_A_BLOCK = 4_000_000  # random numbers held at once: 32 MB, whatever the sample size
 
@@ -130,7 +129,7 @@ def t_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
     if np.ptp(values) == 0:
         return Interval(mean, float("nan"), float("nan"))
     standard_error = values.std(ddof=1) / np.sqrt(n)
-    half_width = float(student_t.ppf((1 + level) / 2, n - 1) * standard_error)
+    half_width = float(stdtrit(n - 1, (1 + level) / 2) * standard_error)
     return Interval(mean, mean - half_width, mean + half_width)
 
 
@@ -327,6 +326,8 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     if ranks:
+        from scipy.stats import spearmanr  # here, for it is slow to import
+
         return float(spearmanr(x, y).statistic)
     return float(np.corrcoef(x, y)[0, 1])
 
@@ -359,6 +360,8 @@ def bootstrap_correlation(
     >>> bootstrap_correlation([1, 2, 3], [1, 4, 9], ["u", "v", "w"], rng=rng).estimate
     1.0
     """
+    from scipy.stats import rankdata  # here, for it is slow to import
+
     first = np.asarray(x, dtype=np.float64)
     second = np.asarray(y, dtype=np.float64)
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -444,6 +447,8 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     >>> round(wilson(0, 10).high, 4), round(1.96**2 / (10 + 1.96**2), 4)
     (0.2775, 0.2775)
     """
+    from scipy.stats import binomtest  # here, for it is slow to import
+
     low, high = binomtest(successes, n).proportion_ci(level, "wilson")
     return Interval(successes / n, float(low), float(high))
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -54,6 +53,8 @@ class ALS(FactorModel):
 
         The factors are filled up with zeros, which stay zeros, to a width that BLAS is fast at.
         """
+        from implicit.cpu.als import AlternatingLeastSquares  # here, for it is slow to import
+
         width = FACTORS_AT_ONCE * math.ceil(self.n_factors / FACTORS_AT_ONCE)
         degrees = csr_matrix(train.interest.values, dtype=np.float32)
         n_users, n_items = degrees.shape

@@ -1,17 +1,19 @@
 """A classifier over (user, item) pairs: document B's listing, put right."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier
 
 from kpay_lab.recommend.base import LARGEST_SEED, Training, trained_items
 from kpay_lab.settings import Ranges, Space, check_settings
 from kpay_lab.stats import random_state
+
+if TYPE_CHECKING:
+    from sklearn.tree import DecisionTreeClassifier
 
 PAIRS_AT_ONCE = 200_000
 GROUPINGS = ("category", "brand", "host", "kind")
@@ -60,6 +62,8 @@ class RandomForest:
 
     def fit(self, train: Training) -> Self:
         """Sample pairs, describe them, grow the trees."""
+        from sklearn.ensemble import RandomForestClassifier  # here, for it is slow to import
+
         rng = np.random.default_rng(self.seed)
         self.values_ = train.interest.values
         self._describe(train)
@@ -93,7 +97,7 @@ class RandomForest:
         for start in range(0, len(row), PAIRS_AT_ONCE):
             pairs = slice(start, start + PAIRS_AT_ONCE)
             features = self._features(user[pairs], item[pairs], pair_interest=0.0)
-            probability[pairs] = _mean_of_trees(self.forest_, features)
+            probability[pairs] = _mean_of_trees(self.forest_.estimators_, features)
         scores = np.full(is_candidate.shape, -np.inf)
         scores[row, item] = probability
         return scores
@@ -160,13 +164,13 @@ class RandomForest:
         return np.concatenate(columns, axis=1, dtype=np.float32)
 
 
-def _mean_of_trees(forest: RandomForestClassifier, features: np.ndarray) -> np.ndarray:
-    """Return the probability of class 1 of each row, as ``predict_proba`` does: (n,).
+def _mean_of_trees(trees: "Sequence[DecisionTreeClassifier]", features: np.ndarray) -> np.ndarray:
+    """Return the probability of class 1 of each row, as a forest's ``predict_proba``: (n,).
 
     Rows that end in the same leaf of the first tree stand together in the others, for they take
     much the same way there too.
     """
-    first, *others = forest.estimators_
+    first, *others = trees
     leaf = first.tree_.apply(features)
     order = np.argsort(leaf.astype(np.uint16), kind="stable")  # 16 bits are sorted fastest
     ordered = features[order]
@@ -174,11 +178,11 @@ def _mean_of_trees(forest: RandomForestClassifier, features: np.ndarray) -> np.n
     for tree in others:
         total += _share_of_leaf(tree, tree.tree_.apply(ordered))
     probability = np.empty(len(features))
-    probability[order] = total / len(forest.estimators_)
+    probability[order] = total / len(trees)
     return probability
 
 
-def _share_of_leaf(tree: DecisionTreeClassifier, leaf: np.ndarray) -> np.ndarray:
+def _share_of_leaf(tree: "DecisionTreeClassifier", leaf: np.ndarray) -> np.ndarray:
     """Return the share of class 1 in each leaf among the pairs that the tree learned from."""
     share_of_node = tree.tree_.value[:, 0, 1]
     return share_of_node[leaf]
