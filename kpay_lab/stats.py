@@ -264,7 +264,7 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
         return float("nan")
     if ranks:
         both = np.column_stack([_ranks(x), _ranks(y)])
-        return float(np.corrcoef(both, rowvar=False)[0, 1])
+        return float(np.corrcoef(both, rowvar=False)[1, 0])
     return float(np.corrcoef(x, y)[0, 1])
 
 
