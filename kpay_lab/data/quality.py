@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.codes import factorize, look_up, take_rows
+from kpay_lab.data.codes import coded, look_up, take_rows
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 from kpay_lab.findings import Finding
@@ -34,7 +34,6 @@ INSTEAD = (
     "gift_amount",
 )
 TELL_APART = ("user_id", "item_id", "timestamp")  # columns in which few rows of a log are equal
-MIXER = np.uint64(0x9E3779B97F4A7C15)  # odd and without a pattern: sums of products seldom meet
 MOSTLY = 0.5  # share of events longer than their item from which on a unit is in doubt
 MUCH = 0.05  # share of rows set aside or repeated from which on a log is in a bad state
 
@@ -162,8 +161,8 @@ def quality_report(tables: Tables) -> QualityReport:
 def repeats_earlier(frame: pd.DataFrame) -> pd.Series:
     """Mark the rows that equal an earlier row in every column, bool (n_rows,).
 
-    It is ``frame.duplicated()``. Only rows that may be equal in `TELL_APART` are compared in all
-    of their columns.
+    It is ``frame.duplicated()``. Only rows that are equal in `TELL_APART` are compared in all of
+    their columns.
 
     >>> frame = pd.DataFrame({"user_id": list("uuu"), "rating": [5, 4, 5]})
     >>> repeats_earlier(frame).tolist()
@@ -172,23 +171,10 @@ def repeats_earlier(frame: pd.DataFrame) -> pd.Series:
     keys = [name for name in TELL_APART if name in frame]
     if not keys:
         return frame.duplicated()
-    mixed = np.zeros(len(frame), dtype=np.uint64)
-    for name in keys:
-        mixed = mixed * MIXER + _numbers(frame[name])
-    in_order = np.sort(mixed)
-    is_met_again = in_order[1:] == in_order[:-1]
-    is_alike = np.isin(mixed, in_order[1:][is_met_again])
+    is_alike = coded(frame[keys]).duplicated(keep=False)
     repeated = pd.Series(False, frame.index)
     repeated[is_alike] = frame[is_alike].duplicated()
     return repeated
-
-
-def _numbers(values: pd.Series) -> np.ndarray:
-    """Return a number for each value, uint64 (n_rows,); equal values have equal ones."""
-    if isinstance(values.dtype, pd.DatetimeTZDtype):
-        return values.array.view("uint64")
-    codes, _ = factorize(values)
-    return codes.astype(np.uint64)
 
 
 def _column_quality(values: pd.Series) -> tuple[int, float, float, float, Any]:

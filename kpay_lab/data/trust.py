@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
-from kpay_lab.data.codes import factorize, find_positions
+from kpay_lab.data.codes import coded, factorize, find_positions, take_rows
 from kpay_lab.data.derived import are_whole_days
 from kpay_lab.data.describe import events_of_users
 from kpay_lab.data.tables import Tables
@@ -211,9 +211,9 @@ def time_findings(events: pd.DataFrame, halves: Halves) -> list[Finding]:
 
 def _share_at_one_moment(events: pd.DataFrame) -> float:
     """Share of the events whose user has another event at the very same moment."""
-    timed = events[["timestamp"]].assign(user_id=factorize(events["user_id"]).codes)
-    timed = timed.dropna()
-    return float(timed.duplicated(["user_id", "timestamp"], keep=False).mean())
+    visits = events[["user_id", "timestamp"]]
+    timed = take_rows(visits, visits["timestamp"].notna())
+    return float(coded(timed).duplicated(keep=False).mean())
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from kpay_lab.evaluate.value import revenue
 from kpay_lab.findings import Finding, level_of_interval
 from kpay_lab.recommend import SIMPLEST_FIRST
 from kpay_lab.recommend.base import Recommender, TopK, top_k
+from kpay_lab.recommend.mix import Mix
 from kpay_lab.stats import (
     bootstrap_means,
     holm,
@@ -50,7 +51,7 @@ class Comparison:
     lists : mapping of model to TopK
         They are as long as the largest k.
     seconds : Series
-        By model, the seconds to fit it and to rank.
+        By model, the seconds to fit it and to rank; those of a mix count the fits of its parts.
     unranked : mapping of model to str
         Each model that gives all candidates of a user one score, with this reason: it cannot
         order anything, and is left out of the rest.
@@ -243,7 +244,8 @@ def compare(
     Parameters
     ----------
     models : mapping of name to Recommender
-        Copies of them learn the training part of the split; those given stay as they were.
+        Copies of them learn the training part of the split; those given stay as they were. Mixes
+        come last: a part with the settings of a compared model does not learn again.
     split : Split
     ks : sequence of int
         Lengths of the lists.
@@ -261,16 +263,22 @@ def compare(
     """
     lists: dict[str, TopK] = {}
     learned: dict[str, Recommender] = {}
-    seconds = {}
-    measured = []
-    unranked = {}
+    seconds_to_learn: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    measured: dict[str, pd.DataFrame] = {}
+    unranked: dict[str, str] = {}
     longest = max(ks)
     width = max(map(len, models), default=0)
-    for number, (name, model) in enumerate(models.items(), start=1):
+    for number, (name, model) in enumerate(_mixes_last(models), start=1):
         if on_progress is not None:
             on_progress(f"learning and ranking, {number:2d} of {len(models)}: {name:<{width}}")
         start = perf_counter()
-        fitted = copy(model).fit(split.train)
+        fitted = copy(model)
+        if isinstance(fitted, Mix):
+            fitted.fit(split.train, learned=learned.values())
+        else:
+            fitted.fit(split.train)
+        learning_ended = perf_counter()
         top = top_k(
             fitted,
             split.users,
@@ -282,13 +290,39 @@ def compare(
         if name != floor and top.ties is not None and top.ties.orders_nothing:
             unranked[name] = ORDERS_NOTHING
             continue
-        seconds[name] = perf_counter() - start
+        parts = _parts_among(learned, fitted)
+        seconds_of_parts = sum(seconds_to_learn[part] for part in parts)
+        seconds_to_learn[name] = learning_ended - start + seconds_of_parts
+        seconds[name] = perf_counter() - start + seconds_of_parts
         lists[name] = top
         learned[name] = fitted
-        values_of_model = measure_lists(top, split, ks, paid=paid, model=name)
-        measured.append(values_of_model)
-    values = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame(columns=VALUES)
-    return Comparison(values, lists, pd.Series(seconds, name="seconds"), unranked, learned)
+        measured[name] = measure_lists(top, split, ks, paid=paid, model=name)
+    ranked = [name for name in models if name in lists]
+    values = pd.DataFrame(columns=VALUES)
+    if ranked:
+        values = pd.concat([measured[name] for name in ranked], ignore_index=True)
+    return Comparison(
+        values,
+        {name: lists[name] for name in ranked},
+        pd.Series(seconds, ranked, name="seconds"),
+        unranked,
+        {name: learned[name] for name in ranked},
+    )
+
+
+def _mixes_last(models: Mapping[str, Recommender]) -> list[tuple[str, Recommender]]:
+    """Return names and models, mixes after all others: those may be parts of them."""
+    mixes = [(name, model) for name, model in models.items() if isinstance(model, Mix)]
+    others = [(name, model) for name, model in models.items() if not isinstance(model, Mix)]
+    return others + mixes
+
+
+def _parts_among(learned: Mapping[str, Recommender], model: Recommender) -> list[str]:
+    """Return the names of the learned models that a mix took over as its parts."""
+    if not isinstance(model, Mix):
+        return []
+    identities = {id(part) for part in model.parts_.values()}
+    return [name for name, other in learned.items() if id(other) in identities]
 
 
 def measure_lists(
