@@ -5,7 +5,7 @@ import pandas as pd
 
 from kpay_lab.business.figures import MONEY, known_money, order_money, unknown_sums
 from kpay_lab.business.periods import DAY, Period, with_times
-from kpay_lab.data.codes import factorize
+from kpay_lab.data.codes import factorize, take_rows
 from kpay_lab.data.derived import are_whole_days, pairs_of_orders
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
@@ -146,7 +146,7 @@ def _contacts(rows: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
     """Return who met what and how before the end, without the other columns of the rows."""
     columns = ["user_id", "item_id", "timestamp", *INTERACTIONS]
     known_columns = [name for name in columns if name in rows]
-    return rows.loc[rows["timestamp"] < end, known_columns]
+    return take_rows(rows[known_columns], rows["timestamp"] < end)
 
 
 def _interacted(events: pd.DataFrame) -> pd.DataFrame | None:
@@ -156,7 +156,7 @@ def _interacted(events: pd.DataFrame) -> pd.DataFrame | None:
         return None
     counts = events[columns].fillna(0)
     has_interacted = counts.sum(axis=1) > 0
-    return events[has_interacted]
+    return take_rows(events, has_interacted)
 
 
 def _came_before(
