@@ -269,11 +269,11 @@ def compare(
     unranked: dict[str, str] = {}
     longest = max(ks)
     width = max(map(len, models), default=0)
-    for number, (name, model) in enumerate(_mixes_last(models), start=1):
+    for number, name in enumerate(_mixes_last(models), start=1):
         if on_progress is not None:
             on_progress(f"learning and ranking, {number:2d} of {len(models)}: {name:<{width}}")
         start = perf_counter()
-        fitted = copy(model)
+        fitted = copy(models[name])
         if isinstance(fitted, Mix):
             fitted.fit(split.train, learned=learned.values())
         else:
@@ -300,20 +300,18 @@ def compare(
     ranked = [name for name in models if name in lists]
     values = pd.DataFrame(columns=VALUES)
     if ranked:
-        values = pd.concat([measured[name] for name in ranked], ignore_index=True)
-    return Comparison(
-        values,
-        {name: lists[name] for name in ranked},
-        pd.Series(seconds, ranked, name="seconds"),
-        unranked,
-        {name: learned[name] for name in ranked},
-    )
+        in_order = [measured[name] for name in ranked]
+        values = pd.concat(in_order, ignore_index=True)
+    lists = {name: lists[name] for name in ranked}
+    learned = {name: learned[name] for name in ranked}
+    seconds_in_order = pd.Series(seconds, ranked, name="seconds")
+    return Comparison(values, lists, seconds_in_order, unranked, learned)
 
 
-def _mixes_last(models: Mapping[str, Recommender]) -> list[tuple[str, Recommender]]:
-    """Return names and models, mixes after all others: those may be parts of them."""
-    mixes = [(name, model) for name, model in models.items() if isinstance(model, Mix)]
-    others = [(name, model) for name, model in models.items() if not isinstance(model, Mix)]
+def _mixes_last(models: Mapping[str, Recommender]) -> list[str]:
+    """Return the names of the models, mixes after all others: those may be parts of them."""
+    mixes = [name for name, model in models.items() if isinstance(model, Mix)]
+    others = [name for name in models if name not in mixes]
     return others + mixes
 
 
@@ -418,19 +416,23 @@ def _summarise_same_users(
     by_user = pd.concat(by_model, axis=1, names=["metric", "k"])
     drawn = resampled_means(by_user.to_numpy(), rng=rng, n_resamples=n_resamples)
     resampled = pd.DataFrame(drawn, columns=by_user.columns)
-    means = _intervals(by_user, resampled)
+    intervals = _intervals(by_user, resampled)
+    means = intervals.rename(columns={"estimate": "mean"})
     gaps = _minus_reference(by_user, reference)
-    differences = _intervals(gaps, _minus_reference(resampled, reference))
-    most_models = max(wide.shape[1] for wide in by_model.values())
-    n_flips = flips_for(most_models - 1)
-    differences["p"] = sign_flip_test(gaps.to_numpy(), rng=rng, n_permutations=n_flips)
-    p_of_family = differences.groupby(["metric", "k"], sort=False)["p"]
-    differences["p_holm"] = p_of_family.transform(holm)
-    smallest_p = 1 / (1 + n_flips)
-    differences["is_smallest"] = differences["p"] <= smallest_p
-    means = means.rename(columns={"estimate": "mean"})
+    resampled_gaps = _minus_reference(resampled, reference)
+    differences = _intervals(gaps, resampled_gaps)
     new_names = {"estimate": "difference", "low": "difference_low", "high": "difference_high"}
-    return means.join(differences.rename(columns=new_names)).reset_index()
+    differences = differences.rename(columns=new_names)
+    n_others = [len(wide.columns) - 1 for wide in by_model.values()]
+    n_flips = flips_for(max(n_others))
+    p = sign_flip_test(gaps.to_numpy(), rng=rng, n_permutations=n_flips)
+    differences["p"] = p
+    families = differences.groupby(["metric", "k"], sort=False)
+    differences["p_holm"] = families["p"].transform(holm)
+    smallest_p = 1 / (1 + n_flips)
+    differences["is_smallest"] = p <= smallest_p
+    summary = means.join(differences)
+    return summary.reset_index()
 
 
 def _minus_reference(by_user: pd.DataFrame, reference: str) -> pd.DataFrame:
