@@ -140,7 +140,7 @@ def _as_events(compact: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     compact = compact.astype({"user_id": "str", "item_id": "str"})
     if "duration" in compact and tables.items is not None and "duration" in tables.items:
         listed = compact["item_id"].map(tables.items.set_index("item_id")["duration"])
-        partly = (compact["n_durations"] > 0) & (compact["n_durations"] < compact["n_rows"])
+        partly = compact["duration"].notna() & compact["lacks_duration"]
         longest = np.fmax(compact["duration"], listed)
         compact = compact.assign(duration=compact["duration"].mask(partly, longest))
-    return compact.drop(columns=["n_rows", "n_durations", "later"], errors="ignore")
+    return compact.drop(columns=["n_rows", "lacks_duration", "later"], errors="ignore")
