@@ -1,12 +1,12 @@
 """Intervals, a paired permutation test, Holm's correction, correlation, concentration, sampling."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest, rankdata, spearmanr
-from scipy.stats import t as student_t
+from scipy.special import stdtrit  # scipy.stats is slow to import
 
 _NUMBERS_A_BLOCK = 4_000_000  # random numbers held at once: 32 MB, whatever the sample size
 
@@ -48,8 +48,59 @@ def bootstrap_means(
     [Interval(estimate=3.0, low=3.0, high=3.0)]
     """
     values = _columns(values)
-    resampled = _resampled_sums(values, n_resamples, rng) / len(values)
-    return _percentile_intervals(values.mean(axis=0), resampled, level)
+    resampled = resampled_means(values, rng=rng, n_resamples=n_resamples)
+    return percentile_intervals(values.mean(axis=0), resampled, level=level)
+
+
+def resampled_means(
+    values: np.ndarray, *, rng: np.random.Generator, n_resamples: int = 2000
+) -> np.ndarray:
+    """Return the mean of each column in each resample of the rows: (n_resamples, m).
+
+    All columns share the resampled rows, so that the difference of two columns is the resampled
+    mean of their paired differences, and needs no draw of its own.
+
+    Parameters
+    ----------
+    values : float array of shape (n, m) or (n,)
+        One row a unit (user), one column a quantity.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or a value is not finite.
+
+    >>> rng = np.random.default_rng(0)
+    >>> resampled_means(np.full((50, 2), [3.0, 1.0]), rng=rng, n_resamples=2)
+    array([[3., 1.],
+           [3., 1.]])
+    """
+    values = _columns(values)
+    return _resampled_sums(values, n_resamples, rng) / len(values)
+
+
+def percentile_intervals(
+    estimates: np.ndarray, resampled: np.ndarray, *, level: float = 0.95
+) -> list[Interval]:
+    """Return the percentile interval of each column of ``resampled`` around its estimate.
+
+    Parameters
+    ----------
+    estimates : float array of shape (m,)
+    resampled : float array of shape (n_resamples, m)
+        As from `resampled_means`, or differences of its columns.
+    level : float
+        Nominal coverage.
+
+    >>> percentile_intervals(np.array([2.0]), np.arange(5.0)[:, None], level=0.5)
+    [Interval(estimate=2.0, low=1.0, high=3.0)]
+    """
+    tail = (1 - level) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
+    intervals = []
+    for bounds in zip(estimates, low, high, strict=True):
+        intervals.append(Interval(*map(float, bounds)))
+    return intervals
 
 
 def t_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
@@ -78,7 +129,7 @@ def t_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
     if np.ptp(values) == 0:
         return Interval(mean, float("nan"), float("nan"))
     standard_error = values.std(ddof=1) / np.sqrt(n)
-    half_width = float(student_t.ppf((1 + level) / 2, n - 1) * standard_error)
+    half_width = float(stdtrit(n - 1, (1 + level) / 2) * standard_error)
     return Interval(mean, mean - half_width, mean + half_width)
 
 
@@ -104,7 +155,7 @@ def bootstrap_ratio(
     sums = sums[has_ratio]
     ratios = sums[:, :1] / sums[:, 1:]
     estimate = np.array([top / bottom])
-    return _percentile_intervals(estimate, ratios, level)[0]
+    return percentile_intervals(estimate, ratios, level=level)[0]
 
 
 def bootstrap_t_ratios(
@@ -217,20 +268,31 @@ def sign_flip_test(
 
     p = (1 + #{|mean of flipped| >= |mean|}) / (1 + n_permutations): under the null a
     difference is as likely to carry either sign. ``differences`` is (n, m) or (n,), one row
-    a unit; the p-values are (m,). Source: Phipson & Smyth (2010), Permutation p-values should
-    never be zero.
+    a unit; the p-values are (m,). All columns share the flips: a unit's differences carry one
+    sign. Sums that are equal to 1e-12 of the sum of all sizes count as equal. Source: Phipson &
+    Smyth (2010), Permutation p-values should never be zero.
     """
     differences = _columns(differences)
     # The slack keeps a flip that merely re-orders the sum from counting as smaller.
     slack = 1e-12 * np.abs(differences).sum(axis=0)
-    observed = np.abs(differences.sum(axis=0)) - slack
+    total = differences.sum(axis=0)
+    observed = np.abs(total) - slack
     n_units, n_columns = differences.shape
     n_extreme = np.zeros(n_columns)
     for size in _block_sizes(n_permutations, n_units):
-        signs = rng.integers(0, 2, (size, n_units)) * 2.0 - 1.0
-        flipped = np.abs(signs @ differences)
+        keeps_sign = _random_bits(size, n_units, rng)
+        sum_of_kept = keeps_sign @ differences
+        flipped = np.abs(2 * sum_of_kept - total)  # those kept minus all others
         n_extreme += (flipped >= observed).sum(axis=0)
     return (1 + n_extreme) / (1 + n_permutations)
+
+
+def _random_bits(n_rows: int, n_columns: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw 0 or 1 for each cell, a bit of the generator each: float (n_rows, n_columns)."""
+    n_bytes = 4 * math.ceil(n_columns / 32)  # whole numbers of the generator, whatever the rows
+    drawn = np.frombuffer(rng.bytes(n_rows * n_bytes), dtype=np.uint8)
+    bits = np.unpackbits(drawn.reshape(n_rows, n_bytes), axis=1, count=n_columns)
+    return bits.astype(np.float64)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -264,6 +326,8 @@ def correlation(x: ArrayLike, y: ArrayLike, *, ranks: bool = False) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     if ranks:
+        from scipy.stats import spearmanr  # here, for it is slow to import
+
         return float(spearmanr(x, y).statistic)
     return float(np.corrcoef(x, y)[0, 1])
 
@@ -296,6 +360,8 @@ def bootstrap_correlation(
     >>> bootstrap_correlation([1, 2, 3], [1, 4, 9], ["u", "v", "w"], rng=rng).estimate
     1.0
     """
+    from scipy.stats import rankdata  # here, for it is slow to import
+
     first = np.asarray(x, dtype=np.float64)
     second = np.asarray(y, dtype=np.float64)
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -313,7 +379,7 @@ def bootstrap_correlation(
     estimate = _correlation_of_moments(total[None, :])
     resampled = _correlation_of_moments(_resampled_sums(of_unit, n_resamples, rng))
     varies = np.isfinite(resampled)
-    return _percentile_intervals(estimate, resampled[varies, None], level)[0]
+    return percentile_intervals(estimate, resampled[varies, None], level=level)[0]
 
 
 def _correlation_of_moments(sums: np.ndarray) -> np.ndarray:
@@ -381,6 +447,8 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     >>> round(wilson(0, 10).high, 4), round(1.96**2 / (10 + 1.96**2), 4)
     (0.2775, 0.2775)
     """
+    from scipy.stats import binomtest  # here, for it is slow to import
+
     low, high = binomtest(successes, n).proportion_ci(level, "wilson")
     return Interval(successes / n, float(low), float(high))
 
@@ -413,14 +481,3 @@ def _resampled_sums(values: np.ndarray, n_resamples: int, rng: np.random.Generat
         times_drawn = np.bincount(cells, minlength=size * n).reshape(size, n)
         sums.append(times_drawn.astype(np.float64) @ values)
     return np.vstack(sums)
-
-
-def _percentile_intervals(
-    estimates: np.ndarray, resampled: np.ndarray, level: float
-) -> list[Interval]:
-    tail = (1 - level) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
-    intervals = []
-    for bounds in zip(estimates, low, high, strict=True):
-        intervals.append(Interval(*map(float, bounds)))
-    return intervals

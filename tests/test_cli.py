@@ -11,6 +11,7 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from kpay_lab import findings
 from kpay_lab.cli import main
 from kpay_lab.report.profile import _Loader
 
@@ -331,6 +332,7 @@ def test_pickle_is_nowhere():
     }
     assert not said
     assert issubclass(_Loader, yaml.SafeLoader)
+    assert issubclass(findings._Loader, yaml.constructor.SafeConstructor)
 
 
 def test_the_unexpected_is_one_line_and_exit_1(kpay, monkeypatch):

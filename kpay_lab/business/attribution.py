@@ -1,16 +1,18 @@
 """What sold an order: as the log says it, else the last or the first touch of the buyer before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from kpay_lab.business.periods import with_columns
 from kpay_lab.data.derived import are_whole_days, main_label
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
+from kpay_lab.interest.matrix import find_positions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -231,7 +233,11 @@ class Attribution:
 
 
 def attribute_orders(
-    tables: Tables, *, window_days: float = WINDOW_DAYS, since: pd.Timestamp | None = None
+    tables: Tables,
+    *,
+    window_days: float = WINDOW_DAYS,
+    since: pd.Timestamp | None = None,
+    until: pd.Timestamp | None = None,
 ) -> Attribution:
     """Find what sold each order: as the log says, and by the last and the first touch before it.
 
@@ -244,11 +250,12 @@ def attribute_orders(
     Parameters
     ----------
     tables : Tables
-        For a period those `Tables.known_at` its end.
     window_days : float
         Above 0.
     since : Timestamp, optional
         Orders before it are left out; touches before it count.
+    until : Timestamp, optional
+        Orders at it or later are left out, and refunds that were not known then.
 
     Raises
     ------
@@ -275,30 +282,33 @@ def attribute_orders(
         raise ValueError("attribution needs a table orders; this log has none")
     if "timestamp" not in tables.events:
         raise ValueError("attribution needs a timestamp column in events; this log has none")
-    orders = tables.orders
+    known = with_columns(tables, events=["source_item_id"])
+    if until is not None:
+        known = known.known_at(until)
+    orders = known.present()["orders"]
+    has_money = has_amounts(orders)
+    are_days = are_whole_days(orders["timestamp"])
     if since is not None:
         orders = orders[orders["timestamp"] >= since]
-    bought = orders.reindex(columns=["user_id", "item_id"])
-    bought["moment"] = orders["timestamp"]
-    if are_whole_days(tables.orders["timestamp"]):
-        bought["moment"] += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
-    touches = _touches(tables)
+    moment = orders["timestamp"]
+    if are_days:
+        moment = moment + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
     window = pd.Timedelta(days=window_days)
+    is_near = known.events["timestamp"].between(moment.min() - window, moment.max())
+    touches = _Touches.of(known.with_events(known.events[is_near]), orders)
     credited = _of_orders(orders)
-    credited["sold"] = bought["item_id"].astype("str")
-    leads = touches[touches["credited"] != touches["item_id"]]
-    find = {"last": _last_touch, "first": _first_touch}
-    for rule, nearest in find.items():
-        credited[rule] = nearest(bought, touches, window)
+    credited["sold"] = orders.reindex(columns=["item_id"])["item_id"].astype("str")
+    leads = touches.of_others()
+    for rule in RULES:
+        credited[rule] = touches.nearest(orders["user_id"], credited["sold"], moment, window, rule)
         seller = credited["said"].fillna(credited[rule])
-        visits = bought.assign(item_id=seller)
-        led = nearest(visits, leads, window)
+        led = leads.nearest(orders["user_id"], seller, moment, window, rule)
         credited[f"led_{rule}"] = led.where(seller != credited["sold"])
     return Attribution(
         orders=credited,
         items=_described(tables.items),
         window_days=window_days,
-        has_money=has_amounts(tables.orders),
+        has_money=has_money,
     )
 
 
@@ -322,56 +332,82 @@ def _described(items: pd.DataFrame | None) -> pd.DataFrame:
     return items.set_index("item_id")[known]
 
 
-def _touches(tables: Tables) -> pd.DataFrame:
-    """Return what each event may have sold: ``user_id, item_id`` (sold), ``moment, credited``.
+@dataclass(frozen=True)
+class _Touches:
+    """What the events of buyers may have sold, in order of time, as positions of ids.
 
-    They are in order of time; of equal times the order of the file decides.
+    Parameters
+    ----------
+    users, items : Index
+        The buyers, and all items.
+    frame : DataFrame
+        ``pair`` (of a buyer and the item that may have been sold), ``moment``, and what is
+        ``credited``; of equal times the order of the file decides.
     """
-    events = tables.timed().events.reset_index(drop=True)
-    touch = events[["user_id", "item_id"]].assign(moment=events["timestamp"])
-    led_from = events.reindex(columns=["source_item_id"])["source_item_id"].astype("str")
-    of_itself = touch.assign(credited=led_from.fillna(events["item_id"]))
-    touches = [of_itself]
-    if tables.items is not None and "promotes" in tables.items:
-        promotes = tables.items.set_index("item_id")["promotes"]
-        promoted = events["item_id"].map(promotes)
-        of_promotion = touch.assign(item_id=promoted, credited=events["item_id"])
-        is_promotion = promoted.notna() & (promoted != events["item_id"])
-        touches.append(of_promotion[is_promotion])
-    in_file_order = pd.concat(touches).sort_index(kind="stable")
-    return in_file_order.sort_values("moment", kind="stable", ignore_index=True)
 
+    users: pd.Index
+    items: pd.Index
+    frame: pd.DataFrame
 
-def _last_touch(bought: pd.DataFrame, touches: pd.DataFrame, window: pd.Timedelta) -> pd.Series:
-    return _nearest(bought, touches, direction="backward", tolerance=window)
+    @classmethod
+    def of(cls, tables: Tables, orders: pd.DataFrame) -> "_Touches":
+        users = pd.Index(orders["user_id"].unique())
+        user = find_positions(tables.events["user_id"], users)
+        is_of_buyer = user >= 0
+        events = tables.events[is_of_buyer]
+        led_from = events.reindex(columns=["source_item_id"])["source_item_id"]
+        promotes = pd.Series(dtype="str")
+        if tables.items is not None and "promotes" in tables.items:
+            promotes = tables.items.set_index("item_id")["promotes"]
+        named = [events["item_id"], led_from, promotes]
+        named += [orders[name] for name in ("item_id", "source_item_id") if name in orders]
+        distinct = [ids.drop_duplicates().dropna().astype("str") for ids in named]
+        items = pd.Index(pd.concat(distinct).unique())
+        watched = find_positions(events["item_id"], items)
+        source = find_positions(led_from, items)
+        promoted = find_positions(promotes.reindex(items), items)[watched]
+        first_pair = user[is_of_buyer] * len(items)
+        of_itself = pd.DataFrame(
+            {
+                "pair": first_pair + watched,
+                "moment": events["timestamp"].array,
+                "credited": np.where(source >= 0, source, watched),
+            }
+        )
+        of_promotion = of_itself.assign(pair=first_pair + promoted, credited=watched)
+        is_promotion = (promoted >= 0) & (promoted != watched)
+        both = pd.concat([of_itself, of_promotion[is_promotion]])
+        in_file_order = both.sort_index(kind="stable")
+        in_time = in_file_order.sort_values("moment", kind="stable", ignore_index=True)
+        return cls(users, items, in_time)
 
+    def of_others(self) -> "_Touches":
+        """Return the touches that are credited to another item than the one that may be sold."""
+        item = self.frame["pair"] % max(len(self.items), 1)
+        return replace(self, frame=self.frame[item != self.frame["credited"]])
 
-def _first_touch(bought: pd.DataFrame, touches: pd.DataFrame, window: pd.Timedelta) -> pd.Series:
-    """Look forward from where the window begins: what is met first, lies in it or nowhere."""
-    begins = bought.assign(moment=bought["moment"] - window)
-    return _nearest(begins, touches, direction="forward", tolerance=window)
+    def nearest(
+        self, user: pd.Series, item: pd.Series, moment: pd.Series, window: pd.Timedelta, rule: str
+    ) -> pd.Series:
+        """Return what the last or first touch in the window before each order is credited to.
 
-
-def _nearest(
-    bought: pd.DataFrame, touches: pd.DataFrame, *, direction: str, tolerance: pd.Timedelta
-) -> pd.Series:
-    """Return what the nearest touch of each order's user and item is credited to."""
-    named = bought[bought["item_id"].notna()]
-    pairs = pd.MultiIndex.from_frame(named[["user_id", "item_id"]]).unique()
-    pair_of_order = _positions(pairs, named)
-    orders = named[["moment"]].assign(pair=pair_of_order, label=named.index)
-    orders = orders.sort_values("moment", kind="stable")
-    pair_of_touch = _positions(pairs, touches)
-    with_pair = touches[["moment", "credited"]].assign(pair=pair_of_touch)
-    with_pair = with_pair[with_pair["pair"] >= 0]
-    nearest = pd.merge_asof(
-        orders, with_pair, on="moment", by="pair", direction=direction, tolerance=tolerance
-    )
-    credited = nearest.set_index("label")["credited"]
-    return credited.reindex(bought.index).astype("str")
-
-
-def _positions(pairs: pd.MultiIndex, rows: pd.DataFrame) -> np.ndarray:
-    """Return the position of each row's user and item among the pairs, -1 where it is none."""
-    keys = pd.MultiIndex.from_frame(rows[["user_id", "item_id"]])
-    return pairs.get_indexer(keys)
+        Parameters
+        ----------
+        user, item, moment : Series of equal index
+            Of the orders; an order whose item is missing has no touch.
+        """
+        at_item = find_positions(item, self.items)
+        pair = find_positions(user, self.users) * len(self.items) + at_item
+        asked = pd.DataFrame({"pair": pair, "moment": moment.array})
+        # The first touch: from where the window begins, what is met first lies in it or nowhere.
+        direction = "backward" if rule == "last" else "forward"
+        if rule == "first":
+            asked["moment"] -= window
+        asked = asked[at_item >= 0].sort_values("moment", kind="stable")
+        of_pairs = self.frame[self.frame["pair"].isin(asked["pair"])]
+        found = pd.merge_asof(
+            asked, of_pairs, on="moment", by="pair", direction=direction, tolerance=window
+        )
+        credited = found["credited"].set_axis(asked.index).reindex(range(len(item)))
+        names = pd.Series(self.items, dtype="str")
+        return credited.map(names).set_axis(item.index).astype("str")

@@ -7,7 +7,8 @@ import pandas as pd
 
 from kpay_lab import formatting
 from kpay_lab.business.figures import MONEY, known_money, order_money
-from kpay_lab.business.periods import DAY, Period, with_times
+from kpay_lab.business.periods import DAY, Period
+from kpay_lab.data.codes import look_up
 from kpay_lab.data.derived import are_whole_days, dates_written, main_label
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
@@ -35,7 +36,7 @@ def groups_of_orders(tables: Tables) -> pd.DataFrame:
     catalogue = items.set_index("item_id")
     for name in BY:
         if name in catalogue:
-            groups[name] = main_label(orders["item_id"].map(catalogue[name])).fillna(UNKNOWN)
+            groups[name] = main_label(look_up(orders["item_id"], catalogue[name])).fillna(UNKNOWN)
     return pd.DataFrame(groups, index=orders.index)
 
 
@@ -105,7 +106,7 @@ def live_figures(tables: Tables, by: str, period: Period, credited: pd.Series) -
     sessions = sessions[sessions["kind"] == "live"]
     names = sessions["host"] if by == "host" else _titles(sessions)
     within = period.select(tables)
-    group_of_view = within.events["item_id"].map(names)
+    group_of_view = look_up(within.events["item_id"], names)
     seen = within.events.groupby(group_of_view)["user_id"].agg(views="size", viewers="nunique")
     group_of_order = credited.map(names)
     sold = _add_up(order_money(within).loc[credited.index], group_of_order)
@@ -206,17 +207,18 @@ def by_days(
         paying_users, gmv, refunded, net_revenue``. Nothing happened on a day of zeros.
     """
     within = period.select(tables)
-    n_views = with_times(within).events[["user_id"]]
-    day_of_event = _days(within.events["timestamp"], time_zone)
+    events = within.events
+    day_of_event = _days(events["timestamp"], time_zone)
     bounds = _days(pd.Series([period.start, period.end - pd.Timedelta(microseconds=1)]), time_zone)
-    if are_whole_days(within.events["timestamp"]):
+    if are_whole_days(events["timestamp"]):
         bounds = dates_written(pd.Series([period.start, period.end - DAY]))
     first_day = bounds.iloc[0].tz_localize(None)
     last_day = bounds.iloc[1].tz_localize(None)
     all_days = pd.date_range(first_day, last_day, freq="D")
     block_of_day = pd.Series(_blocks(all_days, last_day, n_days), index=all_days)
     days = block_of_day.groupby(block_of_day).size().rename("days")
-    seen = n_views.groupby(_blocks(day_of_event, last_day, n_days))["user_id"]
+    number_of_user, _ = pd.factorize(events["user_id"])
+    seen = pd.Series(number_of_user).groupby(_blocks(day_of_event, last_day, n_days))
     table = pd.DataFrame(days).join(seen.agg(views="size", viewers="nunique"))
     if within.orders is not None:
         day_of_order = _days(within.orders["timestamp"], time_zone)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.business.figures import order_money, unknown_sums
-from kpay_lab.business.periods import DAY, Period, whole_log, with_times
+from kpay_lab.business.periods import DAY, Period, whole_log, with_columns
 from kpay_lab.data.tables import Tables
 
 if TYPE_CHECKING:
@@ -105,19 +105,24 @@ def weekly_cohorts(tables: Tables, until: Period | None = None) -> Cohorts:
         If no event and no order has a time.
     """
     span = whole_log(tables) if until is None else Period(whole_log(tables).start, until.end)
-    known = with_times(tables).known_at(span.end)
-    events = known.events[["user_id", "timestamp"]]
-    orders = events.head(0) if known.orders is None else known.orders[["user_id", "timestamp"]]
+    known = with_columns(tables).known_at(span.end)
+    orders = known.events.head(0) if known.orders is None else known.orders
     paid = order_money(known)["net_revenue"].to_numpy(dtype=float)
-    seen = pd.concat([events, orders])
-    first = seen.groupby("user_id")["timestamp"].min()
+    visits = pd.concat([known.events, orders])[["user_id", "timestamp"]]
+    user, _ = pd.factorize(visits["user_id"])
+    first = visits["timestamp"].groupby(user).min()
     start = span.start.floor("D")
-    cohort_of_user = (first - start) // WEEK
+    cohort_of_user = ((first - start) // WEEK).to_numpy()
     n_weeks = int((span.end - start) // WEEK) + 1
-    n_users = cohort_of_user.value_counts().sort_index()
-    active = _cells(events, first, cohort_of_user).drop_duplicates()
-    n_active = _wide(active, np.ones(len(active)), n_users.index, n_weeks)
-    revenue = _wide(_cells(orders, first, cohort_of_user), paid, n_users.index, n_weeks)
+    n_users = pd.Series(cohort_of_user).value_counts().sort_index()
+    since_first = visits["timestamp"].array - first.array[user]
+    week = np.asarray(since_first // WEEK)
+    n_events = len(known.events)
+    active = pd.unique(user[:n_events] * n_weeks + week[:n_events])  # a user and a week once
+    cohort_of_active = cohort_of_user[active // n_weeks]
+    n_active = _wide(cohort_of_active, active % n_weeks, 1.0, n_users.index, n_weeks)
+    cohort_of_order = cohort_of_user[user[n_events:]]
+    revenue = _wide(cohort_of_order, week[n_events:], paid, n_users.index, n_weeks)
     starts = pd.DatetimeIndex(start + n_users.index * WEEK).rename("cohort")
     weeks_lived = (span.end - starts - WEEK) // WEEK  # by the last of a cohort to come
     is_known = np.arange(n_weeks) < weeks_lived.to_numpy()[:, None]
@@ -133,21 +138,16 @@ def weekly_cohorts(tables: Tables, until: Period | None = None) -> Cohorts:
     )
 
 
-def _cells(rows: pd.DataFrame, first: pd.Series, cohort_of_user: pd.Series) -> pd.DataFrame:
-    """Return the user, the cohort and the week since the user's first visit of each row."""
-    since_first = rows["timestamp"] - rows["user_id"].map(first)
-    return pd.DataFrame(
-        {
-            "user_id": rows["user_id"],
-            "cohort": rows["user_id"].map(cohort_of_user),
-            "week": since_first // WEEK,
-        }
-    )
-
-
-def _wide(cells: pd.DataFrame, values: np.ndarray, cohorts: pd.Index, n_weeks: int) -> pd.DataFrame:
+def _wide(
+    cohort: np.ndarray,
+    week: np.ndarray,
+    values: np.ndarray | float,
+    cohorts: pd.Index,
+    n_weeks: int,
+) -> pd.DataFrame:
     """Add values up by cohort and week; 0 where there are none."""
-    totals = cells.assign(value=values).groupby(["cohort", "week"])["value"].sum()
+    cells = pd.DataFrame({"cohort": cohort, "week": week}).assign(value=values)
+    totals = cells.groupby(["cohort", "week"])["value"].sum()
     wide = totals.unstack("week", fill_value=0.0)
     return wide.reindex(index=cohorts, columns=range(n_weeks), fill_value=0.0)
 

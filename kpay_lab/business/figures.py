@@ -342,10 +342,10 @@ def business_figures(
         From `periods.choose_period`.
     """
     lacks = unknown_sums(tables)
-    now = user_sums(period.select(tables))
+    now = user_sums(period.select(tables, "watch_time"))
     sums = {"now": now}
     if before is not None:
-        sums["before"] = user_sums(before.select(tables))
+        sums["before"] = user_sums(before.select(tables, "watch_time"))
     users = pd.concat(sums, axis=1).fillna(0.0)
     known = {
         name: definition

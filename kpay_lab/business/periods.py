@@ -1,6 +1,7 @@
 """The period that a report is about, and the period of equal length before it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -27,13 +28,21 @@ class Period:
         """Return the period of equal length that ends where this one starts."""
         return Period(self.start - self.length, self.start)
 
-    def select(self, tables: Tables) -> Tables:
+    def select(self, tables: Tables, *columns: str) -> Tables:
         """Return what happened in the period, as it was known at its end.
 
         Later refunds have not happened yet; users and items stay whole (`Tables.known_at`).
         Events without a time are in no period.
+
+        Parameters
+        ----------
+        tables : Tables
+        *columns : str
+            What is asked of the events beside user, item and time. Their other columns are left
+            out, and so are the exposures: of a large log the chosen rows are a large copy.
         """
-        return with_times(tables).within(self.start, self.end)
+        narrow = with_columns(tables, events=columns)
+        return narrow.within(self.start, self.end)
 
     def words(self, time_zone: str = "UTC") -> str:
         """Write the first and the last day, and hours where an end is not midnight in the zone."""
@@ -55,6 +64,30 @@ def with_times(tables: Tables) -> Tables:
         return tables
     unknown = pd.Series(pd.NaT, events.index, dtype="datetime64[us, UTC]")
     return tables.with_events(events.assign(timestamp=unknown))
+
+
+def with_columns(
+    tables: Tables, *, events: Sequence[str] = (), exposures: Sequence[str] | None = None
+) -> Tables:
+    """Return the tables with fewer columns of the two large ones, so that a choice copies less.
+
+    Parameters
+    ----------
+    events, exposures : sequence of str
+        Columns to keep beside ``user_id``, ``item_id`` and ``timestamp``, as far as they are
+        there; without a sequence the exposures are left out.
+    """
+    timed = with_times(tables)
+    narrow_events = _with_columns(timed.events, events)
+    narrow_exposures = None
+    if tables.exposures is not None and exposures is not None:
+        narrow_exposures = _with_columns(tables.exposures, exposures)
+    return replace(tables, events=narrow_events, exposures=narrow_exposures)
+
+
+def _with_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    kept = {"user_id", "item_id", "timestamp", *columns}
+    return frame[[name for name in frame if name in kept]]
 
 
 def whole_log(tables: Tables) -> Period:

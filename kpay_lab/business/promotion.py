@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.business.figures import order_money
-from kpay_lab.business.periods import Period
+from kpay_lab.business.periods import Period, with_columns
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding, level_of_interval
@@ -115,7 +115,8 @@ def coupon_return(
     ValueError
         If margin or coupon_price lies out of its range.
     """
-    within = period.select(tables)
+    narrow = with_columns(tables, exposures=["treatment"])
+    within = narrow.within(period.start, period.end)
     exposures = within.exposures
     if exposures is None or "treatment" not in exposures or within.orders is None:
         return NO_TEST

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.business.figures import order_money
-from kpay_lab.business.periods import Period
+from kpay_lab.business.periods import Period, with_columns
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
 
@@ -60,9 +60,9 @@ def content_quality(tables: Tables, period: Period, *, low_rating: float = 3.0) 
         ``share_of_views`` and ``share_of_gmv``, NaN where there are none.
     """
     known = period.select(tables)
-    rated = tables
+    rated = with_columns(tables, events=["rating"], exposures=[])
     if "timestamp" in tables.events:
-        rated = tables.known_at(period.end)
+        rated = rated.known_at(period.end)
     flags = item_flags(rated, low_rating=low_rating)
     views = known.events["item_id"].value_counts().reindex(flags.index, fill_value=0)
     gmv = pd.Series(0.0, index=flags.index)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.business.figures import order_money
-from kpay_lab.business.periods import DAY, Period, with_times
+from kpay_lab.business.periods import DAY, Period, with_columns
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
@@ -109,7 +109,7 @@ def rfm(tables: Tables, period: Period) -> Rfm:
     the median stay together, on the side that leaves the halves more even. Orders without an
     amount add no money.
     """
-    known = with_times(tables).known_at(period.end)
+    known = with_columns(tables).known_at(period.end)
     money = order_money(known)
     times = pd.Series(dtype="datetime64[us, UTC]")
     if known.orders is not None:

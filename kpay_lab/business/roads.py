@@ -5,6 +5,7 @@ import pandas as pd
 
 from kpay_lab.business.figures import MONEY, known_money, order_money, unknown_sums
 from kpay_lab.business.periods import DAY, Period, with_times
+from kpay_lab.data.codes import factorize
 from kpay_lab.data.derived import are_whole_days, pairs_of_orders
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
@@ -36,9 +37,9 @@ def funnel_of_people(tables: Tables, period: Period) -> pd.DataFrame:
         two, ``paid back`` a refund. ``bought unseen`` are the buyers without an event in the
         period; with those who ``bought`` they are all the buyers, and hold all the GMV.
     """
-    within = period.select(tables)
+    within = period.select(tables, *INTERACTIONS)
     events = within.events
-    viewers = pd.Index(events["user_id"].unique())
+    viewers = factorize(events["user_id"]).ids
     by_buyer = order_money(within).groupby("user_id").sum()
     bought = by_buyer.index.intersection(viewers)
     unseen = by_buyer.index.difference(viewers)
@@ -166,9 +167,9 @@ def _came_before(
         return np.zeros(len(orders), dtype=bool)
     times = orders["timestamp"]
     limit = times + DAY if are_whole_days(times) else times
-    first_of_user = contacts.groupby("user_id")["timestamp"].min()
-    first = orders["user_id"].map(first_of_user)
-    if "item_id" in orders:
+    names_item = orders.reindex(columns=["item_id"])["item_id"].notna()
+    first = pd.Series(pd.NaT, orders.index, dtype=contacts["timestamp"].dtype)
+    if names_item.any():
         pair, itself, what_it_sells = pairs_of_orders(orders, contacts, items)
         found = []
         for pair_of_contact in (itself, what_it_sells):
@@ -176,6 +177,8 @@ def _came_before(
             times_of_pair = contacts.loc[is_found, "timestamp"]
             found.append(times_of_pair.set_axis(pair_of_contact[is_found]))
         first_of_pair = pd.concat(found).groupby(level=0).min()
-        of_pair = pd.Series(first_of_pair.reindex(pair).array, index=orders.index)
-        first = of_pair.where(orders["item_id"].notna(), first)
+        first = pd.Series(first_of_pair.reindex(pair).array, index=orders.index)
+    if not names_item.all():
+        first_of_user = contacts.groupby("user_id")["timestamp"].min()
+        first = first.where(names_item, orders["user_id"].map(first_of_user))
     return (first <= limit).to_numpy(dtype=bool)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.customers.visits import before_visits
+from kpay_lab.data.codes import factorize, find_positions, look_up, take_rows
 from kpay_lab.data.derived import are_whole_days, main_label, watched_share
 from kpay_lab.data.money import has_amounts, refunded_amount
 from kpay_lab.data.tables import Tables
@@ -81,14 +82,16 @@ def _known_at_inner_cut(tables: Tables, cut: pd.Timestamp) -> Tables:
 
 def some_users(tables: Tables, most: int, *, rng: np.random.Generator) -> Tables:
     """Draw at most ``most`` users with events and keep only their rows; rows keep their index."""
-    ids = pd.Index(tables.events["user_id"].unique())
+    ids = factorize(tables.events["user_id"]).ids
     if len(ids) <= most:
         return tables
     drawn = ids[sample_rows(len(ids), most, rng=rng)]
     sample = {}
     for name, frame in tables.present().items():
-        of_drawn = frame[frame["user_id"].isin(drawn)] if "user_id" in frame else frame
-        sample[name] = of_drawn
+        sample[name] = frame
+        if "user_id" in frame:
+            is_drawn = frame["user_id"].isin(drawn)
+            sample[name] = take_rows(frame, is_drawn)
     return Tables(**sample)
 
 
@@ -111,7 +114,7 @@ def without_gaps(features: pd.DataFrame) -> pd.DataFrame:
 def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
     """Describe how much each user watches and interacts, one row a user."""
     events = past.events
-    user = users.get_indexer(events["user_id"])
+    user = find_positions(events["user_id"], users)
     n_events = np.bincount(user, minlength=len(users))
     columns = {"log events": np.log1p(n_events)}
     if "watch_time" in events and "duration" in events:
@@ -136,7 +139,7 @@ def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
     for name in ("category", "kind"):
         if past.items is not None and name in past.items:
             groups = main_group(past.items, name)
-            levels = past.events["item_id"].map(groups)
+            levels = look_up(past.events["item_id"], groups)
             blocks.append(log_lift(user_ids, levels, users).add_prefix(f"{name} "))
     if "timestamp" in past.events and not are_whole_days(past.events["timestamp"]):
         hour = past.events["timestamp"].dt.hour // 3 * 3
@@ -186,7 +189,7 @@ def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.Data
         return pd.DataFrame(index=users)
     has_level = level >= 0
     overall_share = np.bincount(level[has_level]) / has_level.sum()
-    user = users.get_indexer(user_ids)
+    user = find_positions(user_ids, users)
     counted = (user >= 0) & has_level
     cell = user[counted] * n_levels + level[counted]  # numbers the cells row by row
     cell_counts = np.bincount(cell, minlength=len(users) * n_levels)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.customers.features import INTERACTIONS
+from kpay_lab.data.codes import factorize, look_up
 from kpay_lab.data.derived import (
     are_whole_days,
     item_sold,
@@ -78,7 +79,7 @@ def funnel_pairs(tables: Tables) -> pd.DataFrame:
         items = tables.items.set_index("item_id")
         for name in ("kind", "host", "category"):
             if name in items:
-                pairs[name] = pairs["item_id"].map(items[name])
+                pairs[name] = look_up(pairs["item_id"], items[name])
     if not are_whole_days(contacts["timestamp"]):
         pairs["hour"] = pairs["first"].dt.hour
     pairs["watched"] = _follows(pairs, "item_id", "first", events)
@@ -112,7 +113,7 @@ def funnel_people(tables: Tables) -> pd.DataFrame:
         people["interacted"] = people["user_id"].isin(of_interactions)
     orders = events.head(0) if tables.orders is None else tables.orders
     since = _since(first, orders)
-    since_of_order = orders["user_id"].map(since)
+    since_of_order = look_up(orders["user_id"], since)
     counted = orders[orders["timestamp"] >= since_of_order]
     too_early = orders[orders["timestamp"] < since_of_order]
     by_person = counted.groupby("user_id")["timestamp"].agg(["min", "nunique"])
@@ -450,7 +451,7 @@ def _rate(
     """
     if previous is None or not pairs[previous].any():
         return Interval(np.nan, np.nan, np.nan)
-    user, user_ids = pd.factorize(pairs["user_id"])
+    user, user_ids = factorize(pairs["user_id"])
     in_previous = pairs[previous].to_numpy(dtype=float)
     in_both = in_previous * pairs[step].to_numpy(dtype=float)
     in_both_by_user = np.bincount(user, in_both, len(user_ids))

@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from kpay_lab.customers.features import log_lift, main_group, user_features, without_gaps
 from kpay_lab.customers.reference import one_crowd
+from kpay_lab.data.codes import look_up
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.findings import Finding
 from kpay_lab.stats import random_state, ratio, sample_rows
@@ -353,7 +354,7 @@ def interest_tags(tables: Tables, *, n_tags: int = 3, least_events: int = 5) -> 
     events = tables.events
     counts = events["user_id"].value_counts(sort=False)
     users = pd.Index(counts.index[counts >= least_events], name="user_id")
-    categories = events["item_id"].map(main_group(tables.items, "category"))
+    categories = look_up(events["item_id"], main_group(tables.items, "category"))
     lift = np.exp(log_lift(events["user_id"], categories, users))
     tags = lift.stack().rename("lift").rename_axis(["user_id", "tag"]).reset_index()
     tags = tags[tags["lift"] > 1]

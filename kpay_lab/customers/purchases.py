@@ -7,6 +7,7 @@ import pandas as pd
 
 from kpay_lab.customers.features import described, gives
 from kpay_lab.customers.visits import before_visits, known_from
+from kpay_lab.data.codes import find_positions, look_up
 from kpay_lab.data.derived import are_whole_days, item_sold, orders_of_items, watched_share
 from kpay_lab.data.money import has_amounts
 from kpay_lab.data.tables import Tables, TooLittleError
@@ -272,11 +273,11 @@ def _features_of_people(rows: pd.DataFrame, past: Tables) -> pd.DataFrame:
     by_user = before_visits(past, moment).events.groupby("user_id")
     times = {"first": by_user["timestamp"].min(), "last": by_user["timestamp"].max()}
     for name, time_of_user in times.items():
-        days = (moment - rows["user_id"].map(time_of_user)) / pd.Timedelta(days=1)
+        days = (moment - look_up(rows["user_id"], time_of_user)) / pd.Timedelta(days=1)
         features[f"log days since {name}"] = np.log1p(days)
     if "watch_time" in past.events:
         seconds = by_user["watch_time"].sum().reindex(rows["user_id"].unique(), fill_value=0.0)
-        features["log watch time"] = np.log1p(rows["user_id"].map(seconds))
+        features["log watch time"] = np.log1p(look_up(rows["user_id"], seconds))
     text = features.select_dtypes(exclude="number").columns
     return features.astype(dict.fromkeys(text, "category"))
 
@@ -290,11 +291,11 @@ def _with_item_columns(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         items = tables.items.set_index("item_id")
         for name in TEXT:
             if name in items:
-                label = frame["item_id"].map(items[name])
+                label = look_up(frame["item_id"], items[name])
                 frame[name] = label.astype("category")
         if "price" in items:
-            frame["price"] = frame["offer"].map(items["price"])
-    frame["user"] = tables.ids("user_id").get_indexer(frame["user_id"])
+            frame["price"] = look_up(frame["offer"], items["price"])
+    frame["user"] = find_positions(frame["user_id"], tables.ids("user_id"))
     return frame.assign(n=1.0)
 
 
@@ -367,7 +368,7 @@ def _demographics(rows: pd.DataFrame, users: pd.DataFrame) -> Columns:
     columns: Columns = {}
     for name in DEMOGRAPHICS:
         if name in by_id:
-            values = rows["user_id"].map(by_id[name])
+            values = look_up(rows["user_id"], by_id[name])
             columns[name] = values if name == "age" else values.astype("category")
     return columns
 
@@ -414,7 +415,7 @@ def _following(rows: pd.DataFrame, tables: Tables, follows: pd.DataFrame) -> Col
     known = follows.assign(timestamp=known_from(follows, tables))
     in_order = known.sort_values("timestamp", kind="stable")
     first = in_order.drop_duplicates(["user_id", "host"])
-    user = tables.ids("user_id").get_indexer(first["user_id"])
+    user = find_positions(first["user_id"], tables.ids("user_id"))
     log = pd.DataFrame({"user": user, "host": first["host"].to_numpy(), "n": 1.0})
     log["moment"] = _microseconds(first["timestamp"]).to_numpy()
     n_hosts = history(rows, log, ["user"], ["n"])[:, 0]

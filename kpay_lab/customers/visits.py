@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from kpay_lab.data.codes import look_up, take_rows
 from kpay_lab.data.tables import Tables
 
 ACTS = ["like_count", "comment_count", "share_count", "question_count", "gift_amount"]
@@ -64,7 +65,7 @@ def before_visits(tables: Tables, moment: pd.Timestamp) -> Tables:
     for name in ("events", "follows"):
         frame = getattr(tables, name)
         if frame is not None and "timestamp" in frame:
-            kept[name] = frame[known_from(frame, tables) < moment]
+            kept[name] = take_rows(frame, known_from(frame, tables) < moment)
     return replace(tables, **kept)
 
 
@@ -80,13 +81,13 @@ def _visits(tables: Tables) -> pd.DataFrame:
     """Return ``user_id, entered_at, left_at`` of the visits of live items, recordings too."""
     live = _live(tables)
     events = tables.events
-    of_live = events[events["item_id"].isin(live.index)]
+    of_live = take_rows(events, events["item_id"].isin(live.index))
     entered_at = of_live["timestamp"]
     seconds = of_live.reindex(columns=["watch_time"])["watch_time"].astype(float)
     left_at = entered_at + pd.to_timedelta(seconds, unit="s").astype("timedelta64[us]")
     did_something = of_live.reindex(columns=ACTS).astype(float).gt(0).any(axis=1)
     if "ended_at" in live:
-        end = of_live["item_id"].map(live["ended_at"])
+        end = look_up(of_live["item_id"], live["ended_at"])
         is_open = left_at.isna() & ~did_something & (end > entered_at)
         left_at = left_at.mask(is_open, end)
     visits = of_live[["user_id"]].assign(entered_at=entered_at, left_at=left_at)

@@ -8,7 +8,7 @@ for. Outside of a run there is none, and everything is read from its source.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from kpay_lab.data.codes import factorize, keep_codes
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
@@ -24,6 +25,7 @@ from kpay_lab.data.tables import Tables
 
 FOLDER_VARIABLE = "KPAY_ADMITTED"
 ABOUT = "about.json"
+IDS = ("user_id", "item_id")  # whose codes are kept with them
 LENGTH = 32  # letters of a name: 128 bits of its hash
 
 
@@ -64,7 +66,7 @@ def keep_log(log: Log, folder: Path) -> None:
     """Write a log to a new folder, so that `kept_log` gives an equal one."""
     rejected = log.rejected
     rejected_frames = {"rows": rejected.rows, "cells": rejected.cells, "counts": rejected.counts}
-    keep_frames(log.tables.present(), folder / "tables")
+    keep_tables(log.tables, folder / "tables")
     keep_frames(rejected_frames, folder / "rejected")
     cut = None if log.cut is None else (log.cut.isoformat(), log.cut.unit)
     others = {field.name: getattr(log, field.name) for field in fields(log)}
@@ -80,7 +82,7 @@ def keep_log(log: Log, folder: Path) -> None:
 def kept_log(folder: Path) -> Log:
     """Map a log that `keep_log` wrote."""
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    tables = Tables(**kept_frames(folder / "tables"))
+    tables = kept_tables(folder / "tables")
     notes_on_reading = tuple(about.pop("notes_on_reading"))
     rejected = Rejected(**kept_frames(folder / "rejected"), notes=notes_on_reading)
     about["notes"] = tuple(about["notes"])
@@ -89,6 +91,39 @@ def kept_log(folder: Path) -> Log:
         text, unit = about["cut"]
         about["cut"] = pd.Timestamp(text).as_unit(unit)
     return Log(tables, rejected, **about)
+
+
+def keep_tables(tables: Tables, folder: Path) -> None:
+    """Write tables to a new folder, and the codes of their ids, which nobody has to map again."""
+    keep_frames(tables.present(), folder)
+    codes = {}
+    distinct = {}
+    for table, column in _columns_of_ids(tables):
+        name = f"{table}.{column}"
+        codes[name], ids = factorize(tables.present()[table][column])
+        distinct[name] = pd.DataFrame({column: ids})
+    keep_frames(distinct, folder / "codes")
+    keep_arrays(codes, folder / "codes")
+
+
+def kept_tables(folder: Path) -> Tables:
+    """Map tables that `keep_tables` wrote, with the codes of their ids."""
+    tables = Tables(**kept_frames(folder))
+    distinct = kept_frames(folder / "codes")
+    codes = kept_arrays(folder / "codes")
+    for table, column in _columns_of_ids(tables):
+        name = f"{table}.{column}"
+        ids = pd.Index(distinct[name][column])
+        keep_codes(tables.present()[table][column], codes[name], ids)
+    return tables
+
+
+def _columns_of_ids(tables: Tables) -> Iterator[tuple[str, str]]:
+    """Yield each table and column that names people or items in text."""
+    for table, frame in tables.present().items():
+        for column in IDS:
+            if column in frame and frame[column].dtype == "str":
+                yield table, column
 
 
 def keep_frames(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:

@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import factorize, find_positions, look_up, take_rows
+
+A_FEW = 1000  # of the times of a log, which seldom are dates where these are none
 AGE_STARTS = (0, 18, 25, 35, 45, 55)  # the first year of each band
 AGE_BANDS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55 and over")
 
@@ -30,14 +33,21 @@ def are_whole_days(times: pd.Series) -> bool:
     known = times.dropna()
     if known.empty:
         return False
+    if len(_times_of_day(known.head(A_FEW))) > 2:
+        return False  # whatever the others are
     days = known.dt.floor("D")
-    times_of_day = (known - days).drop_duplicates()
+    times_of_day = _times_of_day(known)
     if not times_of_day.any():
         return True
     spread = times_of_day.max() - times_of_day.min()
     summer_time = pd.to_timedelta([0, 1, 23], unit="h")
     is_one_midnight = len(times_of_day) <= 2 and spread in summer_time
     return is_one_midnight and days.nunique() > 1
+
+
+def _times_of_day(moments: pd.Series) -> pd.Series:
+    """Return how far each moment lies from midnight in UTC; equal ones once."""
+    return (moments - moments.dt.floor("D")).drop_duplicates()
 
 
 def dates_written(times: pd.Series) -> pd.Series:
@@ -94,7 +104,7 @@ def item_sold(item_ids: pd.Series, items: pd.DataFrame | None) -> pd.Series:
     if items is None or "promotes" not in items:
         return item_ids
     promoted_by_item = items.set_index("item_id")["promotes"]
-    promoted = item_ids.map(promoted_by_item)
+    promoted = look_up(item_ids, promoted_by_item)
     return promoted.fillna(item_ids)
 
 
@@ -129,19 +139,16 @@ def pairs_of_orders(
     >>> pairs_of_orders(orders, contacts, items)
     (array([0, 1]), array([-1, -1, -1]), array([ 1, -1, -1]))
     """
-    buyers = pd.Index(orders["user_id"].unique())
-    sold = pd.Index(orders["item_id"].dropna().unique())
+    user_of_order, buyers = factorize(orders["user_id"])
+    item_of_order, sold = factorize(orders["item_id"])
     n_sold = len(sold)
-    user_of_order = buyers.get_indexer(orders["user_id"])
-    item_of_order = sold.get_indexer(orders["item_id"])
     cell_of_order = _cells(user_of_order, item_of_order, n_sold)
     cells = np.unique(cell_of_order[cell_of_order >= 0])
-    code_of_user, distinct_users = pd.factorize(contacts["user_id"])
-    code_of_item, distinct_items = pd.factorize(contacts["item_id"])
+    user = find_positions(contacts["user_id"], buyers)
+    itself = find_positions(contacts["item_id"], sold)
+    code_of_item, distinct_items = factorize(contacts["item_id"])
     what_they_sell = item_sold(pd.Series(distinct_items), items)
-    user = buyers.get_indexer(pd.Index(distinct_users))[code_of_user]
-    itself = sold.get_indexer(pd.Index(distinct_items))[code_of_item]
-    what_it_sells = sold.get_indexer(pd.Index(what_they_sell))[code_of_item]
+    what_it_sells = find_positions(what_they_sell, sold)[code_of_item]
     of_contact = _cells(user, itself, n_sold)
     of_what_it_sells = _cells(user, what_it_sells, n_sold)
     return (
@@ -176,7 +183,7 @@ def orders_of_items(orders: pd.DataFrame) -> pd.DataFrame:
     """
     if "item_id" not in orders:
         return orders.head(0).assign(item_id=pd.Series(dtype="str"))
-    return orders[orders["item_id"].notna()]
+    return take_rows(orders, orders["item_id"].notna())
 
 
 def main_label(labels: pd.Series) -> pd.Series:

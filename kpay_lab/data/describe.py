@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import look_up
 from kpay_lab.data.derived import (
     age_band,
     are_whole_days,
@@ -254,7 +255,7 @@ def watched_share_by_kind(events: pd.DataFrame, items: pd.DataFrame | None = Non
     kind = pd.Series("all", events.index)
     if items is not None and "kind" in items:
         kind_of_item = items.set_index("item_id")["kind"]
-        kind = events["item_id"].map(kind_of_item).fillna("other")
+        kind = look_up(events["item_id"], kind_of_item).fillna("other")
     return pd.DataFrame({"share": watched_share(events), "kind": kind}).dropna()
 
 
@@ -319,8 +320,8 @@ def grouped_events(tables: Tables, user_column: str, item_column: str) -> pd.Dat
     events = tables.events
     columns = {
         "user_id": events["user_id"],
-        user_column: events["user_id"].map(group_of_user),
-        item_column: events["item_id"].map(group_of_item),
+        user_column: look_up(events["user_id"], group_of_user),
+        item_column: look_up(events["item_id"], group_of_item),
     }
     return pd.DataFrame(columns).dropna()
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from kpay_lab.data import public
 from kpay_lab.data.addresses import is_address
+from kpay_lab.data.codes import look_up, take_rows
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
@@ -246,7 +247,7 @@ def _with_duplicates(log: Log, duplicates: str) -> Log:
     count = f"{repeated.sum():,} exact duplicate events (equal in every column used) were"
     if duplicates == "keep":
         return _with_note(log, log.tables, f"{count} kept")
-    distinct = events[~repeated].reset_index(drop=True)
+    distinct = take_rows(events, ~repeated).reset_index(drop=True)
     return _with_note(log, log.tables.with_events(distinct), f"{count} dropped")
 
 
@@ -305,7 +306,7 @@ def _with_durations(log: Log) -> Log:
     duration_of = items.set_index("item_id")["duration"]
     duration = events.get("duration", pd.Series(np.nan, events.index)).copy()
     is_missing = duration.isna()
-    of_item = events.loc[is_missing, "item_id"].map(duration_of).astype(np.float64)
+    of_item = look_up(events.loc[is_missing, "item_id"], duration_of).astype(np.float64)
     n_filled = int(of_item.notna().sum())
     if not n_filled:
         return log

@@ -58,6 +58,8 @@ INNER_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 SIGNS = re.compile(r"[\s_\-./]+")
 EXPLICIT = -1  # rank of a name that a mapping gives
 RANK_OF_TITLES = 2  # of the names of an item, from which on they are titles and no ids
+NAMES_OF_DATES = ("date", "日期")  # how the names of a moment's two parts end
+NAMES_OF_CLOCKS = ("time", "时间", "时刻")
 SHOWN_NAMES = 8  # how many of the names understood an error lists
 
 
@@ -212,6 +214,7 @@ def name_columns(
     *,
     renames: Mapping[str, str] | None = None,
     guessed: bool = False,
+    cells_unknown: bool = False,
 ) -> list[str]:
     """Replace the names in a header by ours; a name without a meaning stays as it is.
 
@@ -228,6 +231,9 @@ def name_columns(
     guessed : bool
         Whether the encoding was guessed. Letters beyond ASCII of which no name is known do not
         prove the guess, and are refused.
+    cells_unknown : bool
+        Whether only the header was read. A date and a time of day by their names may then both
+        mean one column: their cells will tell whether they are (`date_and_clock`).
 
     Raises
     ------
@@ -245,7 +251,7 @@ def name_columns(
             names.append("" if meaning.column == IGNORE else meaning.column)
     missing = _missing(table, names)
     faults = [f"it has no column {column}" for column in missing]
-    faults += _repeated(table, header, meanings)
+    faults += _repeated(table, header, meanings, cells_unknown)
     if table == "users":
         faults += _repeated_extra(header, names, meanings)
     if guessed and not known_names([name for name in header if not name.isascii()], renames):
@@ -306,6 +312,20 @@ def columns_of(
         if meaning is not None and meaning.column != IGNORE:
             found.setdefault(meaning.column, []).append(written)
     return found
+
+
+def date_and_clock(names: Sequence[str]) -> tuple[str, str] | None:
+    """Return which of two names of a moment may hold its date, and which its time of day.
+
+    >>> date_and_clock(["时间", "日期"])
+    ('日期', '时间')
+    >>> date_and_clock(["date", "created_at"])
+    """
+    dates = [name for name in names if without_brackets(name).endswith(NAMES_OF_DATES)]
+    clocks = [name for name in names if without_brackets(name).endswith(NAMES_OF_CLOCKS)]
+    if len(names) != 2 or len(dates) != 1 or len(clocks) != 1:
+        return None
+    return dates[0], clocks[0]
 
 
 def known_names(header: Sequence[str], renames: Collection[str] = ()) -> list[str]:
@@ -389,7 +409,12 @@ def profile_line(table: str, renames: Mapping[str, str]) -> str:
     return f"mapping: {{columns: {{{table}: {{{said}}}}}}}"
 
 
-def _repeated(table: str, header: Sequence[str], meanings: Sequence[Meaning | None]) -> list[str]:
+def _repeated(
+    table: str,
+    header: Sequence[str],
+    meanings: Sequence[Meaning | None],
+    cells_unknown: bool,
+) -> list[str]:
     """Refuse two names of one rank for a column, and say which to rename or to leave out."""
     names_of: dict[str, list[str]] = {}
     for written, meaning in zip(header, meanings, strict=True):
@@ -397,7 +422,8 @@ def _repeated(table: str, header: Sequence[str], meanings: Sequence[Meaning | No
             names_of.setdefault(meaning.column, []).append(written)
     faults = []
     for column, spelled in names_of.items():
-        if len(spelled) == 1:
+        may_be_parts = cells_unknown and column == "timestamp" and date_and_clock(spelled)
+        if len(spelled) == 1 or may_be_parts:
             continue
         others = [name for name in spelled if fold(name) != fold(column)]
         if len(set(spelled)) == 1 or not others:

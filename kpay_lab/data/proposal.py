@@ -28,7 +28,14 @@ from kpay_lab.data.event_types import (
     EventTypes,
     meaning_of_word,
 )
-from kpay_lab.data.headers import IGNORE, columns_of, fold, unit_of_word, units_of_columns
+from kpay_lab.data.headers import (
+    IGNORE,
+    columns_of,
+    date_and_clock,
+    fold,
+    unit_of_word,
+    units_of_columns,
+)
 from kpay_lab.data.layout import HeaderlessError
 from kpay_lab.data.looks import (
     CODES,
@@ -499,6 +506,7 @@ def _propose_columns(table: str, sample: _Sample, mapping: LogMapping, draft: _D
             reason = _doubt_of_times(found, free) if column == "timestamp" else ""
             _take(table, column, found, free, draft, reason)
     _propose_times(table, missing, free, draft)
+    _propose_clock(table, free, draft)
     _propose_by_unit(table, missing, free, draft)
     _propose_ids(table, missing, free, sample, draft)
     if table == "events":
@@ -554,6 +562,9 @@ def _propose_one_of_several(
         if len(set(names)) < 2:
             continue
         looks = {look.name: look.looks for look in sample.looks}
+        pair = date_and_clock(names) if column == "timestamp" else None
+        if pair is not None and looks[pair[1]] != TIMES:
+            continue  # together they say one moment
         kept = next((name for name in names if looks[name] != EMPTY), names[0])
         for name in names:
             if name != kept:
@@ -575,6 +586,18 @@ def _propose_times(
             f"{table}: which of {names} is the time of the row? write it under columns.{table} "
             "as timestamp"
         )
+
+
+def _propose_clock(table: str, free: list[ColumnLook], draft: _Draft) -> None:
+    """Take the column of the time of day that stands beside a date."""
+    columns = draft.said.get("columns", {}).get(table, {})
+    moments = [theirs for theirs, ours in columns.items() if ours == "timestamp"]
+    if len(moments) != 1:
+        return
+    for look in [*free]:
+        pair = date_and_clock([moments[0], look.name])
+        if pair is not None and pair[1] == look.name and look.looks == NUMBERS:
+            _take(table, "timestamp", look, free, draft, "a guess: the time of day of the date")
 
 
 def _propose_by_unit(

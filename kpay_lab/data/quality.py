@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import look_up, take_rows
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 from kpay_lab.findings import Finding
@@ -212,7 +213,7 @@ def deduplicate(tables: Tables) -> Tables:
             continue
         is_repeated = repeats_earlier(frame)
         if is_repeated.any():
-            distinct[name] = frame[~is_repeated].reset_index(drop=True)
+            distinct[name] = take_rows(frame, ~is_repeated).reset_index(drop=True)
     return replace(tables, **distinct)
 
 
@@ -240,7 +241,7 @@ def fill(tables: Tables) -> Tables:
         if tables.items is not None and "duration" in tables.items:
             listed = tables.items.set_index("item_id")["duration"]
             duration_of_item = listed.combine_first(duration_of_item)
-        filling = events["item_id"].map(duration_of_item)
+        filling = look_up(events["item_id"], duration_of_item)
         events["duration"] = events["duration"].fillna(filling)
     counts = [name for name in events if str(name).endswith("_count")]
     events[counts] = events[counts].fillna(0)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from kpay_lab.data.checking import Checked, KnownIds, check_rows
 from kpay_lab.data.databases import Database, DatabaseTable, in_stable_order, opened
+from kpay_lab.data.date_and_clock import join_date_and_clock
 from kpay_lab.data.event_types import TABLE_OF, Parted, has_types, part_by_type
 from kpay_lab.data.follows import with_hosts
 from kpay_lab.data.headers import IGNORE, columns_of, fold, name_columns, without_brackets
@@ -217,10 +218,12 @@ def _checked(
     renames: Mapping[str, str],
 ) -> tuple[Checked, list[str]]:
     """Check a table's rows; return also what should be said of it."""
-    notes = [note for rows in raw for note in rows.notes]
     faults = _absent_names(mapping, {table: [name for rows in raw for name in rows.header]})
     if faults:
         raise ValueError("\n".join(faults))
+    for position, rows in enumerate(raw):
+        raw[position] = join_date_and_clock(table, rows, renames)
+    notes = [note for rows in raw for note in rows.notes]
     foreign = None
     if table == "orders":
         counts: Counter[str] = Counter()
@@ -341,7 +344,8 @@ def _read_headers(
                 header += _constants(table, partition.name, mapping)
                 headers.setdefault(table, []).extend(header)
                 renames = _renames(table, mapping)
-                names = name_columns(table, partition.name, header, renames=renames)
+                file = partition.name
+                names = name_columns(table, file, header, renames=renames, cells_unknown=True)
             except ValueError as error:
                 faults.append(str(error))
                 continue

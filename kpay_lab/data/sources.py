@@ -46,6 +46,7 @@ TABLE_WORDS = {
 TABLE_OF_WORD = {word: table for table, words in TABLE_WORDS.items() for word in words.split()}
 TABLE_OF_WORD |= {table: table for table in SCHEMAS}
 PACKED = (".zip", ".rar", ".7z", ".tar", ".tgz")
+DATABASE_FILES = {".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb"}
 RECBOLE_TABLES = {".inter": "events", ".item": "items", ".user": "users"}
 END_OF_NAME = re.compile(r"(表|数据|信息|明细|记录|列表|导出)$")
 COPY_OF_FILE = re.compile(r" \(\d+\)$")  # what a browser adds to a second download
@@ -175,20 +176,44 @@ def find_files(
 def _find(place: Path, files: Files | None, types: EventTypes, columns: Columns) -> Found:
     if not place.exists():
         raise ValueError(f"{place} is no folder and no file; name a folder that holds events.csv")
-    if place.suffix.lower() in PACKED:
-        raise ValueError(f"{place.name} is packed; unpack it, and name the folder that results")
     if place.is_file() and not suffix_of(place):
-        raise ValueError(
-            f"{place.name} is of a kind that cannot be read; save it as .csv, .xlsx, .json or "
-            ".parquet"
-        )
+        raise ValueError(_why_unread(place))
     if files:
         return _find_named(place, files, list_partitions(place))
     is_folder = place.is_dir()
     entries = _folder_entries(place, columns) if is_folder else _file_entries(place, columns)
     if len(entries) == 1 and not is_folder:  # whatever its name: it was asked for
         return Found({"events": [*entries[0].partitions]})
-    return _assign(place, [_typed(entry, types) for entry in entries], columns)
+    unread = _unread_tables(place, is_all=not entries) if is_folder else []
+    return _assign(place, [_typed(entry, types) for entry in entries], columns, unread)
+
+
+def _unread_tables(folder: Path, *, is_all: bool) -> list[Path]:
+    """List the files of a folder that seem to hold tables, in a form that is not read.
+
+    With ``is_all`` the names of files do not matter: nothing in the folder can be read.
+    """
+    unread = []
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or not _is_visible(path) or suffix_of(path):
+            continue
+        holds_tables = path.suffix.lower() in (*PACKED, *DATABASE_FILES)
+        if holds_tables or is_all or table_of_name(path.stem):
+            unread.append(path)
+    return unread
+
+
+def _why_unread(path: Path) -> str:
+    """Say why a file is not read, and what to do."""
+    suffix = path.suffix.lower()
+    if suffix in PACKED:
+        return f"{path.name} is packed; unpack it, and name the folder that results"
+    if suffix in DATABASE_FILES:
+        address = f"{DATABASE_FILES[suffix]}:///{path.resolve()}"
+        return f"{path.name} is the file of a database; name it as {address}"
+    return (
+        f"{path.name} is of a kind that cannot be read; save it as .csv, .xlsx, .json or .parquet"
+    )
 
 
 def _find_tables(
@@ -322,9 +347,14 @@ def _sheets(path: Path) -> list[str]:
         return []
 
 
-def _assign(place: Path | Database, entries: Sequence[_Entry], columns: Columns) -> Found:
+def _assign(
+    place: Path | Database,
+    entries: Sequence[_Entry],
+    columns: Columns,
+    unread: Sequence[Path] = (),
+) -> Found:
     """Give each table its candidates; those without a table's name may be the events."""
-    notes: list[str] = []
+    notes = [f"not read: {_why_unread(path)}" for path in unread]
     partitions: dict[str, list[Piece | pd.DataFrame]] = {}
     entries = _with_files_of_types(entries, columns)
     for table in SCHEMAS:
@@ -333,6 +363,8 @@ def _assign(place: Path | Database, entries: Sequence[_Entry], columns: Columns)
             partitions[table] = _parts(place, table, named, columns, notes)
     unnamed = [entry for entry in entries if not entry.table]
     if "events" not in partitions:
+        if unread and not unnamed:
+            raise ValueError(f"{place} holds no events that can be read: {_why_unread(unread[0])}")
         events = _events_among(place, unnamed, columns, is_alone=not partitions)
         partitions["events"] = _parts(place, "events", events, columns, notes)
         titles = [entry.title for entry in events]
@@ -424,7 +456,8 @@ def _fits(entry: _Entry, table: str, columns: Columns) -> bool:
     partition = entry.partitions[0]
     renames = columns.get(table, {})
     try:
-        name_columns(table, partition.name, read_header(partition, renames), renames=renames)
+        header = read_header(partition, renames)
+        name_columns(table, partition.name, header, renames=renames, cells_unknown=True)
     except ValueError:
         return False
     return True
@@ -539,9 +572,9 @@ def list_partitions(place: Path | Database) -> Sequence[Piece]:
     """List every file below a place, every sheet of a workbook with several, or every table."""
     if isinstance(place, Database):
         return place.tables()
-    files: Iterable[Partition] = [Partition(place, place.name)]
-    if place.is_dir():
-        files = _files_below(place)
+    files: Iterable[Partition] = _files_below(place) if place.is_dir() else []
+    if place.is_file() and suffix_of(place):
+        files = [Partition(place, place.name)]
     partitions = []
     for partition in files:
         sheets = _sheets(partition.path) if suffix_of(partition.path) in WORKBOOKS else []

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab import columns as c
+from kpay_lab.data.codes import factorize, take_rows
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -145,7 +146,11 @@ def _checks_of_column(table: str, name: str) -> "pa.Column":
 
 @dataclass(frozen=True)
 class Tables:
-    """The validated tables of one log, in file order; an absent table is None."""
+    """The validated tables of one log, in file order; an absent table is None.
+
+    Tables made of these by `known_at`, `since`, `within`, `timed` or `window` map no text again:
+    the codes of ids go with the rows (`data.codes`).
+    """
 
     events: pd.DataFrame
     items: pd.DataFrame | None = None
@@ -191,7 +196,7 @@ class Tables:
         ['a']
         """
         self._need_times()
-        earlier = {name: _kept(frame, moment < cut) for name, frame, moment in self._logged()}
+        earlier = {name: take_rows(frame, moment < cut) for name, frame, moment in self._logged()}
         return self._as_known_at(cut, earlier)
 
     def since(self, start: pd.Timestamp) -> "Tables":
@@ -205,7 +210,7 @@ class Tables:
             If the events have no timestamp.
         """
         self._need_times()
-        later = {name: _kept(frame, moment >= start) for name, frame, moment in self._logged()}
+        later = {name: take_rows(frame, moment >= start) for name, frame, moment in self._logged()}
         return replace(self, **later)
 
     def within(self, start: pd.Timestamp, end: pd.Timestamp) -> "Tables":
@@ -223,7 +228,7 @@ class Tables:
         inside = {}
         for name, frame, moment in self._logged():
             is_inside = (moment >= start) & (moment < end)
-            inside[name] = _kept(frame, is_inside)
+            inside[name] = take_rows(frame, is_inside)
         return self._as_known_at(end, inside)
 
     def _as_known_at(self, cut: pd.Timestamp, logged: dict[str, pd.DataFrame]) -> "Tables":
@@ -245,7 +250,7 @@ class Tables:
         >>> Tables(log).timed().events["item_id"].tolist()
         ['a']
         """
-        timed = {name: _kept(frame, moment.notna()) for name, frame, moment in self._logged()}
+        timed = {name: take_rows(frame, moment.notna()) for name, frame, moment in self._logged()}
         return replace(self, **timed)
 
     def _logged(self) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
@@ -279,14 +284,9 @@ class Tables:
         Those of the events come first; ids that only other tables know (cold ones) follow.
         """
         tables = [frame for frame in self.present().values() if column in frame]
-        ids = pd.concat([frame[column].drop_duplicates() for frame in tables])
-        known = ids.dropna()  # an order of a subscription names no item
-        return pd.Index(known.unique(), name=column)
-
-
-def _kept(frame: pd.DataFrame, is_kept: pd.Series) -> pd.DataFrame:
-    """Return the rows that are kept; a frame that is kept whole shares its memory."""
-    return frame.copy(deep=False) if is_kept.all() else frame[is_kept]
+        distinct = [pd.Series(factorize(frame[column]).ids) for frame in tables]
+        ids = pd.concat(distinct)
+        return pd.Index(ids.unique(), name=column)
 
 
 def _without_later_refunds(orders: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
+from kpay_lab.data.codes import factorize, find_positions
 from kpay_lab.data.derived import are_whole_days
 from kpay_lab.data.describe import grouped_events
 from kpay_lab.data.tables import Tables
@@ -133,8 +134,8 @@ def compare_halves(
     n_halvings : int
         Further halvings, by chance.
     """
-    user = users.get_indexer(events["user_id"])
-    item, items = pd.factorize(events["item_id"])
+    user = find_positions(events["user_id"], users)
+    item, items = factorize(events["item_id"])
     ones = np.ones(len(events))
     shape = (len(users), len(items))
     counts = coo_array((ones, (user, item)), shape=shape).tocsr()

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from kpay_lab.findings import Finding
 from kpay_lab.recommend.base import users_at_once
@@ -178,4 +178,4 @@ def evenness(count: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> f
     m = len(v)
     spread = 2.0 * m + np.sum(1.0 / v) - m**2 / v.sum()
     excess = np.sum(squares - 1.0) / math.sqrt(spread)
-    return float(norm.sf(excess))
+    return float(ndtr(-excess))

@@ -23,7 +23,13 @@ from kpay_lab.evaluate.value import revenue
 from kpay_lab.findings import Finding, level_of_interval
 from kpay_lab.recommend import SIMPLEST_FIRST
 from kpay_lab.recommend.base import Recommender, TopK, top_k
-from kpay_lab.stats import bootstrap_means, holm, sign_flip_test
+from kpay_lab.stats import (
+    bootstrap_means,
+    holm,
+    percentile_intervals,
+    resampled_means,
+    sign_flip_test,
+)
 
 OnProgress = Callable[[str], None]
 
@@ -333,25 +339,79 @@ def summarise(
         p_holm, is_smallest``. Differences are paired by user. ``p`` is that of a sign-flip
         permutation test, and ``p_holm`` is adjusted over the models of one metric and k;
         ``is_smallest`` says whether p is the smallest that so many flips can give. For the
-        reference itself the columns from ``difference`` on are missing.
+        reference itself the columns from ``difference`` on are missing. Metrics of the same
+        users share one draw of resamples and one of flips, and a difference is taken between
+        the two means of each resample; metrics of other users have draws, and rows, of their
+        own.
     """
-    parts = {}
+    by_model = {}
     for metric_and_k, group in values.groupby(["metric", "k"], sort=False):
         wide = wide_by_model(group)
         names = list(wide)
         if reference not in names:
             raise ValueError(f"reference {reference!r} was not compared; take one of {names}")
-        intervals = bootstrap_means(wide.to_numpy(), rng=rng, n_resamples=n_resamples)
-        means = pd.DataFrame(intervals).rename(columns={"estimate": "mean"})
-        means.insert(0, "model", names)
-        others = [name for name in names if name != reference]
-        pairs = [(name, reference) for name in others]
-        differences = paired_differences(wide, pairs, rng, n_resamples)
-        new_names = {"low": "difference_low", "high": "difference_high"}
-        differences = differences.drop(columns="other").rename(columns=new_names)
-        parts[metric_and_k] = means.merge(differences, on="model", how="left")
-    summary = pd.concat(parts, names=["metric", "k"])
-    return summary.reset_index(["metric", "k"]).reset_index(drop=True)
+        by_model[metric_and_k] = wide
+    parts = []
+    for of_same_users in _grouped_by_users(by_model):
+        part = _summarise_same_users(of_same_users, reference, rng, n_resamples)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _grouped_by_users(by_model: Mapping[Any, pd.DataFrame]) -> list[dict[Any, pd.DataFrame]]:
+    """Group tables with a row a user by their users, so that those of one group share draws."""
+    groups: dict[Any, dict[Any, pd.DataFrame]] = {}
+    for metric_and_k, wide in by_model.items():
+        users = tuple(wide.index)
+        group = groups.setdefault(users, {})
+        group[metric_and_k] = wide
+    return list(groups.values())
+
+
+def _summarise_same_users(
+    by_model: Mapping[Any, pd.DataFrame],
+    reference: str,
+    rng: np.random.Generator,
+    n_resamples: int,
+) -> pd.DataFrame:
+    """Return the rows of `summarise` for metrics of the same users, by one draw for all.
+
+    Parameters
+    ----------
+    by_model : mapping of (metric, k) to DataFrame
+        As from `wide_by_model`, all with the same rows.
+    """
+    by_user = pd.concat(by_model, axis=1, names=["metric", "k"])
+    drawn = resampled_means(by_user.to_numpy(), rng=rng, n_resamples=n_resamples)
+    resampled = pd.DataFrame(drawn, columns=by_user.columns)
+    means = _intervals(by_user, resampled)
+    gaps = _minus_reference(by_user, reference)
+    differences = _intervals(gaps, _minus_reference(resampled, reference))
+    most_models = max(wide.shape[1] for wide in by_model.values())
+    n_flips = flips_for(most_models - 1)
+    differences["p"] = sign_flip_test(gaps.to_numpy(), rng=rng, n_permutations=n_flips)
+    p_of_family = differences.groupby(["metric", "k"], sort=False)["p"]
+    differences["p_holm"] = p_of_family.transform(holm)
+    smallest_p = 1 / (1 + n_flips)
+    differences["is_smallest"] = differences["p"] <= smallest_p
+    means = means.rename(columns={"estimate": "mean"})
+    new_names = {"estimate": "difference", "low": "difference_low", "high": "difference_high"}
+    return means.join(differences.rename(columns=new_names)).reset_index()
+
+
+def _minus_reference(by_user: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Subtract the reference model's column of the same metric and k from each other column."""
+    of_reference = by_user.xs(reference, axis=1, level="model")
+    others = by_user.drop(columns=reference, level="model")
+    metric_and_k = others.columns.droplevel("model")
+    return others - of_reference[metric_and_k].to_numpy()
+
+
+def _intervals(by_user: pd.DataFrame, resampled: pd.DataFrame) -> pd.DataFrame:
+    """Return ``estimate, low, high`` of each column, by its name."""
+    estimates = by_user.mean().to_numpy()
+    intervals = percentile_intervals(estimates, resampled.to_numpy())
+    return pd.DataFrame(intervals, by_user.columns, columns=["estimate", "low", "high"])
 
 
 def decide(

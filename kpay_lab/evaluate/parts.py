@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import factorize, find_positions, take_rows
 from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
-from kpay_lab.interest.matrix import find_positions
 
 BY_KEY = {"random_per_user": "user_id", "stratified_user": "user_id", "stratified_item": "item_id"}
 NEED_TIMES = ("time", "leave_last_out")
@@ -54,9 +54,9 @@ def split_tables(
         tables = tables.timed()
         events = tables.events
     in_train, cut = rows_to_train(events, how, train_share, cut)
-    test_events = events[~in_train]
+    test_events = take_rows(events, ~in_train)
     if cut is None:
-        train_events = events[in_train]
+        train_events = take_rows(events, in_train)
         train = _without_pairs(tables.with_events(train_events), test_events)
     else:
         train = tables.known_at(cut)
@@ -135,7 +135,7 @@ def _before_the_cut(
 def _all_but_the_last(events: pd.DataFrame) -> np.ndarray:
     """Mark all events but the last of each user; of equal times the later row is the last."""
     order = np.argsort(event_times(events), kind="stable")
-    user, _ = pd.factorize(events["user_id"])
+    user, _ = factorize(events["user_id"])
     users_by_time = pd.Series(user[order])
     is_not_last = np.empty(len(order), dtype=bool)
     is_not_last[order] = users_by_time.duplicated(keep="last")
@@ -144,8 +144,8 @@ def _all_but_the_last(events: pd.DataFrame) -> np.ndarray:
 
 def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
     """Drop orders and exposures of the (user, item) pairs held back, which would leak them."""
-    users = pd.Index(test_events["user_id"].unique())
-    items = pd.Index(test_events["item_id"].unique())
+    users = factorize(test_events["user_id"]).ids
+    items = factorize(test_events["item_id"]).ids
     pairs_held_back = _pair_numbers(test_events, users, items)
     reduced = {}
     for name in ("orders", "exposures"):
@@ -154,7 +154,7 @@ def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
             of_items = orders_of_items(frame)
             is_held_back = np.isin(_pair_numbers(of_items, users, items), pairs_held_back)
             leaking = of_items.index[is_held_back]
-            reduced[name] = frame[~frame.index.isin(leaking)]
+            reduced[name] = take_rows(frame, ~frame.index.isin(leaking))
     return replace(tables, **reduced)
 
 
@@ -231,7 +231,7 @@ def event_times(events: pd.DataFrame) -> np.ndarray:
 
 def _first_of_each(ids: pd.Series, draws: np.ndarray, share: float) -> np.ndarray:
     """Mark ``share`` of the rows of each id: those with its smallest draws."""
-    key, _ = pd.factorize(ids)
+    key, _ = factorize(ids)
     n_rows = np.bincount(key)
     n_train = np.round(share * n_rows)  # half to even
     rank = pd.Series(draws).groupby(key).rank(method="first")

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab.data.codes import take_rows
 from kpay_lab.data.tables import Tables
 
 CANDIDATES = ("all", "exposed", "rated", "live")
@@ -93,7 +94,8 @@ def offered_pairs(
             "shown in the test part is what was shown after the cut"
         )
     is_later = exposures["timestamp"] >= cut
-    return exposures.loc[is_later, ["user_id", "item_id"]]
+    shown = exposures[["user_id", "item_id"]]
+    return take_rows(shown, is_later)
 
 
 def live_pairs(tables: Tables, test_events: pd.DataFrame, cut: pd.Timestamp | None) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import ParameterSampler
 
 from kpay_lab.data.tables import TooLittleError
 from kpay_lab.evaluate.compare import OnProgress, compare
@@ -248,6 +247,8 @@ def _draw_settings(
     space: Mapping[str, Any], n_trials: int, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """Draw settings without repeating one; a finite space smaller than that is drawn whole."""
+    from sklearn.model_selection import ParameterSampler  # here, for it is slow to import
+
     n_drawn = int(min(n_trials, _count_settings(space)))
     sampler = ParameterSampler(space, n_drawn, random_state=random_state(rng))
     return list(sampler)

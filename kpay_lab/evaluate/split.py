@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array, dia_array, diags_array
 
+from kpay_lab.data.codes import factorize, take_rows
 from kpay_lab.data.derived import orders_of_items
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.evaluate.cautions import drawn_by_lot, few_users
@@ -655,7 +656,7 @@ def _without_behaviour(tables: Tables, items: pd.Index) -> Tables:
         names_items = "item_id" in frame  # orders of subscriptions name none
         if name not in ("items", "users") and names_items:
             is_hidden = frame["item_id"].isin(items)
-            visible[name] = frame[~is_hidden]
+            visible[name] = take_rows(frame, ~is_hidden)
     return replace(tables, **visible)
 
 
@@ -714,8 +715,8 @@ def _aligned(matrix: InterestMatrix, users: pd.Index, items: pd.Index) -> Intere
 
 def _count_cold(test_ids: pd.Series, train_ids: pd.Series) -> int:
     """Count the ids that occur in the test part only."""
-    in_test = pd.Index(test_ids.unique())
-    in_train = pd.Index(train_ids.unique())
+    in_test = factorize(test_ids).ids
+    in_train = factorize(train_ids).ids
     return len(in_test.difference(in_train))
 
 

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import tea_tasting
-from scipy.stats import chisquare
-from tea_tasting.aggr import Aggregates
 
 from kpay_lab.data.money import gross_profit
 from kpay_lab.findings import Finding
@@ -330,6 +327,9 @@ def sample_ratio(
     >>> sample_ratio({"old": 9_012, "new": 988}, {"old": 90, "new": 10}).sentence()[:51]
     'Sample ratio 9,012 : 988, planned 90 : 10, p = 0.69'
     """
+    import tea_tasting  # here, for it is slow to import, as is scipy.stats
+    from scipy.stats import chisquare
+
     shares = _shares_of_arms(planned_shares or dict.fromkeys(sizes, 1.0), list(sizes))
     if len(sizes) > 2:
         n_units = sum(sizes.values())
@@ -338,7 +338,7 @@ def sample_ratio(
         return SampleRatio(dict(sizes), shares, pvalue, alpha)
     control, treatment = sizes
     check = tea_tasting.SampleRatio(shares[treatment] / shares[control], correction=False)
-    counts = {label: Aggregates(size) for label, size in sizes.items()}
+    counts = {label: tea_tasting.aggr.Aggregates(size) for label, size in sizes.items()}
     found = check.analyze(counts, control, treatment)
     return SampleRatio(dict(sizes), shares, found.pvalue, alpha)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from kpay_lab.findings import Finding
 from kpay_lab.stats import t_interval
@@ -171,7 +171,7 @@ class BanditRun:
         """Return mean, low and high over seeds at each step (95 % t intervals)."""
         n = len(values)
         mean = values.mean(axis=0)
-        quantile = stats.t.ppf(0.975, n - 1)
+        quantile = stdtrit(n - 1, 0.975)
         margin = quantile * values.std(axis=0, ddof=1) / np.sqrt(n)
         return mean, mean - margin, mean + margin
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import look_up
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
 from kpay_lab.experiments.checking import check_finite, check_marks
 
+ASKED = ("user_id", "timestamp", "treatment", "clicked", "purchased")  # of exposures
 METRICS = (
     Metric("revenue"),
     Metric("revenue", covariate="revenue_before"),
@@ -44,7 +46,8 @@ def randomised_users(tables: Tables) -> ABData:
         users["revenue"] = _net_revenue(tables.orders[~early], users.index)
         users["revenue_before"] = _net_revenue(tables.orders[early], users.index)
     exposures = tables.present()["exposures"]
-    before_test = _counts(exposures[exposures["timestamp"] < start])
+    columns = [name for name in ASKED if name in exposures]
+    before_test = _counts(exposures.loc[exposures["timestamp"] < start, columns])
     sums_before = before_test.groupby("user_id")[_summed(in_test)].sum()
     sums_before = sums_before.reindex(users.index).fillna(0.0)
     users = users.join(sums_before.add_suffix("_before"))
@@ -56,6 +59,8 @@ def randomised_users(tables: Tables) -> ABData:
 def running_exposures(tables: Tables) -> pd.DataFrame:
     """Return the exposures of a test by user: those that have a treatment, 0 or 1.
 
+    Of their columns those of `ASKED` are there: the exposures of a large log are many.
+
     Raises
     ------
     TooLittleError
@@ -66,10 +71,11 @@ def running_exposures(tables: Tables) -> pd.DataFrame:
     exposures = tables.exposures
     if exposures is None or not _has_treatment(exposures):
         raise TooLittleError("exposures hold no treatment; a test by user needs who was given what")
-    in_test = exposures[exposures["treatment"].notna()]
+    columns = [name for name in ASKED if name in exposures]
+    in_test = exposures.loc[exposures["treatment"].notna(), columns]
     check_marks("exposures.treatment", in_test["treatment"])
-    treatments = in_test.groupby("user_id")["treatment"].nunique()
-    crossed = int((treatments > 1).sum())
+    treatments = in_test.groupby("user_id", sort=False)["treatment"].agg(["min", "max"])
+    crossed = int((treatments["min"] != treatments["max"]).sum())
     if crossed:
         raise TooLittleError(f"{crossed} users were given both arms, so no arm is a user's own")
     return in_test
@@ -117,7 +123,7 @@ def _favourite_kinds(tables: Tables, start: pd.Timestamp) -> pd.Series:
         return pd.Series(dtype="str")
     events = tables.events[tables.events["timestamp"] < start]
     kind_of_item = tables.items.set_index("item_id")["kind"]
-    kinds = events["item_id"].map(kind_of_item).rename("kind")
+    kinds = look_up(events["item_id"], kind_of_item).rename("kind")
     counts = kinds.groupby(events["user_id"]).value_counts().reset_index()
     most_opened = counts.drop_duplicates("user_id")  # counts fall within a user
     return most_opened.set_index("user_id")["kind"]

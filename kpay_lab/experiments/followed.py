@@ -12,6 +12,7 @@ from kpay_lab.experiments.arms import PROFIT
 from kpay_lab.experiments.by_user import running_exposures
 from kpay_lab.experiments.sequential import ConfidenceSequence, confidence_sequence
 from kpay_lab.findings import Finding
+from kpay_lab.interest.matrix import find_positions
 
 LEAST_PLANNED = 100  # units at which the interval is narrowest, where fewer are expected
 
@@ -82,6 +83,88 @@ class FollowedTest:
         return [Finding("experiment/followed", "plain", values, place=place)]
 
 
+@dataclass(frozen=True)
+class _Arrivals:
+    """What every window of a test looks at: who arrived when, and what each did from then on.
+
+    Parameters
+    ----------
+    users : DataFrame, index user_id
+        ``treated`` (bool) and ``arrived_at``, in order of the ids.
+    metric : str
+        What is followed: profit, or purchased where no order is known.
+    rows : DataFrame
+        What counts from its user's arrival on: the position of the ``user``, ``timestamp``,
+        ``value``, its ``refund`` and, where the log says it, when it was ``refunded_at``.
+    ends_at : Timestamp
+        The last moment of which the log tells.
+    """
+
+    users: pd.DataFrame
+    metric: str
+    rows: pd.DataFrame
+    ends_at: pd.Timestamp
+
+    @classmethod
+    def of(cls, tables: Tables) -> "_Arrivals":
+        in_test = running_exposures(tables)
+        user, ids = pd.factorize(in_test["user_id"], sort=True)
+        by_user = in_test[["treatment", "timestamp"]].groupby(user)
+        users = by_user.agg(treated=("treatment", "first"), arrived_at=("timestamp", "min"))
+        users["treated"] = users["treated"] == 1
+        users = users.set_axis(pd.Index(ids, name="user_id"))
+        orders = tables.orders
+        if orders is not None and len(orders):
+            metric = PROFIT
+            rows = orders[[name for name in ("timestamp", "refunded_at") if name in orders]]
+            rows = rows.assign(value=orders["amount"], refund=refunded_amount(orders))
+            rows["user"] = find_positions(orders["user_id"], users.index)
+        elif "purchased" in in_test:
+            metric = "purchased"
+            purchased = in_test["purchased"].fillna(0).astype(float)
+            rows = in_test[["timestamp"]].assign(value=purchased, refund=0.0, user=user)
+        else:
+            raise TooLittleError("the log holds neither orders nor purchases to follow")
+        rows = rows[rows["user"] >= 0]
+        is_later = rows["timestamp"].array >= users["arrived_at"].array[rows["user"]]
+        return cls(users, metric, rows[np.asarray(is_later)], _end(tables))
+
+    def matured(
+        self, *, window_days: float, margin: float, coupon_price: float = 1.0
+    ) -> pd.DataFrame:
+        """Return the outcomes of one window: see `matured_outcomes`."""
+        rows = self.rows
+        users = self.users[["treated"]].copy()
+        users["known_at"] = self.users["arrived_at"] + pd.Timedelta(days=window_days)
+        known_at = users["known_at"].array[rows["user"]]
+        refund = rows["refund"]
+        if "refunded_at" in rows:
+            refund = refund.mask(rows["refunded_at"].array > known_at, 0.0)
+        value = rows["value"] - refund
+        is_within = np.asarray(rows["timestamp"].array <= known_at)
+        sums = value[is_within].groupby(rows["user"][is_within]).sum()
+        users[self.metric] = sums.reindex(range(len(users)), fill_value=0.0).to_numpy()
+        is_over = users["known_at"] <= self.ends_at
+        outcomes = users[is_over].sort_values("known_at", kind="stable")
+        if self.metric == PROFIT:
+            has_coupon = outcomes["treated"].to_numpy()
+            terms = {"has_coupon": has_coupon, "coupon_price": coupon_price}
+            outcomes[PROFIT] = gross_profit(outcomes[PROFIT].to_numpy(), margin, **terms)
+        return outcomes.reset_index()
+
+
+def _refuse_no_window(window_days: float) -> None:
+    if not window_days > 0:
+        raise ValueError(f"window_days is {window_days:g}; it must be above 0")
+
+
+def _end(tables: Tables) -> pd.Timestamp:
+    """Return the last moment of which the log tells."""
+    frames = tables.present().values()
+    last_ones = [frame["timestamp"].max() for frame in frames if "timestamp" in frame]
+    return pd.Series(last_ones).max()
+
+
 def matured_outcomes(
     tables: Tables, *, window_days: float, margin: float, coupon_price: float = 1.0
 ) -> pd.DataFrame:
@@ -108,55 +191,10 @@ def matured_outcomes(
     TooLittleError
         If there is no test by user, or neither orders nor purchases are known.
     """
-    if not window_days > 0:
-        raise ValueError(f"window_days is {window_days:g}; it must be above 0")
-    in_test = running_exposures(tables)
-    users = in_test.groupby("user_id").agg(
-        treated=("treatment", "first"), arrived_at=("timestamp", "min")
-    )
-    users["treated"] = users["treated"] == 1
-    users["known_at"] = users["arrived_at"] + pd.Timedelta(days=window_days)
-    users = users[users["known_at"] <= _end(tables)].sort_values("known_at", kind="stable")
-    metric, sums = _sums_in_windows(tables, in_test, users)
-    outcome = sums.reindex(users.index).fillna(0.0).to_numpy()
-    if metric == PROFIT:
-        has_coupon = users["treated"].to_numpy()
-        outcome = gross_profit(outcome, margin, has_coupon=has_coupon, coupon_price=coupon_price)
-    columns = users[["treated", "known_at"]].assign(**{metric: outcome})
-    return columns.reset_index()
-
-
-def _end(tables: Tables) -> pd.Timestamp:
-    """Return the last moment of which the log tells."""
-    frames = tables.present().values()
-    times = [frame["timestamp"] for frame in frames if "timestamp" in frame]
-    return pd.concat(times).max()
-
-
-def _sums_in_windows(
-    tables: Tables, in_test: pd.DataFrame, users: pd.DataFrame
-) -> tuple[str, pd.Series]:
-    """Return the name of what is followed, and its sum within each user's window, by user_id."""
-    if tables.orders is not None and len(tables.orders):
-        orders = _within_window(tables.orders, users)
-        known_refund = refunded_amount(orders)
-        if "refunded_at" in orders:
-            is_later = orders["refunded_at"] > orders["known_at"]
-            known_refund = known_refund.mask(is_later, 0.0)
-        revenue = orders["amount"] - known_refund
-        return PROFIT, revenue.groupby(orders["user_id"]).sum()
-    if "purchased" in in_test:
-        shown = _within_window(in_test, users)
-        purchased = shown["purchased"].fillna(0).astype(float)
-        return "purchased", purchased.groupby(shown["user_id"]).sum()
-    raise TooLittleError("the log holds neither orders nor purchases to follow")
-
-
-def _within_window(frame: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows between their user's arrival and the end of the window, with the latter."""
-    rows = frame.merge(users[["arrived_at", "known_at"]], left_on="user_id", right_index=True)
-    is_within = (rows["timestamp"] >= rows["arrived_at"]) & (rows["timestamp"] <= rows["known_at"])
-    return rows[is_within]
+    _refuse_no_window(window_days)
+    arrivals = _Arrivals.of(tables)
+    terms = {"margin": margin, "coupon_price": coupon_price}
+    return arrivals.matured(window_days=window_days, **terms)
 
 
 def follow_test(
@@ -183,10 +221,18 @@ def follow_test(
     TooLittleError
         If the windows of fewer than two users of an arm are over.
     """
-    in_test = running_exposures(tables)
+    _refuse_no_window(window_days)
+    terms = {"margin": margin, "coupon_price": coupon_price, "level": level}
+    return _follow(_Arrivals.of(tables), window_days, **terms)
+
+
+def _follow(
+    arrivals: _Arrivals, window_days: float, *, margin: float, coupon_price: float, level: float
+) -> FollowedTest:
+    """Follow the users who arrived by their outcomes in one window."""
     terms = {"margin": margin, "coupon_price": coupon_price}
-    outcomes = matured_outcomes(tables, window_days=window_days, **terms)
-    n_users = in_test["user_id"].nunique()
+    outcomes = arrivals.matured(window_days=window_days, **terms)
+    n_users = len(arrivals.users)
     treated = outcomes["treated"].to_numpy()
     if min(treated.sum(), (~treated).sum()) < 2:
         raise TooLittleError(
@@ -196,7 +242,7 @@ def follow_test(
     values = outcomes.iloc[:, -1].to_numpy(np.float64)
     planned = max(n_users // 2, LEAST_PLANNED)
     sequence = confidence_sequence(values, treated, tightest_at=planned, level=level)
-    started_on = in_test["timestamp"].min()
+    started_on = arrivals.users["arrived_at"].min()
     return FollowedTest(outcomes, sequence, started_on, window_days, n_users)
 
 
@@ -228,10 +274,16 @@ def compare_windows(
         that is over for too few users has no row.
     """
     terms = {"margin": margin, "coupon_price": coupon_price, "level": level}
+    for window_days in windows:
+        _refuse_no_window(window_days)
+    try:
+        arrivals = _Arrivals.of(tables)
+    except TooLittleError:
+        windows = ()  # nothing can be followed, whatever the window
     rows = {}
     for window_days in windows:
         try:
-            followed = follow_test(tables, window_days=window_days, **terms)
+            followed = _follow(arrivals, window_days, **terms)
         except TooLittleError:
             continue
         last_look = followed.sequence.table().iloc[-1]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from kpay_lab.experiments.checking import (
     check_finite,
@@ -229,11 +229,11 @@ def estimate_value(
 def _lead(differences: np.ndarray, level: float) -> tuple[Interval, float]:
     """Return the mean of the differences with its normal interval, and the p-value of 0."""
     mean, se = _mean_and_error(differences)
-    margin = norm.ppf((1 + level) / 2) * se
+    margin = ndtri((1 + level) / 2) * se
     lead = Interval(float(mean), float(mean - margin), float(mean + margin))
     if mean == 0:
         return lead, 1.0
-    pvalue = float(2 * norm.sf(abs(mean) / se)) if se > 0 else 0.0
+    pvalue = float(2 * ndtr(-abs(mean) / se)) if se > 0 else 0.0
     return lead, pvalue
 
 
@@ -242,7 +242,7 @@ def _with_intervals(
 ) -> pd.DataFrame:
     """Put the value and the standard error of each method into a frame, with normal intervals."""
     table = pd.DataFrame.from_dict(values_and_errors, orient="index", columns=["value", "se"])
-    margin = norm.ppf((1 + level) / 2) * table["se"]
+    margin = ndtri((1 + level) / 2) * table["se"]
     table["low"] = table["value"] - margin
     table["high"] = table["value"] + margin
     return table.rename_axis("method")

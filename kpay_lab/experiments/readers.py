@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from kpay_lab.experiments.ab_files import read_ab_test
 from kpay_lab.experiments.arms import ABData, Metric
@@ -159,11 +159,11 @@ def _difference_of_rates(random: BanditLog, bts: BanditLog) -> tuple[Interval, f
     variance_of_bts = bts.reward.var() / len(bts.reward)
     variance_of_random = random.reward.var() / len(random.reward)
     se = float(np.sqrt(variance_of_bts + variance_of_random))
-    margin = float(norm.ppf(0.975) * se)
+    margin = float(ndtri(0.975) * se)
     interval = Interval(difference, difference - margin, difference + margin)
     if difference == 0:
         return interval, 1.0
-    return interval, float(2 * norm.sf(abs(difference) / se))
+    return interval, float(2 * ndtr(-abs(difference) / se))
 
 
 def other_log_findings(

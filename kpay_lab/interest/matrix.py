@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
+from kpay_lab.data.codes import find_positions
 from kpay_lab.stats import ratio
 
 if TYPE_CHECKING:
@@ -173,18 +174,6 @@ class InterestMatrix:
             xlabel="items, busiest first",
             ylabel="users, busiest first",
         )
-
-
-def find_positions(ids: pd.Series | pd.Index | list[str], index: pd.Index) -> np.ndarray:
-    """Return the position of each id in an index, and -1 of an id that is not there.
-
-    Only the distinct ids are looked up: a log has far fewer of them than rows.
-
-    >>> find_positions(["b", None, "a", "b"], pd.Index(["a", "b"])).tolist()
-    [1, -1, 0, 1]
-    """
-    numbers, distinct = pd.factorize(pd.Index(ids), use_na_sentinel=False)
-    return index.get_indexer(distinct)[numbers]
 
 
 def positions_of(ids: pd.Series | pd.Index | list[str], index: pd.Index, column: str) -> np.ndarray:

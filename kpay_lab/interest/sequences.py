@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
-from kpay_lab.interest.matrix import find_positions
+from kpay_lab.data.codes import factorize, find_positions, take_rows
 from kpay_lab.stats import ratio
 
 
@@ -92,7 +92,7 @@ def behaviour_sequences(
     """
     if "timestamp" not in events:
         raise ValueError("behaviour sequences need a timestamp column in events; this log has none")
-    timed = events[events["timestamp"].notna()]
+    timed = take_rows(events, events["timestamp"].notna())
     user = find_positions(timed["user_id"], users)
     item = find_positions(timed["item_id"], items)
     in_utc = timed["timestamp"].dt.tz_convert(None)
@@ -100,7 +100,7 @@ def behaviour_sequences(
     order = np.lexsort((times, user))
     user = user[order]
     if "session_id" in timed:
-        session_codes, _ = pd.factorize(timed["session_id"])
+        session_codes, _ = factorize(timed["session_id"])
         session_ends = np.diff(session_codes[order]) != 0
     else:
         longest_pause = pd.Timedelta(minutes=gap_minutes).to_timedelta64()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.columns import LARGEST, SUMMED
+from kpay_lab.data.codes import factorize
 from kpay_lab.interest.matrix import positions_of
 
 
@@ -154,7 +155,7 @@ def _encode(ids: pd.Series, index: pd.Index | None) -> tuple[np.ndarray, pd.Inde
 
     Only the distinct ids are looked up in the index: they are far fewer than the events.
     """
-    codes, distinct = pd.factorize(ids)
+    codes, distinct = factorize(ids)
     if codes.min(initial=0) < 0:
         row = ids.index[np.argmin(codes)]
         raise ValueError(
@@ -162,7 +163,7 @@ def _encode(ids: pd.Series, index: pd.Index | None) -> tuple[np.ndarray, pd.Inde
         )
     distinct = pd.Index(distinct, dtype="str", name=ids.name)  # ids may come as categories
     if index is None:
-        return codes, distinct
+        return codes.astype(np.int64), distinct
     positions = positions_of(distinct, index, str(ids.name))
     return positions[codes], index
 

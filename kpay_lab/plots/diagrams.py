@@ -1,13 +1,15 @@
 """Diagrams: boxes and arrows, and a decision tree."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.text import Text
-from sklearn.pipeline import Pipeline
 
 from kpay_lab.plots.style import BLUE, NEUTRAL, RED, axes_or_new, shorten
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 def plot_flow(
@@ -72,7 +74,7 @@ def _draw_arrow(ax: Axes, start: Text, end: Text, word: str) -> None:
         ax.text(x, y, word, bbox=background, **style)
 
 
-def plot_tree(model: Pipeline, *, ax: Axes | None = None, **settings: Any) -> Axes:
+def plot_tree(model: "Pipeline", *, ax: Axes | None = None, **settings: Any) -> Axes:
     """Draw a fitted decision-tree pipeline from left to right, the answer *yes* on top.
 
     A box holds a question and, in brackets, the share of people who come to it; a leaf the label

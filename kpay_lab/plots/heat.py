@@ -5,7 +5,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
@@ -46,6 +45,8 @@ def plot_heat(
     **settings
         Go to `Axes.set`: title, xlabel, ...
     """
+    import seaborn as sns  # here, for it is slow to import
+
     height_of_rows = 1.4 + 0.36 * len(table)
     ax = axes_or_new(ax, height=height or height_of_rows, width=width)
     if limits is None and not table.notna().any(axis=None):  # no cell to take a scale from

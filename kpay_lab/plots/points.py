@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
 
 from kpay_lab.plots.style import (
     BLUE,
@@ -86,6 +85,8 @@ def _heights_of_labels(ax: Axes, places: np.ndarray) -> np.ndarray:
     Of all ways to give evenly spaced labels to the points the one with the shortest lines in
     total is taken: two lines that cross would become shorter by changing their labels.
     """
+    from scipy.optimize import linear_sum_assignment  # here, for it is slow to import
+
     heights = np.linspace(0.02, 0.98, len(places))
     labels = np.column_stack([np.full(len(places), BESIDE), heights])
     ax.autoscale_view()

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
-import seaborn as sns
 from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
@@ -47,6 +46,8 @@ def new_figure(
 
     ``height`` is that of one row, ``width`` of the whole, in inches.
     """
+    import seaborn as sns  # here, for it is slow to import
+
     fonts = {entry.name for entry in font_manager.fontManager.ttflist}
     if CHINESE_FONT not in fonts:
         font_manager.fontManager.addfont(str(FONT_PATH))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -48,6 +47,8 @@ class ALS(FactorModel):
 
     def fit(self, train: Training) -> Self:
         """Alternate between users and items."""
+        from implicit.cpu.als import AlternatingLeastSquares  # here, for it is slow to import
+
         with threadpool_limits(1, "blas"):
             model = AlternatingLeastSquares(
                 factors=self.n_factors,

@@ -6,7 +6,7 @@ Models score; `top_k` and `rank` alone rank. Users and items are positions in an
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from scipy.sparse import csr_array, vstack
 
 from kpay_lab.data.tables import Tables
 from kpay_lab.interest.matrix import InterestMatrix
+
+Matrix = TypeVar("Matrix", np.ndarray, csr_array)
 
 LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Spark all accept seeds up to here
 # Users scored at once: their scores should still be in the CPU's cache when ranked, and of a
@@ -282,6 +284,19 @@ def gram(rows: csr_array) -> np.ndarray:
         gram_matrix[start:, start:stop] = strip
         gram_matrix[start:stop, start:] = strip.T
     return gram_matrix
+
+
+def unit_rows(matrix: Matrix) -> Matrix:
+    """Scale each row to length 1; a row of zeros stays as it is.
+
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8], [0. , 0. ]])
+    """
+    from sklearn.preprocessing import normalize  # here, for it is slow to import
+
+    if matrix.shape[0] == 0:  # scikit-learn refuses a matrix without rows
+        return matrix
+    return normalize(matrix)
 
 
 def largest(scores: np.ndarray, k: int) -> np.ndarray:

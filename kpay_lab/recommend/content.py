@@ -7,10 +7,8 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, hstack, vstack
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
-from kpay_lab.recommend.base import TopK, Training, rank
+from kpay_lab.recommend.base import TopK, Training, rank, unit_rows
 from kpay_lab.settings import Ranges, Space, check_settings
 
 LABELS = ("category", "brand", "host")
@@ -68,7 +66,7 @@ class ContentBased:
             )
         self.names_ = np.array([name for names in blocks for name in names])
         features = hstack(list(blocks.values()), format="csr")
-        self.features_ = csr_array(normalize(features))
+        self.features_ = csr_array(unit_rows(features))
         self.history_ = train.interest.values
         return self
 
@@ -85,7 +83,7 @@ class ContentBased:
         scores = np.empty((histories.shape[0], features_of_items.shape[0]))
         for start in range(0, len(scores), USERS_AT_ONCE):
             users = slice(start, start + USERS_AT_ONCE)
-            features_of_users = normalize(histories[users] @ self.features_)
+            features_of_users = unit_rows(histories[users] @ self.features_)
             scores[users] = (features_of_items @ features_of_users.T.toarray()).T
         return scores
 
@@ -135,6 +133,8 @@ def _tf_idf(
 
     The texts of a catalogue are the same in every part of a log, so the last are remembered.
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer  # here, for it is slow to import
+
     vectorizer = TfidfVectorizer(
         analyzer="char_wb",
         sublinear_tf=True,
@@ -168,6 +168,6 @@ def recommend_by_cosine(user_features: np.ndarray, item_features: np.ndarray, k:
     >>> recommend_by_cosine([[1, 0], [1, 2]], [[0, 5], [3, 0], [1, 1]], 2).items
     array([[1, 2], [2, 0]])
     """
-    users = normalize(np.asarray(user_features, dtype=float))
-    items = normalize(np.asarray(item_features, dtype=float))
+    users = unit_rows(np.asarray(user_features, dtype=float))
+    items = unit_rows(np.asarray(item_features, dtype=float))
     return rank(users @ items.T, k)

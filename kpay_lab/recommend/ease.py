@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.linalg import get_lapack_funcs
 from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -76,6 +75,8 @@ class EASE(ItemToItemModel):
 
     def _inverse(self, G: np.ndarray) -> np.ndarray:
         """Return the inverse of a symmetric positive definite matrix, in the memory of G."""
+        from scipy.linalg import get_lapack_funcs  # here, for it is slow to import
+
         cholesky_factor, inverse_of_factor = get_lapack_funcs(("potrf", "potri"), (G,))
         factor, failed = cholesky_factor(G, lower=True, overwrite_a=True)
         if failed:

@@ -8,10 +8,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, vstack
-from sklearn.preprocessing import normalize
-from sparse_dot_topn import sp_matmul_topn
 
-from kpay_lab.recommend.base import Training, count_within_row, gram, product
+from kpay_lab.recommend.base import Training, count_within_row, gram, product, unit_rows
 from kpay_lab.recommend.linear import ItemToItemModel
 from kpay_lab.recommend.memory import lack_of_memory
 from kpay_lab.settings import Ranges, Space, check_settings
@@ -47,7 +45,7 @@ def similarity(left: csr_array, right: csr_array, kind: str) -> np.ndarray:
     if kind not in KINDS:
         raise ValueError(f"similarity is {kind!r}; choose cosine or jaccard")
     if kind == "cosine":
-        return _cross_product(left, right, _unit_rows)
+        return _cross_product(left, right, unit_rows)
     intersection = _cross_product(left, right, _marks)
     n_left = np.diff(_marks(left).indptr)
     n_right = np.diff(_marks(right).indptr)
@@ -62,13 +60,6 @@ def _cross_product(
     if left is right:
         return gram(prepare(left))
     return product(prepare(left), prepare(right).T)
-
-
-def _unit_rows(matrix: csr_array) -> csr_array:
-    """Scale each row to length 1; an empty row stays as it is."""
-    if matrix.shape[0] == 0:  # scikit-learn refuses a matrix without rows
-        return matrix
-    return csr_array(normalize(matrix))
 
 
 def _marks(matrix: csr_array) -> csr_array:
@@ -162,14 +153,14 @@ class Neighbourhood:
     @classmethod
     def of(cls, rows: csr_array, kind: str) -> Self:
         """Prepare the rows, (n_rows, n_features)."""
-        prepared = _unit_rows(rows) if kind == "cosine" else _marks(rows)
+        prepared = unit_rows(rows) if kind == "cosine" else _marks(rows)
         n_marks = np.diff(_marks(rows).indptr)
         return cls(kind, prepared.T.tocsr(), n_marks)
 
     def compare(self, vectors: csr_array) -> csr_array:
         """Return the similarity of each vector with each row that it shares a feature with."""
         if self.kind == "cosine":
-            return _unit_rows(vectors) @ self.columns
+            return unit_rows(vectors) @ self.columns
         marks = _marks(vectors)
         similar = marks @ self.columns
         n_of_vector = np.diff(marks.indptr)[_rows_of_cells(similar)]
@@ -215,11 +206,13 @@ class Neighbourhood:
         The product knows no ties. A vector whose n-th neighbour may be tied with more than
         were kept is compared with all rows.
         """
+        from sparse_dot_topn import sp_matmul_topn  # here, for only large catalogues need it
+
         n_kept = n_neighbors + SPARE
         columns = csr_matrix(self.columns)
         chosen = [csr_array((0, columns.shape[1]))]
         for strip in _strips(len(own), n_kept):
-            unit_vectors = csr_matrix(_unit_rows(vectors[strip]))
+            unit_vectors = csr_matrix(unit_rows(vectors[strip]))
             kept = sp_matmul_topn(unit_vectors, columns, n_kept, threshold=0.0, sort=True)
             few = csr_array(kept)
             is_open = _is_open(few, n_neighbors, n_kept)

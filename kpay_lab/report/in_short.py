@@ -63,10 +63,11 @@ class InShort:
 
     def _repr_html_(self) -> str:
         items = [
-            f"<li><b>{line.sign} {escape(line.word)}</b> {escape(line.sentence)}</li>"
+            f'<li class="{line.level}"><b>{line.sign} {escape(line.word)}</b> '
+            f"{escape(line.sentence)}</li>"
             for line in self.lines
         ]
-        return f"<ul>{''.join(items)}</ul>"
+        return f'<ul class="findings" style="list-style: none">{"".join(items)}</ul>'
 
 
 def say(findings: Iterable[Finding], language: str = SPOKEN) -> InShort:

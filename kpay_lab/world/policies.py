@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
+from kpay_lab.data.codes import take_rows
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.checking import (
     check_finite,
@@ -192,12 +193,12 @@ def split_in_time(tables: Tables, share: float = 2 / 3) -> tuple[Training, pd.Da
 def _among(tables: Tables, items: pd.Index) -> Tables:
     """Return tables with the events and orders of some items alone."""
     is_among = tables.events["item_id"].isin(items)
-    among = tables.with_events(tables.events[is_among])
+    among = tables.with_events(take_rows(tables.events, is_among))
     orders = tables.orders
     if orders is None or "item_id" not in orders:
         return among
     is_sold = orders["item_id"].isin(items)
-    return replace(among, orders=orders[is_sold])
+    return replace(among, orders=take_rows(orders, is_sold))
 
 
 def stochastic(
@@ -498,8 +499,8 @@ def coverage_findings(covered: pd.DataFrame, *, n_logs: int, n_slots: int) -> li
     That is shown by a one-sided binomial test, adjusted by Holm for all estimates.
     """
     n_held = (covered["coverage"] * n_logs).round()
-    pvalues = [binomtest(int(n), n_logs, PROMISED, "less").pvalue for n in n_held]
-    adjusted = holm(np.array(pvalues))
+    pvalues = bdtr(n_held, n_logs, PROMISED)
+    adjusted = holm(pvalues)
     n_shown = (adjusted < 0.05).sum()
     worst = covered.loc[covered["coverage"].idxmin()]
     values: dict[str, object] = {"n_logs": n_logs, "n_slots": n_slots, "promised": PROMISED}

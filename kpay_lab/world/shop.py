@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from kpay_lab import columns as c
@@ -164,6 +163,8 @@ def _intercept(world: World) -> float:
     The rate is that of a place in the middle of the feed, over the first 200 users, who are
     drawn like all others.
     """
+    from scipy.optimize import brentq  # here, for it is slow to import
+
     n_users = min(200, world.spec.n_users)
     n_items = world.spec.n_items
     users = np.repeat(np.arange(n_users), n_items)

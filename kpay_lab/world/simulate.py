@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.admitted import keep_frames, kept_folder, kept_frames
+from kpay_lab.data.admitted import keep_tables, kept_folder, kept_tables
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
 from kpay_lab.data.money import price_with_coupon
@@ -92,13 +92,13 @@ def simulate(spec: WorldSpec) -> Simulation:
 
 def keep_simulation(simulation: Simulation, folder: Path) -> None:
     """Write a log and its truth to a new folder, so that `kept_simulation` gives equal ones."""
-    keep_frames(simulation.tables.present(), folder / "tables")
+    keep_tables(simulation.tables, folder / "tables")
     simulation.truth.keep(folder / "truth")
 
 
 def kept_simulation(folder: Path) -> Simulation:
     """Map a log and its truth that `keep_simulation` wrote."""
-    tables = Tables(**kept_frames(folder / "tables"))
+    tables = kept_tables(folder / "tables")
     return Simulation(tables, GroundTruth.kept(folder / "truth"))
 
 

@@ -271,6 +271,20 @@ def test_touches_are_those_of_the_slow_way_and_no_money_is_lost(seed, days):
         assert table["difference"].sum() == 0
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), days=st.integers(2, 14))
+def test_a_period_is_attributed_as_a_log_that_ends_with_it(seed, days):
+    tables = random_log(seed)
+    until = pd.Timestamp("2026-01-01", tz="UTC") + days * DAY
+    since = until - 5 * DAY
+    known = tables.known_at(until)
+    assume(are_whole_days(known.orders["timestamp"]) == are_whole_days(tables.orders["timestamp"]))
+    found = attribute_orders(tables, since=since, until=until).orders
+    of_known = attribute_orders(known).orders
+    is_since = known.orders["timestamp"] >= since
+    pd.testing.assert_frame_equal(found, of_known[is_since])
+
+
 # --- the simulated shop, whose truth knows what sold each order
 
 

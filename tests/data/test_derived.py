@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpay_lab.data.derived import age_band, are_whole_days, item_sold, main_label, watched_share
+from kpay_lab.data.derived import (
+    A_FEW,
+    age_band,
+    are_whole_days,
+    item_sold,
+    main_label,
+    watched_share,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +68,15 @@ def test_ages_fall_into_bands_from_young_to_old():
 def test_times_are_days_where_all_are_a_midnight_of_one_zone(texts, are_days):
     times = pd.Series(pd.to_datetime(texts, utc=True, format="ISO8601"))
     assert are_whole_days(times) is are_days
+
+
+def test_one_hour_at_the_end_of_many_dates_makes_them_no_days():
+    dates = pd.Series(pd.date_range("2020-01-01", periods=2 * A_FEW, freq="D", tz="UTC"))
+    assert are_whole_days(dates)
+    last_with_an_hour = dates.mask(dates == dates.iloc[-1], dates + pd.Timedelta(hours=10))
+    assert not are_whole_days(last_with_an_hour)
+    first_with_hours = dates.mask(dates < dates.iloc[3], dates + pd.Timedelta(hours=10))
+    assert not are_whole_days(first_with_hours)
 
 
 def test_labels_that_are_all_missing_stay_so():

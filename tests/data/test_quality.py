@@ -132,8 +132,8 @@ def test_findings_say_what_is_wrong_in_numbers(dirty):
     found = report.findings(counts_of())
     said = [sentence(finding) for finding in found]
     assert said == [
-        "Wrong with the log, in 11 rows: 1 set aside (9.1 %), 1 repeated, 4 missing cells (times, "
-        "watch times, durations, amounts or items of orders), 1 durations of zero.",
+        "Not all of the log can be used: of 11 rows set aside 1 (9.1 %), repeated 1. Missing cells "
+        "(times, watch times, durations, amounts or items of orders): 4; durations of zero: 1.",
         "1 of 8 rows of events were set aside: 12.5 %.",
         "1 of 7 rows of events repeat an earlier row: 14.3 %.",
         "duration is missing in 42.9 % of the rows of events (3).",
@@ -142,6 +142,14 @@ def test_findings_say_what_is_wrong_in_numbers(dirty):
         "2 cells of events could not be read and count as missing.",
     ]
     assert [finding.level for finding in found] == ["bad", *["watch"] * 6]
+
+
+def test_a_log_that_misses_no_cell_is_said_to_miss_none(dirty):
+    complete = Tables(dirty.events[["user_id", "item_id"]])
+    counts = counts_of(read=len(complete.events), rejected=0, cells=0)
+    first = quality_report(complete).findings(counts)[0]
+    assert sentence(first).endswith("amount is missing where one should be.")
+    assert "repeated" in sentence(first)
 
 
 def test_a_sound_log_is_said_to_be_one():

@@ -1,6 +1,7 @@
 """A source → which files, sheets and frames feed which table, and what is not used."""
 
 import gzip
+import re
 
 import pandas as pd
 import pyarrow as pa
@@ -192,6 +193,31 @@ def test_where_nothing_fits_one_message_names_what_was_found_and_what_to_do(tmp_
         find_partitions(written(tmp_path, {"log.docx": ""}) / "log.docx")
     with pytest.raises(ValueError, match=r"log.zip is packed; unpack it, and name the folder"):
         find_partitions(written(tmp_path, {"log.zip": ""}) / "log.zip")
+
+
+@pytest.mark.parametrize(
+    "name, remedy",
+    [
+        ("export.zip", "export.zip is packed; unpack it"),
+        ("shop.db", r"shop.db is the file of a database; name it as sqlite:////.*/shop.db"),
+        ("shop.duckdb", r"shop.duckdb is the file .* name it as duckdb:////.*/shop.duckdb"),
+        ("订单.numbers", r"订单.numbers is of a kind that cannot be read; save it as .csv"),
+    ],
+)
+def test_a_file_that_seems_to_hold_a_table_is_never_passed_over_in_silence(tmp_path, name, remedy):
+    written(tmp_path, {name: "", ".hidden.zip": ""})
+    with pytest.raises(ValueError, match=f"holds no events that can be read: {remedy}"):
+        find_partitions(tmp_path)
+    written(tmp_path, {"notes.docx": ""})
+    found = find_partitions(written(tmp_path, {"events.csv": EVENTS}))
+    (note,) = found.notes
+    assert re.match(f"not read: {remedy}", note)
+
+
+def test_where_nothing_can_be_read_any_file_is_named(tmp_path):
+    written(tmp_path, {"ratings.dat": "1::2::5"})
+    with pytest.raises(ValueError, match=r"can be read: ratings.dat is of a kind that cannot be"):
+        find_partitions(tmp_path)
 
 
 def test_a_file_a_type_is_not_taken_as_one_log_without_a_word(tmp_path):

@@ -3,8 +3,16 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
-from kpay_lab.evaluate.compare import compare, decide, protocol_gap, summarise, verdict
+from kpay_lab.evaluate.compare import (
+    compare,
+    decide,
+    protocol_gap,
+    summarise,
+    verdict,
+    wide_by_model,
+)
 from kpay_lab.evaluate.groups import (
     activity_groups,
     breakdown,
@@ -20,6 +28,7 @@ from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import top_k
 from kpay_lab.recommend.ease import EASE
 from kpay_lab.recommend.popularity import Popularity, Random
+from kpay_lab.stats import resampled_means
 
 binary = partial(interest_matrix, weighting="binary")
 
@@ -123,6 +132,66 @@ def test_summary_names_the_models_when_the_reference_is_not_among_them(compared)
 def test_summary_is_the_same_for_the_same_seed(compared):
     first, again = (summarise(compared.values, reference="ease", rng=rng()) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
+
+
+def stacked_by_metric(values):
+    """One column a metric, k and model, as in the rows of a summary; a row a user."""
+    wide = values.pivot(index="user_id", columns=["metric", "k", "model"], values="value")
+    in_order = values[["metric", "k", "model"]].drop_duplicates()
+    return wide.loc[values["user_id"].unique(), pd.MultiIndex.from_frame(in_order)]
+
+
+def test_all_metrics_and_models_share_one_draw_of_resamples(compared):
+    values = compared.values.sort_values("metric", kind="stable")
+    found = summarise(values, reference="ease", rng=rng(), n_resamples=200)
+    stacked = stacked_by_metric(values).sort_index(axis=1, level=[0, 1], sort_remaining=False)
+    found = found.set_index(["metric", "k", "model"]).loc[stacked.columns]
+    draws = resampled_means(stacked.to_numpy(), rng=rng(), n_resamples=200)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    np.testing.assert_allclose(found["low"], low, rtol=1e-12)
+    np.testing.assert_allclose(found["high"], high, rtol=1e-12)
+
+
+def test_the_interval_of_a_difference_is_that_of_the_difference_of_resampled_means(compared):
+    values = compared.values.query("metric == 'ndcg' and k == 10")
+    found = summarise(values, reference="popularity", rng=rng(), n_resamples=200)
+    wide = wide_by_model(values)
+    draws = pd.DataFrame(resampled_means(wide, rng=rng(), n_resamples=200), columns=wide.columns)
+    of_ease = found.set_index("model").loc["ease"]
+    low, high = np.quantile(draws["ease"] - draws["popularity"], [0.025, 0.975])
+    assert of_ease["difference_low"] == pytest.approx(low, rel=1e-12)
+    assert of_ease["difference_high"] == pytest.approx(high, rel=1e-12)
+    assert of_ease["difference"] == pytest.approx((wide["ease"] - wide["popularity"]).mean())
+
+
+def test_p_values_of_a_summary_agree_with_all_flips_of_a_few_users():
+    gaps = rng().normal(0.5, 1, 10)
+    base = rng().random(10)
+    values = made_up(base=base, other=base + gaps)
+    both = pd.concat([values, values.assign(metric="map", value=values["value"] * 7)])
+    exact = scipy_stats.permutation_test(
+        (gaps,), np.mean, permutation_type="samples", n_resamples=np.inf
+    ).pvalue
+    found = summarise(both, reference="base", rng=rng()).set_index(["metric", "model"])
+    p = found["p"].unstack()["other"]
+    assert p["ndcg"] == pytest.approx(exact, abs=3.5 * np.sqrt(exact * (1 - exact) / 5000))
+    assert p["map"] == p["ndcg"]  # the same differences but for the unit, and the same flips
+
+
+def test_a_metric_of_other_users_has_its_own_rows_of_the_summary():
+    base = rng().random(40)
+    ndcg = made_up(base=base, other=base[::-1])
+    revenue = ndcg[ndcg["user_id"].astype(int) < 25].assign(metric="revenue")
+    found = summarise(pd.concat([ndcg, revenue]), reference="base", rng=rng())
+    means = found.set_index(["metric", "model"])["mean"]
+    assert means["ndcg", "base"] == pytest.approx(base.mean())
+    assert means["revenue", "base"] == pytest.approx(base[:25].mean())
+
+
+def test_the_reference_alone_is_summarised_without_a_difference():
+    found = summarise(made_up(base=rng().random(40)), reference="base", rng=rng())
+    assert found.loc[0, "low"] < found.loc[0, "mean"] < found.loc[0, "high"]
+    assert found.loc[0, ["difference", "p", "p_holm", "is_smallest"]].isna().all()
 
 
 def test_intervals_do_not_depend_on_how_ids_sort(compared):

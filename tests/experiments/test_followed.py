@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.followed import (
@@ -76,6 +78,59 @@ def test_nothing_that_happens_later_changes_an_outcome():
         then = so_far.set_index("user_id")
         assert len(then) > 10
         pd.testing.assert_frame_equal(then, whole.loc[then.index])
+
+
+def random_test(seed):
+    """A few users whose moments are whole days, so that many fall on the edge of a window."""
+    rng = np.random.default_rng(seed)
+    names = np.array(list("abcdefgh"))
+    arm_of = dict(zip(names, rng.integers(0, 2, len(names)).astype(float), strict=True))
+    shown = [(user, int(rng.integers(0, 15)), arm_of[user]) for user in rng.choice(names, 20)]
+    shown += [(user, int(rng.integers(0, 15)), None) for user in rng.choice(names, 3)]
+    orders = []
+    for user in rng.choice([*names, "x"], 30):  # nobody showed x anything
+        bought = int(rng.integers(0, 18))
+        refund = float(rng.integers(0, 5)) if rng.random() < 0.4 else None
+        refunded = bought + int(rng.integers(0, 5)) if refund and rng.random() < 0.7 else None
+        orders.append((user, bought, float(rng.integers(5, 50)), refund, refunded))
+    return shop(shown, orders)
+
+
+def slowly(tables, window):
+    """Look at every order of every user, one by one: user → when it is known, and the sum."""
+    in_test = tables.exposures.dropna(subset="treatment")
+    found = {}
+    for user, theirs in in_test.groupby("user_id"):
+        arrived = theirs["timestamp"].min()
+        known_at = arrived + window
+        total = 0.0
+        for order in tables.orders.itertuples():
+            if order.user_id != user or not arrived <= order.timestamp <= known_at:
+                continue
+            was_known = pd.isna(order.refunded_at) or order.refunded_at <= known_at
+            total += order.amount - (np.nan_to_num(order.refund_amount) if was_known else 0.0)
+        found[user] = (known_at, total)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), window=st.integers(1, 9))
+def test_outcomes_are_those_of_the_slow_way_for_every_window(seed, window):
+    tables = random_test(seed)
+    expected = slowly(tables, pd.Timedelta(days=window))
+    end = max(frame["timestamp"].max() for frame in tables.present().values())
+    found = matured_outcomes(tables, window_days=window, margin=1.0).set_index("user_id")
+    in_time = {user for user, (known_at, _) in expected.items() if known_at <= end}
+    assert set(found.index) == in_time
+    assert found["known_at"].is_monotonic_increasing
+    for user, row in found.iterrows():
+        assert (row["known_at"], row["profit"]) == expected[user]
+    windows = [window / 2, window, 2 * window]
+    together = compare_windows(tables, windows, margin=0.6)
+    alone = {one: compare_windows(tables, [one], margin=0.6) for one in windows}
+    for one, table in alone.items():
+        row = together[together.index == one]
+        np.testing.assert_array_equal(row.astype(float), table.astype(float))
 
 
 def test_profit_takes_the_coupon_off_the_treated():

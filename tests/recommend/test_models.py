@@ -301,6 +301,24 @@ def test_forest_draws_no_pair_that_happened_however_many_users_there_are():
         model._sample(np.random.default_rng(0))
 
 
+def test_a_pair_without_interest_has_happened_too():
+    model = RandomForest()
+    model.values_ = csr_array((np.array([0.0, 1.0]), (np.array([0, 1]), np.array([2, 0]))))
+    happened = model._has_happened(np.array([0, 0, 1, 1]), np.array([2, 0, 0, 2]))
+    assert happened.tolist() == [True, False, True, False]
+
+
+def test_forest_scores_each_pair_as_scikit_learn_does(world):
+    model = RandomForest(n_trees=5).fit(world)
+    is_candidate = np.random.default_rng(0).random((N_USERS, N_ITEMS)) < 0.5
+    scores = model.score_candidates(np.arange(N_USERS), is_candidate)
+    assert np.isneginf(scores[~is_candidate]).all()
+    for user, item in np.argwhere(is_candidate):
+        features = model._features(np.array([user]), np.array([item]), 0.0)
+        expected = model.forest_.predict_proba(features)[0, 1]
+        assert scores[user, item] == pytest.approx(expected, rel=1e-12)
+
+
 def test_forest_works_from_a_bare_matrix(world):
     model = RandomForest().fit(Training.from_matrix(world.interest))
     assert model.score(EVERYBODY).std() > 0

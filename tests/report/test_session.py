@@ -154,6 +154,7 @@ def test_a_finding_is_recorded_once_and_has_words(tmp_path):
 def test_a_sentence_shows_itself_and_runs_nothing():
     said = Session("01_x").findings([lacking("earnings", "<script>")])
     assert "&lt;script&gt;" in said._repr_html_() and "<script>" not in said._repr_html_()
+    assert "list-style: none" in said._repr_html_()  # the sign of a finding is its bullet
     assert "<script>" in str(said)
 
 
