@@ -49,11 +49,13 @@ from kpay_lab.data.tables import KIND_OF
 from kpay_lab.interest import totals
 from kpay_lab.interest.parquet import joined_categories
 from kpay_lab.interest.totals import PairTotals, check_half_life
+from kpay_lab.memory import lack_of_memory
 
 HOUR = 3_600_000_000  # microseconds
 LARGEST_VALUE = 2.0**40  # of a measure: as seconds 35,000 years
 UNKNOWN = np.iinfo(np.int64).min  # stands for a missing time where whole numbers are kept
 IDS = ("user_id", "item_id")
+TIMES_THE_ANSWER = 1.5  # of its bytes are needed beside it until the matrix stands, as measured
 WHOLE = ("n_rows", "time", "first")  # columns of an answer that hold whole numbers
 YES_OR_NO = ("later", "lacks_duration")
 
@@ -158,16 +160,15 @@ def compact_log(
     Raises
     ------
     ValueError
-        If a window or a half-life is asked of events without times, or the half-life is not
-        positive.
+        If a window or a half-life is asked of events without times, the half-life is not
+        positive, or the matrix of so many pairs does not fit into memory.
     """
     events = _window(log.events, since, until)
     if half_life_days is not None:
         events = events.mutate(fade=_fade(log, events, half_life_days))
     if cut is not None:
         events = events.mutate(later=_.time >= _micros(cut))
-    answer = _totals(log, events)
-    columns = _columns(log.fetch(answer))
+    columns = _columns(log.fetch(_totals(log, events)))
     order = _order_by_place(columns) if "place" in events.columns else _order_by_time(columns)
     return _as_events(columns, order)
 
@@ -389,11 +390,22 @@ def _timestamp(micros: int) -> pd.Timestamp:
     return pd.Timestamp(micros, unit="us", tz="UTC")
 
 
+def _refuse_to_outgrow_memory(answer: pa.Table) -> None:
+    """Refuse totals from which no matrix could be made within the memory that is free."""
+    lack = lack_of_memory(TIMES_THE_ANSWER * answer.nbytes)
+    if lack:
+        raise ValueError(
+            f"the interest matrix of {answer.num_rows:,} totals of a user and an item: {lack}; "
+            "add up fewer events with since and until, or take a machine with more memory"
+        )
+
+
 def _columns(answer: pa.Table) -> dict[str, Any]:
     """Bring an answer into arrays of a few bytes a cell; a column is freed once it is there.
 
     Ids become categories, missing times `UNKNOWN`, other missing values NaN.
     """
+    _refuse_to_outgrow_memory(answer)
     given = dict(zip(answer.column_names, answer.columns, strict=True))
     del answer
     columns = {}
