@@ -9,7 +9,7 @@ the driver's memory.
 import tempfile
 import uuid
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -116,7 +116,7 @@ class SparkLog:
         schema = {name: TYPES.get(name, "float64") for name in self.frame.columns}
         return ibis.table(schema, name="log")
 
-    def fetch(self, answer: ir.Table) -> Iterator[pa.RecordBatch]:
+    def fetch(self, answer: ir.Table) -> pa.Table:
         """Run the query over the whole log on the cluster, and read the answer from the exchange.
 
         Rows are sorted there by ``first``, whose places in files do not come over.
@@ -126,7 +126,7 @@ class SparkLog:
         found = self.frame.sparkSession.sql(query)
         if "first" in found.columns:
             found = found.orderBy("first").drop("first")
-        yield from fetch(found, self.exchange).to_batches()
+        return fetch(found, self.exchange)
 
     def total(self, values: ir.NumericColumn) -> ir.NumericScalar:
         """Add up as Spark does."""

@@ -23,6 +23,7 @@ LAYERS = {
     "formatting": -1,
     "findings": 0,
     "columns": 0,
+    "memory": 0,
     "settings": 0,
     "stats": 0,
     "plots": 0,

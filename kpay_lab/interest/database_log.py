@@ -25,7 +25,6 @@ from kpay_lab.data.time_cells import parse_times
 from kpay_lab.interest.parquet_log import exact_total
 from kpay_lab.interest.pushdown import IDS, IbisLog, with_ids_read
 
-BATCH = 1_000_000  # rows of an answer that are looked at at once
 SEPARATOR = "\x1f"  # between ids that travel in one text
 NOTHING = "\x1e"  # an id that cannot be read
 NUMBERS = re.compile(
@@ -53,15 +52,13 @@ class DatabaseLog(IbisLog):
     backend: Any = field(repr=False)
     driver: Driver = field(repr=False)
 
-    def fetch(self, answer: ir.Table) -> Iterator[pa.RecordBatch]:
-        """Have the database answer, and look at the answer in parts."""
+    def fetch(self, answer: ir.Table) -> pa.Table:
+        """Have the database answer."""
         query = str(self.backend.compile(answer))
         columns = self.driver.columns(query)
         cells = self.driver.rows(query, columns)
         names = [column.name for column in columns]
-        whole = pa.RecordBatch.from_arrays(cells, names)
-        for start in range(0, whole.num_rows, BATCH):
-            yield whole.slice(start, BATCH)
+        return pa.Table.from_arrays(cells, names)
 
     def total(self, values: ir.NumericColumn) -> ir.NumericScalar:
         """Add up as the database does: PostgreSQL and SQLite in the order of their rows.

@@ -7,22 +7,26 @@ not fit; both are named in the error where they do not suffice.
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
 import psutil
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
+from kpay_lab.data.cells import flat
+from kpay_lab.data.parsing import parse_ids
 from kpay_lab.interest.parquet import WANTED, known_columns, schemas_of
-from kpay_lab.interest.pushdown import IDS, IbisLog, with_ids_read
+from kpay_lab.interest.pushdown import IDS, IbisLog, different_values, with_values_of
 
-BATCH = 1_000_000  # rows of an answer that come over at once
 SHARE_OF_MEMORY = 0.25  # of what is free; the answer needs its own beside it
 ROWS_OF_A_FILE = 2**40  # more than a file has
 LEAST_MEMORY = 500_000_000  # bytes
@@ -47,26 +51,52 @@ class DuckDBLog(IbisLog):
         As `interest.pushdown` describes it.
     backend : ibis.backends.duckdb.Backend
         The connection that holds it; see `open_duckdb`.
+    ids : mapping of str to pandas.Index
+        ``user_id`` or ``item_id`` → its different ids, where the events hold their positions:
+        whole numbers are grouped faster than text, and come over in less memory.
     """
 
     backend: Backend
+    ids: Mapping[str, pd.Index] = field(default_factory=dict, repr=False)
 
-    def fetch(self, answer: ir.Table) -> Iterator[pa.RecordBatch]:
+    def fetch(self, answer: ir.Table) -> pa.Table:
         """Have DuckDB answer; a limit that ends it is one line."""
         query = str(self.backend.compile(answer))
         try:
-            yield from self.backend.con.sql(query).to_arrow_reader(BATCH)
+            found = self.backend.con.sql(query).to_arrow_table()
         except FAULTS_OF_READING as error:
             raise ValueError(_fault(self.backend, error)) from error
+        for name in self.ids:
+            if name in found.column_names:
+                place = found.column_names.index(name)
+                found = found.set_column(place, name, self._texts(name, found[name]))
+        return found
+
+    def _texts(self, column: str, positions: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Give positions of ids their texts, which all chunks share."""
+        texts = flat(pa.array(self.ids[column], pa.string()))
+        kind = pa.dictionary(pa.int32(), texts.type)
+        chunks = [pa.DictionaryArray.from_arrays(part, texts) for part in positions.chunks]
+        return pa.chunked_array(chunks, kind)
 
     def total(self, values: ir.NumericColumn) -> ir.NumericScalar:
         """Add up exactly, see `exact_total`."""
         return exact_total(values)
 
+    def only(self, column: str, ids: pd.Series) -> Self:
+        """Join with the ids, or with their positions."""
+        if column not in self.ids:
+            return super().only(column, ids)
+        positions = self.ids[column].get_indexer(pd.Index(ids, dtype="str").unique())
+        known = self.bring(pa.table({column: positions[positions >= 0].astype(np.int32)}))
+        return replace(self, events=self.events.semi_join(known, column))
+
     def bring(self, table: pa.Table) -> ir.Table:
-        """Register a small table of ours."""
+        """Copy a small table of ours, so that DuckDB knows its length when it plans a join."""
         name = ibis.util.gen_name("kpay")
-        self.backend.con.register(name, table)
+        self.backend.con.register(f"{name}_ours", table)
+        self.backend.con.execute(f"CREATE TEMPORARY TABLE {name} AS SELECT * FROM {name}_ours")
+        self.backend.con.unregister(f"{name}_ours")
         return self.backend.table(name)
 
 
@@ -101,11 +131,29 @@ def parquet_log(paths: Sequence[str | Path], memory_limit: int | None = None) ->
     for numbers in _files_of_one_schema(schemas):
         view = _view(backend, paths, schemas, numbers)
         schema = schemas[numbers[0]]
-        part = DuckDBLog(view.select(_forms(view, schema, held)), backend)
-        for column in IDS:
-            part = with_ids_read(part, column)
-        parts.append(part.events)
-    return DuckDBLog(ibis.union(*parts) if len(parts) > 1 else parts[0], backend)
+        parts.append(DuckDBLog(view.select(_forms(view, schema, held)), backend))
+    ids = {}
+    for column in IDS:
+        parts, ids[column] = _with_ids_numbered(parts, column)
+    events = [part.events for part in parts]
+    return DuckDBLog(ibis.union(*events) if len(events) > 1 else events[0], backend, ids)
+
+
+def _with_ids_numbered(parts: Sequence[DuckDBLog], column: str) -> tuple[list[DuckDBLog], pd.Index]:
+    """Read the different ids of a column of all parts, and put their positions for the ids."""
+    written_in = [different_values(part, column) for part in parts]
+    read_in = [pd.Index(parse_ids(written).values) for written in written_in]
+    none = pd.Index([], dtype="str")
+    ids = none.append(read_in).dropna().unique()
+    numbered = []
+    for part, written, read in zip(parts, written_in, read_in, strict=True):
+        positions = ids.get_indexer(read)
+        is_read = positions >= 0
+        known = pa.table(
+            {"written": written.filter(is_read), "read": positions[is_read].astype(np.int32)}
+        )
+        numbered.append(with_values_of(part, column, known))
+    return numbered, ids
 
 
 def _files_of_one_schema(schemas: Sequence[pa.Schema]) -> list[list[int]]:

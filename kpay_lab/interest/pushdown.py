@@ -8,7 +8,8 @@ by the number of distinct pairs; the events stay where they are.
 
 The table of events has these columns, each null where it is not known:
 
-- ``user_id`` and ``item_id``, text, read as memory reads ids (`with_ids_read`);
+- ``user_id`` and ``item_id``, text, read as memory reads ids (`with_ids_read`); where a log
+  keeps its ids beside the events, numbers that stand for them;
 - ``time``, whole microseconds since 1970 in UTC, where the events have times;
 - the columns `columns.SUMMED` and `columns.LARGEST` that the log holds, as float64;
 - ``place``, a whole number that grows in file order, where there are files.
@@ -31,7 +32,7 @@ A log in a database is an `IbisLog` (in a file of DuckDB an `interest.parquet_lo
 1       u       a         2        50.0
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, TypeVar
 
@@ -48,12 +49,15 @@ from kpay_lab.data.tables import KIND_OF
 from kpay_lab.interest import totals
 from kpay_lab.interest.parquet import joined_categories
 from kpay_lab.interest.totals import PairTotals, check_half_life
+from kpay_lab.memory import lack_of_memory
 
 HOUR = 3_600_000_000  # microseconds
 LARGEST_VALUE = 2.0**40  # of a measure: as seconds 35,000 years
 UNKNOWN = np.iinfo(np.int64).min  # stands for a missing time where whole numbers are kept
 IDS = ("user_id", "item_id")
-WHOLE = ("n_rows", "n_durations", "time", "first")  # columns of an answer that hold whole numbers
+TIMES_THE_ANSWER = 1.5  # of its bytes are needed beside it until the matrix stands, as measured
+WHOLE = ("n_rows", "time", "first")  # columns of an answer that hold whole numbers
+YES_OR_NO = ("later", "lacks_duration")
 
 
 class EventLog(Protocol):
@@ -63,11 +67,12 @@ class EventLog(Protocol):
     def events(self) -> ir.Table:
         """The events; nothing is read until an answer is fetched."""
 
-    def fetch(self, answer: ir.Table) -> Iterator[pa.RecordBatch]:
+    def fetch(self, answer: ir.Table) -> pa.Table:
         """Have an expression over `events` answered.
 
-        Errors of the backend leave as a ValueError that names the place and the remedy. Where
-        the column ``first`` cannot come over, the rows come in its order, without it.
+        Ids come as text, or as dictionaries of text. Errors of the backend leave as a ValueError
+        that names the place and the remedy. Where the column ``first`` cannot come over, the
+        rows come in its order, without it.
         """
 
     def total(self, values: ir.NumericColumn) -> ir.NumericScalar:
@@ -89,9 +94,9 @@ class IbisLog:
 
     events: ir.Table
 
-    def fetch(self, answer: ir.Table) -> Iterator[pa.RecordBatch]:
-        """Have the backend of the events answer, batch by batch."""
-        yield from answer.to_pyarrow_batches()
+    def fetch(self, answer: ir.Table) -> pa.Table:
+        """Have the backend of the events answer."""
+        return answer.to_pyarrow()
 
     def total(self, values: ir.NumericColumn) -> ir.NumericScalar:
         """Add up as the backend does."""
@@ -148,22 +153,22 @@ def compact_log(
     -------
     DataFrame
         Ids as categories, ``n_rows`` (events added up), ``n_events`` (the same, faded), the
-        measures, ``n_ratings``, ``n_durations`` and the last ``timestamp``. Rows stand in the
-        order of their first event, so that ids keep their order of first appearance.
+        measures, ``n_ratings``, ``lacks_duration`` (whether an event has none) and the last
+        ``timestamp``. Rows stand in the order of their first event, so that ids keep their order
+        of first appearance.
 
     Raises
     ------
     ValueError
-        If a window or a half-life is asked of events without times, or the half-life is not
-        positive.
+        If a window or a half-life is asked of events without times, the half-life is not
+        positive, or the matrix of so many pairs does not fit into memory.
     """
     events = _window(log.events, since, until)
     if half_life_days is not None:
         events = events.mutate(fade=_fade(log, events, half_life_days))
     if cut is not None:
         events = events.mutate(later=_.time >= _micros(cut))
-    answer = _totals(log, events)
-    columns = _columns(log.fetch(answer))
+    columns = _columns(log.fetch(_totals(log, events)))
     order = _order_by_place(columns) if "place" in events.columns else _order_by_time(columns)
     return _as_events(columns, order)
 
@@ -180,9 +185,10 @@ def _totals(log: EventLog, events: ir.Table) -> ir.Table:
         asked[name] = log.total(values)
     for name in _held(LARGEST, events):
         asked[name] = events[name].max()
-    for name, counted in (("rating", "n_ratings"), ("duration", "n_durations")):
-        if name in events.columns:
-            asked[counted] = events[name].count()
+    if "rating" in events.columns:
+        asked["n_ratings"] = events["rating"].count()
+    if "duration" in events.columns:
+        asked["lacks_duration"] = events["duration"].isnull().any()
     if "time" in events.columns:
         asked["time"] = events["time"].max()
     for name in ("time", "place"):  # the place in the file wins where there is one
@@ -301,13 +307,25 @@ def with_ids_read(log: Log, column: str) -> Log:
     given = events[column]
     if given.type().is_integer():
         return replace(log, events=events.mutate(**{column: given.cast("string")}))
-    different = events.filter(given.notnull()).select(written=given).distinct()
-    written = _table(log, different)["written"]
+    written = different_values(log, column)
     texts = pa.array(parse_ids(written).values, pa.string(), from_pandas=True)
     if given.type().is_string() and pa.chunked_array([texts]).equals(written):
         return log
-    known = log.bring(pa.table({"written": written, "read": texts}))
-    joined = events.left_join(known, events[column] == known["written"])
+    return with_values_of(log, column, pa.table({"written": written, "read": texts}))
+
+
+def different_values(log: IbisLog, column: str) -> pa.ChunkedArray:
+    """Fetch the different values of a column, in no order, without the missing one."""
+    given = log.events[column]
+    different = log.events.filter(given.notnull()).select(written=given).distinct()
+    return _table(log, different)["written"]
+
+
+def with_values_of(log: Log, column: str, known: pa.Table) -> Log:
+    """Put for what is ``written`` in a column what is ``read``, and null where nothing is."""
+    events = log.events
+    brought = log.bring(known)
+    joined = events.left_join(brought, events[column] == brought["written"])
     renamed = joined.drop(column, "written").rename({column: "read"})
     return replace(log, events=renamed.select(*events.columns))
 
@@ -360,9 +378,8 @@ def _one_row(log: EventLog, answer: ir.Table) -> dict[str, Any]:
 
 def _table(log: EventLog, answer: ir.Table) -> pa.Table:
     """Fetch a small answer."""
-    batches = log.fetch(answer)
     schema = answer.schema().to_pyarrow()
-    return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema)
+    return log.fetch(answer).cast(schema)
 
 
 def _micros(moment: pd.Timestamp) -> int:
@@ -373,36 +390,42 @@ def _timestamp(micros: int) -> pd.Timestamp:
     return pd.Timestamp(micros, unit="us", tz="UTC")
 
 
-def _columns(batches: Iterator[pa.RecordBatch]) -> dict[str, Any]:
-    """Gather an answer column by column, in a few bytes a cell; a batch is freed once it is read.
+def _refuse_to_outgrow_memory(answer: pa.Table) -> None:
+    """Refuse totals from which no matrix could be made within the memory that is free."""
+    lack = lack_of_memory(TIMES_THE_ANSWER * answer.nbytes)
+    if lack:
+        raise ValueError(
+            f"the interest matrix of {answer.num_rows:,} totals of a user and an item: {lack}; "
+            "add up fewer events with since and until, or take a machine with more memory"
+        )
+
+
+def _columns(answer: pa.Table) -> dict[str, Any]:
+    """Bring an answer into arrays of a few bytes a cell; a column is freed once it is there.
 
     Ids become categories, missing times `UNKNOWN`, other missing values NaN.
     """
-    parts: dict[str, list[Any]] = {}
-    for batch in batches:
-        for name in batch.schema.names:
-            part = _part(name, batch[name])
-            parts.setdefault(name, []).append(part)
+    _refuse_to_outgrow_memory(answer)
+    given = dict(zip(answer.column_names, answer.columns, strict=True))
+    del answer
     columns = {}
-    for name in list(parts):
-        pieces = parts.pop(name)
-        if name in IDS:
-            columns[name] = joined_categories(pa.chunked_array(pieces))
-        else:
-            columns[name] = np.concatenate(pieces)
+    for name in list(given):
+        columns[name] = _column(name, given.pop(name))
     return columns
 
 
-def _part(name: str, cells: pa.Array) -> np.ndarray | pa.DictionaryArray:
-    """Copy the cells of a batch in the form that the compact log has."""
+def _column(name: str, cells: pa.ChunkedArray) -> np.ndarray | pd.Categorical:
+    """Bring the cells of an answer into the form that the compact log has."""
     if name in IDS:
-        return cells.cast(pa.string()).dictionary_encode()
-    if name == "later":
-        return cells.cast(pa.bool_()).to_numpy(zero_copy_only=False)
+        is_encoded = pa.types.is_dictionary(cells.type)
+        encoded = cells if is_encoded else cells.cast(pa.string()).dictionary_encode()
+        return joined_categories(encoded)
+    if name in YES_OR_NO:
+        return cells.cast(pa.bool_()).to_numpy()
     if name in WHOLE:
         whole = cells.cast(pa.int64()).fill_null(UNKNOWN)
-        return np.array(whole)
-    return np.array(cells.cast(pa.float64()))
+        return whole.to_numpy()
+    return cells.cast(pa.float64()).to_numpy()
 
 
 def _order_by_place(columns: Mapping[str, Any]) -> np.ndarray | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import keep_codes
 from kpay_lab.data.databases import Database, opened
 from kpay_lab.data.door import Gate
 from kpay_lab.data.log import Log
@@ -17,6 +18,7 @@ from kpay_lab.data.sources import find_files
 from kpay_lab.data.tables import Tables, moment
 from kpay_lab.interest.engines import Engine, InDatabase, event_files
 from kpay_lab.interest.pushdown import (
+    IDS,
     EventLog,
     check_values,
     compact_log,
@@ -137,10 +139,13 @@ def _as_events(compact: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
     Where all of them did, the gate fills the total's.
     """
-    compact = compact.astype({"user_id": "str", "item_id": "str"})
+    for name in IDS:
+        ids = compact[name].cat
+        compact[name] = compact[name].astype("str")
+        keep_codes(compact[name], ids.codes.to_numpy(), ids.categories)
     if "duration" in compact and tables.items is not None and "duration" in tables.items:
         listed = compact["item_id"].map(tables.items.set_index("item_id")["duration"])
-        partly = (compact["n_durations"] > 0) & (compact["n_durations"] < compact["n_rows"])
+        partly = compact["duration"].notna() & compact["lacks_duration"]
         longest = np.fmax(compact["duration"], listed)
         compact = compact.assign(duration=compact["duration"].mask(partly, longest))
-    return compact.drop(columns=["n_rows", "n_durations", "later"], errors="ignore")
+    return compact.drop(columns=["n_rows", "lacks_duration", "later"], errors="ignore")

@@ -7,9 +7,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from kpay_lab.memory import lack_of_memory
 from kpay_lab.recommend.base import Training, gram, product
 from kpay_lab.recommend.linear import ItemToItemModel
-from kpay_lab.recommend.memory import lack_of_memory
 from kpay_lab.settings import Ranges, Space, check_settings
 
 STRIP = 256  # rows mirrored at once: they fit the CPU's cache

@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, vstack
 
+from kpay_lab.memory import lack_of_memory
 from kpay_lab.recommend.base import Training, count_within_row, gram, product, unit_rows
 from kpay_lab.recommend.linear import ItemToItemModel
-from kpay_lab.recommend.memory import lack_of_memory
 from kpay_lab.settings import Ranges, Space, check_settings
 
 KINDS = ("cosine", "jaccard")

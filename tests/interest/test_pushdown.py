@@ -1,7 +1,9 @@
 """Totals asked of a database are the totals in memory."""
 
 import ibis
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from kpay_lab.interest import pushdown, totals
@@ -67,3 +69,23 @@ def test_a_log_is_cut_counted_and_narrowed_there(database):
     assert compact["n_rows"].sum() == len(expected)
     later = expected[expected["timestamp"] >= cut]
     assert compact.loc[compact["later"], "n_rows"].sum() == len(later)
+
+
+class EndlessLog(IbisLog):
+    """A log of a pair a row, in so many rows that no machine holds their totals."""
+
+    def fetch(self, answer):
+        names = answer.columns
+        cells = pa.array(np.zeros(2**20, dtype=np.int64))
+        column = pa.chunked_array([cells] * 2**20)
+        return pa.Table.from_arrays([column] * len(names), names)
+
+
+def test_totals_that_outgrow_memory_are_refused_in_one_line():
+    log = EndlessLog(in_sqlite(random_log(0)).events)
+    with pytest.raises(ValueError) as caught:
+        compact_log(log)
+    message = str(caught.value)
+    assert message.startswith("the interest matrix of 1,099,511,627,776 totals")
+    assert "GB are free; add up fewer events with since and until" in message
+    assert "\n" not in message

@@ -1,4 +1,4 @@
-"""How much memory there is, asked before a model that is dense in items takes its own."""
+"""How much memory there is, asked before something large takes its own."""
 
 from pathlib import Path
 

@@ -9,10 +9,10 @@ import pytest
 from scipy.sparse import csr_array
 
 from kpay_lab.interest.matrix import InterestMatrix
+from kpay_lab.memory import free_memory, lack_of_memory
 from kpay_lab.recommend import EASE, ItemNeighbours
 from kpay_lab.recommend.base import Training
 from kpay_lab.recommend.choose import choose_models
-from kpay_lab.recommend.memory import free_memory, lack_of_memory
 
 N_ITEMS = 2_000_000  # of which no machine holds the square
 
