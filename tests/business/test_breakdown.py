@@ -15,8 +15,9 @@ from kpay_lab.business.breakdown import (
     groups_of_orders,
     live_figures,
 )
-from kpay_lab.business.periods import Period, choose_period, whole_log
+from kpay_lab.business.periods import DAY, Period, choose_period, whole_log
 from kpay_lab.business.roads import ROADS, funnel_of_people, money_kept, roads_to_orders
+from kpay_lab.data.derived import are_whole_days
 from kpay_lab.data.tables import Tables
 from kpay_lab.workbench import open_log
 from kpay_lab.world.simulate import WorldSpec, simulate
@@ -163,9 +164,10 @@ def test_the_nearest_contact_by_then_is_the_road():
 def contacts_and_orders(seed):
     """A few people and items in four days, so that most orders have several contacts before."""
     rng = np.random.default_rng(seed)
+    step = rng.choice([1, 24])  # hours, or whole days
 
     def rows(n):
-        hours = pd.to_timedelta(rng.integers(0, 96, n), unit="h")
+        hours = pd.to_timedelta(step * rng.integers(0, 96 // step, n), unit="h")
         ids = {"user_id": rng.choice(list("uvwx"), n), "item_id": rng.choice(list("abcd"), n)}
         times = pd.Timestamp("2024-03-01", tz="UTC") + hours
         return pd.DataFrame(ids).assign(timestamp=times.astype("datetime64[us, UTC]"))
@@ -177,14 +179,14 @@ def contacts_and_orders(seed):
     return Tables(events, items, orders=orders, exposures=rows(12))
 
 
-def road_of(order, log, end):
+def road_of(order, limit, log, end):
     """Look at every contact of one order, one by one."""
     promotes = log.items.set_index("item_id")["promotes"].to_dict()
     found = ROADS[3]
     for name, rows in ((ROADS[2], log.exposures), (ROADS[1], log.events), (ROADS[0], log.events)):
         for row in rows.itertuples():
             is_about = order.item_id in (row.item_id, promotes.get(row.item_id))
-            is_before = row.timestamp <= order.timestamp and row.timestamp < end
+            is_before = row.timestamp <= limit and row.timestamp < end
             is_theirs = row.user_id == order.user_id and (is_about or pd.isna(order.item_id))
             if is_theirs and is_before and (name != ROADS[0] or row.like_count > 0):
                 found = name
@@ -199,8 +201,10 @@ def test_the_road_of_an_order_is_that_of_the_slow_way(seed):
     within = log.orders["timestamp"].between(period.start, period.end, inclusive="left")
     assume(within.any())
     expected = dict.fromkeys(ROADS, 0.0)
-    for order in log.orders[within].itertuples():
-        expected[road_of(order, log, period.end)] += order.amount
+    inside = log.orders[within]
+    wait = DAY if are_whole_days(inside["timestamp"]) else 0 * DAY
+    for order in inside.itertuples():
+        expected[road_of(order, order.timestamp + wait, log, period.end)] += order.amount
     assert roads_to_orders(log, period)["gmv"].to_dict() == expected
 
 
