@@ -32,11 +32,13 @@ report: $(READY) ## run PROFILE (default: default) into outputs/ and print where
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
+# Files stand in their order, tiny ones last. By number of tests, few but long ones would come last,
+# and one core would wait for the other.
 test: $(READY) ## run the tests (slow, spark and browser tests apart)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: $(READY) ## run every test: the slow ones, those in a browser, and those on Spark
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not spark"
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not spark"
 	$(MAKE) --no-print-directory test-spark
 
 test-browser: $(READY) ## run the tests in a real browser (needs Chromium on the PATH)

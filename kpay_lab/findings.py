@@ -149,8 +149,7 @@ class Wording:
 
     def holds(self, values: Mapping[str, Value]) -> bool:
         """Whether the condition holds of these values."""
-        condition = _jinja().compile_expression(self.when, undefined_to_none=False)
-        return bool(condition(**values))
+        return bool(_condition(self.when)(**values))
 
 
 @dataclass(frozen=True)
@@ -334,3 +333,9 @@ def formatted(finding: Finding, language: str = SPOKEN) -> dict[str, str]:
 @cache
 def _jinja() -> SandboxedEnvironment:
     return SandboxedEnvironment(undefined=StrictUndefined)
+
+
+@cache
+def _condition(when: str) -> Callable[..., Any]:
+    """Make a function of the raw values from the text of a condition."""
+    return _jinja().compile_expression(when, undefined_to_none=False)

@@ -53,7 +53,7 @@ def bootstrap_means(
 
 
 def resampled_means(
-    values: np.ndarray, *, rng: np.random.Generator, n_resamples: int = 2000
+    values: np.ndarray, *, rng: np.random.Generator, n_resamples: int
 ) -> np.ndarray:
     """Return the mean of each column in each resample of the rows: (n_resamples, m).
 

@@ -60,6 +60,18 @@ def test_bootstrap_means_equals_a_literal_loop_over_the_same_draws():
         assert found[column].high == pytest.approx(high, abs=1e-14)
 
 
+def test_an_interval_of_a_difference_comes_from_the_resampled_means_of_both():
+    values = rng().random((9, 2))
+    drawn = np.random.default_rng(3).integers(0, 9, (200, 9))
+    gaps = [values[rows, 0].mean() - values[rows, 1].mean() for rows in drawn]
+    means = stats.resampled_means(values, rng=np.random.default_rng(3), n_resamples=200)
+    resampled = means[:, :1] - means[:, 1:]
+    (found,) = stats.percentile_intervals(np.array([7.0]), resampled)
+    low, high = np.quantile(gaps, [0.025, 0.975])
+    assert found.estimate == 7
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-14)
+
+
 def test_blocks_do_not_change_the_result(monkeypatch):
     values = rng().random(30)
     whole = bootstrap_means(values, rng=rng(), n_resamples=100), sign_flip_test(values, rng=rng())
@@ -106,6 +118,14 @@ def test_a_p_value_does_not_depend_on_the_unit_of_money(unit):
     gaps = np.array([0.1, 0.2, 0.3, -0.1, 0.4, 0.2])
     as_it_is, in_units = (sign_flip_test(one, rng=rng()) for one in (gaps, gaps * unit))
     assert as_it_is == in_units
+
+
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 64])
+def test_each_sign_is_flipped_as_often_as_not(n):
+    bits = stats._random_bits(4000, n, rng())
+    assert set(np.unique(bits)) == {0.0, 1.0}
+    assert bits.mean(axis=0) == pytest.approx(np.full(n, 0.5), abs=4 * 0.5 / np.sqrt(4000))
+    assert len(np.unique(bits, axis=1).T) == n  # no two units carry the same signs
 
 
 def test_sign_flip_draws_5000_flips_unless_told_otherwise():

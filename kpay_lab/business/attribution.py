@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from kpay_lab.business.periods import with_columns
+from kpay_lab.data.codes import find_positions, take_rows
 from kpay_lab.data.derived import are_whole_days, main_label
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
-from kpay_lab.interest.matrix import find_positions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -295,7 +295,7 @@ def attribute_orders(
         moment = moment + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
     window = pd.Timedelta(days=window_days)
     is_near = known.events["timestamp"].between(moment.min() - window, moment.max())
-    touches = _Touches.of(known.with_events(known.events[is_near]), orders)
+    touches = _Touches.of(known.with_events(take_rows(known.events, is_near)), orders)
     credited = _of_orders(orders)
     credited["sold"] = orders.reindex(columns=["item_id"])["item_id"].astype("str")
     leads = touches.of_others()
@@ -354,7 +354,7 @@ class _Touches:
         users = pd.Index(orders["user_id"].unique())
         user = find_positions(tables.events["user_id"], users)
         is_of_buyer = user >= 0
-        events = tables.events[is_of_buyer]
+        events = take_rows(tables.events, is_of_buyer)
         led_from = events.reindex(columns=["source_item_id"])["source_item_id"]
         promotes = pd.Series(dtype="str")
         if tables.items is not None and "promotes" in tables.items:

@@ -8,7 +8,7 @@ import pandas as pd
 from kpay_lab import formatting
 from kpay_lab.business.figures import MONEY, known_money, order_money
 from kpay_lab.business.periods import DAY, Period
-from kpay_lab.data.codes import look_up
+from kpay_lab.data.codes import factorize, look_up
 from kpay_lab.data.derived import are_whole_days, dates_written, main_label
 from kpay_lab.data.privacy import suppress_small_groups
 from kpay_lab.data.tables import Tables
@@ -217,8 +217,8 @@ def by_days(
     all_days = pd.date_range(first_day, last_day, freq="D")
     block_of_day = pd.Series(_blocks(all_days, last_day, n_days), index=all_days)
     days = block_of_day.groupby(block_of_day).size().rename("days")
-    number_of_user, _ = pd.factorize(events["user_id"])
-    seen = pd.Series(number_of_user).groupby(_blocks(day_of_event, last_day, n_days))
+    user, _ = factorize(events["user_id"])
+    seen = pd.Series(user).groupby(_blocks(day_of_event, last_day, n_days))
     table = pd.DataFrame(days).join(seen.agg(views="size", viewers="nunique"))
     if within.orders is not None:
         day_of_order = _days(within.orders["timestamp"], time_zone)

@@ -1,18 +1,19 @@
 """The funnel of people and of money: a person counts once in a step, an order once in all."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
 from kpay_lab.business.figures import MONEY, known_money, order_money, unknown_sums
 from kpay_lab.business.periods import DAY, Period, with_times
-from kpay_lab.data.codes import factorize
-from kpay_lab.data.derived import are_whole_days, pairs_of_orders
+from kpay_lab.data.codes import factorize, find_positions, take_rows
+from kpay_lab.data.derived import INTERACTIONS, are_whole_days, n_interactions, pairs_of_orders
 from kpay_lab.data.money import gross_profit
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
 from kpay_lab.stats import wilson
 
-INTERACTIONS = ("like_count", "comment_count", "share_count", "question_count")
 # Each step, and the step that its rate is a share of.
 STEPS = {
     "watched": None,
@@ -102,16 +103,20 @@ def roads_to_orders(tables: Tables, period: Period) -> pd.DataFrame:
         Index: the roads; ``orders, paying_users, gmv, refunded, net_revenue``, and the ``share``
         of all GMV. The money of the roads adds up to that of the period.
     """
-    events = _contacts(with_times(tables).events, period.end)
-    exposures = None if tables.exposures is None else _contacts(tables.exposures, period.end)
     within = period.select(tables)
     money = order_money(within)
-    contacts = {ROADS[0]: _interacted(events), ROADS[1]: events, ROADS[2]: exposures}
     road = pd.Series(ROADS[3], index=money.index)
-    for name in (ROADS[2], ROADS[1], ROADS[0]):  # the nearest contact is written last
-        if within.orders is not None and contacts[name] is not None:
-            had_contact = _came_before(within.orders, contacts[name], tables.items)
-            road = road.mask(had_contact, name)
+    if within.orders is not None:
+        orders = within.orders
+        times = orders["timestamp"]
+        limit = times + DAY if are_whole_days(times) else times
+        is_open = np.ones(len(orders), dtype=bool)  # no road is found yet
+        for name, contacts, is_contact in _roads(tables):
+            known = is_contact & (contacts["timestamp"] < period.end)
+            found = _came_before(orders[is_open], limit[is_open], contacts, known, tables.items)
+            place = np.flatnonzero(is_open)[found]
+            road.iloc[place] = name
+            is_open[place] = False
     by_road = money.groupby(road)
     people = by_road["user_id"].agg(orders="size", paying_users="nunique")
     table = people.join(by_road[list(MONEY)].sum())
@@ -142,31 +147,37 @@ def money_kept(tables: Tables, period: Period, *, margin: float) -> pd.Series:
     return pd.Series(steps, name="money")
 
 
-def _contacts(rows: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
-    """Return who met what and how before the end, without the other columns of the rows."""
-    columns = ["user_id", "item_id", "timestamp", *INTERACTIONS]
-    known_columns = [name for name in columns if name in rows]
-    return rows.loc[rows["timestamp"] < end, known_columns]
+def _roads(tables: Tables) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
+    """Yield each road, the nearest first: its name, and the rows of a table that lead along it."""
+    events = with_times(tables).events
+    yield ROADS[0], events, n_interactions(events) > 0
+    yield ROADS[1], events, np.ones(len(events), dtype=bool)
+    if tables.exposures is not None:
+        yield ROADS[2], tables.exposures, np.ones(len(tables.exposures), dtype=bool)
 
 
 def _interacted(events: pd.DataFrame) -> pd.DataFrame | None:
     """Return the events with a like, comment, share or question; None where nobody logged any."""
-    columns = [name for name in INTERACTIONS if name in events]
-    if not columns:
-        return None
-    counts = events[columns].fillna(0)
-    has_interacted = counts.sum(axis=1) > 0
-    return events[has_interacted]
+    is_logged = any(name in events for name in INTERACTIONS)
+    return take_rows(events, n_interactions(events) > 0) if is_logged else None
 
 
 def _came_before(
-    orders: pd.DataFrame, contacts: pd.DataFrame, items: pd.DataFrame | None
+    orders: pd.DataFrame,
+    limit: pd.Series,
+    rows: pd.DataFrame,
+    is_contact: pd.Series,
+    items: pd.DataFrame | None,
 ) -> np.ndarray:
-    """Mark the orders whose buyer had a contact with the item, or what sells it, by then."""
+    """Mark the orders whose buyer had a contact with the item, or what sells it, by their limit.
+
+    Of the rows, which may be many, only those of a buyer of the orders are copied.
+    """
+    buyers = factorize(orders["user_id"]).ids
+    is_of_buyer = find_positions(rows["user_id"], buyers) >= 0
+    contacts = take_rows(rows[["user_id", "item_id", "timestamp"]], is_contact & is_of_buyer)
     if contacts.empty:
         return np.zeros(len(orders), dtype=bool)
-    times = orders["timestamp"]
-    limit = times + DAY if are_whole_days(times) else times
     names_item = orders.reindex(columns=["item_id"])["item_id"].notna()
     first = pd.Series(pd.NaT, orders.index, dtype=contacts["timestamp"].dtype)
     if names_item.any():

@@ -5,13 +5,18 @@ import pandas as pd
 
 from kpay_lab.customers.visits import before_visits
 from kpay_lab.data.codes import factorize, find_positions, look_up, take_rows
-from kpay_lab.data.derived import are_whole_days, main_label, watched_share
+from kpay_lab.data.derived import (
+    INTERACTIONS,
+    are_whole_days,
+    main_label,
+    n_interactions,
+    watched_share,
+)
 from kpay_lab.data.money import has_amounts, refunded_amount
 from kpay_lab.data.tables import Tables
 from kpay_lab.stats import ratio, sample_rows
 
 HABITS = ("category ", "kind ", "hour ")  # columns of taste and habit; the others are amounts
-INTERACTIONS = ["like_count", "comment_count", "share_count", "question_count"]
 
 
 def user_features(
@@ -63,8 +68,10 @@ def described(
     if past.orders is not None:
         blocks.append(_orders(past.orders, users))
     if past.exposures is not None and "clicked" in past.exposures:
-        click_rate = past.exposures.groupby("user_id")["clicked"].mean().astype(float)
-        blocks.append(click_rate.reindex(users).rename("click rate").to_frame())
+        user = find_positions(past.exposures["user_id"], users)
+        click_rate = past.exposures["clicked"].groupby(user).mean().astype(float)
+        of_users = click_rate.reindex(range(len(users))).set_axis(users)
+        blocks.append(of_users.rename("click rate").to_frame())
     if past.users is not None:
         excluded = [*leave_out, "consent"]
         demographics = past.users.set_index("user_id").drop(columns=excluded, errors="ignore")
@@ -122,8 +129,7 @@ def _behaviour(past: Tables, users: pd.Index) -> pd.DataFrame:
         columns["watched share"] = share.groupby(user).mean().reindex(range(len(users)))
     interactions = [name for name in INTERACTIONS if name in events]
     if interactions:
-        per_event = events[interactions].sum(axis=1).to_numpy(dtype=np.float64)
-        per_user = np.bincount(user, weights=per_event, minlength=len(users))
+        per_user = np.bincount(user, weights=n_interactions(events), minlength=len(users))
         columns["interactions per event"] = ratio(per_user, n_events, undefined=np.nan)
     if "timestamp" in events:
         day = events["timestamp"].dt.floor("D")
@@ -138,7 +144,7 @@ def _habits(past: Tables, users: pd.Index) -> pd.DataFrame:
     blocks = []
     for name in ("category", "kind"):
         if past.items is not None and name in past.items:
-            groups = main_group(past.items, name)
+            groups = main_group(past.items, name).astype("category")  # small in many rows
             levels = look_up(past.events["item_id"], groups)
             blocks.append(log_lift(user_ids, levels, users).add_prefix(f"{name} "))
     if "timestamp" in past.events and not are_whole_days(past.events["timestamp"]):
@@ -197,7 +203,7 @@ def log_lift(user_ids: pd.Series, levels: pd.Series, users: pd.Index) -> pd.Data
     totals = counts.sum(axis=1, keepdims=True)
     shrunk_share = (counts + n_levels * overall_share) / (totals + n_levels)
     lift = shrunk_share / overall_share
-    return pd.DataFrame(np.log(lift), index=users, columns=level_names)
+    return pd.DataFrame(np.log(lift), index=users, columns=list(level_names))
 
 
 def _orders(orders: pd.DataFrame, users: pd.Index) -> pd.DataFrame:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from kpay_lab.customers.features import INTERACTIONS
-from kpay_lab.data.codes import factorize, look_up
+from kpay_lab.data.codes import factorize, look_up, take_rows
 from kpay_lab.data.derived import (
+    INTERACTIONS,
     are_whole_days,
     item_sold,
+    n_interactions,
     orders_of_items,
     pairs_of_orders,
 )
@@ -162,9 +163,7 @@ def _known_interactions(events: pd.DataFrame) -> list[str]:
 
 def _interactions(events: pd.DataFrame) -> pd.DataFrame:
     """Return the events with a like, comment, share or question."""
-    counts = events[_known_interactions(events)]
-    interacted = counts.fillna(0).sum(axis=1) > 0
-    return events[interacted]
+    return take_rows(events, n_interactions(events) > 0)
 
 
 def funnel(

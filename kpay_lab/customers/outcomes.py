@@ -6,6 +6,7 @@ import pandas as pd
 
 from kpay_lab.customers.features import user_features
 from kpay_lab.customers.portraits import interest_tags
+from kpay_lab.data.codes import take_rows
 from kpay_lab.data.tables import Tables
 
 NEXT_TAG = "next tag"
@@ -45,7 +46,8 @@ def labelled_windows(tables: Tables, outcome: str = NEXT_TAG, n_windows: int = 2
     windows = []
     for cut, end in itertools.pairwise([*cuts, just_after_the_log]):
         between = (times >= cut) & (times < end)
-        tags = interest_tags(tables.with_events(events[between]), n_tags=1)
+        inside = take_rows(events, between)
+        tags = interest_tags(tables.with_events(inside), n_tags=1)
         labels = tags.set_index("user_id")["tag"]
         windows.append((user_features(tables, cut), labels))
     return _learnable(windows)

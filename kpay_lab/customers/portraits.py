@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from kpay_lab.customers.features import log_lift, main_group, user_features, without_gaps
 from kpay_lab.customers.reference import one_crowd
-from kpay_lab.data.codes import look_up
+from kpay_lab.data.codes import look_up, take_rows
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.findings import Finding
 from kpay_lab.stats import random_state, ratio, sample_rows
@@ -296,7 +296,8 @@ def compare_halves(
     half = rng.random(len(tables.events)) < 0.5
     portraits = []
     for side in (half, ~half):
-        portraits.append(user_features(tables.with_events(tables.events[side])))
+        half_of_events = take_rows(tables.events, side)
+        portraits.append(user_features(tables.with_events(half_of_events)))
     both = portraits[0].index.intersection(portraits[1].index)
     if len(both) <= least_users:
         raise TooLittleError(

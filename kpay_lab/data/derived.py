@@ -5,6 +5,7 @@ import pandas as pd
 
 from kpay_lab.data.codes import factorize, find_positions, look_up, take_rows
 
+INTERACTIONS = ("like_count", "comment_count", "share_count", "question_count")
 A_FEW = 1000  # of the times of a log, which seldom are dates where these are none
 AGE_STARTS = (0, 18, 25, 35, 45, 55)  # the first year of each band
 AGE_BANDS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55 and over")
@@ -82,6 +83,26 @@ def watched_share(log: pd.DataFrame) -> pd.Series:
     duration = seconds["duration"].where(seconds["duration"] > 0)
     share = seconds["watch_time"] / duration
     return share.rename("share")
+
+
+def n_interactions(events: pd.DataFrame) -> np.ndarray:
+    """Return the likes, comments, shares and questions of each event together; missing ones are 0.
+
+    Returns
+    -------
+    float array (n_events,)
+        All 0 where the events have none of these columns.
+
+    Examples
+    --------
+    >>> n_interactions(pd.DataFrame({"like_count": [1, None], "share_count": [2, 3]})).tolist()
+    [3.0, 3.0]
+    """
+    total = np.zeros(len(events))
+    for name in INTERACTIONS:
+        if name in events:
+            total += events[name].fillna(0).to_numpy(dtype=np.float64)
+    return total
 
 
 def item_sold(item_ids: pd.Series, items: pd.DataFrame | None) -> pd.Series:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.codes import look_up
+from kpay_lab.data.codes import factorize, look_up
 from kpay_lab.data.derived import (
     age_band,
     are_whole_days,
@@ -307,23 +307,39 @@ def who_watches_what(tables: Tables, user_column: str, item_column: str) -> pd.D
     DataFrame
         ``<user_column>, <item_column>, n_users, n_events``, one row a pair of groups.
     """
-    by_pair = grouped_events(tables, user_column, item_column).groupby(
-        [user_column, item_column], observed=True
-    )
-    return by_pair["user_id"].agg(n_users="nunique", n_events="size").reset_index()
+    counts = events_of_users(tables, user_column, item_column)
+    by_group = counts.groupby(level=user_column, observed=True)
+    n_events = by_group.sum().stack()
+    n_users = (counts > 0).groupby(level=user_column, observed=True).sum().stack()
+    table = pd.DataFrame({"n_users": n_users, "n_events": n_events})
+    return table[table["n_events"] > 0].reset_index()
 
 
-def grouped_events(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
-    """Return user, group of users and group of items of each event that has both groups."""
+def events_of_users(tables: Tables, user_column: str, item_column: str) -> pd.DataFrame:
+    """Count the events of each user in each group of items.
+
+    Returns
+    -------
+    DataFrame of int
+        Index: ``user_id`` and the group ``user_column``, in order of the ids, of users that have
+        a group and an event with an item that has one; columns: the groups ``item_column``.
+    """
     group_of_user = _group_of_each(tables.users, "users", "user_id", user_column)
     group_of_item = _group_of_each(tables.items, "items", "item_id", item_column)
-    events = tables.events
-    columns = {
-        "user_id": events["user_id"],
-        user_column: look_up(events["user_id"], group_of_user),
-        item_column: look_up(events["item_id"], group_of_item),
-    }
-    return pd.DataFrame(columns).dropna()
+    user, users = factorize(tables.events["user_id"])
+    item, items = factorize(tables.events["item_id"])
+    group, groups = pd.factorize(group_of_item.reindex(items), sort=True)
+    group_of_event = group[item]
+    is_known = group_of_event >= 0
+    cell = user[is_known].astype(np.int64) * len(groups) + group_of_event[is_known]
+    counts = np.bincount(cell, minlength=len(users) * len(groups))
+    columns = pd.Index(groups, name=item_column)
+    table = pd.DataFrame(counts.reshape(len(users), len(groups)), columns=columns)
+    names = ["user_id", user_column]
+    table.index = pd.MultiIndex.from_arrays([users, group_of_user.reindex(users)], names=names)
+    has_group = table.index.get_level_values(1).notna()
+    has_event = table.any(axis=1)
+    return table[has_group & has_event].sort_index(level="user_id")
 
 
 def _group_of_each(frame: pd.DataFrame | None, table: str, key: str, column: str) -> pd.Series:

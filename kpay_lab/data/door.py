@@ -10,7 +10,7 @@ import pandas as pd
 
 from kpay_lab.data import public
 from kpay_lab.data.addresses import is_address
-from kpay_lab.data.codes import look_up, take_rows
+from kpay_lab.data.codes import coded, look_up, take_rows
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.log import Log
 from kpay_lab.data.mapping import LogMapping
@@ -254,7 +254,7 @@ def _with_duplicates(log: Log, duplicates: str) -> Log:
 def _repeated(events: pd.DataFrame) -> np.ndarray:
     """Mark the events that equal an earlier one; all columns are compared of few rows only."""
     keys = [name for name in ("user_id", "item_id", "timestamp") if name in events]
-    is_alike = events.duplicated(keys, keep=False).to_numpy()
+    is_alike = coded(events[keys]).duplicated(keep=False).to_numpy()
     repeated = is_alike.copy()
     repeated[is_alike] = events[is_alike].duplicated()
     return repeated

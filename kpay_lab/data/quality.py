@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.codes import look_up, take_rows
+from kpay_lab.data.codes import coded, look_up, take_rows
 from kpay_lab.data.derived import watched_share
 from kpay_lab.data.tables import PRIMARY_KEYS, Tables
 from kpay_lab.findings import Finding
@@ -150,7 +150,9 @@ def quality_report(tables: Tables) -> QualityReport:
     is_replay = watched_share(tables.events).dropna() > 1
     events = tables.events.reindex(columns=["watch_time", "duration", *INSTEAD])
     n_zero = int((events["duration"] == 0).sum())
-    records_other = (events[[*INSTEAD]].fillna(0) > 0).any(axis=1)
+    records_other = np.zeros(len(events), dtype=bool)
+    for name in INSTEAD:
+        records_other |= (events[name].fillna(0) > 0).to_numpy(dtype=bool)
     n_unwatched = int((events["watch_time"].isna() & records_other).sum())
     replay_share = float(is_replay.mean())
     return QualityReport(column_table, duplicate_table, replay_share, n_zero, n_unwatched)
@@ -169,7 +171,7 @@ def repeats_earlier(frame: pd.DataFrame) -> pd.Series:
     keys = [name for name in TELL_APART if name in frame]
     if not keys:
         return frame.duplicated()
-    is_alike = frame.duplicated(keys, keep=False)
+    is_alike = coded(frame[keys]).duplicated(keep=False)
     repeated = pd.Series(False, frame.index)
     repeated[is_alike] = frame[is_alike].duplicated()
     return repeated
@@ -235,17 +237,19 @@ def fill(tables: Tables) -> Tables:
 
     The median is that of the item's events, and is used where the items table has no duration.
     """
-    events = tables.events.copy()
-    if "duration" in events:
+    events = tables.events
+    filled = {}
+    if "duration" in events and events["duration"].isna().any():
         duration_of_item = events.groupby("item_id", sort=False)["duration"].median()
         if tables.items is not None and "duration" in tables.items:
             listed = tables.items.set_index("item_id")["duration"]
             duration_of_item = listed.combine_first(duration_of_item)
         filling = look_up(events["item_id"], duration_of_item)
-        events["duration"] = events["duration"].fillna(filling)
-    counts = [name for name in events if str(name).endswith("_count")]
-    events[counts] = events[counts].fillna(0)
-    return tables.with_events(events)
+        filled["duration"] = events["duration"].fillna(filling)
+    for name in events:
+        if name.endswith("_count") and events[name].isna().any():
+            filled[name] = events[name].fillna(0)
+    return tables.with_events(events.assign(**filled))
 
 
 def denoise(tables: Tables) -> Tables:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
-from kpay_lab.data.codes import factorize, find_positions
+from kpay_lab.data.codes import coded, factorize, find_positions, take_rows
 from kpay_lab.data.derived import are_whole_days
-from kpay_lab.data.describe import grouped_events
+from kpay_lab.data.describe import events_of_users
 from kpay_lab.data.tables import Tables
 from kpay_lab.findings import Finding
 from kpay_lab.stats import correlation, ratio
@@ -172,7 +172,7 @@ def agreement_in_time(events: pd.DataFrame) -> float:
     """
     if "timestamp" not in events:
         return float("nan")
-    timed = events.dropna(subset="timestamp")
+    timed = events[["item_id", "timestamp"]].dropna(subset="timestamp")
     if timed.empty:
         return float("nan")
     is_late = timed["timestamp"] >= timed["timestamp"].median()
@@ -211,8 +211,9 @@ def time_findings(events: pd.DataFrame, halves: Halves) -> list[Finding]:
 
 def _share_at_one_moment(events: pd.DataFrame) -> float:
     """Share of the events whose user has another event at the very same moment."""
-    timed = events.dropna(subset="timestamp")
-    return float(timed.duplicated(["user_id", "timestamp"], keep=False).mean())
+    visits = events[["user_id", "timestamp"]]
+    timed = take_rows(visits, visits["timestamp"].notna())
+    return float(coded(timed).duplicated(keep=False).mean())
 
 
 @dataclass(frozen=True)
@@ -274,11 +275,10 @@ def taste_of_groups(
     Taste or None
         None where there are not two groups of people and two of items.
     """
-    events = grouped_events(tables, by, what)
-    table = pd.crosstab(events["user_id"], events[what])
-    group_of_user = events.drop_duplicates("user_id").set_index("user_id")[by]
-    codes, names = pd.factorize(group_of_user.reindex(table.index).astype("str"))
-    counts = table.to_numpy()
+    table = events_of_users(tables, by, what)
+    table = table.loc[:, table.any()]
+    codes, names = pd.factorize(table.index.get_level_values(by).astype("str"))
+    counts = table.to_numpy(np.float64)
     if len(names) < 2 or counts.shape[1] < 2:
         return None
     found = _distance(counts, codes)

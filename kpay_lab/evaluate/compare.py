@@ -23,6 +23,7 @@ from kpay_lab.evaluate.value import revenue
 from kpay_lab.findings import Finding, level_of_interval
 from kpay_lab.recommend import SIMPLEST_FIRST
 from kpay_lab.recommend.base import Recommender, TopK, top_k
+from kpay_lab.recommend.mix import Mix
 from kpay_lab.stats import (
     bootstrap_means,
     holm,
@@ -50,7 +51,7 @@ class Comparison:
     lists : mapping of model to TopK
         They are as long as the largest k.
     seconds : Series
-        By model, the seconds to fit it and to rank.
+        By model, the seconds to fit it and to rank; those of a mix count the fits of its parts.
     unranked : mapping of model to str
         Each model that gives all candidates of a user one score, with this reason: it cannot
         order anything, and is left out of the rest.
@@ -243,7 +244,8 @@ def compare(
     Parameters
     ----------
     models : mapping of name to Recommender
-        Copies of them learn the training part of the split; those given stay as they were.
+        Copies of them learn the training part of the split; those given stay as they were. Mixes
+        come last: a part with the settings of a compared model does not learn again.
     split : Split
     ks : sequence of int
         Lengths of the lists.
@@ -261,16 +263,22 @@ def compare(
     """
     lists: dict[str, TopK] = {}
     learned: dict[str, Recommender] = {}
-    seconds = {}
-    measured = []
-    unranked = {}
+    seconds_to_learn: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    measured: dict[str, pd.DataFrame] = {}
+    unranked: dict[str, str] = {}
     longest = max(ks)
     width = max(map(len, models), default=0)
-    for number, (name, model) in enumerate(models.items(), start=1):
+    for number, name in enumerate(_mixes_last(models), start=1):
         if on_progress is not None:
             on_progress(f"learning and ranking, {number:2d} of {len(models)}: {name:<{width}}")
         start = perf_counter()
-        fitted = copy(model).fit(split.train)
+        fitted = copy(models[name])
+        if isinstance(fitted, Mix):
+            fitted.fit(split.train, learned=learned.values())
+        else:
+            fitted.fit(split.train)
+        learning_ended = perf_counter()
         top = top_k(
             fitted,
             split.users,
@@ -282,13 +290,37 @@ def compare(
         if name != floor and top.ties is not None and top.ties.orders_nothing:
             unranked[name] = ORDERS_NOTHING
             continue
-        seconds[name] = perf_counter() - start
+        parts = _parts_among(learned, fitted)
+        seconds_of_parts = sum(seconds_to_learn[part] for part in parts)
+        seconds_to_learn[name] = learning_ended - start + seconds_of_parts
+        seconds[name] = perf_counter() - start + seconds_of_parts
         lists[name] = top
         learned[name] = fitted
-        values_of_model = measure_lists(top, split, ks, paid=paid, model=name)
-        measured.append(values_of_model)
-    values = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame(columns=VALUES)
-    return Comparison(values, lists, pd.Series(seconds, name="seconds"), unranked, learned)
+        measured[name] = measure_lists(top, split, ks, paid=paid, model=name)
+    ranked = [name for name in models if name in lists]
+    values = pd.DataFrame(columns=VALUES)
+    if ranked:
+        in_order = [measured[name] for name in ranked]
+        values = pd.concat(in_order, ignore_index=True)
+    lists = {name: lists[name] for name in ranked}
+    learned = {name: learned[name] for name in ranked}
+    seconds_in_order = pd.Series(seconds, ranked, name="seconds")
+    return Comparison(values, lists, seconds_in_order, unranked, learned)
+
+
+def _mixes_last(models: Mapping[str, Recommender]) -> list[str]:
+    """Return the names of the models, mixes after all others: those may be parts of them."""
+    mixes = [name for name, model in models.items() if isinstance(model, Mix)]
+    others = [name for name in models if name not in mixes]
+    return others + mixes
+
+
+def _parts_among(learned: Mapping[str, Recommender], model: Recommender) -> list[str]:
+    """Return the names of the learned models that a mix took over as its parts."""
+    if not isinstance(model, Mix):
+        return []
+    identities = {id(part) for part in model.parts_.values()}
+    return [name for name, other in learned.items() if id(other) in identities]
 
 
 def measure_lists(
@@ -384,19 +416,23 @@ def _summarise_same_users(
     by_user = pd.concat(by_model, axis=1, names=["metric", "k"])
     drawn = resampled_means(by_user.to_numpy(), rng=rng, n_resamples=n_resamples)
     resampled = pd.DataFrame(drawn, columns=by_user.columns)
-    means = _intervals(by_user, resampled)
+    intervals = _intervals(by_user, resampled)
+    means = intervals.rename(columns={"estimate": "mean"})
     gaps = _minus_reference(by_user, reference)
-    differences = _intervals(gaps, _minus_reference(resampled, reference))
-    most_models = max(wide.shape[1] for wide in by_model.values())
-    n_flips = flips_for(most_models - 1)
-    differences["p"] = sign_flip_test(gaps.to_numpy(), rng=rng, n_permutations=n_flips)
-    p_of_family = differences.groupby(["metric", "k"], sort=False)["p"]
-    differences["p_holm"] = p_of_family.transform(holm)
-    smallest_p = 1 / (1 + n_flips)
-    differences["is_smallest"] = differences["p"] <= smallest_p
-    means = means.rename(columns={"estimate": "mean"})
+    resampled_gaps = _minus_reference(resampled, reference)
+    differences = _intervals(gaps, resampled_gaps)
     new_names = {"estimate": "difference", "low": "difference_low", "high": "difference_high"}
-    return means.join(differences.rename(columns=new_names)).reset_index()
+    differences = differences.rename(columns=new_names)
+    n_others = [len(wide.columns) - 1 for wide in by_model.values()]
+    n_flips = flips_for(max(n_others))
+    p = sign_flip_test(gaps.to_numpy(), rng=rng, n_permutations=n_flips)
+    differences["p"] = p
+    families = differences.groupby(["metric", "k"], sort=False)
+    differences["p_holm"] = families["p"].transform(holm)
+    smallest_p = 1 / (1 + n_flips)
+    differences["is_smallest"] = p <= smallest_p
+    summary = means.join(differences)
+    return summary.reset_index()
 
 
 def _minus_reference(by_user: pd.DataFrame, reference: str) -> pd.DataFrame:

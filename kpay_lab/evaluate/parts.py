@@ -154,7 +154,8 @@ def _without_pairs(tables: Tables, test_events: pd.DataFrame) -> Tables:
             of_items = orders_of_items(frame)
             is_held_back = np.isin(_pair_numbers(of_items, users, items), pairs_held_back)
             leaking = of_items.index[is_held_back]
-            reduced[name] = take_rows(frame, ~frame.index.isin(leaking))
+            is_leaking = frame.index.isin(leaking)
+            reduced[name] = take_rows(frame, ~is_leaking)
     return replace(tables, **reduced)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kpay_lab.data.codes import look_up
+from kpay_lab.data.codes import factorize, look_up, take_rows
 from kpay_lab.data.money import has_amounts, net_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import ABData, Metric, per_unit, varies
@@ -72,9 +72,10 @@ def running_exposures(tables: Tables) -> pd.DataFrame:
     if exposures is None or not _has_treatment(exposures):
         raise TooLittleError("exposures hold no treatment; a test by user needs who was given what")
     columns = [name for name in ASKED if name in exposures]
-    in_test = exposures.loc[exposures["treatment"].notna(), columns]
+    in_test = take_rows(exposures[columns], exposures["treatment"].notna())
     check_marks("exposures.treatment", in_test["treatment"])
-    treatments = in_test.groupby("user_id", sort=False)["treatment"].agg(["min", "max"])
+    user, _ = factorize(in_test["user_id"])
+    treatments = in_test["treatment"].groupby(user).agg(["min", "max"])
     crossed = int((treatments["min"] != treatments["max"]).sum())
     if crossed:
         raise TooLittleError(f"{crossed} users were given both arms, so no arm is a user's own")

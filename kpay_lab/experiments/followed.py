@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kpay_lab.data.codes import factorize, find_positions
 from kpay_lab.data.money import gross_profit, refunded_amount
 from kpay_lab.data.tables import Tables, TooLittleError
 from kpay_lab.experiments.arms import PROFIT
 from kpay_lab.experiments.by_user import running_exposures
 from kpay_lab.experiments.sequential import ConfidenceSequence, confidence_sequence
 from kpay_lab.findings import Finding
-from kpay_lab.interest.matrix import find_positions
 
 LEAST_PLANNED = 100  # units at which the interval is narrowest, where fewer are expected
 
@@ -108,11 +108,12 @@ class _Arrivals:
     @classmethod
     def of(cls, tables: Tables) -> "_Arrivals":
         in_test = running_exposures(tables)
-        user, ids = pd.factorize(in_test["user_id"], sort=True)
+        ids = factorize(in_test["user_id"]).ids.sort_values()
+        user = find_positions(in_test["user_id"], ids)
         by_user = in_test[["treatment", "timestamp"]].groupby(user)
         users = by_user.agg(treated=("treatment", "first"), arrived_at=("timestamp", "min"))
         users["treated"] = users["treated"] == 1
-        users = users.set_axis(pd.Index(ids, name="user_id"))
+        users = users.set_axis(ids.rename("user_id"))
         orders = tables.orders
         if orders is not None and len(orders):
             metric = PROFIT

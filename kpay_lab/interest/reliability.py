@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from kpay_lab import formatting
+from kpay_lab.data.codes import factorize
 from kpay_lab.findings import Finding
 from kpay_lab.interest.matrix import InterestMatrix
 from kpay_lab.interest.totals import PairTotals, pair_totals
@@ -107,7 +108,14 @@ def _measured(events: pd.DataFrame) -> pd.DataFrame:
     """Return what interest is measured by, with ids as categories: each half is a copy of it."""
     columns = ["user_id", "item_id", "duration", *SIGN_COLUMNS]
     measured = events[[name for name in columns if name in events]]
-    return measured.astype({"user_id": "category", "item_id": "category"})
+    user = _as_category(measured["user_id"])
+    item = _as_category(measured["item_id"])
+    return measured.assign(user_id=user, item_id=item)
+
+
+def _as_category(ids: pd.Series) -> pd.Categorical:
+    codes, distinct = factorize(ids)
+    return pd.Categorical.from_codes(codes, distinct)
 
 
 def _deal_out(events: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Matrix factorisation of implicit feedback."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -10,6 +11,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from kpay_lab.recommend.base import LARGEST_SEED, Training
 from kpay_lab.recommend.linear import FactorModel
 from kpay_lab.settings import Ranges, Space, check_settings
+
+FACTORS_AT_ONCE = 32  # BLAS adds up so many numbers in one go, and any that are over one by one
 
 
 @dataclass(kw_only=True)
@@ -46,24 +49,38 @@ class ALS(FactorModel):
         check_settings(self)
 
     def fit(self, train: Training) -> Self:
-        """Alternate between users and items."""
+        """Alternate between users and items.
+
+        The factors are filled up with zeros, which stay zeros, to a width that BLAS is fast at.
+        """
         from implicit.cpu.als import AlternatingLeastSquares  # here, for it is slow to import
 
+        width = FACTORS_AT_ONCE * math.ceil(self.n_factors / FACTORS_AT_ONCE)
+        degrees = csr_matrix(train.interest.values, dtype=np.float32)
+        n_users, n_items = degrees.shape
+        rng = np.random.default_rng(self.seed)
         with threadpool_limits(1, "blas"):
             model = AlternatingLeastSquares(
-                factors=self.n_factors,
+                factors=width,
                 regularization=self.reg,
                 alpha=self.alpha,
                 iterations=self.n_iterations,
                 num_threads=1,
-                random_state=self.seed,
             )
-            degrees = csr_matrix(train.interest.values, dtype=np.float32)
+            model.user_factors = self._first_factors(n_users, width, rng)
+            model.item_factors = self._first_factors(n_items, width, rng)
             model.fit(degrees, show_progress=False)
         self.model_ = model
-        self.user_factors_ = np.asarray(model.user_factors)
-        self.item_factors_ = np.asarray(model.item_factors)
+        self.user_factors_ = model.user_factors[:, : self.n_factors].copy()
+        self.item_factors_ = model.item_factors[:, : self.n_factors].copy()
         return self
+
+    def _first_factors(self, n: int, width: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw the factors to begin with, as implicit would, and fill them up: (n, width)."""
+        factors = np.zeros((n, width), dtype=np.float32)
+        drawn = rng.random((n, self.n_factors), dtype=np.float32)
+        factors[:, : self.n_factors] = 0.01 * drawn
+        return factors
 
     def score_new(self, histories: csr_array) -> np.ndarray:
         """Return the factors' product for newcomers, in float32: (n_newcomers, n_items).
@@ -76,4 +93,4 @@ class ALS(FactorModel):
         rows = np.arange(histories.shape[0])
         with threadpool_limits(1, "blas"):
             factors = self.model_.recalculate_user(rows, degrees)
-        return factors @ self.item_factors_.T
+        return factors @ self.model_.item_factors.T

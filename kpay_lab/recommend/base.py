@@ -587,11 +587,11 @@ def find_ties(scores: np.ndarray, items: np.ndarray, best: np.ndarray) -> Ties:
     is_candidate = np.isfinite(scores)
     n_candidates = is_candidate.sum(axis=1)
     is_choice = n_candidates > 1
-    candidate_scores = np.where(is_candidate, scores, 0.0)
-    largest_size = np.abs(candidate_scores).max(axis=1, initial=0.0)
+    highest = scores.max(axis=1, initial=-np.inf)
+    lowest = np.where(is_candidate, scores, np.inf).min(axis=1, initial=np.inf)
+    largest_size = np.maximum(np.abs(highest), np.abs(lowest))
+    largest_size[n_candidates == 0] = 0.0
     slack = largest_size * ROUNDING[_precision(scores)]
-    highest = np.max(scores, axis=1, where=is_candidate, initial=-np.inf)
-    lowest = np.min(scores, axis=1, where=is_candidate, initial=np.inf)
     is_constant = is_choice & (lowest >= highest - slack)
     beyond = _tied_beyond(scores, items, best[:, -1] - slack)
     return Ties(_first_places(items, best, slack), beyond, is_constant, is_choice)

@@ -1,7 +1,8 @@
 """A classifier over (user, item) pairs: document B's listing, put right."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,9 @@ from scipy.sparse import csr_array
 from kpay_lab.recommend.base import LARGEST_SEED, Training, trained_items
 from kpay_lab.settings import Ranges, Space, check_settings
 from kpay_lab.stats import random_state
+
+if TYPE_CHECKING:
+    from sklearn.tree import DecisionTreeClassifier
 
 PAIRS_AT_ONCE = 200_000
 GROUPINGS = ("category", "brand", "host", "kind")
@@ -84,8 +88,8 @@ class RandomForest:
     def score_candidates(self, users: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
         """Return the probabilities of candidates, and −inf elsewhere: (len(users), n_items).
 
-        Pairs of one item stand together. They part only where a tree asks about the user, so the
-        processor foresees most turns and walks the trees a quarter faster.
+        Pairs of one item stand together: they part only where a tree asks about the user. The
+        processor then foresees most turns, and walks the trees faster.
         """
         item, row = np.nonzero(is_candidate.T)
         user = np.asarray(users)[row]
@@ -93,7 +97,7 @@ class RandomForest:
         for start in range(0, len(row), PAIRS_AT_ONCE):
             pairs = slice(start, start + PAIRS_AT_ONCE)
             features = self._features(user[pairs], item[pairs], pair_interest=0.0)
-            probability[pairs] = self.forest_.predict_proba(features)[:, 1]
+            probability[pairs] = _mean_of_trees(self.forest_.estimators_, features)
         scores = np.full(is_candidate.shape, -np.inf)
         scores[row, item] = probability
         return scores
@@ -154,9 +158,34 @@ class RandomForest:
         shares = []
         for codes, totals in zip(self.groups_, self.interest_in_group_, strict=True):
             other_in_group = totals[users, codes[items]] - pair_interest
-            shares.append(_ratio(other_in_group, other_interest))
+            share = _ratio(other_in_group, other_interest)
+            shares.append(share[:, None])
         columns = [*shares, self.user_features_[users], self.item_features_[items]]
-        return np.column_stack(columns).astype(np.float32)
+        return np.concatenate(columns, axis=1, dtype=np.float32)
+
+
+def _mean_of_trees(trees: "Sequence[DecisionTreeClassifier]", features: np.ndarray) -> np.ndarray:
+    """Return the probability of class 1 of each row, as a forest's ``predict_proba``: (n,).
+
+    Rows that end in the same leaf of the first tree stand together in the others, for they take
+    much the same way there too.
+    """
+    first, *others = trees
+    leaf = first.tree_.apply(features)
+    order = np.argsort(leaf.astype(np.uint16), kind="stable")  # 16 bits are sorted fastest
+    ordered = features[order]
+    total = _share_of_leaf(first, leaf[order])
+    for tree in others:
+        total += _share_of_leaf(tree, tree.tree_.apply(ordered))
+    probability = np.empty(len(features))
+    probability[order] = total / len(trees)
+    return probability
+
+
+def _share_of_leaf(tree: "DecisionTreeClassifier", leaf: np.ndarray) -> np.ndarray:
+    """Return the share of class 1 in each leaf among the pairs that the tree learned from."""
+    share_of_node = tree.tree_.value[:, 0, 1]
+    return share_of_node[leaf]
 
 
 def _profiles(interest: np.ndarray, n_met: np.ndarray, properties: pd.DataFrame) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Lists as tables of ids: who is shown what, where, and why; and which items are alike."""
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -202,17 +201,38 @@ def _batches(n_reasons: np.ndarray) -> Iterator[slice]:
         yield slice(start, stop)
 
 
-def _name_strongest(reasons: csr_array, names: np.ndarray, n: int) -> list[str]:
+def _name_strongest(reasons: csr_array, names: np.ndarray, n: int) -> np.ndarray:
     """Name the n largest weights above 0 of each row, the earlier first of equal ones."""
     reasons.sort_indices()
-    texts = []
-    for start, stop in pairwise(reasons.indptr):
-        weights = reasons.data[start:stop]
-        strongest = np.argsort(-weights, kind="stable")[:n]
-        speaking = strongest[weights[strongest] > 0]
-        positions = reasons.indices[start:stop][speaking]
-        texts.append("; ".join(names[positions]))
+    weights = reasons.data.copy()
+    n_reasons = np.diff(reasons.indptr)
+    rows = np.flatnonzero(n_reasons)
+    starts = reasons.indptr[rows]
+    texts = np.full(len(n_reasons), "", dtype=object)
+    for place in range(n):
+        strongest = _first_largest(weights, starts)
+        speaks = weights[strongest] > 0
+        positions = reasons.indices[strongest[speaks]]
+        named = names[positions].astype(object)
+        texts[rows[speaks]] += named if place == 0 else "; " + named
+        weights[strongest] = -np.inf  # named already
     return texts
+
+
+def _first_largest(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the position of the largest value of each run, the first of equal ones.
+
+    A run begins at each of ``starts`` and ends where the next begins, the last one at the end.
+
+    >>> _first_largest(np.array([1.0, 3.0, 3.0, 2.0]), np.array([0, 3]))
+    array([1, 3])
+    """
+    largest = np.maximum.reduceat(values, starts)
+    lengths = np.diff(starts, append=len(values))
+    is_largest = values == np.repeat(largest, lengths)
+    positions = np.flatnonzero(is_largest)
+    first_of_run = np.searchsorted(positions, starts)
+    return positions[first_of_run]
 
 
 def item_titles(train: Training) -> np.ndarray:

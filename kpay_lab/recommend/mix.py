@@ -1,6 +1,6 @@
 """A weighted sum of models; the documents' S = w1 R + w2 A + w3 B is one of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -104,8 +104,14 @@ class Mix:
             return "none of its parts has data"
         return f"of its parts only {with_data[0]} has data, and it would be that alone"
 
-    def fit(self, train: Training) -> Self:
+    def fit(self, train: Training, *, learned: Iterable[Recommender] = ()) -> Self:
         """Fit the parts that have a weight and data.
+
+        Parameters
+        ----------
+        learned : iterable of Recommender
+            Models that have learned this training part already: a part with the settings of one
+            of them is that model, and does not learn again.
 
         Raises
         ------
@@ -116,7 +122,9 @@ class Mix:
         self.parts_ = {}
         for name, weight in zip(self.parts, self.weights, strict=True):
             if weight > 0 and name not in self.left_out_:
-                self.parts_[name] = _copy_of(self.parts[name]).fit(train)
+                part = self.parts[name]
+                same = [model for model in learned if model == part]
+                self.parts_[name] = same[0] if same else _copy_of(part).fit(train)
         self._refuse_if_empty()
         self.met_ = train.interest.values
         return self

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from kpay_lab.business.attribution import attribute_orders
 from kpay_lab.business.breakdown import (
@@ -156,6 +158,50 @@ def test_the_nearest_contact_by_then_is_the_road():
     period = Period(*utc("2024-03-02", "2024-03-04"))
     roads = roads_to_orders(log, period)
     assert roads["gmv"].to_dict() == dict(zip(ROADS, [1.0, 2.0, 4.0, 8.0], strict=True))
+
+
+def contacts_and_orders(seed):
+    """A few people and items in four days, so that most orders have several contacts before."""
+    rng = np.random.default_rng(seed)
+
+    def rows(n):
+        hours = pd.to_timedelta(rng.integers(0, 96, n), unit="h")
+        ids = {"user_id": rng.choice(list("uvwx"), n), "item_id": rng.choice(list("abcd"), n)}
+        times = pd.Timestamp("2024-03-01", tz="UTC") + hours
+        return pd.DataFrame(ids).assign(timestamp=times.astype("datetime64[us, UTC]"))
+
+    events = rows(12).assign(like_count=rng.integers(0, 2, 12), share_count=[None, *[0.0] * 11])
+    orders = rows(15).assign(amount=2.0 ** np.arange(15))
+    orders["item_id"] = orders["item_id"].where(rng.random(15) < 0.8)
+    items = pd.DataFrame({"item_id": [*"abc"], "promotes": ["b", None, "d"]})
+    return Tables(events, items, orders=orders, exposures=rows(12))
+
+
+def road_of(order, log, end):
+    """Look at every contact of one order, one by one."""
+    promotes = log.items.set_index("item_id")["promotes"].to_dict()
+    found = ROADS[3]
+    for name, rows in ((ROADS[2], log.exposures), (ROADS[1], log.events), (ROADS[0], log.events)):
+        for row in rows.itertuples():
+            is_about = order.item_id in (row.item_id, promotes.get(row.item_id))
+            is_before = row.timestamp <= order.timestamp and row.timestamp < end
+            is_theirs = row.user_id == order.user_id and (is_about or pd.isna(order.item_id))
+            if is_theirs and is_before and (name != ROADS[0] or row.like_count > 0):
+                found = name
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_the_road_of_an_order_is_that_of_the_slow_way(seed):
+    log = contacts_and_orders(seed)
+    period = Period(*utc("2024-03-02", "2024-03-04"))
+    within = log.orders["timestamp"].between(period.start, period.end, inclusive="left")
+    assume(within.any())
+    expected = dict.fromkeys(ROADS, 0.0)
+    for order in log.orders[within].itertuples():
+        expected[road_of(order, log, period.end)] += order.amount
+    assert roads_to_orders(log, period)["gmv"].to_dict() == expected
 
 
 def test_the_money_of_a_platform_without_items_is_conserved(courses):

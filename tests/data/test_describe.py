@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from kpay_lab.data.derived import age_band
 from kpay_lab.data.describe import (
     group_shares,
     long_tail,
@@ -32,6 +35,24 @@ def test_pairs_of_groups_are_counted_and_small_ones_hidden(log):
     assert group_shares(counted, minimum=2).isna().values.tolist() == [[True, True]]
     with pytest.raises(ValueError, match="needs the column gender in users"):
         who_watches_what(log, "gender", "category")
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_groups_are_counted_as_by_a_join(seed):
+    rng = np.random.default_rng(seed)
+    drawn = {"user_id": rng.choice(list("abcdef"), 30), "item_id": rng.choice(list("uvwxyz"), 30)}
+    events = pd.DataFrame(drawn, dtype="str")
+    ages = pd.Series(rng.integers(10, 70, 5).astype(float)).where(rng.random(5) < 0.8)
+    users = pd.DataFrame({"user_id": list("bcade"), "age": ages})
+    items = pd.DataFrame({"item_id": list("zvxyw"), "category": rng.choice(["War", "Art"], 5)})
+    items["category"] = items["category"].astype("str").where(rng.random(5) < 0.8)
+    joined = events.merge(users, on="user_id").merge(items, on="item_id")
+    joined = joined.assign(age=age_band(joined["age"])).dropna()
+    by_pair = joined.groupby(["age", "category"], observed=True)["user_id"]
+    expected = by_pair.agg(n_users="nunique", n_events="size").reset_index()
+    found = who_watches_what(Tables(events, items, users), "age", "category")
+    assert found.to_numpy().tolist() == expected.to_numpy().tolist()
 
 
 def test_groups_of_users_stand_from_young_to_old(log):

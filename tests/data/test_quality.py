@@ -51,11 +51,16 @@ def test_a_row_is_repeated_only_where_all_of_its_columns_are():
     drawn = {name: rng.integers(0, 3, 400) for name in ("user_id", "item_id", "position", "other")}
     frame = pd.DataFrame(drawn).astype({"user_id": "str", "item_id": "str"})
     frame.loc[::7, "other"] = np.nan
+    days = pd.to_timedelta(rng.integers(0, 3, 400), unit="D")
+    moments = pd.Series(pd.Timestamp("2026-01-01", tz="UTC") + days)
+    frame["timestamp"] = moments.where(rng.random(400) < 0.9)
     for columns in (
+        ["user_id", "timestamp"],
+        ["user_id", "item_id", "timestamp", "position"],
         ["user_id", "item_id"],
         ["user_id", "position"],
         ["position", "other"],
-        [*frame],
+        ["user_id", "item_id", "position", "other"],
     ):
         chosen = frame[columns]
         expected = chosen.duplicated()

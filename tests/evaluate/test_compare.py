@@ -27,6 +27,7 @@ from kpay_lab.findings import sentence
 from kpay_lab.interest.weighting import interest_matrix
 from kpay_lab.recommend.base import top_k
 from kpay_lab.recommend.ease import EASE
+from kpay_lab.recommend.mix import Mix
 from kpay_lab.recommend.popularity import Popularity, Random
 from kpay_lab.stats import resampled_means
 
@@ -109,6 +110,33 @@ def test_compare_reports_progress_and_revenue(small_world, world_split):
     )
     assert earned["value"].sum() == pytest.approx(expected)
     assert expected > 0
+
+
+class CountsFits(EASE):
+    """A model that counts how often any of its kind has learned."""
+
+    n_fits = 0
+
+    def fit(self, train):
+        CountsFits.n_fits += 1
+        return super().fit(train)
+
+
+def test_a_part_of_a_mix_with_the_settings_of_a_compared_model_learns_once(world_split):
+    parts = {"strict": CountsFits(reg=20.0), "popularity": Popularity()}
+    compared_too = {"mixed": Mix(parts=parts), "strict": CountsFits(reg=20.0)}
+    found = compare(compared_too, world_split, [10])
+    assert CountsFits.n_fits == 1
+    assert found.fitted["mixed"].parts_["strict"] is found.fitted["strict"]
+    assert list(found.lists) == list(found.fitted) == list(found.seconds.index) == [*compared_too]
+    assert found.values["model"].unique().tolist() == [*compared_too]
+    alone = compare({"mixed": Mix(parts=parts)}, world_split, [10])
+    assert CountsFits.n_fits == 2
+    of_mix = found.values[found.values["model"] == "mixed"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(of_mix, alone.values, check_exact=True)
+    other = {"mixed": Mix(parts=parts), "loose": CountsFits(reg=21.0)}
+    compare(other, world_split, [10])
+    assert CountsFits.n_fits == 4  # other settings are another model
 
 
 def test_summary_holds_means_paired_differences_and_adjusted_p():

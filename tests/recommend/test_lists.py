@@ -14,7 +14,7 @@ from kpay_lab.recommend import ALS, EASE, MODELS, ContentBased, ItemNeighbours, 
 from kpay_lab.recommend.base import TopK, Training, top_k
 from kpay_lab.recommend.candidates import candidate_items
 from kpay_lab.recommend.choose import choose_models
-from kpay_lab.recommend.lists import explain_lists, recommend_for_all
+from kpay_lab.recommend.lists import _name_strongest, explain_lists, recommend_for_all
 from kpay_lab.recommend.popularity import Popularity
 from kpay_lab.recommend.rerank import diversify, order_by_revenue
 
@@ -163,6 +163,27 @@ def test_every_list_of_every_model_can_be_explained(name, world):
     assert why.shape == top.items.shape
     assert (why[top.items < 0] == "").all()
     assert (why[:COLD_USER, 0] != "").mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("weights", "named"),
+    [
+        ([0.0, 2.0, 5.0, 2.0], "c; b"),  # of equal weights the earlier item
+        ([3.0, 3.0, 3.0, 3.0], "a; b"),
+        ([-1.0, 0.0, 0.5, -2.0], "c"),  # what speaks against the item is no reason
+        ([-1.0, 0.0, 0.0, 0.0], ""),
+        ([0.0, 0.0, 0.0, 0.0], ""),
+    ],
+)
+def test_the_strongest_reasons_are_named(weights, named):
+    others = [[0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]]
+    reasons = csr_array([weights, *others, weights])
+    names = np.array(["a", "b", "c", "d"])
+    assert list(_name_strongest(reasons, names, 2)) == [named, "d", "", named]
+
+
+def test_without_reasons_nothing_is_named():
+    assert list(_name_strongest(csr_array((2, 3)), np.array(["a", "b", "c"]), 2)) == ["", ""]
 
 
 def test_why_falls_back_to_similar_users_and_to_ids():

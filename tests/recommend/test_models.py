@@ -164,6 +164,22 @@ def test_als_lists_equal_those_of_implicit(world):
     np.testing.assert_allclose(top.scores, scores, rtol=1e-5, atol=1e-6)
 
 
+def test_als_learns_the_factors_of_implicit(world):
+    from implicit.cpu.als import AlternatingLeastSquares
+    from scipy.sparse import csr_matrix
+
+    ours = MODELS["als"](n_factors=5, reg=2.0, alpha=3.0, seed=7).fit(world)
+    theirs = AlternatingLeastSquares(
+        factors=5, regularization=2.0, alpha=3.0, iterations=15, num_threads=1, random_state=7
+    )
+    theirs.fit(csr_matrix(world.interest.values, dtype=np.float32), show_progress=False)
+    assert ours.user_factors_.shape == theirs.user_factors.shape
+    np.testing.assert_allclose(ours.user_factors_, theirs.user_factors, atol=1e-4)
+    np.testing.assert_allclose(ours.item_factors_, theirs.item_factors, atol=1e-4)
+    assert not ours.model_.user_factors[:, 5:].any()
+    assert not ours.model_.item_factors[:, 5:].any()
+
+
 def test_als_factors_solve_each_users_weighted_ridge_regression(world, dense):
     """The last half step fits the items to the users, so each item solves its equations."""
     model = MODELS["als"](n_factors=4, reg=0.1, alpha=5.0, n_iterations=200).fit(world)
