@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 import report
 from logs import CACHE, interactions, log_file
-from table import GROWTH, STEPS
+from table import ENGINES, GROWTH, STEPS
 
 HERE = Path(__file__).parent
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "RAYON")
@@ -81,15 +81,19 @@ def compare(step, repeats):
 
 
 def grow(repeats):
-    """Measure the matrix step alone at growing logs."""
+    """Measure the matrix at growing logs, in memory and added up by DuckDB."""
     found = {}
-    for size in GROWTH:
-        log_file(size)
-        runs = [measure(sys.executable, "matrix_parquet", "ours", size) for _ in range(repeats)]
-        found[size] = {key: median(run[key] for run in runs) for key in ("cpu", "peak")}
-        print(
-            f"  growth {size}: {found[size]['cpu']:.1f} s, {found[size]['peak']:.0f} MB", flush=True
-        )
+    for engine, step in ENGINES.items():
+        found[engine] = {}
+        for size in GROWTH:
+            log_file(size)
+            runs = [measure(sys.executable, step, "ours", size) for _ in range(repeats)]
+            taken = {key: median(run[key] for run in runs) for key in ("cpu", "peak")}
+            found[engine][size] = taken
+            print(
+                f"  growth {engine} {size}: {taken['cpu']:.1f} s, {taken['peak']:.0f} MB",
+                flush=True,
+            )
     return found
 
 

@@ -58,14 +58,28 @@ def keep_growth(found, sizes):
     import matplotlib.pyplot as plt
 
     _remember("growth", found)
-    millions = [sizes[size] for size in found]
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for axis, key, unit in zip(axes, ("cpu", "peak"), ("seconds", "peak memory, MB"), strict=True):
-        axis.plot(millions, [found[size][key] for size in found], marker="o")
+    units = ("processor seconds", "peak memory, MB")
+    for axis, key, unit in zip(axes, ("cpu", "peak"), units, strict=True):
+        for engine, of_engine in found.items():
+            millions = [sizes[size] for size in of_engine]
+            axis.plot(millions, [each[key] for each in of_engine.values()], "o-", label=engine)
         axis.set(xlabel="million events", ylabel=unit, xlim=(0, None), ylim=(0, None))
         axis.grid(alpha=0.3)
-    figure.suptitle("From a Parquet log to the interest matrix, one thread")
+    axes[0].legend(frameon=False)
+    figure.suptitle("From a Parquet log to the interest matrix")
     figure.savefig(HERE.parent / "docs" / "growth.png", dpi=120)
+
+
+def growth_lines(found):
+    """Write how the matrix step grows with the log, engine beside engine."""
+    lines = ["", "## Growth of the matrix step", ""]
+    lines.append("| million events | " + " | ".join(f"{name} s | peak MB" for name in found) + " |")
+    lines.append("|---" * (1 + 2 * len(found)) + "|")
+    for size, millions in GROWTH.items():
+        cells = [f"{of[size]['cpu']:.1f} | {of[size]['peak']:,.0f}" for of in found.values()]
+        lines.append(f"| {millions} | {' | '.join(cells)} |")
+    return [*lines, "", "![time and memory](../docs/growth.png)"]
 
 
 def keep_reading(pairs, n_rows):
@@ -296,11 +310,7 @@ def write():
     misses = [f"- {miss}" for step, each in done for miss in _misses(step, each)]
     lines += misses or ["Nothing: every line is at its aim."]
     if "growth" in known:
-        lines += ["", "## Growth of the matrix step", "", "| million events | s | peak MB |"]
-        lines += ["|---|---|---|"]
-        for size, each in known["growth"].items():
-            lines.append(f"| {GROWTH[size]} | {each['cpu']:.1f} | {each['peak']:,.0f} |")
-        lines += ["", "![time and memory](../docs/growth.png)"]
+        lines += growth_lines(known["growth"])
     if "reading" in known:
         lines += reading_lines(known["reading"])
     if "catalogue" in known:

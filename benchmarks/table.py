@@ -68,6 +68,18 @@ STEPS = (
         "as the log.",
     ),
     Step(
+        "Parquet log → DuckDB's totals",
+        "totals_duckdb",
+        "M",
+        "pandas groupby",
+        "DuckDB's own group-by",
+        1,
+        memory=1,
+        of_floor=2,
+        why="Text ids become numbers and back, the first event of each pair is found, and nearly "
+        "every event of this log is a pair of its own.",
+    ),
+    Step(
         "log in memory → interest matrix",
         "matrix_memory",
         "M",
@@ -152,6 +164,7 @@ STEPS = (
     ),
 )
 GROWTH = {"1M": 1, "3M": 3, "M": 10, "30M": 30}  # millions of events
+ENGINES = {"memory": "matrix_parquet", "DuckDB at 1 GB": "matrix_duckdb"}  # name → step
 
 # The shop that notebooks are measured on: its users, in three sizes, and what all three share.
 SHOPS = (10_000, 20_000, 60_000)
