@@ -492,8 +492,10 @@ def recommend(
     from kpay_lab.workbench import left_out_parts, list_for_everybody, open_log
 
     chosen = build_model(model, _model_settings(settings))
-    log = open_log(data, dataset=dataset, ids=ids)
-    lists = list_for_everybody(log, chosen, k, live_at=moment("--live-at", live_at), **only)
+    with told_if_slow(f"reading {data}"):
+        log = open_log(data, dataset=dataset, ids=ids)
+    with told_if_slow(f"{model} learns, and ranks for everybody"):
+        lists = list_for_everybody(log, chosen, k, live_at=moment("--live-at", live_at), **only)
     write_table(output, lists)
     for note in (*log.notes, *left_out_parts(chosen)):
         click.echo(note, err=True)
