@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-# jsonschema and papermill import these if they can: formats that no notebook's schema names, and
-# files on Hadoop. None of it is used here, and it would take longer than all the rest.
-for unused in ("rfc3987_syntax", "rfc3986_validator", "isoduration", "pyarrow"):
+# jsonschema imports these if it can, for formats that no notebook's schema names: seconds saved.
+for unused in ("rfc3987_syntax", "rfc3986_validator", "isoduration"):
     sys.modules[unused] = None  # type: ignore[assignment]
 
 from jupyter_client.kernelspec import KernelSpec  # noqa: E402
