@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from kpay_lab.data.codes import factorize
+
 IDS = ["user_id", "item_id"]
 
 
@@ -33,7 +35,9 @@ def check_lists(lists: pd.DataFrame, relevant: pd.DataFrame) -> None:
     _check_frame("relevant", relevant, IDS)
     for column in IDS:
         _check_same_kind(column, lists[column], relevant[column])
-    if not relevant["user_id"].isin(lists["user_id"]).any():
+    with_lists = factorize(lists["user_id"]).ids
+    has_list = with_lists.get_indexer(factorize(relevant["user_id"]).ids) >= 0
+    if not has_list.any():
         raise ValueError(
             f"no user of relevant has a list: user ids are {_first(lists['user_id'])!r} in lists "
             f"and {_first(relevant['user_id'])!r} in relevant"
@@ -127,7 +131,9 @@ def _check_same_kind(column: str, listed: pd.Series, relevant: pd.Series) -> Non
 
 def _is_text(ids: pd.Series) -> pd.Series:
     """Mark the ids that are text; of each distinct one the type is asked once."""
-    codes, distinct = pd.factorize(ids)
+    if isinstance(ids.dtype, pd.StringDtype):
+        return pd.Series(True, ids.index)
+    codes, distinct = factorize(ids)
     is_text = np.array([isinstance(value, str) for value in distinct], dtype=bool)
     return pd.Series(is_text[codes], ids.index)
 

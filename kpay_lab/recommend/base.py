@@ -499,13 +499,20 @@ def rank(
     if ties not in TIES:
         raise ValueError(f"ties is {ties!r}; choose one of {', '.join(TIES)}")
     _check_scores(scores)
-    n_rows, n_items = scores.shape
     is_candidate = None if candidates is None else _candidate_cells(candidates, scores.shape)
-    if isinstance(candidates, np.ndarray) and candidates.any():
-        return _rank_among(scores, k, np.flatnonzero(candidates), exclude, ties)
-    scores = np.array(scores)  # a copy, in which items are struck out
+    if isinstance(candidates, np.ndarray) and candidates.any():  # the same for everybody
+        if not candidates.all():
+            return _rank_among(scores, k, np.flatnonzero(candidates), exclude, ties)
+        is_candidate = None
+    own_scores = np.array(scores)
     if is_candidate is not None:
-        scores[~is_candidate] = -np.inf
+        own_scores[~is_candidate] = -np.inf
+    return _rank_own(own_scores, k, exclude, ties)
+
+
+def _rank_own(scores: np.ndarray, k: int, exclude: csr_array | None, ties: str) -> TopK:
+    """Rank the items of scores that nobody else reads: what is left out is struck out in them."""
+    n_rows, n_items = scores.shape
     if exclude is not None:
         rows = np.repeat(np.arange(n_rows), np.diff(exclude.indptr))
         scores[rows, exclude.indices] = -np.inf
@@ -526,7 +533,7 @@ def _rank_among(
     """Rank the items of some columns, where they alone may be recommended, to everybody."""
     scores_of_columns = np.take(scores, columns, axis=1)
     excluded = None if exclude is None else exclude[:, columns]
-    lists = rank(scores_of_columns, k, exclude=excluded, ties=ties)
+    lists = _rank_own(scores_of_columns, k, excluded, ties)
     items = np.where(lists.items >= 0, columns[lists.items], -1)
     found = lists.ties
     if found is not None:
