@@ -134,17 +134,17 @@ def compared(cluster, session, movielens):
 
     # MLlib multiplies its penalty by the degrees of a row: 0.1 n is 5 where n is 50.
     models = {"als": ALS(reg=5.0), "spark": SparkALS(master=cluster[1], reg=0.1)}
-    return models, compare(models, movielens, [10])
+    return compare(models, movielens, [10])
 
 
 def test_spark_als_ranks_as_well_as_implicit(compared):
-    values = compared[1].values.query("metric == 'ndcg'")
+    values = compared.values.query("metric == 'ndcg'")
     ndcg = values.groupby("model")["value"].mean()
     assert ndcg["spark"] == pytest.approx(ndcg["als"], rel=0.05)
 
 
 def test_lists_made_on_the_cluster_are_the_lists_made_here(compared, movielens):
-    model, users = compared[0]["spark"], movielens.users
+    model, users = compared.fitted["spark"], movielens.users
     candidates = movielens.candidates & (np.arange(len(movielens.candidates)) % 50 > 0)
     among = {"exclude": movielens.seen, "candidates": candidates}
     ours, theirs = top_k(model, users, 10, **among), model.top_k(users, 10, **among)
@@ -155,7 +155,7 @@ def test_lists_made_on_the_cluster_are_the_lists_made_here(compared, movielens):
 
 
 def test_a_refit_equals_a_first_fit(compared, movielens):
-    model = compared[0]["spark"]
+    model = compared.fitted["spark"]
     first = model.user_factors_.copy()
     np.testing.assert_allclose(model.fit(movielens.train).user_factors_, first, atol=1e-5)
 
