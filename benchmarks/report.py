@@ -377,7 +377,7 @@ def _misses(step, each):
     for what, value, aim, way in shares:
         if aim and (value < aim if way == "least" else value > aim):
             short = f"{what} {value:.2f}, aim at {way} {aim:.2g}"
-            yield f"{step.name} ({step.size}): {short}. {step.why}"
+            yield f"{step.name} ({step.size}): {short}. {step.why}".rstrip()
 
 
 def _remember(key, value):

@@ -67,7 +67,7 @@ def keep_codes(ids: pd.Series, codes: np.ndarray, distinct: pd.Index) -> None:
         raise ValueError(f"{len(codes)} codes for {len(ids)} rows of {ids.name}; keep them anew")
     column = _arrow(ids)
     if column is not None:
-        _keep(column, Codes(_read_only(codes), distinct))
+        _keep(column, Codes(_read_only(codes.astype(np.int32, copy=False)), distinct))
 
 
 def take_rows(frame: pd.DataFrame, is_taken: np.ndarray | pd.Series) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from kpay_lab.data.rows import TEXT, RawRows, printable
 from kpay_lab.data.time_cells import CLOCK
 
 SIGN_OF_A_CLOCK = "[:时点]"
+ONLY_A_DATE = r"[0-9]\D+[0-9]+\D+[0-9]|^[0-9]{8}$|[A-Za-z]{3}.*[0-9]"  # no plain number
 ONLY_A_CLOCK = rf"^{CLOCK}(?: *(?i:[AP]M))?$"
 SECONDS_A_DAY = 24 * 3600
 MIDNIGHT = r"[ T]00:00:00(?:\.0+)?$"  # what a spreadsheet adds to a date
@@ -35,21 +36,23 @@ def join_date_and_clock(table: str, rows: RawRows, renames: Mapping[str, str]) -
     if pair is None:
         return rows
     date, clock = pair
-    cell_of = dict(zip(rows.header, rows.cells, strict=True))
-    dates = _without_midnight(_texts(cell_of[date]))
-    clocks = _texts(cell_of[clock])
+    place_of_date = rows.header.index(date)
+    place_of_clock = rows.header.index(clock)
+    dates = _without_midnight(_texts(rows.cells[place_of_date]))
+    clocks = _texts(rows.cells[place_of_clock])
     if not _are_dates(dates) or not _are_clocks(clocks):
         return rows
     joined = pc.binary_join_element_wise(dates, clocks, pa.scalar(" ", TEXT))
-    cell_of[date] = pc.utf8_trim_whitespace(joined)
-    del cell_of[clock]
+    header = [*rows.header]
+    cells = [*rows.cells]
+    cells[place_of_date] = pc.utf8_trim_whitespace(joined)
+    del header[place_of_clock]
+    del cells[place_of_clock]
     note = f"{table}: {printable(clock)} is taken as the time of day of {printable(date)}"
     n_without = pc.sum(pc.and_(pc.not_equal(dates, ""), pc.equal(clocks, ""))).as_py()
     if n_without:
         note += f"; where it is empty ({n_without:,}), as midnight"
-    return replace(
-        rows, header=list(cell_of), cells=list(cell_of.values()), notes=(*rows.notes, note)
-    )
+    return replace(rows, header=header, cells=cells, notes=(*rows.notes, note))
 
 
 def _texts(cells: pa.Array) -> pa.Array:
@@ -78,8 +81,11 @@ def _without_midnight(dates: pa.Array) -> pa.Array:
 
 
 def _are_dates(cells: pa.Array) -> bool:
-    says_a_clock = pc.match_substring_regex(cells, SIGN_OF_A_CLOCK)
-    return not pc.any(says_a_clock).as_py()
+    written = cells.filter(pc.not_equal(cells, ""))
+    has_form = pc.match_substring_regex(written, ONLY_A_DATE)
+    says_a_clock = pc.match_substring_regex(written, SIGN_OF_A_CLOCK)
+    are_dates = pc.and_not(has_form, says_a_clock)
+    return len(written) > 0 and pc.all(are_dates).as_py()
 
 
 def _are_clocks(cells: pa.Array) -> bool:

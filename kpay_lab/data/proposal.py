@@ -563,8 +563,8 @@ def _propose_one_of_several(
             continue
         looks = {look.name: look.looks for look in sample.looks}
         pair = date_and_clock(names) if column == "timestamp" else None
-        if pair is not None and looks[pair[1]] != TIMES:
-            continue  # together they say one moment
+        if pair is not None and looks[pair[1]] == NUMBERS:
+            continue  # hours and minutes look like numbers: together they say one moment
         kept = next((name for name in names if looks[name] != EMPTY), names[0])
         for name in names:
             if name != kept:
@@ -594,10 +594,13 @@ def _propose_clock(table: str, free: list[ColumnLook], draft: _Draft) -> None:
     moments = [theirs for theirs, ours in columns.items() if ours == "timestamp"]
     if len(moments) != 1:
         return
-    for look in [*free]:
+    clocks = []
+    for look in free:
         pair = date_and_clock([moments[0], look.name])
         if pair is not None and pair[1] == look.name and look.looks == NUMBERS:
-            _take(table, "timestamp", look, free, draft, "a guess: the time of day of the date")
+            clocks.append(look)
+    if len(clocks) == 1:
+        _take(table, "timestamp", clocks[0], free, draft, "a guess: the time of day of the date")
 
 
 def _propose_by_unit(

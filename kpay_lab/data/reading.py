@@ -344,8 +344,9 @@ def _read_headers(
                 header += _constants(table, partition.name, mapping)
                 headers.setdefault(table, []).extend(header)
                 renames = _renames(table, mapping)
-                file = partition.name
-                names = name_columns(table, file, header, renames=renames, cells_unknown=True)
+                names = name_columns(
+                    table, partition.name, header, renames=renames, cells_unknown=True
+                )
             except ValueError as error:
                 faults.append(str(error))
                 continue

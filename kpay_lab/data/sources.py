@@ -194,13 +194,36 @@ def _unread_tables(folder: Path, *, is_all: bool) -> list[Path]:
     With ``is_all`` the names of files do not matter: nothing in the folder can be read.
     """
     unread = []
-    for path in sorted(folder.iterdir()):
-        if not path.is_file() or not _is_visible(path) or suffix_of(path):
+    for path in _visible_below(folder):
+        if suffix_of(path):
             continue
         holds_tables = path.suffix.lower() in (*PACKED, *DATABASE_FILES)
         if holds_tables or is_all or table_of_name(path.stem):
             unread.append(path)
     return unread
+
+
+def _visible_below(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of its folders, in order of their names."""
+    for path in sorted(folder.iterdir()):
+        if not _is_visible(path):
+            continue
+        if path.is_dir():
+            yield from _visible_below(path)
+        else:
+            yield path
+
+
+def _notes_on_unread(paths: Sequence[Path]) -> list[str]:
+    """Say of each kind of unread files which they are, and what to do with the first."""
+    names_of_kind: dict[str, list[Path]] = {}
+    for path in paths:
+        names_of_kind.setdefault(path.suffix.lower(), []).append(path)
+    notes = []
+    for first, *others in names_of_kind.values():
+        also = f"; so are {listed(path.name for path in others)}" if others else ""
+        notes.append(f"not read: {_why_unread(first)}{also}")
+    return notes
 
 
 def _why_unread(path: Path) -> str:
@@ -354,7 +377,7 @@ def _assign(
     unread: Sequence[Path] = (),
 ) -> Found:
     """Give each table its candidates; those without a table's name may be the events."""
-    notes = [f"not read: {_why_unread(path)}" for path in unread]
+    notes = _notes_on_unread(unread)
     partitions: dict[str, list[Piece | pd.DataFrame]] = {}
     entries = _with_files_of_types(entries, columns)
     for table in SCHEMAS:

@@ -1,6 +1,6 @@
 """A weighted sum of models; the documents' S = w1 R + w2 A + w3 B is one of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -104,12 +104,12 @@ class Mix:
             return "none of its parts has data"
         return f"of its parts only {with_data[0]} has data, and it would be that alone"
 
-    def fit(self, train: Training, *, learned: Iterable[Recommender] = ()) -> Self:
+    def fit(self, train: Training, *, learned: Collection[Recommender] = ()) -> Self:
         """Fit the parts that have a weight and data.
 
         Parameters
         ----------
-        learned : iterable of Recommender
+        learned : collection of Recommender
             Models that have learned this training part already: a part with the settings of one
             of them is that model, and does not learn again.
 

@@ -60,11 +60,27 @@ def test_a_row_without_its_date_or_its_time_of_day_loses_nothing_else(tmp_path):
         ("2023-01-05", "2023-01-05 14:03:09"),
         ("2023-01-05 14:03:09", "14:03:09"),
         ("2023-01-05", ""),
+        ("", "14:03:09"),
+        ("1672927389", "14:03:09"),  # unix time says the moment alone
+        ("44931.5", "14:03:09"),
     ],
 )
 def test_columns_that_are_no_date_and_no_time_of_day_are_refused_as_before(tmp_path, row):
     with pytest.raises(ValueError, match="date and time both mean timestamp; rename one"):
         read(tmp_path, ["user_id", "item_id", "date", "time"], [row])
+
+
+def test_a_column_that_is_named_twice_stays_refused(tmp_path):
+    header = ["user_id", "item_id", "date", "time", "rating", "rating"]
+    with pytest.raises(ValueError, match="it names rating more than once"):
+        read(tmp_path, header, [("2023-01-05", "14:03:09", "1", "5")])
+
+
+def test_of_two_times_of_day_none_is_proposed(tmp_path):
+    header = ["user_id", "item_id", "观看日期", "开始时刻", "结束时刻"]
+    rows = [("2023-01-05", "14:03:09", "15:00:00"), ("2023-02-12", "00:30:00", "01:00:00")]
+    read(tmp_path, header, rows)
+    assert understand(tmp_path).proposal.said["columns"]["events"] == {"观看日期": "timestamp"}
 
 
 def test_a_spreadsheet_and_a_frame_are_read_alike(tmp_path):

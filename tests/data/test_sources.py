@@ -214,6 +214,14 @@ def test_a_file_that_seems_to_hold_a_table_is_never_passed_over_in_silence(tmp_p
     assert re.match(f"not read: {remedy}", note)
 
 
+def test_unread_files_of_one_kind_are_one_note_also_in_folders_below(tmp_path):
+    packed = {f"export/day-{number}.zip": "" for number in range(3)}
+    found = find_partitions(written(tmp_path, {"export/events.csv": EVENTS, **packed}))
+    (note,) = found.notes
+    assert note.startswith("not read: day-0.zip is packed")
+    assert note.endswith("; so are day-1.zip, day-2.zip")
+
+
 def test_where_nothing_can_be_read_any_file_is_named(tmp_path):
     written(tmp_path, {"ratings.dat": "1::2::5"})
     with pytest.raises(ValueError, match=r"can be read: ratings.dat is of a kind that cannot be"):
